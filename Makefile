@@ -1,0 +1,75 @@
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_SECONDS ?= 60
+
+# make turns exit codes into its own, 2: for binfmtd's own, run the scripts that the targets name.
+target_dir := $(or $(CARGO_TARGET_DIR),target)
+host = $(shell rustc -vV | sed -n 's/^host: //p')
+units = $(wildcard systemd/*.service systemd/*.socket systemd/*.timer systemd/*.path systemd/*.target)
+# What make install takes; the static one: make install BINARY=target/HOST/release/binfmtd
+BINARY ?= $(target_dir)/release/binfmtd
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## release binary, target/release/binfmtd
+	$(CARGO) build --release --locked
+
+# With --target, the flag stays away from build scripts and procedural macros, which cannot be static.
+.PHONY: static
+static: ## static release binary, target/HOST/release/binfmtd (HOST as rustc -vV says)
+	RUSTFLAGS='$(strip $(RUSTFLAGS) -C target-feature=+crt-static)' $(CARGO) build --release --locked --target $(host)
+
+.PHONY: demo
+demo: ## install QEMU if absent, build, check every target in a private instance
+	@tests/setup/demo
+
+.PHONY: setup
+setup: ## install what the tests and checks need
+	@tests/setup/install
+
+.PHONY: test
+test: setup ## all tests; BINFMTD_TESTS=require-all forbids skipping
+	tests/assemblers/install
+	tests/assemblers/assemble --check
+	$(CARGO) test --locked
+	@set -e; for test in tests/scripts/*; do echo "$$test"; "$$test"; done
+
+.PHONY: lint
+lint: setup ## formatting, clippy, shellcheck, documentation; licences and sources with cargo-deny
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
+	git grep -lIE --untracked '^(#!.*[/ ](ba)?sh$$|# shellcheck shell=)' -- ':!*.rs' ':!*.md' ':!Makefile' \
+		| xargs shellcheck --external-sources
+	@tests/setup/deny
+
+.PHONY: bench
+bench: ## measurements
+	benches/run
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs a nightly toolchain
+	$(CARGO) +nightly fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
+	@set -e; for target in $$($(CARGO) +nightly fuzz list); do \
+		echo "fuzz $$target for $(FUZZ_SECONDS) s"; \
+		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
+	done
+
+.PHONY: install
+install: ## into DESTDIR and PREFIX (/usr/local), after make build
+	@test -x $(BINARY) || { echo "$(BINARY): not found (run 'make build' first)" >&2; exit 1; }
+	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/binfmtd
+	$(if $(units),install -d $(DESTDIR)$(PREFIX)/lib/systemd/system)
+	$(if $(units),install -m 644 $(units) $(DESTDIR)$(PREFIX)/lib/systemd/system)
+
+.PHONY: clean
+clean: ## remove what was built
+	$(CARGO) clean
+	rm -rf fuzz/target fuzz/artifacts fuzz/coverage

@@ -1,0 +1,1 @@
+//! The configuration: fragments → merged → validated settings; only the last leave this module.

@@ -1,0 +1,28 @@
+//! systemd's `binfmt.d` files (`binfmt.d(5)`): one register string a line, `#` and `;` begin comments.
+
+use super::Rule;
+use super::register::{self, RegisterError};
+
+/// A file's lines that are no comments: the line's number (from 1), and the rule or what is wrong
+/// with it. One bad line does not stop the rest, as in systemd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BinfmtD(pub Vec<(usize, Result<Rule, RegisterError>)>);
+
+impl BinfmtD {
+    /// The rules that are well-formed.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.0.iter().filter_map(|(_, line)| line.as_ref().ok())
+    }
+}
+
+/// Reads a file's content.
+pub fn parse(content: &[u8]) -> BinfmtD {
+    let lines = content
+        .split(|byte| *byte == b'\n')
+        .enumerate()
+        .map(|(index, line)| (index + 1, line.trim_ascii()))
+        .filter(|(_, line)| !matches!(line.first(), None | Some(b'#' | b';')))
+        .map(|(number, line)| (number, register::parse(line)))
+        .collect();
+    BinfmtD(lines)
+}

@@ -1,0 +1,119 @@
+//! `\xHH` escapes, as the kernel and people write bytes.
+
+use std::fmt::Write as _;
+
+use thiserror::Error;
+
+/// Why a text is not a row of bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum HexError {
+    /// Hex digits come in pairs.
+    #[error("{0:?} has an odd number of hex digits")]
+    Odd(String),
+    /// Something that is no hex digit, or half an escape.
+    #[error("{0:?} at byte {1} is neither a hex digit nor a \\xHH escape")]
+    Bad(String, usize),
+}
+
+/// What must not stand raw in a field of a register string: the kernel's string functions stop at
+/// NUL, it strips a newline, `#` and `;` begin comments in binfmt.d, and a backslash begins an escape.
+fn must_escape(byte: u8, delimiter: u8) -> bool {
+    !byte.is_ascii_graphic() || matches!(byte, b'\\' | b'#' | b';') || byte == delimiter
+}
+
+/// Writes bytes so that any kernel and any shell reads them back: printable ones as they are.
+pub(super) fn escape(bytes: &[u8], delimiter: u8, out: &mut Vec<u8>) {
+    for &byte in bytes {
+        if must_escape(byte, delimiter) {
+            let mut text = String::with_capacity(4);
+            let _ = write!(text, "\\x{byte:02x}");
+            out.extend_from_slice(text.as_bytes());
+        } else {
+            out.push(byte);
+        }
+    }
+}
+
+/// Like [`escape`], with as few escapes as the kernel needs, for rules that would not fit otherwise.
+pub(super) fn escape_tightly(bytes: &[u8], delimiter: u8, out: &mut Vec<u8>) {
+    for &byte in bytes {
+        if matches!(byte, 0 | b'\n' | b'\\') || byte == delimiter {
+            escape(&[byte], delimiter, out);
+        } else {
+            out.push(byte);
+        }
+    }
+}
+
+/// Undoes `\xHH` as the kernel does: half an escape is an error (`scanarg`), and a backslash before
+/// anything but an `x` stands for itself.
+pub(super) fn unescape(text: &[u8]) -> Result<Vec<u8>, HexError> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        if byte == b'\\' && text.get(at + 1) == Some(&b'x') {
+            let pair = text.get(at + 2..at + 4).and_then(|pair| digit(pair[0]).zip(digit(pair[1])));
+            let (high, low) =
+                pair.ok_or_else(|| HexError::Bad(String::from_utf8_lossy(text).into_owned(), at))?;
+            out.push(high << 4 | low);
+            at += 4;
+        } else {
+            out.push(byte);
+            at += 1;
+        }
+    }
+    Ok(out)
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+/// Bytes as hex digits, the kernel's way of showing magic and mask.
+pub(super) fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Reads what a person or the kernel writes for bytes: hex digits (spaces between them are fine), or
+/// `\xHH` escapes with printable characters between them.
+pub fn parse_hex(text: &str) -> Result<Vec<u8>, HexError> {
+    if text.contains('\\') {
+        return parse_escaped(text);
+    }
+    let mut digits = Vec::with_capacity(text.len());
+    for (at, byte) in text.bytes().enumerate() {
+        match digit(byte) {
+            Some(value) => digits.push(value),
+            None if byte == b' ' => {}
+            None => return Err(HexError::Bad(text.to_owned(), at)),
+        }
+    }
+    if digits.len() % 2 == 1 {
+        return Err(HexError::Odd(text.to_owned()));
+    }
+    Ok(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+fn parse_escaped(text: &str) -> Result<Vec<u8>, HexError> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    let mut out = Vec::new();
+    while let Some(&byte) = bytes.get(at) {
+        let bad = || HexError::Bad(text.to_owned(), at);
+        if byte == b'\\' {
+            let pair = bytes.get(at + 1..at + 4).filter(|escape| escape[0] == b'x').ok_or_else(bad)?;
+            let (high, low) = digit(pair[1]).zip(digit(pair[2])).ok_or_else(bad)?;
+            out.push(high << 4 | low);
+            at += 4;
+        } else if byte.is_ascii_graphic() {
+            out.push(byte);
+            at += 1;
+        } else {
+            return Err(bad());
+        }
+    }
+    Ok(out)
+}

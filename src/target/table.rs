@@ -1,0 +1,197 @@
+//! The table of targets as data: TOML, embedded and extendable.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use thiserror::Error;
+use toml::Spanned;
+
+use super::identity::{ByteOrder, Class, FlagBits, Identity};
+use super::Target;
+use crate::rule::Name;
+
+/// All targets that we know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    targets: Vec<Target>,
+}
+
+/// What is wrong with a table.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TableError {
+    /// Not TOML, an unknown key, or a wrong type; says line and column itself.
+    #[error("{0}")]
+    Toml(String),
+    /// A target that cannot be.
+    #[error("line {line}: target {name}: {problem}")]
+    Target {
+        /// Line of the target's first key, from 1.
+        line: usize,
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// A name that no target has.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("unknown target {name:?}{}", nearest.as_ref().map(|near| format!(" (did you mean {near}?)")).unwrap_or_default())]
+pub struct UnknownTarget {
+    /// The name.
+    pub name: String,
+    /// A name that looks like it.
+    pub nearest: Option<String>,
+}
+
+/// A target as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Raw {
+    family: Option<String>,
+    #[serde(default)]
+    platforms: Vec<String>,
+    #[serde(default)]
+    debian: Vec<String>,
+    #[serde(default)]
+    uname: Vec<String>,
+    #[serde(default)]
+    aliases: Vec<String>,
+    class: u8,
+    byte_order: ByteOrder,
+    machines: Vec<u16>,
+    match_flags: Option<FlagBits>,
+    #[serde(default)]
+    e_flags: u32,
+    #[serde(default)]
+    abi_version: u8,
+    #[serde(default)]
+    descriptor: bool,
+    interpreters: Option<Vec<String>>,
+    probe: Option<String>,
+}
+
+impl Table {
+    /// The table that is built in.
+    ///
+    /// # Panics
+    /// Never: a test reads the same text.
+    pub fn embedded() -> Self {
+        let mut table = Self { targets: Vec::new() };
+        table.extend(include_str!("table.toml")).expect("the embedded table is tested");
+        table
+    }
+
+    /// Adds the targets of a text, or replaces those of the same name; all or none.
+    pub fn extend(&mut self, text: &str) -> Result<(), TableError> {
+        let raw: BTreeMap<Spanned<String>, Raw> =
+            toml::from_str(text).map_err(|error| TableError::Toml(error.to_string().trim_end().to_owned()))?;
+        let mut targets = self.targets.clone();
+        for (name, raw) in raw {
+            let line = 1 + text[..name.span().start].matches('\n').count();
+            let name = name.into_inner();
+            let target = raw
+                .validate(&name)
+                .map_err(|problem| TableError::Target { line, name: name.clone(), problem })?;
+            match targets.iter_mut().find(|known| known.name == name) {
+                Some(known) => *known = target,
+                None => targets.push(target),
+            }
+        }
+        targets.sort_by(|one, two| one.name.cmp(&two.name));
+        self.targets = targets;
+        Ok(())
+    }
+
+    /// Every target, by name.
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// Finds a target by any of its names, in any case: `arm64`, `linux/arm64`, `aarch64`, `armhf`.
+    ///
+    /// QEMU's own names come first, then all others but uname's, which several targets may share.
+    pub fn find(&self, name: &str) -> Result<&Target, UnknownTarget> {
+        let wanted = name.to_ascii_lowercase();
+        let bare = wanted.strip_prefix("linux/").unwrap_or(&wanted);
+        let by_name = self.targets.iter().find(|target| target.name == wanted);
+        let by_alias = || {
+            self.targets.iter().find(|target| {
+                let platforms =
+                    target.platforms.iter().map(|platform| platform.strip_prefix("linux/").unwrap_or(platform));
+                platforms.chain(target.aliases.iter().map(String::as_str)).any(|known| known == bare)
+                    || target.debian.contains(&wanted)
+            })
+        };
+        let by_uname = || {
+            let mut found = self.targets.iter().filter(|target| target.uname.contains(&wanted));
+            found.next().filter(|_| found.next().is_none())
+        };
+        by_name.or_else(by_alias).or_else(by_uname).ok_or_else(|| self.unknown(name))
+    }
+
+    fn unknown(&self, name: &str) -> UnknownTarget {
+        let wanted = name.to_ascii_lowercase();
+        let nearest = self
+            .targets
+            .iter()
+            .flat_map(Target::names)
+            .map(|known| (strsim::damerau_levenshtein(known, &wanted), known))
+            .filter(|(distance, known)| *distance <= 2 && *distance < known.len().min(wanted.len()))
+            .min_by_key(|(distance, _)| *distance)
+            .map(|(_, known)| known.to_owned());
+        UnknownTarget { name: name.to_owned(), nearest }
+    }
+
+    /// The targets whose programs have this header (of a file of theirs).
+    pub fn of_header(&self, header: &crate::rule::Header) -> Option<&Target> {
+        self.targets.iter().find(|target| target.identity.magics().iter().any(|magic| magic.matches(header)))
+    }
+}
+
+impl Raw {
+    fn validate(self, name: &str) -> Result<Target, String> {
+        format!("qemu-{name}").parse::<Name>().map_err(|error| error.to_string())?;
+        let class = match self.class {
+            32 => Class::Elf32,
+            64 => Class::Elf64,
+            other => return Err(format!("class is {other}; it must be 32 or 64")),
+        };
+        if self.machines.is_empty() {
+            return Err("machines is empty; give at least one e_machine".to_owned());
+        }
+        if let Some(bits) = self.match_flags
+            && (bits.mask == 0 || bits.value & !bits.mask != 0)
+        {
+            return Err("match-flags: the value has bits that the mask has not, or the mask is 0".to_owned());
+        }
+        let interpreters = self
+            .interpreters
+            .unwrap_or_else(|| vec![format!("qemu-{name}-static"), format!("qemu-{name}")]);
+        if let Some(bad) = interpreters.iter().find(|file| file.is_empty() || file.contains('/')) {
+            return Err(format!("interpreters holds {bad:?}; give file names without folders"));
+        }
+        if let Some(bad) = self.platforms.iter().find(|platform| !platform.starts_with("linux/")) {
+            return Err(format!("platforms holds {bad:?}; they begin with linux/"));
+        }
+        Ok(Target {
+            name: name.to_owned(),
+            family: self.family.unwrap_or_else(|| name.to_owned()),
+            platforms: self.platforms,
+            debian: self.debian,
+            uname: self.uname,
+            aliases: self.aliases,
+            identity: Identity {
+                class,
+                order: self.byte_order,
+                machines: self.machines,
+                match_flags: self.match_flags,
+                e_flags: self.e_flags,
+                abi_version: self.abi_version,
+                descriptor: self.descriptor,
+            },
+            interpreters,
+            probe: self.probe.unwrap_or_else(|| name.to_owned()),
+        })
+    }
+}
