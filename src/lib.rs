@@ -1,6 +1,21 @@
-//! binfmtd: foreign executables run on this host, keep running, and it is proved.
+//! binfmtd makes foreign executables run on a Linux host, keeps them running, and proves it.
+//!
+//! The layers; a module imports only from those above it in this list (`tests/tree` holds that):
+//!
+//! - [`rule`] pure: one entry of `binfmt_misc` and the formats it is written in
+//! - [`target`] pure: the CPUs, their names, and the magic that follows from their ELF identity
+//! - [`probe`] pure: a tiny program for each target
+//! - [`observation`] pure: what was seen, as plain data
+//! - [`system`] the only edge: instances, namespaces, mounts, processes, files
+//! - [`config`] fragments → merged → validated settings
+
+pub mod apply;
 pub mod config;
+pub mod observation;
+pub mod observe;
+pub mod plan;
 pub mod probe;
 pub mod rule;
 pub mod system;
 pub mod target;
+pub mod verify;

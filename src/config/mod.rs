@@ -1,1 +1,60 @@
 //! The configuration: fragments → merged → validated settings; only the last leave this module.
+//!
+//! [`parse`] reads one text and touches nothing; [`load`] finds the files, refuses those that others
+//! than root could write, and puts them together. Every error of every file is gathered.
+
+mod error;
+mod files;
+mod fragment;
+mod origin;
+mod settings;
+mod show;
+
+use std::path::Path;
+
+pub use error::{ConfigError, ConfigErrors};
+pub use fragment::{Fragment, parse};
+pub use origin::Origin;
+pub use settings::{CustomRule, Override, PreserveArgv0, Settings, Sources, Targets, Verify};
+pub use show::{Shown, ShownValue};
+
+use crate::target::Table;
+
+/// Reads the configuration below `root` (`/`, but for tests).
+///
+/// `explicit` is what `--config` names, as the caller sees it: it stands in for the main file and all
+/// drop-ins, and has to be there. Tables of targets are read either way. Links are followed as the
+/// running system would, so an absolute one leaves `root`.
+pub fn load(root: &Path, explicit: Option<&Path>) -> Result<Settings, ConfigErrors> {
+    let found = files::find(root, explicit);
+    let mut errors = found.errors;
+    let mut merged = Fragment::default();
+    let mut read = Vec::new();
+    for (path, text) in &found.settings {
+        match parse(text, path) {
+            Ok(fragment) => merged = merged.overridden_by(fragment),
+            Err(faults) => errors.extend(faults),
+        }
+        read.push(path.clone());
+    }
+    let mut table = Table::embedded();
+    for (path, text) in &found.tables {
+        if let Err(error) = fragment::check_syntax(text, path) {
+            errors.extend(error);
+        } else if let Err(error) = table.extend(text) {
+            errors.push(ConfigError::of_table(path, error));
+        }
+        read.push(path.clone());
+    }
+    match settings::validate(merged, table, read) {
+        Ok(settings) if errors.is_empty() => Ok(settings),
+        Ok(_) => Err(ConfigErrors::new(errors)),
+        Err(faults) => {
+            errors.extend(faults);
+            Err(ConfigErrors::new(errors))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -55,6 +55,9 @@ pub enum DebianError {
     /// A file needs an interpreter, and either a magic or an extension.
     #[error("{0}")]
     Missing(&'static str),
+    /// The format has lines of UTF-8 text without space at either end.
+    #[error("the {0} cannot be written in this format: no line of text can hold it")]
+    Unwritable(&'static str),
     /// Half an escape.
     #[error(transparent)]
     Hex(#[from] HexError),
@@ -132,14 +135,21 @@ fn yes_or_no(key: &'static str, slot: Option<(usize, &str)>) -> Result<bool, Deb
 }
 
 /// Writes a file's content. The format has no word for the flag `O`, so it is lost.
-pub fn write(rule: &Rule, package: &str) -> String {
+pub fn write(rule: &Rule, package: &str) -> Result<String, DebianError> {
+    let line = |what, text: Option<&str>| {
+        text.filter(|text| !text.is_empty() && text.trim() == *text && !text.contains('\n'))
+            .map(str::to_owned)
+            .ok_or(DebianError::Unwritable(what))
+    };
+    let package = line("package", Some(package))?;
+    let interpreter = line("interpreter", rule.interpreter().as_path().to_str())?;
     let escaped = |bytes: &[u8]| {
         let mut text = Vec::new();
         // A space would end nothing here, but update-binfmts' own display splits at it.
         escape(bytes, b' ', &mut text);
         String::from_utf8_lossy(&text).into_owned()
     };
-    let mut text = format!("package {package}\ninterpreter {}\n", rule.interpreter());
+    let mut text = format!("package {package}\ninterpreter {interpreter}\n");
     match rule.matcher() {
         Matcher::Magic(magic) => {
             let _ = writeln!(text, "magic {}", escaped(magic.magic()));
@@ -156,5 +166,5 @@ pub fn write(rule: &Rule, package: &str) -> String {
     {
         let _ = writeln!(text, "{key} {}", if set { "yes" } else { "no" });
     }
-    text
+    Ok(text)
 }

@@ -37,6 +37,9 @@ pub enum EntryError {
     /// A line that every entry has is not there.
     #[error("there is no line {0:?}")]
     Missing(&'static str),
+    /// A line that every entry has once: a path or an extension with a newline in it makes such files.
+    #[error("there are two lines {0:?}: one of them is part of a path or an extension")]
+    Twice(String),
     /// Magic or mask are no hex digits, or the offset is no number.
     #[error("{0:?} is not what the kernel writes there")]
     Value(String),
@@ -44,6 +47,8 @@ pub enum EntryError {
     #[error(transparent)]
     Magic(#[from] MagicError),
 }
+
+const KEYS: [&[u8]; 6] = [b"interpreter", b"flags:", b"extension", b"offset", b"magic", b"mask"];
 
 impl Entry {
     /// Reads an entry file. Unknown flags and lines are kept, not refused.
@@ -56,10 +61,16 @@ impl Entry {
         };
         let (mut interpreter, mut flags, mut extension) = (None, ObservedFlags::default(), None);
         let (mut offset, mut magic, mut mask) = (0, None, None);
-        let mut unknown = Vec::new();
+        let (mut unknown, mut seen) = (Vec::new(), Vec::new());
         for line in lines.filter(|line| !line.is_empty()) {
             let at = line.iter().position(|byte| *byte == b' ');
             let (key, value) = at.map_or((line, &[][..]), |at| (&line[..at], &line[at + 1..]));
+            if KEYS.contains(&key) {
+                if seen.contains(&key) {
+                    return Err(EntryError::Twice(lossy(key)));
+                }
+                seen.push(key);
+            }
             match key {
                 b"interpreter" => interpreter = Some(PathBuf::from(OsString::from_vec(value.to_vec()))),
                 b"flags:" => flags = ObservedFlags::parse(&lossy(value)),

@@ -45,21 +45,27 @@ pub(super) fn escape_tightly(bytes: &[u8], delimiter: u8, out: &mut Vec<u8>) {
     }
 }
 
-/// Undoes `\xHH` as the kernel does: half an escape is an error (`scanarg`), and a backslash before
-/// anything but an `x` stands for itself.
+/// Undoes `\xHH` as the kernel does: half an escape is an error wherever it stands (`scanarg`), and a
+/// backslash before anything but an `x` stands for itself, and takes that byte along as it is
+/// (`string_unescape`): `\\x41` is five bytes. The kernel would stop at a NUL, so that is an error too.
 pub(super) fn unescape(text: &[u8]) -> Result<Vec<u8>, HexError> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
-    while let Some(&byte) = text.get(at) {
-        if byte == b'\\' && text.get(at + 1) == Some(&b'x') {
-            let pair = text.get(at + 2..at + 4).and_then(|pair| digit(pair[0]).zip(digit(pair[1])));
-            let (high, low) =
-                pair.ok_or_else(|| HexError::Bad(String::from_utf8_lossy(text).into_owned(), at))?;
+    let pair = |at| text.get(at + 2..at + 4).and_then(|pair| digit(pair[0]).zip(digit(pair[1])));
+    let is_escape = |at| text[at..].starts_with(b"\\x");
+    let bad = |at: &usize| text[*at] == 0 || is_escape(*at) && pair(*at).is_none();
+    if let Some(at) = (0..text.len()).find(bad) {
+        return Err(HexError::Bad(String::from_utf8_lossy(text).into_owned(), at));
+    }
+    while at < text.len() {
+        if let Some((high, low)) = pair(at).filter(|_| is_escape(at)) {
             out.push(high << 4 | low);
             at += 4;
         } else {
-            out.push(byte);
-            at += 1;
+            let length = if text[at] == b'\\' { 2 } else { 1 };
+            let end = text.len().min(at + length);
+            out.extend_from_slice(&text[at..end]);
+            at = end;
         }
     }
     Ok(out)

@@ -34,13 +34,14 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Puts a rule together; fails when no delimiter is left or the register string is too long.
+    /// Puts a rule together, with the flags as the kernel reads them back; fails when no delimiter is left or the register string is too long.
     pub fn new(
         name: Name,
         matcher: Matcher,
         interpreter: InterpreterPath,
         flags: Flags,
     ) -> Result<Self, RegisterError> {
+        let flags = flags.as_read_back();
         let register = register::write(&name, &matcher, &interpreter, flags)?;
         Ok(Self { name, matcher, interpreter, flags, register })
     }

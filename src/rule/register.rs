@@ -26,6 +26,12 @@ pub enum RegisterError {
     /// The kernel answers EINVAL.
     #[error("the register string has {0} bytes: the kernel takes {MIN_REGISTER_STRING} to {MAX_REGISTER_STRING}")]
     Length(usize),
+    /// The kernel takes any byte, but a letter, a digit or a backslash changes what escapes and flags mean.
+    #[error("the first byte is {:?}: it must be the delimiter, a punctuation character but no backslash", char::from(*.0))]
+    BadDelimiter(u8),
+    /// The kernel's string functions stop there.
+    #[error("byte {0} is NUL: write it as \\x00")]
+    Nul(usize),
     /// Every candidate stands in the name, the interpreter or the extension.
     #[error("no delimiter is left that is in neither the name nor the interpreter")]
     Delimiter,
@@ -124,11 +130,18 @@ fn assemble(
 
 /// Reads a register string, as the kernel would, into a rule that we could register.
 pub fn parse(string: &[u8]) -> Result<Rule, RegisterError> {
-    let string = string.strip_suffix(b"\n").unwrap_or(string);
+    // The newline counts: the kernel looks at the length before anything else.
     if !(MIN_REGISTER_STRING..=MAX_REGISTER_STRING).contains(&string.len()) {
         return Err(RegisterError::Length(string.len()));
     }
+    if let Some(at) = string.iter().position(|byte| *byte == 0) {
+        return Err(RegisterError::Nul(at));
+    }
+    let string = string.strip_suffix(b"\n").unwrap_or(string);
     let (delimiter, fields) = string.split_first().ok_or(RegisterError::Length(0))?;
+    if !delimiter.is_ascii_punctuation() || *delimiter == b'\\' {
+        return Err(RegisterError::BadDelimiter(*delimiter));
+    }
     let fields: Vec<&[u8]> = fields.split(|byte| byte == delimiter).collect();
     let &[name, kind, offset, magic, mask, interpreter, flags] = fields.as_slice() else {
         return Err(RegisterError::Fields(fields.len()));

@@ -1,3 +1,17 @@
 //! The only edge to the system: whoever reviews privilege reads this folder alone.
+//!
+//! Every `unsafe` block and every raw system call of the project is in here.
 
+pub mod child;
+pub mod file;
+pub mod fork;
+pub mod host;
+pub mod instance;
+pub mod interpreter;
+pub mod mount;
+pub mod namespace;
+pub mod privilege;
+pub mod record;
+pub mod signal;
+pub mod supervise;
 pub mod trust;

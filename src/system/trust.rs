@@ -1,1 +1,504 @@
 //! Whether a file, and every folder above it, can be changed by nobody but root.
+//!
+//! Whoever can write a file, or replace a folder or link on the way to it, decides what it says. A
+//! path found good here can be opened afterwards by name: nobody but root is left to win the race.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
+use std::fmt::{self, Write as _};
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+
+use nix::errno::Errno;
+use thiserror::Error;
+
+/// How many links the kernel follows in one path (`MAXSYMLINKS`, `path_resolution(7)`).
+const MAX_LINKS: usize = 40;
+
+/// Write permission for the group or others. With an ACL, the group's bit is the ACL's mask
+/// (`acl(5)`), so a permission that an ACL grants shows here too.
+const WRITABLE: u32 = 0o022;
+
+const STICKY: u32 = 0o1000;
+
+/// The owner of files whose owner has no name in a user namespace, unless the kernel was told otherwise.
+const OVERFLOW_UID: u32 = 65534;
+
+/// Checks paths and remembers the folders: each folder costs one `lstat` however many files in it are checked.
+///
+/// It sees a folder as it was when first looked at, so make a new one for each round of checks.
+#[derive(Debug)]
+pub struct Trust {
+    trusted: Trusted,
+    folders: HashMap<PathBuf, Rc<Step>>,
+}
+
+/// What a path comes to.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The file, without any link on the way.
+    pub path: PathBuf,
+    /// What that file is.
+    pub metadata: Metadata,
+    /// Where somebody else could change it; empty when nobody can. The topmost folder comes first.
+    pub faults: Vec<Fault>,
+    /// Whether something on the way has an owner that this user namespace has no number for. It is
+    /// normally the real root and not counted as a fault.
+    pub unmapped: bool,
+}
+
+impl Checked {
+    /// Whether nobody but root, or ourselves, can change the file.
+    pub fn is_trusted(&self) -> bool {
+        self.faults.is_empty()
+    }
+}
+
+/// A file, folder or link that somebody else could write or replace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// Where it is, without any link on the way.
+    pub path: PathBuf,
+    /// Its owner's uid, as this user namespace sees it.
+    pub owner: u32,
+    /// Its permissions: the twelve lower bits of `st_mode`.
+    pub mode: u32,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// Why somebody else could change a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Problem {
+    /// It belongs to somebody else.
+    Owner,
+    /// It is a link in a folder that all may write, and belongs to somebody else.
+    LinkOwner,
+    /// Its group or others may write it.
+    Writable,
+}
+
+impl Fault {
+    /// The command that mends it, for a shell.
+    pub fn fix(&self) -> String {
+        let command = match self.problem {
+            Problem::Owner => "chown root:",
+            Problem::LinkOwner => "chown -h root:",
+            Problem::Writable => "chmod go-w",
+        };
+        format!("{command} {}", quote(&self.path))
+    }
+
+    /// What is wrong, without the path: for messages that begin with it.
+    pub fn sentence(&self) -> String {
+        let Self { owner, mode, problem, .. } = self;
+        let what = match problem {
+            Problem::Owner | Problem::LinkOwner => "belongs to somebody other than root",
+            Problem::Writable => "others than root may write it",
+        };
+        format!("{what} (owner {owner}, mode {mode:04o}); run: {}", self.fix())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", quote(&self.path), self.sentence())
+    }
+}
+
+/// A path that could not be followed to its end.
+#[derive(Debug, Error)]
+#[error("{}: {source}", quote(path))]
+pub struct TrustError {
+    /// Where it ended.
+    pub path: PathBuf,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+impl TrustError {
+    /// Whether there is nothing of that name.
+    pub fn is_not_found(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+}
+
+/// Whose files are good.
+#[derive(Debug, Clone, Copy)]
+struct Trusted {
+    /// Our own uid: whoever we are could do by himself what his files make us do.
+    me: u32,
+    /// The owner of what has no owner here; `None` where every uid has a number.
+    overflow: Option<u32>,
+}
+
+/// One path, followed to its end.
+#[derive(Debug, Clone)]
+struct Step {
+    real: PathBuf,
+    metadata: Metadata,
+    faults: BTreeSet<Fault>,
+    unmapped: bool,
+}
+
+impl Trust {
+    /// Asks who we are and, once, which uids this user namespace knows.
+    pub fn new() -> Self {
+        Self::with(Trusted { me: nix::unistd::geteuid().as_raw(), overflow: overflow_uid() })
+    }
+
+    fn with(trusted: Trusted) -> Self {
+        Self { trusted, folders: HashMap::new() }
+    }
+
+    /// Follows an absolute path component by component and judges all that lies on the way: folders,
+    /// links, the folders of links, and the file at its end.
+    ///
+    /// One `lstat` besides those of new folders, and another two calls for each link. What `stat` or
+    /// `fstat` said before could not replace it, since they say nothing of links; what is found here
+    /// can replace them.
+    pub fn check(&mut self, path: &Path) -> Result<Checked, TrustError> {
+        let step = self.step(path, MAX_LINKS)?;
+        Ok(Checked {
+            path: step.real.clone(),
+            metadata: step.metadata.clone(),
+            faults: step.faults.iter().cloned().collect(),
+            unmapped: step.unmapped,
+        })
+    }
+
+    fn step(&mut self, path: &Path, links: usize) -> Result<Rc<Step>, TrustError> {
+        if let Some(folder) = self.folders.get(path) {
+            return Ok(Rc::clone(folder));
+        }
+        let step = Rc::new(self.follow(path, links)?);
+        if step.metadata.is_dir() {
+            self.folders.insert(path.to_owned(), Rc::clone(&step));
+        }
+        Ok(step)
+    }
+
+    fn follow(&mut self, path: &Path, links: usize) -> Result<Step, TrustError> {
+        let failed = |path: &Path, source| TrustError { path: path.to_owned(), source };
+        let (above, name) = match (path.parent(), path.components().next_back()) {
+            (Some(above), Some(Component::Normal(name))) => (self.step(above, links)?, name),
+            (Some(above), Some(Component::ParentDir)) => {
+                let below = self.step(above, links)?;
+                let up = below.real.parent().unwrap_or(Path::new("/"));
+                let up = self.step(up, links)?;
+                return Ok(up.also(&below));
+            }
+            (None, Some(Component::RootDir)) => {
+                let metadata =
+                    fs::symlink_metadata("/").map_err(|source| failed(Path::new("/"), source))?;
+                return Ok(self.judged(Path::new("/").to_owned(), metadata, None));
+            }
+            _ => return Err(failed(path, Errno::EINVAL.into())),
+        };
+        let real = above.real.join(name);
+        if real != path
+            && let Some(folder) = self.folders.get(&real)
+        {
+            return Ok(folder.also(&above));
+        }
+        let metadata = fs::symlink_metadata(&real).map_err(|source| failed(&real, source))?;
+        if !metadata.is_symlink() {
+            return Ok(self.judged(real, metadata, Some(&above)));
+        }
+        let Some(links) = links.checked_sub(1) else {
+            return Err(failed(path, Errno::ELOOP.into()));
+        };
+        let target = fs::read_link(&real).map_err(|source| failed(&real, source))?;
+        let target = above.real.join(target);
+        let link = self.judged(real, metadata, Some(&above));
+        let end = self.step(&target, links)?;
+        Ok(end.also(&link))
+    }
+
+    /// Adds what is wrong with one thing to what is wrong above it.
+    fn judged(&self, real: PathBuf, metadata: Metadata, above: Option<&Step>) -> Step {
+        let kind = if metadata.is_symlink() { Kind::Link } else { Kind::File };
+        let in_shared = above.is_some_and(|above| is_shared(above.metadata.mode()));
+        let is_dir = metadata.is_dir();
+        let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+        let verdict = self.trusted.judge(kind, is_dir, owner, mode, in_shared);
+        let mut faults = above.map(|above| above.faults.clone()).unwrap_or_default();
+        faults.extend(verdict.problems.into_iter().flatten().map(|problem| Fault {
+            path: real.clone(),
+            owner,
+            mode,
+            problem,
+        }));
+        let unmapped = verdict.unmapped || above.is_some_and(|above| above.unmapped);
+        Step { real, metadata, faults, unmapped }
+    }
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Step {
+    /// The same end, reached by way of `other`.
+    fn also(&self, other: &Self) -> Self {
+        Self {
+            faults: self.faults.union(&other.faults).cloned().collect(),
+            unmapped: self.unmapped || other.unmapped,
+            ..self.clone()
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Link,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Verdict {
+    problems: [Option<Problem>; 2],
+    unmapped: bool,
+}
+
+/// A folder such as `/tmp`: all may write it, but only the owner of an entry may replace that entry.
+fn is_shared(mode: u32) -> bool {
+    mode & STICKY != 0 && mode & WRITABLE != 0
+}
+
+impl Trusted {
+    fn judge(self, kind: Kind, is_dir: bool, owner: u32, mode: u32, in_shared: bool) -> Verdict {
+        let ours = owner == 0 || owner == self.me;
+        let unmapped = !ours && self.overflow == Some(owner);
+        // In a folder such as /tmp an unmapped owner may be anybody, not only the real root.
+        let accepted = ours || (unmapped && !in_shared);
+        let (foreign, writable) = match kind {
+            // A link has no permissions and cannot be written; replacing it is up to its folder.
+            Kind::Link => ((in_shared && !accepted).then_some(Problem::LinkOwner), None),
+            Kind::File => (
+                (!accepted).then_some(Problem::Owner),
+                (mode & WRITABLE != 0 && !(is_dir && is_shared(mode))).then_some(Problem::Writable),
+            ),
+        };
+        Verdict { problems: [foreign, writable], unmapped }
+    }
+}
+
+/// The uid that stands for all that have none here, where there are such.
+fn overflow_uid() -> Option<u32> {
+    // Without /proc the answer is the strict one: every uid is what it says.
+    let map = fs::read_to_string("/proc/self/uid_map").ok()?;
+    if is_identity(&map) {
+        return None;
+    }
+    let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
+    Some(overflow.and_then(|uid| uid.trim().parse().ok()).unwrap_or(OVERFLOW_UID))
+}
+
+/// Whether a `uid_map` (`user_namespaces(7)`: inside, outside, length) gives every uid its own number.
+fn is_identity(map: &str) -> bool {
+    map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
+}
+
+/// A path as a shell and a person can read it: bare where it can be, and never with a control character.
+fn quote(path: &Path) -> String {
+    let path = path.as_os_str();
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%=,".contains(&byte);
+    match path.to_str() {
+        Some(text) if !text.is_empty() && text.bytes().all(is_bare) => text.to_owned(),
+        Some(text) if !text.chars().any(char::is_control) => {
+            format!("'{}'", text.replace('\'', r"'\''"))
+        }
+        _ => quote_bytes(path),
+    }
+}
+
+/// `$'…'` of bash and, since POSIX 2024, of `sh`.
+fn quote_bytes(text: &OsStr) -> String {
+    let mut quoted = String::from("$'");
+    for &byte in text.as_bytes() {
+        if (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'\'' | b'\\') {
+            quoted.push(char::from(byte));
+        } else {
+            // Three octal digits always end there; \x takes as many hex digits as follow in some shells.
+            let _ = write!(quoted, "\\{byte:03o}");
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    const ROOT: Trusted = Trusted { me: 0, overflow: None };
+    const IN_NAMESPACE: Trusted = Trusted { me: 0, overflow: Some(OVERFLOW_UID) };
+
+    fn problems(trusted: Trusted, kind: Kind, is_dir: bool, owner: u32, mode: u32, shared: bool) -> Vec<Problem> {
+        trusted.judge(kind, is_dir, owner, mode, shared).problems.into_iter().flatten().collect()
+    }
+
+    #[test]
+    fn root_owns_and_nobody_else_writes() {
+        for (is_dir, owner, mode, shared, wanted) in [
+            (false, 0, 0o644, false, &[][..]),
+            (true, 0, 0o755, false, &[]),
+            (true, 0, 0o1777, false, &[]),
+            (true, 0, 0o1775, false, &[]),
+            (true, 0, 0o777, false, &[Problem::Writable]),
+            (true, 0, 0o775, false, &[Problem::Writable]),
+            (false, 0, 0o664, false, &[Problem::Writable]),
+            (false, 0, 0o646, false, &[Problem::Writable]),
+            // A sticky bit on a file protects nothing.
+            (false, 0, 0o1666, false, &[Problem::Writable]),
+            (false, 1000, 0o644, false, &[Problem::Owner]),
+            (false, 1000, 0o666, false, &[Problem::Owner, Problem::Writable]),
+            (false, 0, 0o644, true, &[]),
+            (false, 1000, 0o600, true, &[Problem::Owner]),
+        ] {
+            assert_eq!(problems(ROOT, Kind::File, is_dir, owner, mode, shared), wanted, "{owner} {mode:o}");
+        }
+    }
+
+    #[test]
+    fn our_own_files_are_good() {
+        let me = Trusted { me: 1000, overflow: None };
+        assert_eq!(problems(me, Kind::File, false, 1000, 0o644, false), []);
+        assert_eq!(problems(me, Kind::File, false, 1000, 0o644, true), []);
+        assert_eq!(problems(me, Kind::File, false, 1001, 0o644, false), [Problem::Owner]);
+        assert_eq!(problems(me, Kind::File, false, 1000, 0o664, false), [Problem::Writable]);
+    }
+
+    #[test]
+    fn a_link_counts_only_where_its_owner_could_replace_it() {
+        assert_eq!(problems(ROOT, Kind::Link, false, 1000, 0o777, false), []);
+        assert_eq!(problems(ROOT, Kind::Link, false, 1000, 0o777, true), [Problem::LinkOwner]);
+        assert_eq!(problems(ROOT, Kind::Link, false, 0, 0o777, true), []);
+    }
+
+    #[test]
+    fn an_unmapped_owner_is_accepted_and_said() {
+        let good = IN_NAMESPACE.judge(Kind::File, false, OVERFLOW_UID, 0o755, false);
+        assert_eq!(good, Verdict { problems: [None, None], unmapped: true });
+        assert_eq!(problems(IN_NAMESPACE, Kind::File, false, OVERFLOW_UID, 0o757, false), [Problem::Writable]);
+        assert_eq!(problems(IN_NAMESPACE, Kind::File, false, OVERFLOW_UID, 0o755, true), [Problem::Owner]);
+        assert_eq!(problems(ROOT, Kind::File, false, OVERFLOW_UID, 0o755, false), [Problem::Owner]);
+    }
+
+    #[test]
+    fn only_the_whole_range_is_the_identity() {
+        assert!(is_identity("         0          0 4294967295\n"));
+        assert!(!is_identity("0 1000 1\n"));
+        assert!(!is_identity("0 0 65536\n"));
+        assert!(!is_identity("0 0 65536\n65536 65536 1\n"));
+        assert!(!is_identity(""));
+    }
+
+    /// A folder that only we may write.
+    fn private() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        chmod(folder.path(), 0o755);
+        folder
+    }
+
+    fn chmod(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn faults_name_the_folder_and_the_command() {
+        let folder = private();
+        let inner = folder.path().join("in ner");
+        fs::create_dir(&inner).unwrap();
+        let file = inner.join("qemu");
+        fs::write(&file, "").unwrap();
+        chmod(&file, 0o666);
+        chmod(&inner, 0o757);
+        let checked = Trust::new().check(&file).unwrap();
+        let fixes: Vec<_> = checked.faults.iter().map(Fault::fix).collect();
+        let at = folder.path().display();
+        assert_eq!(fixes, [format!("chmod go-w '{at}/in ner'"), format!("chmod go-w '{at}/in ner/qemu'")]);
+        assert!(checked.faults[0].to_string().contains("mode 0757"), "{}", checked.faults[0]);
+        assert!(!checked.is_trusted());
+        chmod(&file, 0o644);
+        chmod(&inner, 0o755);
+        let checked = Trust::new().check(&file).unwrap();
+        assert_eq!(checked.faults, []);
+        assert_eq!(checked.path, file);
+    }
+
+    #[test]
+    fn the_folder_of_each_link_counts() {
+        let folder = private();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["good", "bad"] {
+            fs::create_dir(at(name)).unwrap();
+            chmod(&at(name), 0o755);
+        }
+        fs::write(at("good/qemu"), "").unwrap();
+        chmod(&at("good/qemu"), 0o755);
+        symlink("../good/qemu", at("bad/one")).unwrap();
+        symlink(at("bad/one"), at("two")).unwrap();
+        symlink("good", at("also-good")).unwrap();
+        chmod(&at("bad"), 0o777);
+
+        let mut trust = Trust::new();
+        let checked = trust.check(&at("two")).unwrap();
+        assert_eq!(checked.path, at("good/qemu"));
+        assert_eq!(checked.faults.iter().map(|fault| &fault.path).collect::<Vec<_>>(), [&at("bad")]);
+        assert!(trust.check(&at("good/qemu")).unwrap().is_trusted());
+        assert!(trust.check(&at("also-good/qemu")).unwrap().is_trusted());
+        assert!(!trust.check(&at("bad/../good/qemu")).unwrap().is_trusted());
+        assert!(trust.check(&at("also-good/../good/qemu")).unwrap().is_trusted());
+    }
+
+    #[test]
+    fn a_folder_is_looked_at_once() {
+        let folder = private();
+        let file = folder.path().join("qemu");
+        fs::write(&file, "").unwrap();
+        chmod(&file, 0o755);
+        let mut trust = Trust::new();
+        assert!(trust.check(&file).unwrap().is_trusted());
+        chmod(folder.path(), 0o777);
+        assert!(trust.check(&file).unwrap().is_trusted(), "the folder is remembered");
+        chmod(&file, 0o777);
+        assert!(!trust.check(&file).unwrap().is_trusted(), "files are not");
+        fs::remove_file(&file).unwrap();
+        assert!(trust.check(&file).unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn loops_and_relative_paths_end() {
+        let folder = private();
+        let link = folder.path().join("loop");
+        symlink("loop", &link).unwrap();
+        let error = Trust::new().check(&link).unwrap_err();
+        assert_eq!(error.source.raw_os_error(), Some(Errno::ELOOP as i32));
+        assert!(Trust::new().check(Path::new("usr/bin")).is_err());
+        assert!(Trust::new().check(Path::new("")).is_err());
+        assert_eq!(Trust::new().check(Path::new("/..")).unwrap().path, Path::new("/"));
+    }
+
+    #[test]
+    fn paths_are_quoted_for_a_shell() {
+        for (path, wanted) in [
+            ("/usr/bin/qemu-arm", "/usr/bin/qemu-arm"),
+            ("/a b", "'/a b'"),
+            ("/it's", r"'/it'\''s'"),
+            ("/\u{e9}", "'/\u{e9}'"),
+            ("/a\x1b[1mb'", r"$'/a\033[1mb\047'"),
+        ] {
+            assert_eq!(quote(Path::new(path)), wanted);
+        }
+    }
+}

@@ -1,5 +1,5 @@
 /* Probe for mips, mipsel (o32), mipsn32, mipsn32el (n32), mips64 and mips64el
- * (n64): -DABI=32, 320 or 64, as in -mabi. Instructions of MIPS I and III that
+ * (n64): -DO32, -DN32 or -DN64. Instructions of MIPS I and III that
  * release 6 kept, so that it runs on all of them.
  * What every probe does is told in src/probe/asm/README.md.
  *
@@ -14,9 +14,9 @@
  * executed whether it is taken or not; a load's result is not there yet in the
  * next instruction on MIPS I. */
 
-#if ABI == 32
+#ifdef O32
 #define NR(o32, n64) (4000 + o32)
-#elif ABI == 320
+#elif defined N32
 #define NR(o32, n64) (6000 + n64)
 #else
 #define NR(o32, n64) (5000 + n64)
@@ -26,7 +26,7 @@
 #define NR_WRITE NR(4, 1)
 #define NR_UNAME NR(122, 61)
 
-#if ABI == 64
+#ifdef N64
 #define LOAD_POINTER ld
 #define ADD_POINTER daddiu
 #define SUB_POINTER dsubu

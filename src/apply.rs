@@ -1,0 +1,530 @@
+//! Carries a plan out: trial, make-before-break, rollback, record of ownership.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::config::{PreserveArgv0, Settings, Verify};
+use crate::observation::{FileId, Observation, Owned, Record};
+use crate::plan::{Action, Decision, Item, Plan, SWAP_SUFFIX};
+use crate::rule::Rule;
+use crate::system::instance::{Instance, Refused, Registrar};
+use crate::system::record::Store;
+use crate::system::{fork, namespace};
+use crate::target::Target;
+use crate::verify::{Depth, Laboratory, Limits, Proof, Subject, VerifyError};
+
+/// Why nothing, or not all, could be carried out: not a verdict about a rule.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// The record of ownership could not be kept, so nothing was changed.
+    #[error("record of ownership: {0}")]
+    Record(io::Error),
+    /// Probes could not be run; what was not proved was taken back.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The instance cannot be written to.
+    #[error("open register: {0}")]
+    Register(io::Error),
+}
+
+/// How to go about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// When rules are proved.
+    pub verify: Verify,
+    /// The instance is our own and empty: a trial elsewhere would prove nothing more.
+    pub private: bool,
+    /// For the probes.
+    pub limits: Limits,
+}
+
+/// What became of one line of the plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The line, with the rule as it was registered in the end.
+    pub item: Item,
+    /// Whether something was written to the kernel and stands.
+    pub changed: bool,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// What was proved on the real instance.
+    pub proof: Option<Proof>,
+}
+
+impl Outcome {
+    /// Whether what was asked for is so.
+    pub fn is_well(&self) -> bool {
+        self.error.is_none() && !matches!(self.item.decision, Decision::Refused(_))
+    }
+}
+
+/// Carries `plan` out, one line at a time; one that fails never stops the others.
+pub fn apply(
+    plan: Plan,
+    instance: &Instance,
+    settings: &Settings,
+    seen: &Observation,
+    options: Options,
+    progress: &mut dyn FnMut(&str, usize, usize),
+) -> Result<Vec<Outcome>, ApplyError> {
+    let outcomes = plan.items.into_iter().map(|item| Outcome { item, changed: false, error: None, proof: None });
+    let mut work = Work { instance, settings, seen, options, outcomes: outcomes.collect(), pending: BTreeMap::new() };
+    let writes = work.outcomes.iter().any(|outcome| matches!(outcome.item.decision, Decision::Change(_)));
+    if writes {
+        let mut registrar = instance.registrar().map_err(ApplyError::Register)?;
+        // The lock comes before the trial: two of us at once would try the same.
+        let store = Store::open().map_err(ApplyError::Record)?;
+        let proved = options.verify == Verify::Before && !options.private && work.trial(progress);
+        // Before the kernel hears of it: whatever happens to us, what is ours is known to be.
+        store.save(&work.record()).map_err(ApplyError::Record)?;
+        let announced = work.record();
+        work.register(&mut registrar);
+        if options.verify != Verify::Off
+            && !proved
+            && let Err(error) = work.prove_pending(&mut registrar, progress)
+        {
+            work.take_back_all();
+            let _ = store.save(&work.record());
+            return Err(error.into());
+        }
+        work.commit(&mut registrar);
+        let record = work.record();
+        if record != announced {
+            store.save(&record).map_err(ApplyError::Record)?;
+        }
+    }
+    if options.verify != Verify::Off {
+        work.prove_rest(progress)?;
+    }
+    Ok(work.outcomes)
+}
+
+/// Replaces rules without a gap: from the first moment to the last, one of them takes the programs.
+///
+/// `old` are the names that go. On an error, whatever worked before still does.
+pub fn replace(instance: &Instance, registrar: &mut Registrar, rule: &Rule, old: &[OsString]) -> Result<(), String> {
+    let pending = begin(registrar, instance, rule, old)?;
+    finish(instance, registrar, rule, &pending)
+}
+
+/// A rule that stands in the kernel and is not final.
+#[derive(Debug, Clone)]
+struct Pending {
+    /// The name it goes by for now.
+    name: OsString,
+    /// The entries that go when it is final.
+    old: Vec<OsString>,
+}
+
+struct Work<'a> {
+    instance: &'a Instance,
+    settings: &'a Settings,
+    seen: &'a Observation,
+    options: Options,
+    outcomes: Vec<Outcome>,
+    pending: BTreeMap<usize, Pending>,
+}
+
+/// What a trial found, by the place of the line in the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Tried {
+    Works,
+    WorksWithoutP,
+    Fails(String),
+}
+
+impl Work<'_> {
+    /// The lines that would register a rule: their places, rules and the names that go.
+    fn rules(&self) -> Vec<(usize, Rule, Vec<OsString>)> {
+        let outcomes = self.outcomes.iter().enumerate().filter(|(_, outcome)| outcome.error.is_none());
+        outcomes
+            .filter_map(|(index, outcome)| match &outcome.item.decision {
+                Decision::Change(Action::Add(rule)) => Some((index, rule.clone(), Vec::new())),
+                Decision::Change(Action::Replace { rule, old, .. }) => Some((index, rule.clone(), old.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn subject<'b>(&'b self, item: &Item, rule: &'b Rule) -> Option<Subject<'b>> {
+        let target = self.target(item)?;
+        Some(Subject { target, machine: item.machine?, interpreter: Some(rule.interpreter().as_path()) })
+    }
+
+    fn target(&self, item: &Item) -> Option<&Target> {
+        self.settings.table.targets().iter().find(|target| Some(&target.name) == item.target.as_ref())
+    }
+
+    fn may_drop_p(&self, rule: &Rule) -> bool {
+        self.settings.preserve_argv0 == PreserveArgv0::Auto && rule.flags().preserve_argv0
+    }
+
+    /// Tries every rule in a private instance. False where the kernel has none for us: then rules
+    /// are proved in place, before the old ones go.
+    fn trial(&mut self, progress: &mut dyn FnMut(&str, usize, usize)) -> bool {
+        let rules = self.rules();
+        if rules.is_empty() {
+            return true;
+        }
+        progress("trying rules in a private instance", 0, rules.len());
+        let answer = fork::run(|| self.try_rules(&rules));
+        let tried: Option<Vec<(usize, Tried)>> = match answer {
+            Ok(answer) => serde_json::from_slice(&answer).ok(),
+            Err(error) => {
+                tracing::debug!("no trial: {error}");
+                None
+            }
+        };
+        let Some(tried) = tried else {
+            tracing::info!("no private instance here: each rule is proved in place before it replaces another");
+            return false;
+        };
+        for (index, tried) in tried {
+            match tried {
+                Tried::Works => {}
+                Tried::WorksWithoutP => self.drop_p(index),
+                Tried::Fails(why) => self.outcomes[index].error = Some(format!("tried in a private instance: {why}")),
+            }
+        }
+        true
+    }
+
+    /// Runs in a fork: whatever it does to the namespace ends with it. An empty answer says that
+    /// there is no private instance.
+    fn try_rules(&self, rules: &[(usize, Rule, Vec<OsString>)]) -> Vec<u8> {
+        let instance = match namespace::enter_private() {
+            Ok(instance) => instance,
+            Err(error) => {
+                tracing::debug!("{error}");
+                return Vec::new();
+            }
+        };
+        let Ok(mut registrar) = instance.registrar() else { return Vec::new() };
+        let mut tried = BTreeMap::new();
+        let mut registered = Vec::new();
+        for (index, rule, _) in rules {
+            match registrar.register(rule) {
+                Ok(()) => registered.push((*index, rule.clone())),
+                Err(refused) => {
+                    tried.insert(*index, Tried::Fails(refused.to_string()));
+                }
+            }
+        }
+        match self.prove(&registered, &mut |_, _| {}) {
+            Err(_) => return Vec::new(),
+            Ok(proofs) => {
+                for ((index, rule), proof) in registered.iter().zip(proofs) {
+                    tried.insert(*index, self.judge_trial(&instance, &mut registrar, *index, rule, proof));
+                }
+            }
+        }
+        let tried: Vec<_> = tried.into_iter().collect();
+        serde_json::to_vec(&tried).unwrap_or_default()
+    }
+
+    fn judge_trial(
+        &self,
+        instance: &Instance,
+        registrar: &mut Registrar,
+        index: usize,
+        rule: &Rule,
+        proof: Option<Proof>,
+    ) -> Tried {
+        // No probe: all that can be said is that the kernel takes the rule.
+        let Some(proof) = proof else { return Tried::Works };
+        if proof.arguments_are_shifted() && self.may_drop_p(rule) {
+            let plain = without_p(rule).filter(|plain| {
+                instance.remove(OsStr::new(rule.name().as_str())).is_ok() && registrar.register(plain).is_ok()
+            });
+            let again = plain.and_then(|plain| self.prove(&[(index, plain)], &mut |_, _| {}).ok()?.pop()?);
+            if again.is_some_and(|proof| proof.failure().is_none()) {
+                return Tried::WorksWithoutP;
+            }
+        }
+        match proof.failure() {
+            None => Tried::Works,
+            Some(why) => Tried::Fails(why.to_owned()),
+        }
+    }
+
+    /// Runs the probe of each rule; `None` where there is none.
+    fn prove(
+        &self,
+        rules: &[(usize, Rule)],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Option<Proof>>, VerifyError> {
+        let subjects: Vec<Option<Subject<'_>>> =
+            rules.iter().map(|(index, rule)| self.subject(&self.outcomes[*index].item, rule)).collect();
+        let known: Vec<Subject<'_>> = subjects.iter().flatten().copied().collect();
+        if known.is_empty() {
+            return Ok(rules.iter().map(|_| None).collect());
+        }
+        let mut proofs = Laboratory::open()?.prove(&known, Depth::Quick, self.options.limits, progress)?.into_iter();
+        Ok(subjects.iter().map(|subject| subject.and_then(|_| proofs.next().flatten())).collect())
+    }
+
+    fn drop_p(&mut self, index: usize) {
+        if let Decision::Change(Action::Add(rule) | Action::Replace { rule, .. }) =
+            &mut self.outcomes[index].item.decision
+            && let Some(plain) = without_p(rule)
+        {
+            *rule = plain;
+        }
+    }
+
+    /// Puts every new rule into the kernel, beside what is there.
+    fn register(&mut self, registrar: &mut Registrar) {
+        for outcome in &mut self.outcomes {
+            let result = match &outcome.item.decision {
+                Decision::Change(Action::EnableInstance) => self.instance.enable_all(),
+                Decision::Change(Action::Enable(rule)) => self.instance.enable(OsStr::new(rule.name().as_str())),
+                _ => continue,
+            };
+            outcome.changed = result.is_ok();
+            outcome.error = result.err().map(|error| error.to_string());
+        }
+        for (index, rule, old) in self.rules() {
+            match begin(registrar, self.instance, &rule, &old) {
+                Ok(pending) => {
+                    self.pending.insert(index, pending);
+                }
+                Err(why) => self.outcomes[index].error = Some(why),
+            }
+        }
+    }
+
+    /// Proves what is pending where it stands: it is newest, so it wins, and nothing has gone yet.
+    fn prove_pending(
+        &mut self,
+        registrar: &mut Registrar,
+        progress: &mut dyn FnMut(&str, usize, usize),
+    ) -> Result<(), VerifyError> {
+        let rules = self.pending_rules();
+        let proofs = self.prove(&rules, &mut |done, total| progress("proving rules in place", done, total))?;
+        let mut again = Vec::new();
+        for ((index, rule), proof) in rules.into_iter().zip(proofs) {
+            let Some(proof) = proof else { continue };
+            if proof.arguments_are_shifted() && self.may_drop_p(&rule) {
+                again.push(index);
+            } else if let Some(why) = proof.failure().map(str::to_owned) {
+                self.take_back(index, &why);
+            } else {
+                self.outcomes[index].proof = Some(proof);
+            }
+        }
+        for index in again {
+            self.drop_p(index);
+            let old = self.pending.get(&index).map(|pending| pending.old.clone()).unwrap_or_default();
+            let Some((_, rule, _)) = self.rules().into_iter().find(|(at, ..)| *at == index) else { continue };
+            self.take_back(index, "");
+            self.outcomes[index].error = None;
+            match begin(registrar, self.instance, &rule, &old) {
+                Err(why) => self.outcomes[index].error = Some(why),
+                Ok(pending) => {
+                    self.pending.insert(index, pending);
+                    let proof = self.prove(&[(index, rule)], &mut |_, _| {})?.pop().flatten();
+                    match proof.as_ref().and_then(Proof::failure).map(str::to_owned) {
+                        Some(why) => self.take_back(index, &why),
+                        None => self.outcomes[index].proof = proof,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn pending_rules(&self) -> Vec<(usize, Rule)> {
+        let rules = self.rules().into_iter();
+        rules.filter(|(index, ..)| self.pending.contains_key(index)).map(|(index, rule, _)| (index, rule)).collect()
+    }
+
+    /// Removes a pending rule; what it was to replace still stands.
+    fn take_back(&mut self, index: usize, why: &str) {
+        if let Some(pending) = self.pending.remove(&index) {
+            let removed = self.instance.remove(&pending.name);
+            let name = pending.name.to_string_lossy().into_owned();
+            self.outcomes[index].error = Some(match removed {
+                Ok(()) => format!("{why}; the rule was taken back"),
+                Err(error) => format!("{why}; and {name} could not be taken back: {error}"),
+            });
+        }
+    }
+
+    fn take_back_all(&mut self) {
+        for index in self.pending.keys().copied().collect::<Vec<_>>() {
+            self.take_back(index, "it could not be proved");
+        }
+    }
+
+    /// Makes pending rules final, and removes what is to go.
+    fn commit(&mut self, registrar: &mut Registrar) {
+        for (index, rule) in self.pending_rules() {
+            let Some(pending) = self.pending.remove(&index) else { continue };
+            let result = finish(self.instance, registrar, &rule, &pending);
+            self.outcomes[index].changed = true;
+            self.outcomes[index].error = result.err();
+        }
+        for outcome in &mut self.outcomes {
+            if let Decision::Change(Action::Remove { name, .. }) = &outcome.item.decision {
+                let result = self.instance.remove(name);
+                outcome.changed = result.is_ok();
+                outcome.error = result.err().map(|error| format!("remove {}: {error}", name.to_string_lossy()));
+            }
+        }
+    }
+
+    /// Proves, on the real instance, everything that is asked for and was not proved there yet. A rule
+    /// that was only added, and does not work, goes again.
+    fn prove_rest(&mut self, progress: &mut dyn FnMut(&str, usize, usize)) -> Result<(), VerifyError> {
+        let mut subjects = Vec::new();
+        let mut places = Vec::new();
+        for (index, outcome) in self.outcomes.iter().enumerate() {
+            let is_rule = match &outcome.item.decision {
+                Decision::Kept { .. } | Decision::Served { .. } => true,
+                Decision::Change(Action::Add(_) | Action::Enable(_) | Action::Replace { .. }) => outcome.changed,
+                _ => false,
+            };
+            let (Some(target), Some(machine)) = (self.target(&outcome.item), outcome.item.machine) else { continue };
+            if is_rule && outcome.proof.is_none() {
+                subjects.push(Subject { target, machine, interpreter: self.interpreter(&outcome.item) });
+                places.push(index);
+            }
+        }
+        if subjects.is_empty() {
+            return Ok(());
+        }
+        let proofs = Laboratory::open()?.prove(&subjects, Depth::Quick, self.options.limits, &mut |done, total| {
+            progress("proving every target", done, total);
+        })?;
+        for (index, proof) in places.into_iter().zip(proofs) {
+            let why = proof.as_ref().and_then(Proof::failure).map(str::to_owned);
+            let outcome = &mut self.outcomes[index];
+            outcome.proof = proof;
+            if let Some(why) = why.filter(|_| outcome.error.is_none()) {
+                outcome.error = Some(why);
+            }
+        }
+        Ok(())
+    }
+
+    /// The path that the serving rule names.
+    fn interpreter(&self, item: &Item) -> Option<&std::path::Path> {
+        let named = |name: &OsStr| self.seen.instance.entries.iter().find(|entry| entry.name == name);
+        match &item.decision {
+            Decision::Kept { name, .. } | Decision::Served { by: name } => named(name).map(|entry| entry.interpreter.as_path()),
+            Decision::Change(Action::Add(rule) | Action::Enable(rule) | Action::Replace { rule, .. }) => {
+                Some(rule.interpreter().as_path())
+            }
+            _ => None,
+        }
+    }
+
+    /// What is ours once every line that has no error is carried out.
+    fn record(&self) -> Record {
+        let seen = &self.seen.record;
+        let mut record = Record {
+            schema: Record::SCHEMA,
+            boot: seen.boot.clone(),
+            instance: seen.instance,
+            // What was removed from outside is not ours any more, should the name come back.
+            rules: seen
+                .rules
+                .iter()
+                .filter(|(name, _)| {
+                    self.seen.instance.entries.iter().any(|entry| entry.name == name.as_str() && seen.owns(entry))
+                })
+                .map(|(name, owned)| (name.clone(), owned.clone()))
+                .collect(),
+        };
+        for outcome in self.outcomes.iter().filter(|outcome| outcome.error.is_none()) {
+            match &outcome.item.decision {
+                Decision::Change(Action::Add(rule) | Action::Replace { rule, .. }) => {
+                    if let Decision::Change(Action::Replace { old, .. }) = &outcome.item.decision {
+                        record.rules.retain(|name, _| !old.iter().any(|old| old.as_bytes() == name.as_bytes()));
+                    }
+                    let owned = Owned {
+                        register: String::from_utf8_lossy(rule.register_string()).into_owned(),
+                        target: outcome.item.target.clone(),
+                        interpreter: self.file_of(&outcome.item, rule),
+                    };
+                    record.rules.insert(rule.name().to_string(), owned);
+                }
+                Decision::Change(Action::Remove { name, .. }) => {
+                    record.rules.retain(|known, _| known.as_bytes() != name.as_bytes());
+                }
+                _ => {}
+            }
+        }
+        record
+    }
+
+    fn file_of(&self, item: &Item, rule: &Rule) -> Option<FileId> {
+        let of_table = item
+            .target
+            .as_ref()
+            .and_then(|target| self.seen.interpreters.get(target)?.usable.as_ref().map(|file| file.id));
+        let other = || self.seen.others.get(rule.interpreter().as_path())?.as_ref().ok().map(|file| file.id);
+        of_table.or_else(other)
+    }
+}
+
+fn without_p(rule: &Rule) -> Option<Rule> {
+    let mut flags = rule.flags();
+    flags.preserve_argv0 = false;
+    rule.with_flags(flags).ok()
+}
+
+/// Puts a rule beside the ones that it replaces, as the newest, which wins. It takes its own name
+/// when that is free, else another for the meantime.
+fn begin(registrar: &mut Registrar, instance: &Instance, rule: &Rule, old: &[OsString]) -> Result<Pending, String> {
+    let register = |registrar: &mut Registrar, rule: &Rule| {
+        registrar.register(rule).map_err(|refused| (describe(rule, &refused), refused))
+    };
+    let own_name = OsString::from(rule.name().as_str());
+    let pending = |name: OsString| Pending { name, old: old.to_vec() };
+    if !old.contains(&own_name) {
+        return register(registrar, rule).map(|()| pending(own_name)).map_err(|(why, _)| why);
+    }
+    let name = format!("{}{SWAP_SUFFIX}", rule.name());
+    let meantime = name
+        .parse()
+        .map_err(|error: crate::rule::PartError| error.to_string())
+        .and_then(|name| rule.renamed(name).map_err(|error| error.to_string()))?;
+    let first = match register(registrar, &meantime) {
+        // One of us was interrupted here before. What it left may be what serves now, but the rule
+        // that it was to replace is still there, or we would not be replacing it.
+        Err((_, Refused::Exists)) if instance.remove(OsStr::new(&name)).is_ok() => register(registrar, &meantime),
+        first => first,
+    };
+    first.map(|()| pending(OsString::from(name))).map_err(|(why, _)| why)
+}
+
+/// Removes what was replaced and gives the new rule its name. From the old rule's removal on, the
+/// new one stays under one name or another, whatever fails.
+fn finish(instance: &Instance, registrar: &mut Registrar, rule: &Rule, pending: &Pending) -> Result<(), String> {
+    for old in &pending.old {
+        match instance.remove(old) {
+            Ok(()) => {}
+            // Somebody else was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(format!("remove {}: {error}; both rules are there now", old.to_string_lossy())),
+        }
+    }
+    if pending.name == rule.name().as_str() {
+        return Ok(());
+    }
+    let meantime = pending.name.to_string_lossy();
+    registrar
+        .register(rule)
+        .map_err(|refused| format!("{}; it works under the name {meantime}", describe(rule, &refused)))?;
+    instance.remove(&pending.name).map_err(|error| format!("remove {meantime}: {error}; it does no harm"))
+}
+
+fn describe(rule: &Rule, refused: &Refused) -> String {
+    format!("register {} with interpreter {}: {refused}", rule.name(), rule.interpreter())
+}

@@ -1,0 +1,152 @@
+//! What is wrong with a configuration.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::ser::{SerializeStruct as _, Serializer};
+use thiserror::Error;
+
+use super::origin::{Origin, plain};
+use crate::system::trust::Fault;
+use crate::target::TableError;
+
+/// One fault: `file:line: key: problem`.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub struct ConfigError {
+    /// The file or folder.
+    pub file: PathBuf,
+    /// The line, from 1; `None` for a fault of the file as a whole.
+    pub line: Option<usize>,
+    /// The key with its table, as TOML would have it: `target.aarch64.flags`.
+    pub key: Option<String>,
+    /// What is wrong, and what is allowed.
+    pub problem: String,
+}
+
+impl ConfigError {
+    /// A fault at a place.
+    pub(super) fn at(origin: &Origin, key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            file: origin.file.to_path_buf(),
+            line: Some(origin.line),
+            key: Some(key.into()),
+            problem: problem.into(),
+        }
+    }
+
+    /// A fault of a file as a whole.
+    pub(super) fn of_file(file: &Path, problem: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), line: None, key: None, problem: problem.into() }
+    }
+
+    /// A file or folder that could not be read.
+    pub(super) fn of_io(file: &Path, error: &io::Error) -> Self {
+        let problem = match error.kind() {
+            io::ErrorKind::NotFound => "not found".to_owned(),
+            io::ErrorKind::NotADirectory => "not a folder".to_owned(),
+            // "permission denied", "is a directory"; what has no kind of its own says more itself.
+            kind if error.raw_os_error().is_some() && kind.to_string() != "uncategorized error" => {
+                kind.to_string()
+            }
+            _ => error.to_string(),
+        };
+        Self::of_file(file, format!("cannot be read: {problem}"))
+    }
+
+    /// A file or folder that others could write.
+    pub(super) fn of_fault(fault: &Fault) -> Self {
+        Self::of_file(&fault.path, format!("not trusted: {}", fault.sentence()))
+    }
+
+    /// A table of targets that cannot be.
+    pub(super) fn of_table(file: &Path, error: TableError) -> Self {
+        match error {
+            TableError::Target { line, name, problem } => {
+                Self { line: Some(line), key: Some(name), ..Self::of_file(file, problem) }
+            }
+            // toml's own words: the place in the first line, the text of the file, the message last.
+            TableError::Toml(text) => Self {
+                line: text
+                    .split_once("at line ")
+                    .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
+                    .and_then(|digits| digits.parse().ok()),
+                ..Self::of_file(file, text.lines().next_back().unwrap_or_default().replace('`', "\""))
+            },
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&plain(&self.file))?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if let Some(key) = &self.key {
+            write!(f, ": {key}")?;
+        }
+        write!(f, ": {}", self.problem)
+    }
+}
+
+impl Serialize for ConfigError {
+    /// A file's name may be no UTF-8, and JSON has to be valid all the same.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut error = serializer.serialize_struct("ConfigError", 4)?;
+        error.serialize_field("file", &self.file.to_string_lossy())?;
+        error.serialize_field("line", &self.line)?;
+        error.serialize_field("key", &self.key)?;
+        error.serialize_field("problem", &self.problem)?;
+        error.end()
+    }
+}
+
+/// All that is wrong, in the order of reading; at least one fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Error)]
+#[serde(transparent)]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+impl ConfigErrors {
+    pub(super) fn new(errors: Vec<ConfigError>) -> Self {
+        debug_assert!(!errors.is_empty(), "there is no failure without a fault");
+        Self(errors)
+    }
+
+    /// Every fault.
+    pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    /// A line for each fault.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl IntoIterator for ConfigErrors {
+    type Item = ConfigError;
+    type IntoIter = std::vec::IntoIter<ConfigError>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a ConfigErrors {
+    type Item = &'a ConfigError;
+    type IntoIter = std::slice::Iter<'a, ConfigError>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}

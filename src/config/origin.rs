@@ -1,0 +1,47 @@
+//! Where a value was written.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::ser::{SerializeStruct as _, Serializer};
+
+/// The place that a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The file.
+    pub file: Arc<Path>,
+    /// The line, from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Origin {
+    /// `file:line`, on one line whatever the file is called.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", plain(&self.file), self.line)
+    }
+}
+
+impl Serialize for Origin {
+    /// A file's name may be no UTF-8, and JSON has to be valid all the same.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut origin = serializer.serialize_struct("Origin", 2)?;
+        origin.serialize_field("file", &self.file.to_string_lossy())?;
+        origin.serialize_field("line", &self.line)?;
+        origin.end()
+    }
+}
+
+/// A value and where it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Located<T> {
+    pub(super) value: T,
+    pub(super) origin: Origin,
+}
+
+/// A path for a message or a comment: control characters, which could forge further lines, escaped.
+pub(super) fn plain(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if text.chars().any(char::is_control) { text.escape_debug().to_string() } else { text.into_owned() }
+}

@@ -1,0 +1,236 @@
+//! system → observation: looks at everything that a plan needs, and changes nothing.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::config::{Settings, Targets};
+use crate::observation::{Candidates, InterpreterFault, Observation, Serving};
+use crate::plan::guard::{self, Needs};
+use crate::plan::{self, Native, Request};
+use crate::rule::{Entry, Header, winner};
+use crate::system::instance::Instance;
+use crate::system::interpreter::Inspector;
+use crate::system::{fork, host, namespace, record};
+use crate::target::{Target, UnknownTarget};
+use crate::verify::{Depth, Laboratory, Limits, Subject, VerifyError};
+
+/// Why it could not be looked.
+#[derive(Debug, Error)]
+pub enum ObserveError {
+    /// A file or folder of the system.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was looked at.
+        what: &'static str,
+        /// What went wrong.
+        error: io::Error,
+    },
+    /// This program's own header is none that the table knows.
+    #[error("this machine is none of the targets in the table, so its own programs could not be protected")]
+    UnknownHost,
+    /// A target that is not in the table.
+    #[error(transparent)]
+    Target(#[from] UnknownTarget),
+    /// Probes could not be run.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+}
+
+fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> ObserveError {
+    move |error| ObserveError::Io { what, error }
+}
+
+/// Looks at the instance, the interpreters, what runs natively, and how other people's rules serve.
+///
+/// With `run_others`, a rule that is not ours is judged by running its probe; else by its entry.
+pub fn observe(
+    instance: &Instance,
+    settings: &Settings,
+    request: &Request,
+    run_others: bool,
+    limits: Limits,
+) -> Result<Observation, ObserveError> {
+    let facts = instance.look().map_err(io_error("read the rules"))?;
+    let host = host_target(settings)?;
+    let natives = natives(settings, host, &facts.entries, facts.enabled, limits)?;
+    let native = Native::new(&settings.table, &natives);
+    let record = record::load(instance.device()).map_err(io_error("read the record of ownership"))?;
+    let mut inspector = Inspector::default();
+    let interpreters = find_interpreters(settings, request, &native, &mut inspector)?;
+    let others = settings
+        .rules
+        .iter()
+        .map(|custom| {
+            let path = custom.rule.interpreter().as_path();
+            let flags = custom.rule.flags();
+            let needs = Needs { fixed: flags.fix_binary, credentials: flags.credentials };
+            (path.to_owned(), acceptable(path, &mut inspector, &native, settings, needs))
+        })
+        .collect();
+    let mut seen = Observation {
+        host: host.name.clone(),
+        natives,
+        instance: facts,
+        interpreters,
+        others,
+        serving: BTreeMap::new(),
+        record,
+    };
+    if run_others && seen.instance.enabled {
+        seen.serving = serving(settings, request, &seen, limits)?;
+    }
+    Ok(seen)
+}
+
+/// The target that this very program is for, so that the kernel runs it natively.
+pub fn host_target(settings: &Settings) -> Result<&Target, ObserveError> {
+    let header = host::own_header().map_err(io_error("read this program's own header"))?;
+    settings.table.of_header(&Header::new(&header)).ok_or(ObserveError::UnknownHost)
+}
+
+/// The host's own target, and those of its family that the kernel really runs: tried, not guessed.
+fn natives(
+    settings: &Settings,
+    host: &Target,
+    entries: &[Entry],
+    enabled: bool,
+    limits: Limits,
+) -> Result<Vec<String>, ObserveError> {
+    let relatives: Vec<&Target> = settings
+        .table
+        .targets()
+        .iter()
+        .filter(|target| target.family == host.family && target.name != host.name)
+        .collect();
+    let is_captured = |target: &&Target| {
+        target.rules().iter().any(|(_, magic)| winner(entries, &Header::new(magic.magic()), Path::new("/")).is_some())
+    };
+    let (captured, free): (Vec<&Target>, Vec<&Target>) = relatives.into_iter().partition(|target| enabled && is_captured(target));
+    let mut natives = vec![host.name.clone()];
+    natives.extend(run_natively(&free, limits)?);
+    if !captured.is_empty() {
+        // A rule stands before the kernel's own loader; in an instance without rules it does not.
+        let alone = fork::run(|| {
+            let Ok(_instance) = namespace::enter_private() else { return Vec::new() };
+            run_natively(&captured, limits).unwrap_or_default().join("\n").into_bytes()
+        })
+        .map_err(io_error("try native programs"))?;
+        natives.extend(String::from_utf8_lossy(&alone).lines().map(str::to_owned));
+    }
+    Ok(natives)
+}
+
+fn run_natively(targets: &[&Target], limits: Limits) -> Result<Vec<String>, VerifyError> {
+    if targets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let subjects: Vec<Subject<'_>> = targets.iter().filter_map(|target| subject(target, None)).collect();
+    let proofs = Laboratory::open()?.prove(&subjects, Depth::Native, limits, &mut |_, _| {})?;
+    let runs = subjects.iter().zip(proofs);
+    Ok(runs
+        .filter(|(_, proof)| proof.as_ref().is_some_and(|proof| proof.native))
+        .map(|(subject, _)| subject.target.name.clone())
+        .collect())
+}
+
+fn subject<'a>(target: &'a Target, interpreter: Option<&'a Path>) -> Option<Subject<'a>> {
+    let machine = *target.identity.machines.first()?;
+    Some(Subject { target, machine, interpreter })
+}
+
+/// For each target that is asked about: the first file that can serve, and what is wrong with those before it.
+fn find_interpreters(
+    settings: &Settings,
+    request: &Request,
+    native: &Native,
+    inspector: &mut Inspector,
+) -> Result<BTreeMap<String, Candidates>, ObserveError> {
+    let named = match (&request.only, &settings.targets) {
+        (Some(names), _) | (None, Targets::List(names)) => Some(names),
+        (None, Targets::Auto) => None,
+    };
+    let targets: Vec<&Target> = settings
+        .table
+        .targets()
+        .iter()
+        .filter(|target| named.is_none_or(|names| names.contains(&target.name)) && !native.names().contains(&target.name))
+        .collect();
+    let wanted = |name: &str| targets.iter().any(|target| target.interpreters.iter().any(|file| file == name));
+    let mut folders = Vec::with_capacity(settings.interpreter_directories.len());
+    for folder in &settings.interpreter_directories {
+        let names = inspector.list(folder, &wanted).map_err(io_error("list an interpreter directory"))?;
+        folders.push((folder, names));
+    }
+    let mut found = BTreeMap::new();
+    for target in &targets {
+        let own = settings.overrides.get(&target.name).and_then(|own| own.interpreter.as_ref());
+        let paths: Vec<PathBuf> = match own {
+            Some(path) => vec![path.as_path().to_owned()],
+            None => folders
+                .iter()
+                .flat_map(|(folder, names)| {
+                    target.interpreters.iter().filter(|file| names.contains(*file)).map(|file| folder.join(file))
+                })
+                .collect(),
+        };
+        let flags = plan::flags(settings, &target.name);
+        let needs = Needs { fixed: true, credentials: flags.credentials };
+        let mut candidates = Candidates::default();
+        for path in paths {
+            match acceptable(&path, inspector, native, settings, needs) {
+                Ok(file) => {
+                    candidates.usable = Some(file);
+                    break;
+                }
+                Err(fault) => candidates.faulty.push((path, fault)),
+            }
+        }
+        if candidates != Candidates::default() {
+            found.insert(target.name.clone(), candidates);
+        }
+    }
+    Ok(found)
+}
+
+fn acceptable(
+    path: &Path,
+    inspector: &mut Inspector,
+    native: &Native,
+    settings: &Settings,
+    needs: Needs,
+) -> Result<crate::observation::InterpreterFile, InterpreterFault> {
+    let file = inspector.inspect(path)?;
+    match guard::fault(&file, native, &settings.table, needs) {
+        Some(fault) => Err(fault),
+        None => Ok(file),
+    }
+}
+
+/// Runs the probes of wanted targets whose programs somebody else's rule takes.
+fn serving(
+    settings: &Settings,
+    request: &Request,
+    seen: &Observation,
+    limits: Limits,
+) -> Result<BTreeMap<std::ffi::OsString, Serving>, ObserveError> {
+    let mut subjects = Vec::new();
+    let mut names = Vec::new();
+    for target in plan::wanted(settings, request, seen)? {
+        for ((_, magic), machine) in target.rules().iter().zip(&target.identity.machines) {
+            let entry = winner(&seen.instance.entries, &Header::new(magic.magic()), Path::new("/"));
+            if let Some(entry) = entry.filter(|entry| !seen.record.owns(entry)) {
+                subjects.push(Subject { target, machine: *machine, interpreter: Some(&entry.interpreter) });
+                names.push(entry.name.clone());
+            }
+        }
+    }
+    if subjects.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let laboratory = Laboratory::open().map_err(VerifyError::from)?;
+    let proofs = laboratory.prove(&subjects, Depth::Quick, limits, &mut |_, _| {})?;
+    Ok(names.into_iter().zip(proofs).filter_map(|(name, proof)| Some((name, proof?.serving()))).collect())
+}

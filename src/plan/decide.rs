@@ -1,0 +1,228 @@
+//! What becomes of one rule.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use super::guard::{Native, Refusal, refusal};
+use super::{Action, Decision, Item, Request, SWAP_SUFFIX, flags, is_qemu};
+use crate::config::{PreserveArgv0, Settings};
+use crate::observation::{InterpreterFault, InterpreterFile, Observation, Serving};
+use crate::rule::{Entry, Header, InterpreterPath, Magic, Matcher, Name, Rule, winner};
+use crate::target::Target;
+
+pub(super) struct Decider<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) request: &'a Request,
+    pub(super) seen: &'a Observation,
+    pub(super) native: &'a Native,
+}
+
+impl Decider<'_> {
+    /// Rules of ours that nobody asks for any more, and what an interrupted replacement left.
+    pub(super) fn superfluous(&self, targets: &[&Target]) -> Vec<Item> {
+        let mut names: BTreeSet<String> =
+            self.settings.rules.iter().map(|custom| custom.rule.name().to_string()).collect();
+        for target in targets.iter().filter(|target| !self.seen.natives.contains(&target.name)) {
+            names.extend(target.rules().into_iter().map(|(name, _)| name.to_string()));
+        }
+        let why = |entry: &Entry| {
+            let name = entry.display_name();
+            if name.ends_with(SWAP_SUFFIX) && is_qemu(entry) {
+                return Some("an interrupted replacement left it");
+            }
+            (self.request.only.is_none() && self.seen.record.owns(entry) && !names.contains(&name))
+                .then_some("it is ours, and no longer asked for")
+        };
+        let entries = self.seen.instance.entries.iter();
+        entries
+            .filter_map(|entry| {
+                let action = Action::Remove { name: entry.name.clone(), why: why(entry)?.to_owned() };
+                Some(Item { target: None, machine: None, decision: Decision::Change(action) })
+            })
+            .collect()
+    }
+
+    /// A rule of the table.
+    pub(super) fn target_rule(&self, target: &Target, name: Name, magic: Magic) -> Decision {
+        if self.seen.natives.contains(&target.name) {
+            return Decision::Native;
+        }
+        // The magic is a header that the target's files have.
+        let header = Header::new(magic.magic());
+        let rule = self.build(target, name, magic);
+        let entries: Vec<Entry> = self.settled_entries();
+        match winner(&entries, &header, "/".as_ref()) {
+            Some(entry) if self.seen.record.owns(entry) => self.ours(entry, rule),
+            Some(entry) => self.somebody_elses(entry, rule),
+            None => self.unserved(rule),
+        }
+    }
+
+    /// What is there once leftovers are gone.
+    fn settled_entries(&self) -> Vec<Entry> {
+        let entries = self.seen.instance.entries.iter();
+        entries.filter(|entry| !(entry.display_name().ends_with(SWAP_SUFFIX) && is_qemu(entry))).cloned().collect()
+    }
+
+    /// A rule of the configuration.
+    pub(super) fn custom_rule(&self, rule: &Rule) -> Decision {
+        let file = match self.seen.others.get(rule.interpreter().as_path()) {
+            Some(Ok(file)) => Some(file),
+            Some(Err(fault)) => return Decision::Refused(refusal(rule.interpreter().as_path(), fault)),
+            None => None,
+        };
+        if let Err(refusal) = self.native.guard(rule) {
+            return Decision::Refused(refusal);
+        }
+        let Some(entry) = self.named(rule.name().as_str()) else {
+            return Decision::Change(Action::Add(rule.clone()));
+        };
+        let ours = self.seen.record.owns(entry);
+        let recorded = self.seen.record.rules.get(rule.name().as_str()).and_then(|owned| owned.interpreter);
+        let same = rule.serves_like(entry);
+        let changed = recorded.is_some() && rule.flags().fix_binary && recorded != file.map(|file| file.id);
+        match (ours, same) {
+            (true, true) if !entry.enabled => Decision::Change(Action::Enable(rule.clone())),
+            (true, true) if !changed => Decision::Kept { name: entry.name.clone(), remark: None },
+            (true, true) => self.replace(rule, entry, "its interpreter was replaced on disk"),
+            (true, false) => self.replace(rule, entry, "the configuration says otherwise now"),
+            (false, true) if entry.enabled => Decision::Served { by: entry.name.clone() },
+            (false, _) if self.request.takeover => self.replace(rule, entry, "taken over"),
+            (false, _) => Decision::Refused(Refusal {
+                why: format!("a rule named {} exists and is not ours", rule.name()),
+                fix: "give yours another name, or use --takeover".to_owned(),
+            }),
+        }
+    }
+
+    /// The rule as it should be, or why it cannot be.
+    fn build(&self, target: &Target, name: Name, magic: Magic) -> Result<(Rule, InterpreterFile), Refusal> {
+        let candidates = self.seen.interpreters.get(&target.name);
+        let usable = candidates.and_then(|found| found.usable.clone());
+        let Some(file) = usable else {
+            let faulty = candidates.and_then(|found| found.faulty.iter().find(|(_, fault)| *fault != InterpreterFault::Missing));
+            return Err(match faulty {
+                Some((path, fault)) => refusal(path, fault),
+                None => Refusal {
+                    why: format!("no interpreter for {}: none of {} found", target.label(), target.interpreters.join(", ")),
+                    fix: "install qemu-user-static, or set interpreter-directories".to_owned(),
+                },
+            });
+        };
+        let bad = |why: String| Refusal { why, fix: "choose another path".to_owned() };
+        let path = InterpreterPath::new(&file.path).map_err(|error| bad(error.to_string()))?;
+        let rule = Rule::new(name, Matcher::Magic(magic), path, flags(self.settings, &target.name))
+            .map_err(|error| bad(error.to_string()))?;
+        self.native.guard(&rule)?;
+        Ok((rule, file))
+    }
+
+    fn ours(&self, entry: &Entry, rule: Result<(Rule, InterpreterFile), Refusal>) -> Decision {
+        let (rule, file) = match rule {
+            Ok(built) => built,
+            // With F, the pinned interpreter goes on.
+            Err(refusal) => {
+                return Decision::Kept { name: entry.name.clone(), remark: Some(format!("{refusal}; the old one goes on")) };
+            }
+        };
+        let recorded = self.seen.record.rules.get(entry.display_name().as_str()).and_then(|owned| owned.interpreter);
+        if !self.is_as_wanted(&rule, entry) {
+            self.replace(&rule, entry, "the configuration says otherwise now")
+        } else if recorded.is_some_and(|recorded| recorded != file.id) {
+            self.replace(&rule, entry, "its interpreter was replaced on disk")
+        } else {
+            Decision::Kept { name: entry.name.clone(), remark: None }
+        }
+    }
+
+    /// Whether an entry of ours is what the settings ask for; with `auto` the trial decided on `P`.
+    fn is_as_wanted(&self, rule: &Rule, entry: &Entry) -> bool {
+        if rule.is(entry) {
+            return true;
+        }
+        let mut flags = rule.flags();
+        flags.preserve_argv0 = false;
+        self.settings.preserve_argv0 == PreserveArgv0::Auto
+            && rule.with_flags(flags).is_ok_and(|rule| rule.is(entry))
+    }
+
+    fn somebody_elses(&self, entry: &Entry, rule: Result<(Rule, InterpreterFile), Refusal>) -> Decision {
+        let trouble = match self.seen.serving.get(&entry.name) {
+            Some(Serving::Works) => None,
+            Some(Serving::Stale(why) | Serving::Fails(why)) => Some(why.clone()),
+            // Nothing was run: only what can be read counts.
+            None if !entry.flags.known.fix_binary => {
+                Some("it has no F flag, so it fails in containers and other roots".to_owned())
+            }
+            None => None,
+        };
+        let name = entry.display_name();
+        match (trouble, rule) {
+            (None, Ok((rule, _))) if self.request.takeover => self.take_over(entry, &rule, "taken over"),
+            (None, _) => Decision::Served { by: entry.name.clone() },
+            (Some(_), Err(refusal)) => Decision::Refused(refusal),
+            (Some(why), Ok((rule, _))) if is_qemu(entry) || self.request.takeover => {
+                self.take_over(entry, &rule, &why)
+            }
+            (Some(why), Ok(_)) => Decision::Refused(Refusal {
+                why: format!("rule {name} of another emulator takes these programs and does not work: {why}"),
+                fix: format!("repair or remove {name}, or use --takeover to put ours before it"),
+            }),
+        }
+    }
+
+    /// QEMU's rules are replaced; those of other emulators stay, and ours, being newer, comes first.
+    fn take_over(&self, entry: &Entry, rule: &Rule, why: &str) -> Decision {
+        if is_qemu(entry) {
+            self.replace(rule, entry, why)
+        } else {
+            match self.named(rule.name().as_str()) {
+                Some(older) if is_qemu(older) => self.replace(rule, older, &format!("{} comes before it", entry.display_name())),
+                Some(older) => taken(older),
+                None => Decision::Change(Action::Add(rule.clone())),
+            }
+        }
+    }
+
+    /// No enabled rule takes these programs.
+    fn unserved(&self, rule: Result<(Rule, InterpreterFile), Refusal>) -> Decision {
+        let rule = match rule {
+            Ok((rule, _)) => rule,
+            Err(refusal) => return Decision::Refused(refusal),
+        };
+        let Some(entry) = self.named(rule.name().as_str()) else {
+            return Decision::Change(Action::Add(rule));
+        };
+        if self.seen.record.owns(entry) && self.is_as_wanted(&rule, entry) {
+            Decision::Change(Action::Enable(rule))
+        } else if is_qemu(entry) || self.seen.record.owns(entry) {
+            let why = if entry.enabled { "it does not match these programs" } else { "it is disabled" };
+            self.replace(&rule, entry, why)
+        } else {
+            taken(entry)
+        }
+    }
+
+    /// Replaces `entry`; whatever goes by the rule's own name has to go as well.
+    fn replace(&self, rule: &Rule, entry: &Entry, why: &str) -> Decision {
+        let mut old: Vec<OsString> = vec![entry.name.clone()];
+        if let Some(namesake) = self.named(rule.name().as_str()).filter(|namesake| namesake.name != entry.name) {
+            if !is_qemu(namesake) && !self.seen.record.owns(namesake) {
+                return taken(namesake);
+            }
+            old.push(namesake.name.clone());
+        }
+        Decision::Change(Action::Replace { rule: rule.clone(), old, why: why.to_owned() })
+    }
+
+    fn named(&self, name: &str) -> Option<&Entry> {
+        self.seen.instance.entries.iter().find(|entry| entry.name == name)
+    }
+}
+
+fn taken(entry: &Entry) -> Decision {
+    Decision::Refused(Refusal {
+        why: format!("the name {} is taken by a rule that is not QEMU's", entry.display_name()),
+        fix: "remove or rename that rule".to_owned(),
+    })
+}

@@ -1,0 +1,329 @@
+//! Child processes that are watched: started in a root of their own, never waited for without limit.
+#![allow(unsafe_code, reason = "a closure between fork and exec, and pidfd_open, which no crate here has")]
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
+use thiserror::Error;
+
+use super::{file, privilege};
+use crate::observation::FileId;
+
+/// More output than this is a flood, and ends a child.
+const LARGEST_OUTPUT: usize = 64 * 1024;
+
+/// Where a child's `/` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Root<'a> {
+    /// Where ours is.
+    Host,
+    /// In this folder; programs are looked up there.
+    Folder(&'a Path),
+}
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub struct Launch<'a> {
+    /// The program, as seen from its root.
+    pub program: &'a Path,
+    /// What it is told to be called.
+    pub argv0: &'a OsStr,
+    /// Its arguments.
+    pub arguments: &'a [&'a OsStr],
+    /// Its whole environment.
+    pub environment: &'a [(&'a str, &'a str)],
+    /// Its root.
+    pub root: Root<'a>,
+}
+
+/// A child that runs, and what it wrote so far.
+#[derive(Debug)]
+pub struct Child {
+    process: std::process::Child,
+    pidfd: OwnedFd,
+    stdin: Option<PipeWriter>,
+    stdout: Option<PipeReader>,
+    stderr: Option<PipeReader>,
+    /// What it wrote to standard output.
+    pub output: Vec<u8>,
+    /// What it wrote to standard error.
+    pub errors: Vec<u8>,
+    /// Whether it wrote more than anybody should.
+    pub flooded: bool,
+    /// How it ended, once it has.
+    pub ended: Option<ExitStatus>,
+}
+
+/// The program that a process runs, as the kernel holds it: with `F`, the pinned interpreter.
+#[derive(Debug)]
+pub struct Executable {
+    /// The file, open: readable even when it is deleted on disk.
+    pub file: File,
+    /// Which file it is.
+    pub id: FileId,
+    /// Where the kernel says it is, ` (deleted)` included.
+    pub path: PathBuf,
+}
+
+/// What execve(2) answered instead of running a program, and what that means for one of another CPU.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ExecError {
+    /// ENOEXEC.
+    #[error("exec format error: no rule takes it, and the kernel does not run it by itself")]
+    Format,
+    /// ENOENT, though the program is there.
+    #[error(
+        "no such file or directory, though the program is there: the rule's interpreter, or the loader that the \
+         interpreter needs, does not exist in this root (a rule without F, or a dynamic interpreter)"
+    )]
+    NoInterpreter,
+    /// EACCES.
+    #[error("permission denied: the interpreter may not be executed")]
+    Denied,
+    /// ELOOP.
+    #[error("too many levels of symbolic links: the interpreter itself is captured by a rule")]
+    Loop,
+    /// ETXTBSY.
+    #[error("text file busy: somebody is writing to the interpreter")]
+    Busy,
+    /// EPERM.
+    #[error("not permitted: a security policy forbids it, or there is no right to change the root")]
+    NotPermitted,
+    /// Anything else, or a failure before it came to execve.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<io::Error> for ExecError {
+    fn from(error: io::Error) -> Self {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ENOEXEC) => Self::Format,
+            Some(Errno::ENOENT) => Self::NoInterpreter,
+            Some(Errno::EACCES) => Self::Denied,
+            Some(Errno::ELOOP) => Self::Loop,
+            Some(Errno::ETXTBSY) => Self::Busy,
+            Some(Errno::EPERM) => Self::NotPermitted,
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}
+
+impl Child {
+    /// Starts a program. An error is what execve(2) said, before the program ran.
+    pub fn start(launch: &Launch<'_>) -> Result<Self, ExecError> {
+        let (stdin_theirs, stdin) = io::pipe()?;
+        let (stdout, stdout_theirs) = io::pipe()?;
+        let (stderr, stderr_theirs) = io::pipe()?;
+        let mut command = Command::new(launch.program);
+        command
+            .arg0(launch.argv0)
+            .args(launch.arguments)
+            .env_clear()
+            .envs(launch.environment.iter().copied())
+            .stdin(stdin_theirs)
+            .stdout(stdout_theirs)
+            .stderr(stderr_theirs)
+            .process_group(0);
+        let root = match launch.root {
+            Root::Host => None,
+            Root::Folder(folder) => Some((folder.to_owned(), !privilege::may_chroot())),
+        };
+        let prepare = move || prepare(root.as_ref().map(|(folder, unprivileged)| (folder.as_path(), *unprivileged)));
+        // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and
+        // takes no lock.
+        unsafe { command.pre_exec(prepare) };
+        let process = command.spawn()?;
+        // The command holds the child's ends of the pipes, which would never see an end.
+        drop(command);
+        let pidfd = open_pidfd(process.id())?;
+        Ok(Self {
+            process,
+            pidfd,
+            stdin: Some(stdin),
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+            output: Vec::new(),
+            errors: Vec::new(),
+            flooded: false,
+            ended: None,
+        })
+    }
+
+    /// The program that it runs now.
+    pub fn executable(&self) -> io::Result<Executable> {
+        let link = Path::new("/proc").join(self.process.id().to_string()).join("exe");
+        let file = File::open(&link)?;
+        let id = file::id(&file.metadata()?);
+        Ok(Executable { file, id, path: std::fs::read_link(&link)? })
+    }
+
+    /// Writes one byte to its standard input and closes it.
+    pub fn release(&mut self, byte: u8) {
+        if let Some(mut stdin) = self.stdin.take() {
+            // It may have ended already; how it ended tells more than this error.
+            let _ = stdin.write_all(&[byte]);
+        }
+    }
+
+    /// Asks it to end (SIGTERM).
+    pub fn terminate(&self) {
+        if let Ok(pid) = i32::try_from(self.process.id()) {
+            // Not reaped yet, or this would not be asked: the number is still its.
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM);
+        }
+    }
+
+    /// Ends it, with whatever it started, and reaps it.
+    pub fn kill(&mut self) {
+        if self.ended.is_some() {
+            return;
+        }
+        if let Ok(pid) = i32::try_from(self.process.id()) {
+            // It leads a process group of its own; it is not reaped yet, so the number is still its.
+            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        self.ended = self.process.wait().ok();
+    }
+
+    /// The signal that ended it.
+    pub fn ended_by(&self) -> Option<i32> {
+        self.ended.and_then(|status| status.signal())
+    }
+
+    fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 3] {
+        let running = self.ended.is_none();
+        [
+            self.stdout.as_ref().map(AsFd::as_fd),
+            self.stderr.as_ref().map(AsFd::as_fd),
+            running.then(|| self.pidfd.as_fd()),
+        ]
+    }
+
+    fn take_in(&mut self, ready: [bool; 3]) {
+        if ready[0] {
+            self.flooded |= drain(&mut self.stdout, &mut self.output);
+        }
+        if ready[1] {
+            self.flooded |= drain(&mut self.stderr, &mut self.errors);
+        }
+        if ready[2] {
+            self.ended = self.process.try_wait().ok().flatten();
+            // What it wrote before it ended may still be in the pipes; who inherited them is no
+            // business of ours.
+            if self.ended.is_some() {
+                self.read_rest();
+            }
+        }
+    }
+
+    fn read_rest(&mut self) {
+        for (pipe, buffer) in [(&mut self.stdout, &mut self.output), (&mut self.stderr, &mut self.errors)] {
+            while let Some(open) = pipe.as_ref() {
+                let mut polled = [PollFd::new(open.as_fd(), PollFlags::POLLIN)];
+                if !matches!(poll(&mut polled, PollTimeout::ZERO), Ok(count) if count > 0) {
+                    break;
+                }
+                self.flooded |= drain(pipe, buffer);
+            }
+            *pipe = None;
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Waits until one of the children wrote something or ended, `interrupt` became readable, or the time
+/// is over; takes in what there is. True when `interrupt` was it.
+pub fn wait(
+    children: &mut [&mut Child],
+    interrupt: Option<BorrowedFd<'_>>,
+    limit: Duration,
+) -> io::Result<bool> {
+    let (interrupted, ready) = {
+        let mut watched: Vec<PollFd<'_>> = Vec::with_capacity(children.len() * 3 + 1);
+        let mut places = Vec::with_capacity(children.len() * 3);
+        for (index, child) in children.iter().enumerate() {
+            for (which, descriptor) in child.descriptors().into_iter().enumerate() {
+                if let Some(descriptor) = descriptor {
+                    watched.push(PollFd::new(descriptor, PollFlags::POLLIN));
+                    places.push((index, which));
+                }
+            }
+        }
+        if let Some(interrupt) = interrupt {
+            watched.push(PollFd::new(interrupt, PollFlags::POLLIN));
+        }
+        // Rounded up: a limit of less than a millisecond must not spin.
+        let milliseconds = limit.as_nanos().div_ceil(1_000_000);
+        let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
+        match poll(&mut watched, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let is_ready = |polled: &PollFd<'_>| polled.any().unwrap_or(false);
+        let mut ready = vec![[false; 3]; children.len()];
+        for ((index, which), polled) in places.iter().zip(&watched) {
+            ready[*index][*which] = is_ready(polled);
+        }
+        let interrupted = interrupt.is_some() && watched.last().is_some_and(is_ready);
+        (interrupted, ready)
+    };
+    for (child, ready) in children.iter_mut().zip(ready) {
+        child.take_in(ready);
+    }
+    Ok(interrupted)
+}
+
+/// Reads what is there, once; true when it is too much.
+fn drain(pipe: &mut Option<PipeReader>, buffer: &mut Vec<u8>) -> bool {
+    let Some(open) = pipe else { return false };
+    let mut chunk = [0; 4096];
+    match open.read(&mut chunk) {
+        Ok(0) | Err(_) => *pipe = None,
+        Ok(length) => buffer.extend_from_slice(&chunk[..length]),
+    }
+    buffer.len() > LARGEST_OUTPUT
+}
+
+/// What the child does before it becomes the program.
+fn prepare(root: Option<(&Path, bool)>) -> io::Result<()> {
+    // A broken interpreter must not litter the host with cores, nor outlive us.
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+    if let Some((folder, unprivileged)) = root {
+        if unprivileged {
+            // Gives CAP_SYS_CHROOT. The namespace has no instance of its own, so the kernel uses ours.
+            unshare(CloneFlags::CLONE_NEWUSER)?;
+        }
+        nix::unistd::chroot(folder)?;
+        nix::unistd::chdir("/")?;
+    }
+    Ok(())
+}
+
+fn open_pidfd(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open(2) takes two numbers and returns a descriptor or -1.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let descriptor = i32::try_from(result).map_err(io::Error::other)?;
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+

@@ -1,0 +1,95 @@
+//! Files: which one it is, its digest, and writing one whole or not at all.
+
+use std::fs::{self, File, Metadata, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::statvfs::{FsFlags, statvfs};
+use sha2::{Digest as _, Sha256};
+
+use crate::observation::FileId;
+
+/// Which file these facts are of.
+pub fn id(metadata: &Metadata) -> FileId {
+    FileId {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        size: metadata.len(),
+        modified: metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec()),
+    }
+}
+
+/// Which file this path leads to now.
+pub fn id_of(path: &Path) -> io::Result<FileId> {
+    Ok(id(&fs::metadata(path)?))
+}
+
+/// The SHA-256 of a file's content from where it stands, as hex digits.
+pub fn sha256(file: &mut File) -> io::Result<String> {
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            length => digest.update(&buffer[..length]),
+        }
+    }
+    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Writes a file by rename, so that whoever reads it sees the old or the new one, whole.
+pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".new-")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)?;
+    file.write_all(content)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A lock on a file, until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _held: Flock<File>,
+}
+
+/// Waits for the lock: whoever holds it is another one of us, and done in seconds.
+pub fn lock(path: &Path) -> io::Result<Lock> {
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    match Flock::lock(file, FlockArg::LockExclusive) {
+        Ok(held) => Ok(Lock { _held: held }),
+        Err((_, errno)) => Err(errno.into()),
+    }
+}
+
+/// A folder for programs to be started from: removed when dropped.
+pub fn executable_folder() -> io::Result<tempfile::TempDir> {
+    let from_environment = std::env::var_os("TMPDIR").map(PathBuf::from);
+    let places = from_environment.into_iter().chain(["/tmp", "/var/tmp", "/run", "/dev/shm"].map(PathBuf::from));
+    let mut last = io::Error::other("no folder to start programs from: tried TMPDIR, /tmp, /var/tmp, /run and /dev/shm");
+    for place in places {
+        if is_noexec(&place).unwrap_or(true) {
+            continue;
+        }
+        match tempfile::Builder::new().prefix("binfmtd-").permissions(Permissions::from_mode(0o755)).tempdir_in(place) {
+            Ok(folder) => return Ok(folder),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Whether programs on this filesystem may not be started.
+pub fn is_noexec(path: &Path) -> io::Result<bool> {
+    Ok(statvfs(path)?.flags().contains(FsFlags::ST_NOEXEC))
+}
+
+/// Writes a program.
+pub fn write_program(path: &Path, content: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options().create_new(true).write(true).mode(0o755).open(path)?.write_all(content)
+}

@@ -1,0 +1,48 @@
+//! A task in a forked copy of this process: what it does to namespaces ends with it.
+#![allow(unsafe_code, reason = "fork and _exit")]
+
+use std::io::{self, Read as _, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork};
+
+/// Runs `task` in a child and returns what it returned. A child that dies is an error.
+pub fn run(task: impl FnOnce() -> Vec<u8>) -> io::Result<Vec<u8>> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other("a task can only be forked off while there is one thread"));
+    }
+    let (mut reader, mut writer) = io::pipe()?;
+    // SAFETY: this process has one thread, so the child's memory is whole and no lock is held by
+    // anybody who is not there any more.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            drop(reader);
+            // When we are killed, it must not go on; TERM lets it clean up.
+            let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGTERM);
+            let status = match catch_unwind(AssertUnwindSafe(task)) {
+                Ok(answer) => i32::from(writer.write_all(&answer).is_err()),
+                Err(_) => 101,
+            };
+            // SAFETY: _exit(2) never returns; what the parent registered to run at exit is its own.
+            unsafe { libc::_exit(status) }
+        }
+        ForkResult::Parent { child } => {
+            drop(writer);
+            let mut answer = Vec::new();
+            let read = reader.read_to_end(&mut answer);
+            let ended = loop {
+                match waitpid(child, None) {
+                    Err(nix::errno::Errno::EINTR) => {}
+                    other => break other?,
+                }
+            };
+            read?;
+            match ended {
+                WaitStatus::Exited(_, 0) => Ok(answer),
+                other => Err(io::Error::other(format!("the child ended early: {other:?}"))),
+            }
+        }
+    }
+}

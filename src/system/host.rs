@@ -1,0 +1,38 @@
+//! The machine itself.
+
+use std::fs;
+use std::io;
+
+/// What is said about the machine in a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Kernel release: `6.12.0-amd64`.
+    pub kernel: String,
+    /// `uname -m`.
+    pub machine: String,
+}
+
+/// Asks the kernel.
+pub fn describe() -> io::Result<Host> {
+    let uname = nix::sys::utsname::uname()?;
+    let text = |value: &std::ffi::OsStr| value.to_string_lossy().into_owned();
+    Ok(Host { kernel: text(uname.release()), machine: text(uname.machine()) })
+}
+
+/// The first bytes of our own program, which is native by definition: the kernel runs it.
+pub fn own_header() -> io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut header = vec![0; crate::rule::HEADER_SIZE];
+    fs::File::open("/proc/self/exe")?.read_exact(&mut header)?;
+    Ok(header)
+}
+
+/// Tells one boot from another.
+pub fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// How many processes can run at once.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

@@ -1,0 +1,226 @@
+//! One mounted `binfmt_misc`, held by a descriptor of its root.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, fstat};
+use nix::sys::statfs::{FsType, fstatfs};
+use nix::unistd::{AccessFlags, faccessat};
+use thiserror::Error;
+
+use crate::observation::InstanceFacts;
+use crate::rule::{Entry, Rule};
+
+/// Where the kernel wants it mounted.
+pub const MOUNT_POINT: &str = "/proc/sys/fs/binfmt_misc";
+
+/// `BINFMTFS_MAGIC` of `include/uapi/linux/magic.h`.
+const BINFMT_MAGIC: FsType = FsType(0x4249_4e4d);
+/// `AUTOFS_SUPER_MAGIC`.
+const AUTOFS_MAGIC: FsType = FsType(0x0187);
+
+/// Why there is no instance to work on.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InstanceError {
+    /// The folder is not there: the module is not loaded, or the kernel has none.
+    #[error("{MOUNT_POINT} does not exist")]
+    NoFolder,
+    /// The folder is there, with nothing mounted on it.
+    #[error("binfmt_misc is not mounted on {MOUNT_POINT}")]
+    NotMounted,
+    /// systemd's automount is there, and its daemon no longer answers.
+    #[error("the automount on {MOUNT_POINT} is broken ({0})")]
+    BrokenAutomount(String),
+    /// Something else is mounted there.
+    #[error("the filesystem on {MOUNT_POINT} is not binfmt_misc (type {0:#x})")]
+    Foreign(u64),
+    /// Anything else.
+    #[error("{MOUNT_POINT}: {0}")]
+    Io(String),
+}
+
+/// A mounted instance. Rules live as long as its mount, or a descriptor of it like this one.
+#[derive(Debug)]
+pub struct Instance {
+    root: OwnedFd,
+    device: u64,
+}
+
+impl Instance {
+    /// Opens what is mounted at `path`, triggering an automount, and makes sure that it is `binfmt_misc`.
+    pub fn open(path: &Path) -> Result<Self, InstanceError> {
+        // Not O_PATH, which would not trigger an automount.
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let root = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| match errno {
+            Errno::ENOENT | Errno::ENOTDIR => InstanceError::NoFolder,
+            // A dead automount daemon: the kernel gives up with one of these.
+            Errno::ELOOP | Errno::EHOSTDOWN | Errno::ENODEV => InstanceError::BrokenAutomount(errno.to_string()),
+            other => InstanceError::Io(other.to_string()),
+        })?;
+        let io = |errno: Errno| InstanceError::Io(errno.to_string());
+        let filesystem = fstatfs(&root).map_err(io)?;
+        match filesystem.filesystem_type() {
+            BINFMT_MAGIC => {}
+            AUTOFS_MAGIC => return Err(InstanceError::BrokenAutomount("it did not mount".to_owned())),
+            nix::sys::statfs::PROC_SUPER_MAGIC => return Err(InstanceError::NotMounted),
+            #[allow(clippy::cast_sign_loss, reason = "a magic number is a row of bits")]
+            other => return Err(InstanceError::Foreign(other.0 as u64)),
+        }
+        let device = fstat(&root).map_err(io)?.st_dev;
+        Ok(Self { root, device })
+    }
+
+    /// `st_dev`, which no other instance has.
+    pub fn device(&self) -> u64 {
+        self.device
+    }
+
+    /// When the instance came into being, in nanoseconds since 1970: its control files are as old as it.
+    pub fn born(&self) -> io::Result<i64> {
+        let stat = nix::sys::stat::fstatat(&self.root, "register", AtFlags::empty())?;
+        Ok(stat.st_ctime * 1_000_000_000 + stat.st_ctime_nsec)
+    }
+
+    /// Whether this process may register; asks the kernel, not the mode bits.
+    pub fn is_writable(&self) -> bool {
+        faccessat(&self.root, "register", AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok()
+    }
+
+    /// Everything there is to see.
+    pub fn look(&self) -> io::Result<InstanceFacts> {
+        let enabled = self.read("status".as_ref())?.starts_with(b"enabled");
+        let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
+        for name in self.names()? {
+            match self.read(&name) {
+                Ok(content) => match Entry::parse(&name, &content) {
+                    Ok(entry) => entries.push(entry),
+                    Err(error) => unreadable.push((name, error.to_string())),
+                },
+                // Removed between listing and reading.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => unreadable.push((name, error.to_string())),
+            }
+        }
+        Ok(InstanceFacts { device: self.device, enabled, writable: self.is_writable(), entries, unreadable })
+    }
+
+    /// Names in the folder's order, which is the kernel's order of rules: newest first (measured; a
+    /// property test holds it).
+    fn names(&self) -> io::Result<Vec<OsString>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut folder = nix::dir::Dir::openat(&self.root, ".", flags, Mode::empty())?;
+        let mut names = Vec::new();
+        for item in folder.iter() {
+            let item = item?;
+            let name = OsStr::from_bytes(item.file_name().to_bytes());
+            if !matches!(name.as_bytes(), b"." | b".." | b"register" | b"status") {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    fn read(&self, name: &OsStr) -> io::Result<Vec<u8>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let mut file = File::from(openat(&self.root, name, flags, Mode::empty())?);
+        let mut content = Vec::with_capacity(1024);
+        file.read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    /// Opens `register` once, for as many rules as one likes.
+    pub fn registrar(&self) -> io::Result<Registrar> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        Ok(Registrar(File::from(openat(&self.root, "register", flags, Mode::empty())?)))
+    }
+
+    /// Removes one rule.
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        self.command(name, b"-1")
+    }
+
+    /// Switches one rule on.
+    pub fn enable(&self, name: &OsStr) -> io::Result<()> {
+        self.command(name, b"1")
+    }
+
+    /// Switches the instance as a whole on.
+    pub fn enable_all(&self) -> io::Result<()> {
+        self.command(OsStr::new("status"), b"1")
+    }
+
+    fn command(&self, name: &OsStr, command: &[u8]) -> io::Result<()> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        File::from(openat(&self.root, name, flags, Mode::empty())?).write_all(command)
+    }
+
+    /// The root's descriptor, to be held or watched.
+    pub fn root(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+}
+
+/// The open control file through which rules are registered.
+#[derive(Debug)]
+pub struct Registrar(File);
+
+impl Registrar {
+    /// Registers one rule with one `write(2)`: the kernel takes no second part.
+    pub fn register(&mut self, rule: &Rule) -> Result<(), Refused> {
+        let string = rule.register_string();
+        match self.0.write(string) {
+            Ok(written) if written == string.len() => Ok(()),
+            Ok(_) => Err(Refused::Short),
+            Err(error) => Err(Refused::of(&error)),
+        }
+    }
+}
+
+/// Why the kernel refused a rule, by its errno.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refused {
+    /// EINVAL: we build no malformed string, so a flag is too new for this kernel.
+    #[error("the kernel does not take the rule or one of its flags (EINVAL; the F flag needs Linux 4.8)")]
+    Invalid,
+    /// EEXIST.
+    #[error("a rule of that name exists already")]
+    Exists,
+    /// ENOENT, with F.
+    #[error("the interpreter is not there")]
+    NoInterpreter,
+    /// EACCES, with F.
+    #[error("the interpreter is not executable, or its filesystem is mounted noexec")]
+    NotExecutable,
+    /// ENOSPC.
+    #[error("the limit of rules is reached (see user.max_binfmt_misc_interpreters)")]
+    Limit,
+    /// EPERM.
+    #[error("not permitted: this instance belongs to another user namespace")]
+    NotPermitted,
+    /// Less was taken than given, which no kernel does.
+    #[error("the kernel took only a part of the rule")]
+    Short,
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Refused {
+    fn of(error: &io::Error) -> Self {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EINVAL) => Self::Invalid,
+            Some(Errno::EEXIST) => Self::Exists,
+            Some(Errno::ENOENT) => Self::NoInterpreter,
+            Some(Errno::EACCES) => Self::NotExecutable,
+            Some(Errno::ENOSPC) => Self::Limit,
+            Some(Errno::EPERM) => Self::NotPermitted,
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}

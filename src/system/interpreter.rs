@@ -1,0 +1,111 @@
+//! Interpreters on disk: what a file is, and whether it could serve.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use goblin::container::{Container, Ctx};
+use goblin::elf::program_header::{PT_INTERP, ProgramHeader};
+
+use super::file;
+use super::trust::Trust;
+use crate::observation::{ElfFacts, InterpreterFault, InterpreterFile};
+use crate::rule::Header;
+
+/// Enough for the header and the program headers of any interpreter.
+const FIRST_PAGE: u64 = 4096;
+
+/// Looks at files, each folder and filesystem once.
+#[derive(Debug)]
+pub struct Inspector {
+    trust: Trust,
+    noexec: HashMap<u64, bool>,
+}
+
+impl Default for Inspector {
+    fn default() -> Self {
+        Self { trust: Trust::new(), noexec: HashMap::new() }
+    }
+}
+
+impl Inspector {
+    /// The files of a folder whose names `wanted` takes. One listing costs less than asking for each
+    /// of many names; a folder that is not there has none.
+    pub fn list(&self, folder: &Path, wanted: &dyn Fn(&str) -> bool) -> io::Result<HashSet<String>> {
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(HashSet::new());
+            }
+            Err(error) => return Err(error),
+        };
+        let mut names = HashSet::new();
+        for entry in entries {
+            if let Ok(name) = entry?.file_name().into_string()
+                && wanted(&name)
+            {
+                names.insert(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Looks at one file.
+    pub fn inspect(&mut self, path: &Path) -> Result<InterpreterFile, InterpreterFault> {
+        let unreadable = |error: &io::Error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => InterpreterFault::Missing,
+            _ => InterpreterFault::Unreadable(error.to_string()),
+        };
+        let checked = self.trust.check(path).map_err(|error| unreadable(&error.source))?;
+        let metadata = checked.metadata;
+        if !metadata.is_file() {
+            return Err(InterpreterFault::Unreadable("not a regular file".to_owned()));
+        }
+        let noexec = *self
+            .noexec
+            .entry(metadata.dev())
+            .or_insert_with(|| file::is_noexec(path).unwrap_or(false));
+        let mut open = File::open(path).map_err(|error| unreadable(&error))?;
+        Ok(InterpreterFile {
+            path: path.to_owned(),
+            id: file::id(&metadata),
+            mode: metadata.permissions().mode() & 0o7777,
+            noexec,
+            elf: read_elf(&mut open).map_err(|error| unreadable(&error))?,
+            distrust: checked.faults.iter().map(ToString::to_string).collect(),
+        })
+    }
+}
+
+/// Reads what the kernel would look at; `None` when it is no ELF file.
+fn read_elf(file: &mut File) -> io::Result<Option<ElfFacts>> {
+    let mut page = Vec::new();
+    let mut start = file.take(FIRST_PAGE);
+    start.read_to_end(&mut page)?;
+    let file = start.into_inner();
+    let Ok(elf) = goblin::elf::Elf::parse_header(&page) else { return Ok(None) };
+    let (Ok(container), Ok(endianness)) = (elf.container(), elf.endianness()) else { return Ok(None) };
+    let context = Ctx::new(container, endianness);
+    let at = usize::try_from(elf.e_phoff).unwrap_or(usize::MAX);
+    let size = usize::from(elf.e_phnum) * if container == Container::Big { 56 } else { 32 };
+    if at.checked_add(size).is_none_or(|end| end > page.len()) {
+        return Ok(None);
+    }
+    let Ok(segments) = ProgramHeader::parse(&page, at, usize::from(elf.e_phnum), context) else {
+        return Ok(None);
+    };
+    let loader = match segments.iter().find(|segment| segment.p_type == PT_INTERP) {
+        None => None,
+        Some(segment) => {
+            let mut name = Vec::new();
+            file.seek(SeekFrom::Start(segment.p_offset))?;
+            file.take(segment.p_filesz.min(FIRST_PAGE)).read_to_end(&mut name)?;
+            let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+            Some(std::ffi::OsStr::from_bytes(name).to_string_lossy().into_owned())
+        }
+    };
+    Ok(Some(ElfFacts { header: Header::new(&page), loader }))
+}

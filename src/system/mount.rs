@@ -1,0 +1,136 @@
+//! Getting the host's instance mounted: automount, module, mount.
+#![allow(unsafe_code, reason = "fsopen, which no crate here has")]
+
+use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::errno::Errno;
+use procfs::process::Process;
+use thiserror::Error;
+
+use super::instance::{Instance, InstanceError, MOUNT_POINT};
+use super::{namespace, privilege};
+
+/// Why `binfmt_misc` could not be mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum MountError {
+    /// No CAP_SYS_ADMIN.
+    #[error("binfmt_misc is not mounted on {MOUNT_POINT}, and mounting it needs root (CAP_SYS_ADMIN)")]
+    NotPermitted,
+    /// Neither built in, nor a module that could be loaded.
+    #[error(
+        "this kernel has no binfmt_misc: it is neither built in nor could its module be loaded \
+         (modprobe binfmt_misc; on a cloud or minimal kernel install the package with the extra modules)"
+    )]
+    Unsupported,
+    /// What is there cannot be used.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// mount(2) failed.
+    #[error("mount binfmt_misc on {MOUNT_POINT}: {0}")]
+    Mount(String),
+}
+
+/// How long the rules of an instance live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until the host shuts down, or somebody removes them.
+    Host,
+    /// Only while this process, or the container around it, holds its mount.
+    Ours,
+}
+
+/// An instance, and whether we had to mount it.
+#[derive(Debug)]
+pub struct Mounted {
+    /// The instance.
+    pub instance: Instance,
+    /// Whether this call mounted it.
+    pub by_us: bool,
+    /// How long its rules live.
+    pub lifetime: Lifetime,
+}
+
+/// Opens the instance of this namespace and mounts it first where it is not.
+pub fn ensure() -> Result<Mounted, MountError> {
+    match Instance::open(Path::new(MOUNT_POINT)) {
+        Ok(instance) => {
+            let lifetime = Lifetime::Host;
+            return Ok(Mounted { instance, by_us: false, lifetime });
+        }
+        Err(InstanceError::NoFolder | InstanceError::NotMounted | InstanceError::BrokenAutomount(_))
+            if !privilege::may_mount() =>
+        {
+            return Err(MountError::NotPermitted);
+        }
+        Err(InstanceError::NoFolder) => load_module()?,
+        // Mounting over a broken automount is what an administrator would do.
+        Err(InstanceError::NotMounted | InstanceError::BrokenAutomount(_)) => {}
+        Err(other) => return Err(other.into()),
+    }
+    let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    namespace::mount_on(Path::new(MOUNT_POINT)).map_err(|errno| match errno {
+        Errno::ENODEV => MountError::Unsupported,
+        Errno::EPERM | Errno::EACCES => MountError::NotPermitted,
+        Errno::ENOENT => MountError::Instance(InstanceError::NoFolder),
+        other => MountError::Mount(other.to_string()),
+    })?;
+    let instance = Instance::open(Path::new(MOUNT_POINT))?;
+    // An instance that is older than our mount is held by somebody else, so it outlives us. The
+    // kernel's clock for files is coarse: up to 10 ms behind.
+    let slack = 20_000_000;
+    let fresh = instance.born().is_ok_and(|born| i128::from(born) + slack >= before.as_nanos().cast_signed());
+    let lifetime = if fresh && namespace::in_container() { Lifetime::Ours } else { Lifetime::Host };
+    Ok(Mounted { instance, by_us: true, lifetime })
+}
+
+/// Takes back the mount that [`ensure`] made.
+pub fn undo() -> io::Result<()> {
+    nix::mount::umount2(MOUNT_POINT, nix::mount::MntFlags::MNT_DETACH).map_err(io::Error::from)
+}
+
+/// Has the kernel load the module by its filesystem alias, without a path and without a fork of ours.
+fn load_module() -> Result<(), MountError> {
+    // SAFETY: fsopen(2) reads a NUL-terminated string and a number, and returns a descriptor or -1.
+    let result = unsafe { libc::syscall(libc::SYS_fsopen, c"binfmt_misc".as_ptr(), 1 /* FSOPEN_CLOEXEC */) };
+    if let Ok(descriptor @ 0..) = i32::try_from(result) {
+        // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
+        drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+        return Ok(());
+    }
+    match Errno::last() {
+        Errno::ENODEV => Err(MountError::Unsupported),
+        Errno::EPERM => Err(MountError::NotPermitted),
+        // Before Linux 5.2 there is no fsopen: let modprobe do it.
+        _ => modprobe(),
+    }
+}
+
+fn modprobe() -> Result<(), MountError> {
+    let loaded = ["/sbin/modprobe", "/usr/sbin/modprobe"].iter().any(|program| {
+        std::process::Command::new(program)
+            .args(["-q", "binfmt_misc"])
+            .status()
+            .is_ok_and(|status| status.success())
+    });
+    if loaded { Ok(()) } else { Err(MountError::Unsupported) }
+}
+
+/// Whether the kernel knows the filesystem now (`/proc/filesystems`).
+pub fn is_supported() -> io::Result<bool> {
+    let known = std::fs::read_to_string("/proc/filesystems")?;
+    Ok(known.lines().any(|line| line.split_whitespace().next_back() == Some("binfmt_misc")))
+}
+
+/// The filesystems that are mounted on the mount point, lowest first: an `autofs` without a
+/// `binfmt_misc` on it is an automount that nobody triggered.
+pub fn stack() -> io::Result<Vec<String>> {
+    let mounts = Process::myself().and_then(|this| this.mountinfo()).map_err(io::Error::other)?;
+    Ok(mounts
+        .into_iter()
+        .filter(|mount| mount.mount_point == Path::new(MOUNT_POINT))
+        .map(|mount| mount.fs_type)
+        .collect())
+}

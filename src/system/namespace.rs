@@ -1,0 +1,91 @@
+//! Namespaces: where this process is, and private instances of its own.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{getegid, geteuid};
+use thiserror::Error;
+
+use super::instance::{Instance, InstanceError, MOUNT_POINT};
+
+/// `PROC_PID_INIT_INO` of `include/linux/proc_ns.h`: the first PID namespace.
+const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
+/// `PROC_USER_INIT_INO`: the first user namespace.
+const FIRST_USER_NAMESPACE: &str = "user:[4026531837]";
+
+/// Why a private instance could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PrivateError {
+    /// The kernel or the distribution forbids user namespaces.
+    #[error(
+        "a user namespace of one's own is not permitted here ({0}); look at kernel.unprivileged_userns_clone, \
+         user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns"
+    )]
+    UserNamespace(String),
+    /// The namespace was made, but no identity could be mapped into it.
+    #[error("the user namespace takes no uid map ({0}); a security module restricts it")]
+    Map(String),
+    /// Kernels before 6.7 have one instance for all.
+    #[error("this kernel has no binfmt_misc of its own for a user namespace ({0}; Linux 6.7 and later have)")]
+    Mount(String),
+    /// It was mounted and does not look as it should.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+}
+
+/// Moves this process into a fresh child user namespace with an empty instance of `binfmt_misc`.
+///
+/// Nothing of the host changes. Must be called while the process has one thread: the kernel refuses
+/// a new user namespace to more (EINVAL).
+pub fn enter_private() -> Result<Instance, PrivateError> {
+    let (uid, gid) = (geteuid(), getegid());
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
+        .map_err(|errno| PrivateError::UserNamespace(errno.to_string()))?;
+    let map = |file: &str, content: String| {
+        fs::write(Path::new("/proc/self").join(file), content).map_err(|error| PrivateError::Map(error.to_string()))
+    };
+    // Without this an unprivileged process may not write a gid map (CVE-2014-8989).
+    map("setgroups", "deny".to_owned())?;
+    map("uid_map", format!("0 {uid} 1"))?;
+    map("gid_map", format!("0 {gid} 1"))?;
+    let failed = |errno: nix::Error| PrivateError::Mount(errno.to_string());
+    // Mounts of a new namespace are slaves already; private ones receive nothing either.
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).map_err(failed)?;
+    mount_on(Path::new(MOUNT_POINT)).map_err(failed)?;
+    Ok(Instance::open(Path::new(MOUNT_POINT))?)
+}
+
+/// Mounts this namespace's instance.
+pub(super) fn mount_on(path: &Path) -> nix::Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("binfmt_misc"), path, Some("binfmt_misc"), flags, None::<&str>)
+}
+
+/// Gives this process a folder that nobody else sees, in a mount namespace of its own.
+pub fn mount_private_tmpfs(path: &Path) -> io::Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mount(Some("binfmtd"), path, Some("tmpfs"), flags, Some("mode=0755")).map_err(io::Error::from)
+}
+
+/// Whether this process is in the first user namespace, whose instance is the host's.
+pub fn in_first_user_namespace() -> bool {
+    link_is("/proc/self/ns/user", FIRST_USER_NAMESPACE)
+}
+
+/// Whether this process lives in a container: in another PID namespace than the first, or with
+/// other mounts than process 1.
+pub fn in_container() -> bool {
+    if !link_is("/proc/self/ns/pid", FIRST_PID_NAMESPACE) {
+        return true;
+    }
+    let mounts = |pid: &str| fs::read_link(Path::new("/proc").join(pid).join("ns/mnt")).ok();
+    // Who may not look at process 1 is not root, and cannot mount either.
+    mounts("1").is_some_and(|first| mounts("self") != Some(first))
+}
+
+fn link_is(path: &str, wanted: &str) -> bool {
+    fs::read_link(path).is_ok_and(|target| target.as_os_str() == wanted)
+}

@@ -1,0 +1,68 @@
+//! Where the record of ownership lies, and the lock around it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::file::{self, Lock};
+use super::host;
+use crate::observation::Record;
+
+/// Names another folder than `/run/binfmtd`; a private instance has its own.
+pub const FOLDER_VARIABLE: &str = "BINFMTD_RUNTIME_DIRECTORY";
+
+/// The folder of what lives as long as the kernel: the record and its lock.
+pub fn folder() -> PathBuf {
+    std::env::var_os(FOLDER_VARIABLE).map_or_else(|| PathBuf::from("/run/binfmtd"), PathBuf::from)
+}
+
+/// The record's store, locked: nobody else of us changes the kernel meanwhile.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    _lock: Lock,
+}
+
+impl Store {
+    /// Makes the folder where it is not, and waits for the lock.
+    pub fn open() -> io::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let folder = folder();
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(&folder).map_err(named)?;
+        let lock = file::lock(&folder.join("lock")).map_err(named)?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// Writes the record, whole.
+    pub fn save(&self, record: &Record) -> io::Result<()> {
+        let path = path_in(&self.folder);
+        let content = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
+        file::write_atomically(&path, &content, 0o644)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    }
+}
+
+/// Reads the record for this boot and this instance. None, an old one, or one that cannot be read
+/// is an empty one: then nothing is ours, and nothing of what is there will be touched.
+pub fn load(instance: u64) -> io::Result<Record> {
+    let boot = host::boot_id()?;
+    let empty = Record { schema: Record::SCHEMA, boot: boot.clone(), instance, ..Record::default() };
+    let content = match fs::read(path_in(&folder())) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(empty),
+        Err(error) => return Err(error),
+    };
+    Ok(match serde_json::from_slice::<Record>(&content) {
+        Ok(record) if (record.schema, record.instance) == (Record::SCHEMA, instance) && record.boot == boot => record,
+        Ok(_) => empty,
+        Err(error) => {
+            tracing::warn!("{}: {error}; taken for empty", path_in(&folder()).display());
+            empty
+        }
+    })
+}
+
+fn path_in(folder: &Path) -> PathBuf {
+    folder.join("rules.json")
+}

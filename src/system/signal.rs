@@ -1,0 +1,58 @@
+//! Signals as something to be read, so that work can be given up cleanly.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+/// While this lives, INT, TERM and HUP do not end the process but make a descriptor readable.
+#[derive(Debug)]
+pub struct Interrupt {
+    descriptor: SignalFd,
+    before: SigSet,
+}
+
+impl Interrupt {
+    /// Begins to catch them.
+    pub fn catch() -> io::Result<Self> {
+        Self::of(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])
+    }
+
+    pub(super) fn of(signals: &[Signal]) -> io::Result<Self> {
+        let mut set = SigSet::empty();
+        for signal in signals {
+            set.add(*signal);
+        }
+        let mut before = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))?;
+        let descriptor = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC)?;
+        Ok(Self { descriptor, before })
+    }
+
+    /// Waits for the next one: its number, and whether a process sent it (not a terminal or the kernel).
+    pub(super) fn next(&self) -> io::Result<(i32, bool)> {
+        loop {
+            match self.descriptor.read_signal() {
+                Ok(Some(info)) => {
+                    return Ok((info.ssi_signo.cast_signed(), info.ssi_code <= 0));
+                }
+                Ok(None) | Err(nix::errno::Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
+impl AsFd for Interrupt {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+impl Drop for Interrupt {
+    /// Whatever is pending is delivered now: a process that was asked to end does.
+    fn drop(&mut self) {
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! Shared by the tests that touch a real system: what is needed, and a private instance.
+#![allow(dead_code, reason = "each test takes what it needs")]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{getgid, getuid};
+
+/// Gives what a test needs, or says on standard output that the test is skipped, and why. With
+/// `BINFMTD_TESTS=require-all`, as in CI, what is missing is a failure.
+#[allow(clippy::print_stdout, reason = "a test's words to a person")]
+pub(crate) fn need<T>(what: &str, found: Result<T, String>) -> Option<T> {
+    match found {
+        Ok(found) => Some(found),
+        Err(reason) if std::env::var_os("BINFMTD_TESTS").is_some_and(|value| value == "require-all") => {
+            panic!("{what} is required by BINFMTD_TESTS=require-all, but: {reason}")
+        }
+        Err(reason) => {
+            println!("skipped: {what} is not here: {reason}");
+            None
+        }
+    }
+}
+
+/// An instance of our own in namespaces of our own, and a folder on a tmpfs beside it. It ends with
+/// the process; programs of the host never see it.
+pub(crate) struct Private {
+    folder: tempfile::TempDir,
+    register: File,
+}
+
+/// Where the kernel expects to find it.
+pub(crate) const INSTANCE: &str = "/proc/sys/fs/binfmt_misc";
+
+impl Private {
+    /// Moves this process over. It must have one thread (the kernel refuses a user namespace to
+    /// others), so a test that wants this brings its own `main` (`harness = false`).
+    pub(crate) fn enter() -> Result<Self, String> {
+        let (uid, gid) = (getuid(), getgid());
+        let folder = tempfile::Builder::new().prefix("binfmtd").tempdir().map_err(|error| error.to_string())?;
+        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
+            .map_err(|error| format!("unshare user and mount namespace: {error}"))?;
+        for (file, content) in [
+            ("setgroups", "deny".to_owned()),
+            ("uid_map", format!("0 {uid} 1")),
+            ("gid_map", format!("0 {gid} 1")),
+        ] {
+            fs::write(Path::new("/proc/self").join(file), content)
+                .map_err(|error| format!("write {file}: {error}"))?;
+        }
+        let mount_here = |kind: &str, at: &Path| {
+            mount(Some(kind), at, Some(kind), MsFlags::empty(), None::<&str>)
+                .map_err(|error| format!("mount {kind} on {}: {error}", at.display()))
+        };
+        mount_here("binfmt_misc", Path::new(INSTANCE))?;
+        mount_here("tmpfs", folder.path())?;
+        let register = OpenOptions::new()
+            .write(true)
+            .open(Path::new(INSTANCE).join("register"))
+            .map_err(|error| format!("open register: {error}"))?;
+        Ok(Self { folder, register })
+    }
+
+    /// An empty folder on a tmpfs; programs may be started from it.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Registers a rule in the one `write(2)` that the kernel wants.
+    pub(crate) fn register(&self, string: &[u8]) -> io::Result<()> {
+        let written = (&self.register).write(string)?;
+        assert_eq!(written, string.len(), "the kernel takes all or nothing");
+        Ok(())
+    }
+
+    /// Writes `0`, `1` or `-1` to an entry, or to `status` for all of them.
+    pub(crate) fn tell(name: &str, word: &str) -> io::Result<()> {
+        OpenOptions::new().write(true).open(Self::path(name))?.write_all(word.as_bytes())
+    }
+
+    /// Removes every rule.
+    pub(crate) fn flush() -> io::Result<()> {
+        Self::tell("status", "-1")
+    }
+
+    /// Where an entry stands.
+    pub(crate) fn path(name: &str) -> PathBuf {
+        Path::new(INSTANCE).join(name)
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        // Else the folder below could not be removed; the namespace ends with us anyway.
+        let _ = umount2(self.folder.path(), MntFlags::MNT_DETACH);
+    }
+}
