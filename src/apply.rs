@@ -64,9 +64,12 @@ impl Outcome {
 }
 
 /// Carries `plan` out, one line at a time; one that fails never stops the others.
+///
+/// The store is locked since before `seen` was seen, so nobody else of us changed anything meanwhile.
 pub fn apply(
     plan: Plan,
     instance: &Instance,
+    store: &Store,
     settings: &Settings,
     seen: &Observation,
     options: Options,
@@ -77,8 +80,6 @@ pub fn apply(
     let writes = work.outcomes.iter().any(|outcome| matches!(outcome.item.decision, Decision::Change(_)));
     if writes {
         let mut registrar = instance.registrar().map_err(ApplyError::Register)?;
-        // The lock comes before the trial: two of us at once would try the same.
-        let store = Store::open().map_err(ApplyError::Record)?;
         let proved = options.verify == Verify::Before && !options.private && work.trial(progress);
         // Before the kernel hears of it: whatever happens to us, what is ours is known to be.
         store.save(&work.record()).map_err(ApplyError::Record)?;
@@ -413,7 +414,7 @@ impl Work<'_> {
     }
 
     /// The path that the serving rule names.
-    fn interpreter(&self, item: &Item) -> Option<&std::path::Path> {
+    fn interpreter<'b>(&'b self, item: &'b Item) -> Option<&'b std::path::Path> {
         let named = |name: &OsStr| self.seen.instance.entries.iter().find(|entry| entry.name == name);
         match &item.decision {
             Decision::Kept { name, .. } | Decision::Served { by: name } => named(name).map(|entry| entry.interpreter.as_path()),

@@ -8,13 +8,23 @@
 //! - [`observation`] pure: what was seen, as plain data
 //! - [`system`] the only edge: instances, namespaces, mounts, processes, files
 //! - [`config`] fragments → merged → validated settings
+//! - [`plan`] pure: settings × observation → actions, and the guard
+//! - [`verify`] runs probes: exec is the truth
+//! - [`observe`] system → observation
+//! - [`apply`] carries actions out: trial, make-before-break, rollback, record of ownership
+//! - [`doctor`] checks as data, findings, verdicts
+//! - [`report`] documents, and one file per output format
+//! - [`cli`] one file per subcommand; exit codes
 
 pub mod apply;
+pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod observation;
 pub mod observe;
 pub mod plan;
 pub mod probe;
+pub mod report;
 pub mod rule;
 pub mod system;
 pub mod target;

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::config::{Settings, Targets};
-use crate::observation::{Candidates, InterpreterFault, Observation, Serving};
+use crate::observation::{Candidates, InstanceFacts, InterpreterFault, InterpreterFile, Observation, Record, Serving};
 use crate::plan::guard::{self, Needs};
 use crate::plan::{self, Native, Request};
-use crate::rule::{Entry, Header, winner};
+use crate::rule::{self, Entry, Header, winner};
 use crate::system::instance::Instance;
 use crate::system::interpreter::Inspector;
-use crate::system::{fork, host, namespace, record};
+use crate::system::{file, fork, host, namespace, record};
 use crate::target::{Target, UnknownTarget};
 use crate::verify::{Depth, Laboratory, Limits, Subject, VerifyError};
 
@@ -43,21 +43,49 @@ fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> ObserveError {
     move |error| ObserveError::Io { what, error }
 }
 
+/// How to look.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner<'a> {
+    /// The folder of the record of ownership.
+    pub runtime: &'a Path,
+    /// Judge a rule that is not ours by running its probe; else by its entry.
+    pub run_others: bool,
+    /// For the probes.
+    pub limits: Limits,
+}
+
 /// Looks at the instance, the interpreters, what runs natively, and how other people's rules serve.
-///
-/// With `run_others`, a rule that is not ours is judged by running its probe; else by its entry.
 pub fn observe(
     instance: &Instance,
     settings: &Settings,
     request: &Request,
-    run_others: bool,
-    limits: Limits,
+    manner: Manner<'_>,
 ) -> Result<Observation, ObserveError> {
     let facts = instance.look().map_err(io_error("read the rules"))?;
+    let record = record::load(manner.runtime, instance.device()).map_err(io_error("read the record of ownership"))?;
+    look_around(facts, record, settings, request, manner)
+}
+
+/// The same where there is no instance to look at: as if it were empty.
+pub fn observe_without_instance(
+    settings: &Settings,
+    request: &Request,
+    manner: Manner<'_>,
+) -> Result<Observation, ObserveError> {
+    let facts = InstanceFacts { device: 0, enabled: true, writable: false, entries: Vec::new(), unreadable: Vec::new() };
+    look_around(facts, Record::default(), settings, request, manner)
+}
+
+fn look_around(
+    instance: InstanceFacts,
+    record: Record,
+    settings: &Settings,
+    request: &Request,
+    manner: Manner<'_>,
+) -> Result<Observation, ObserveError> {
     let host = host_target(settings)?;
-    let natives = natives(settings, host, &facts.entries, facts.enabled, limits)?;
+    let natives = natives(settings, host, &instance.entries, instance.enabled, manner.limits)?;
     let native = Native::new(&settings.table, &natives);
-    let record = record::load(instance.device()).map_err(io_error("read the record of ownership"))?;
     let mut inspector = Inspector::default();
     let interpreters = find_interpreters(settings, request, &native, &mut inspector)?;
     let others = settings
@@ -73,16 +101,37 @@ pub fn observe(
     let mut seen = Observation {
         host: host.name.clone(),
         natives,
-        instance: facts,
+        instance,
         interpreters,
         others,
         serving: BTreeMap::new(),
         record,
     };
-    if run_others && seen.instance.enabled {
-        seen.serving = serving(settings, request, &seen, limits)?;
+    if manner.run_others && seen.instance.enabled {
+        seen.serving = serving(settings, request, &seen, manner.limits)?;
     }
     Ok(seen)
+}
+
+/// Who seems to have put a rule there, going by the files of other tools: the file's path by the
+/// rule's name.
+pub fn other_owners() -> BTreeMap<String, String> {
+    let mut owners = BTreeMap::new();
+    for (path, content) in file::read_folder(Path::new("/var/lib/binfmts")) {
+        // update-binfmts keeps a state file of the rule's name.
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if !content.is_empty() {
+            owners.insert(name, format!("update-binfmts ({})", path.display()));
+        }
+    }
+    for folder in ["/usr/lib/binfmt.d", "/usr/local/lib/binfmt.d", "/run/binfmt.d", "/etc/binfmt.d"] {
+        for (path, content) in file::read_folder(Path::new(folder)) {
+            for rule in rule::parse_binfmt_d(&content).rules() {
+                owners.insert(rule.name().to_string(), format!("systemd-binfmt ({})", path.display()));
+            }
+        }
+    }
+    owners
 }
 
 /// The target that this very program is for, so that the kernel runs it natively.
@@ -201,7 +250,7 @@ fn acceptable(
     native: &Native,
     settings: &Settings,
     needs: Needs,
-) -> Result<crate::observation::InterpreterFile, InterpreterFault> {
+) -> Result<InterpreterFile, InterpreterFault> {
     let file = inspector.inspect(path)?;
     match guard::fault(&file, native, &settings.table, needs) {
         Some(fault) => Err(fault),

@@ -46,10 +46,7 @@ impl ConfigError {
         let problem = match error.kind() {
             io::ErrorKind::NotFound => "not found".to_owned(),
             io::ErrorKind::NotADirectory => "not a folder".to_owned(),
-            // "permission denied", "is a directory"; what has no kind of its own says more itself.
-            kind if error.raw_os_error().is_some() && kind.to_string() != "uncategorized error" => {
-                kind.to_string()
-            }
+            io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
             _ => error.to_string(),
         };
         Self::of_file(file, format!("cannot be read: {problem}"))
@@ -72,7 +69,10 @@ impl ConfigError {
                     .split_once("at line ")
                     .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
                     .and_then(|digits| digits.parse().ok()),
-                ..Self::of_file(file, text.lines().next_back().unwrap_or_default().replace('`', "\""))
+                ..Self::of_file(
+                    file,
+                    text.lines().next_back().unwrap_or_default().replace('`', "\""),
+                )
             },
         }
     }

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
-use crate::system::trust::{Fault, Trust, TrustError};
+use crate::system::trust::{Fault, Trust};
 
 /// Where configuration lies, best first: the administrator's, this boot's, the machine's own, the distribution's.
 const FOLDERS: [&str; 4] =
@@ -49,7 +49,9 @@ pub(super) fn find(root: &Path, explicit: Option<&Path>) -> Found {
                 Vec::new()
             }
         },
-        None => finder.main(&folders).into_iter().chain(finder.all_of(&folders, DROP_INS)).collect(),
+        None => {
+            finder.main(&folders).into_iter().chain(finder.all_of(&folders, DROP_INS)).collect()
+        }
     };
     let tables = finder.all_of(&folders, TABLES);
     Found { settings, tables, errors: finder.errors }
@@ -66,9 +68,15 @@ impl Finder {
     /// Whether a folder is there and nobody else could put files into it.
     fn is_usable(&mut self, folder: &Path) -> bool {
         match self.trust.check(folder) {
+            Ok(checked) if !checked.metadata.is_dir() => {
+                self.errors.push(ConfigError::of_file(folder, "not a folder"));
+                false
+            }
             Ok(checked) => self.accept(&checked.faults),
             Err(error) => {
-                self.unless_missing(&error);
+                if !error.is_not_found() {
+                    self.errors.push(ConfigError::of_io(&error.path, &error.source));
+                }
                 false
             }
         }
@@ -83,19 +91,13 @@ impl Finder {
         faults.is_empty()
     }
 
-    fn unless_missing(&mut self, error: &TrustError) {
-        if !error.is_not_found() {
-            self.errors.push(ConfigError::of_io(&error.path, &error.source));
-        }
-    }
-
     /// The first main file that is there.
     fn main(&mut self, folders: &[PathBuf]) -> Option<(PathBuf, String)> {
         let path = folders.iter().map(|folder| folder.join(MAIN)).find(|path| {
             // A dangling link counts as there, so that it is reported and nothing else taken for it.
             fs::symlink_metadata(path).is_ok()
         })?;
-        self.read(&path)
+        self.read_unless_masked(&path)
     }
 
     /// The files of one folder of each, by name; of one name, the first counts.
@@ -114,16 +116,18 @@ impl Finder {
                 Err(error) => self.errors.push(ConfigError::of_io(&folder, &error)),
             }
         }
-        paths.into_values().filter_map(|path| self.read(&path)).collect()
+        paths.into_values().filter_map(|path| self.read_unless_masked(&path)).collect()
     }
 
-    /// The text of one file; `None` when it cannot be had, which is then among the errors, or when
-    /// it is masked. Its folder is judged with it.
+    /// A link to `/dev/null` keeps files of the same name in later folders from being read. The
+    /// device may be written by all and would not pass; the folder of the link has been judged.
+    fn read_unless_masked(&mut self, path: &Path) -> Option<(PathBuf, String)> {
+        let masked = fs::read_link(path).is_ok_and(|target| target == Path::new("/dev/null"));
+        if masked { None } else { self.read(path) }
+    }
+
+    /// The text of one file; `None` when it cannot be had, which is then among the errors.
     fn read(&mut self, path: &Path) -> Option<(PathBuf, String)> {
-        // The device itself may be written by all and would not pass; only the link's folder matters.
-        if fs::read_link(path).is_ok_and(|target| target == Path::new("/dev/null")) {
-            return None;
-        }
         let checked = match self.trust.check(path) {
             Ok(checked) => checked,
             Err(error) => {
@@ -159,7 +163,8 @@ impl Finder {
 /// The file names that count: `*.toml`, and not hidden (an editor's or a package manager's leftovers are neither).
 fn names(folder: &Path) -> io::Result<Vec<OsString>> {
     let counts = |name: &OsStr| {
-        !name.as_bytes().starts_with(b".") && Path::new(name).extension().is_some_and(|end| end == "toml")
+        !name.as_bytes().starts_with(b".")
+            && Path::new(name).extension().is_some_and(|end| end == "toml")
     };
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {

@@ -18,6 +18,7 @@ pub use origin::Origin;
 pub use settings::{CustomRule, Override, PreserveArgv0, Settings, Sources, Targets, Verify};
 pub use show::{Shown, ShownValue};
 
+use self::settings::Whole;
 use crate::target::Table;
 
 /// Reads the configuration below `root` (`/`, but for tests).
@@ -28,29 +29,36 @@ use crate::target::Table;
 pub fn load(root: &Path, explicit: Option<&Path>) -> Result<Settings, ConfigErrors> {
     let found = files::find(root, explicit);
     let mut errors = found.errors;
+    let mut whole = Whole { settings: errors.is_empty(), table: errors.is_empty() };
     let mut merged = Fragment::default();
-    let mut read = Vec::new();
-    for (path, text) in &found.settings {
-        match parse(text, path) {
+    let mut files = Vec::new();
+    for (path, text) in found.settings {
+        match parse(&text, &path) {
             Ok(fragment) => merged = merged.overridden_by(fragment),
-            Err(faults) => errors.extend(faults),
+            Err(faults) => {
+                whole.settings = false;
+                errors.extend(faults);
+            }
         }
-        read.push(path.clone());
+        files.push(path);
     }
     let mut table = Table::embedded();
-    for (path, text) in &found.tables {
-        if let Err(error) = fragment::check_syntax(text, path) {
-            errors.extend(error);
-        } else if let Err(error) = table.extend(text) {
-            errors.push(ConfigError::of_table(path, error));
-        }
-        read.push(path.clone());
-    }
-    match settings::validate(merged, table, read) {
-        Ok(settings) if errors.is_empty() => Ok(settings),
-        Ok(_) => Err(ConfigErrors::new(errors)),
-        Err(faults) => {
+    for (path, text) in found.tables {
+        let read = fragment::check_syntax(&text, &path).and_then(|()| {
+            table
+                .extend(&text)
+                .map_err(|error| ConfigErrors::new(vec![ConfigError::of_table(&path, error)]))
+        });
+        if let Err(faults) = read {
+            whole.table = false;
             errors.extend(faults);
+        }
+        files.push(path);
+    }
+    match settings::validate(merged, table, files, whole) {
+        Ok(settings) if errors.is_empty() => Ok(settings),
+        validated => {
+            errors.extend(validated.err().into_iter().flatten());
             Err(ConfigErrors::new(errors))
         }
     }

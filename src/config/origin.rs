@@ -43,5 +43,9 @@ pub(super) struct Located<T> {
 /// A path for a message or a comment: control characters, which could forge further lines, escaped.
 pub(super) fn plain(path: &Path) -> String {
     let text = path.to_string_lossy();
-    if text.chars().any(char::is_control) { text.escape_debug().to_string() } else { text.into_owned() }
+    if text.chars().any(char::is_control) {
+        text.escape_debug().to_string()
+    } else {
+        text.into_owned()
+    }
 }

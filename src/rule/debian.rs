@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use thiserror::Error;
 
+use super::Rule;
 use super::escape::{HexError, escape, unescape};
 use super::flags::Flags;
 use super::magic::{Magic, MagicError};
 use super::parts::{Extension, InterpreterPath, Matcher, Name, PartError};
 use super::register::RegisterError;
-use super::Rule;
 
 /// What a file says: a rule, and what the kernel never sees of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,20 +100,39 @@ pub fn parse(name: &str, content: &str) -> Result<Debian, DebianError> {
             return Err(DebianError::Twice { line, key: key.to_owned() });
         }
     }
-    let [package, interpreter, magic, offset, mask, extension, detector, credentials, preserve, fix] = found;
+    let [
+        package,
+        interpreter,
+        magic,
+        offset,
+        mask,
+        extension,
+        detector,
+        credentials,
+        preserve,
+        fix,
+    ] = found;
     let value = |slot: Option<(usize, &str)>| slot.map(|(_, value)| value.to_owned());
     let interpreter = value(interpreter).ok_or(DebianError::Missing("there is no interpreter"))?;
     let matcher = match (magic, extension) {
         (Some((_, magic)), None) => {
             let offset = offset.map_or(Ok(0), |(line, text)| {
-                text.parse().map_err(|_| DebianError::Value { line, key: "offset", value: text.to_owned() })
+                text.parse().map_err(|_| DebianError::Value {
+                    line,
+                    key: "offset",
+                    value: text.to_owned(),
+                })
             })?;
             let mask = mask.map(|(_, text)| unescape(text.as_bytes())).transpose()?;
             Matcher::Magic(Magic::new(offset, unescape(magic.as_bytes())?, mask)?)
         }
         (None, Some((_, extension))) => Matcher::Extension(extension.parse::<Extension>()?),
-        (Some(_), Some(_)) => return Err(DebianError::Missing("there is both a magic and an extension")),
-        (None, None) => return Err(DebianError::Missing("there is neither a magic nor an extension")),
+        (Some(_), Some(_)) => {
+            return Err(DebianError::Missing("there is both a magic and an extension"));
+        }
+        (None, None) => {
+            return Err(DebianError::Missing("there is neither a magic nor an extension"));
+        }
     };
     let credentials = yes_or_no("credentials", credentials)?;
     let flags = Flags {
@@ -122,7 +141,8 @@ pub fn parse(name: &str, content: &str) -> Result<Debian, DebianError> {
         credentials,
         fix_binary: yes_or_no("fix_binary", fix)?,
     };
-    let rule = Rule::new(name.parse::<Name>()?, matcher, InterpreterPath::new(interpreter)?, flags)?;
+    let rule =
+        Rule::new(name.parse::<Name>()?, matcher, InterpreterPath::new(interpreter)?, flags)?;
     Ok(Debian { rule, package: value(package), detector: value(detector) })
 }
 
@@ -161,9 +181,11 @@ pub fn write(rule: &Rule, package: &str) -> Result<String, DebianError> {
         }
     }
     let flags = rule.flags();
-    for (key, set) in
-        [("credentials", flags.credentials), ("preserve", flags.preserve_argv0), ("fix_binary", flags.fix_binary)]
-    {
+    for (key, set) in [
+        ("credentials", flags.credentials),
+        ("preserve", flags.preserve_argv0),
+        ("fix_binary", flags.fix_binary),
+    ] {
         let _ = writeln!(text, "{key} {}", if set { "yes" } else { "no" });
     }
     Ok(text)

@@ -110,7 +110,8 @@ fn parse_escaped(text: &str) -> Result<Vec<u8>, HexError> {
     while let Some(&byte) = bytes.get(at) {
         let bad = || HexError::Bad(text.to_owned(), at);
         if byte == b'\\' {
-            let pair = bytes.get(at + 1..at + 4).filter(|escape| escape[0] == b'x').ok_or_else(bad)?;
+            let pair =
+                bytes.get(at + 1..at + 4).filter(|escape| escape[0] == b'x').ok_or_else(bad)?;
             let (high, low) = digit(pair[1]).zip(digit(pair[2])).ok_or_else(bad)?;
             out.push(high << 4 | low);
             at += 4;

@@ -40,7 +40,7 @@ impl fmt::Debug for Header {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Magic {
     offset: u8,
-    magic: Vec<u8>,
+    bytes: Vec<u8>,
     mask: Vec<u8>,
 }
 
@@ -59,7 +59,9 @@ pub enum MagicError {
         mask: usize,
     },
     /// The kernel answers EINVAL.
-    #[error("offset {offset} and {length} bytes reach past the {HEADER_SIZE} bytes that the kernel looks at")]
+    #[error(
+        "offset {offset} and {length} bytes reach past the {HEADER_SIZE} bytes that the kernel looks at"
+    )]
     Reach {
         /// The offset that was asked for.
         offset: usize,
@@ -99,7 +101,7 @@ impl Magic {
             return Err(reach());
         }
         let offset = u8::try_from(offset).map_err(|_| reach())?;
-        Ok(Self { offset, magic, mask })
+        Ok(Self { offset, bytes: magic, mask })
     }
 
     /// Where in the file the first byte stands.
@@ -109,7 +111,7 @@ impl Magic {
 
     /// The bytes, as they were given (bits that the mask ignores included).
     pub fn magic(&self) -> &[u8] {
-        &self.magic
+        &self.bytes
     }
 
     /// The bits that count; as long as the magic.
@@ -125,7 +127,10 @@ impl Magic {
     /// The kernel's own test: `(file ^ magic) & mask == 0` for each byte (`search_binfmt_handler`).
     pub fn matches(&self, header: &Header) -> bool {
         let file = &header.0[self.offset()..];
-        file.iter().zip(&self.magic).zip(&self.mask).all(|((file, magic), mask)| (file ^ magic) & mask == 0)
+        file.iter()
+            .zip(&self.bytes)
+            .zip(&self.mask)
+            .all(|((file, magic), mask)| (file ^ magic) & mask == 0)
     }
 
     /// Whether some file could match both: where both masks look, the magics must agree.
@@ -148,13 +153,13 @@ impl Magic {
     /// Magic and mask of one byte of the file; outside the magic, nothing counts.
     fn at(&self, at: usize) -> (u8, u8) {
         at.checked_sub(self.offset())
-            .and_then(|index| Some((*self.magic.get(index)?, *self.mask.get(index)?)))
+            .and_then(|index| Some((*self.bytes.get(index)?, *self.mask.get(index)?)))
             .unwrap_or((0, 0))
     }
 
     /// The magic as hex digits.
     pub fn magic_hex(&self) -> String {
-        to_hex(&self.magic)
+        to_hex(&self.bytes)
     }
 
     /// The mask as hex digits.

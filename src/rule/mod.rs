@@ -20,7 +20,9 @@ pub use escape::{HexError, parse_hex};
 pub use flags::{Flags, FlagsError, ObservedFlags};
 pub use magic::{HEADER_SIZE, Header, Magic, MagicError};
 pub use parts::{Extension, InterpreterPath, Matcher, Name, PartError};
-pub use register::{MAX_REGISTER_STRING, MIN_REGISTER_STRING, RegisterError, parse as parse_register};
+pub use register::{
+    MAX_REGISTER_STRING, MIN_REGISTER_STRING, RegisterError, parse as parse_register,
+};
 pub use winner::{Verdict, judge, winner};
 
 /// A rule that the kernel can take: every part is valid, and so is the register string as a whole.

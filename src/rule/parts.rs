@@ -13,13 +13,19 @@ use super::magic::{Header, Magic};
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PartError {
     /// See [`Name`].
-    #[error("{0:?} cannot name a rule: 1 to {MAX_NAME} printable characters, no space, no '/', and not '.', '..', 'register' or 'status'")]
+    #[error(
+        "{0:?} cannot name a rule: 1 to {MAX_NAME} printable characters, no space, no '/', and not '.', '..', 'register' or 'status'"
+    )]
     Name(String),
     /// See [`Extension`].
-    #[error("{0:?} cannot be an extension: it must not be empty, nor hold '/', '.', spaces or control characters")]
+    #[error(
+        "{0:?} cannot be an extension: it must not be empty, nor hold '/', '.', spaces or control characters"
+    )]
     Extension(String),
     /// See [`InterpreterPath`].
-    #[error("{0:?} cannot be an interpreter: it must be an absolute path without control characters")]
+    #[error(
+        "{0:?} cannot be an interpreter: it must be an absolute path without control characters"
+    )]
     Interpreter(PathBuf),
 }
 
@@ -78,7 +84,8 @@ impl FromStr for Extension {
     type Err = PartError;
 
     fn from_str(text: &str) -> Result<Self, PartError> {
-        let plain = text.chars().all(|c| !c.is_control() && !c.is_whitespace() && c != '/' && c != '.');
+        let plain =
+            text.chars().all(|c| !c.is_control() && !c.is_whitespace() && c != '/' && c != '.');
         if plain && !text.is_empty() {
             Ok(Self(text.to_owned()))
         } else {

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::Rule;
 use super::escape::{HexError, escape, escape_tightly, unescape};
 use super::flags::{Flags, FlagsError};
 use super::magic::{Magic, MagicError};
 use super::parts::{Extension, InterpreterPath, Matcher, Name, PartError};
-use super::Rule;
 
 /// The shortest string that the kernel takes, in bytes.
 pub const MIN_REGISTER_STRING: usize = 11;
@@ -24,7 +24,9 @@ const DELIMITERS: &[u8] = b":,|!%+=@~^";
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RegisterError {
     /// The kernel answers EINVAL.
-    #[error("the register string has {0} bytes: the kernel takes {MIN_REGISTER_STRING} to {MAX_REGISTER_STRING}")]
+    #[error(
+        "the register string has {0} bytes: the kernel takes {MIN_REGISTER_STRING} to {MAX_REGISTER_STRING}"
+    )]
     Length(usize),
     /// The kernel takes any byte, but a letter, a digit or a backslash changes what escapes and flags mean.
     #[error("the first byte is {:?}: it must be the delimiter, a punctuation character but no backslash", char::from(*.0))]
@@ -160,7 +162,8 @@ pub fn parse(string: &[u8]) -> Result<Rule, RegisterError> {
         b"E" => Matcher::Extension(text(magic, "extension")?.parse::<Extension>()?),
         other => return Err(RegisterError::Type(String::from_utf8_lossy(other).into_owned())),
     };
-    let interpreter = InterpreterPath::new(PathBuf::from(std::ffi::OsString::from_vec(interpreter.to_vec())))?;
+    let interpreter =
+        InterpreterPath::new(PathBuf::from(std::ffi::OsString::from_vec(interpreter.to_vec())))?;
     Rule::new(name, matcher, interpreter, text(flags, "flags")?.parse()?)
 }
 

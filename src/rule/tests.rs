@@ -1,4 +1,5 @@
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -31,7 +32,6 @@ fn entry_refused(content: &str) -> EntryError {
 
 /// What the kernel writes about a rule (`bm_entry_read`, `entry_status`).
 fn entry_content(rule: &Rule) -> Vec<u8> {
-    use std::os::unix::ffi::OsStrExt;
     let mut content = b"enabled\ninterpreter ".to_vec();
     content.extend_from_slice(rule.interpreter().as_path().as_os_str().as_bytes());
     content.extend_from_slice(format!("\nflags: {}\n", rule.flags()).as_bytes());
@@ -321,7 +321,6 @@ mod entries {
     fn the_interpreter_may_hold_spaces_and_bytes_that_are_no_text() {
         let content = b"enabled\ninterpreter  /a b/\xff \nflags: F\noffset 0\nmagic 41\n";
         let entry = Entry::parse(OsStr::new("e"), content).unwrap();
-        use std::os::unix::ffi::OsStrExt;
         assert_eq!(entry.interpreter.as_os_str().as_bytes(), b" /a b/\xff ");
     }
 
@@ -544,7 +543,6 @@ preserve yes
 
     #[test]
     fn what_a_line_of_text_cannot_hold_is_not_written() {
-        use std::os::unix::ffi::OsStrExt;
         let with = |path: &[u8]| {
             let path = InterpreterPath::new(OsStr::from_bytes(path)).unwrap();
             let matcher = Matcher::Extension("exe".parse().unwrap());

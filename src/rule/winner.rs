@@ -59,5 +59,10 @@ fn why_not(matcher: &Matcher, header: &Header) -> Verdict {
         .zip(magic.magic().iter().zip(magic.mask()))
         .map(|(at, (magic, mask))| (at, header.bytes()[at], *magic, *mask))
         .find(|(_, file, magic, mask)| (file ^ magic) & mask != 0)
-        .map_or(Verdict::OtherExtension, |(at, file, magic, mask)| Verdict::Differs { at, file, magic, mask })
+        .map_or(Verdict::OtherExtension, |(at, file, magic, mask)| Verdict::Differs {
+            at,
+            file,
+            magic,
+            mask,
+        })
 }

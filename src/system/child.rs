@@ -302,6 +302,8 @@ fn drain(pipe: &mut Option<PipeReader>, buffer: &mut Vec<u8>) -> bool {
 
 /// What the child does before it becomes the program.
 fn prepare(root: Option<(&Path, bool)>) -> io::Result<()> {
+    // We read signals from a descriptor and block them; what is blocked would stay so in the program.
+    super::signal::unblock_all()?;
     // A broken interpreter must not litter the host with cores, nor outlive us.
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;

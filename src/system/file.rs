@@ -93,3 +93,15 @@ pub fn write_program(path: &Path, content: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     File::options().create_new(true).write(true).mode(0o755).open(path)?.write_all(content)
 }
+
+/// Every file of a folder with its content, by name; what cannot be read is left out.
+pub fn read_folder(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter_map(|path| Some((path.clone(), fs::read(path).ok()?)))
+        .collect();
+    files.sort();
+    files
+}

@@ -1,7 +1,6 @@
 //! Namespaces: where this process is, and private instances of its own.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
@@ -62,12 +61,6 @@ pub fn enter_private() -> Result<Instance, PrivateError> {
 pub(super) fn mount_on(path: &Path) -> nix::Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("binfmt_misc"), path, Some("binfmt_misc"), flags, None::<&str>)
-}
-
-/// Gives this process a folder that nobody else sees, in a mount namespace of its own.
-pub fn mount_private_tmpfs(path: &Path) -> io::Result<()> {
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    mount(Some("binfmtd"), path, Some("tmpfs"), flags, Some("mode=0755")).map_err(io::Error::from)
 }
 
 /// Whether this process is in the first user namespace, whose instance is the host's.

@@ -25,13 +25,12 @@ pub struct Store {
 
 impl Store {
     /// Makes the folder where it is not, and waits for the lock.
-    pub fn open() -> io::Result<Self> {
+    pub fn open(folder: &Path) -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt as _;
-        let folder = folder();
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(&folder).map_err(named)?;
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(named)?;
         let lock = file::lock(&folder.join("lock")).map_err(named)?;
-        Ok(Self { folder, _lock: lock })
+        Ok(Self { folder: folder.to_owned(), _lock: lock })
     }
 
     /// Writes the record, whole.
@@ -45,10 +44,10 @@ impl Store {
 
 /// Reads the record for this boot and this instance. None, an old one, or one that cannot be read
 /// is an empty one: then nothing is ours, and nothing of what is there will be touched.
-pub fn load(instance: u64) -> io::Result<Record> {
+pub fn load(folder: &Path, instance: u64) -> io::Result<Record> {
     let boot = host::boot_id()?;
     let empty = Record { schema: Record::SCHEMA, boot: boot.clone(), instance, ..Record::default() };
-    let content = match fs::read(path_in(&folder())) {
+    let content = match fs::read(path_in(folder)) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(empty),
         Err(error) => return Err(error),
@@ -57,7 +56,7 @@ pub fn load(instance: u64) -> io::Result<Record> {
         Ok(record) if (record.schema, record.instance) == (Record::SCHEMA, instance) && record.boot == boot => record,
         Ok(_) => empty,
         Err(error) => {
-            tracing::warn!("{}: {error}; taken for empty", path_in(&folder()).display());
+            tracing::warn!("{}: {error}; taken for empty", path_in(folder).display());
             empty
         }
     })

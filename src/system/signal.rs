@@ -56,3 +56,8 @@ impl Drop for Interrupt {
         let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }
 }
+
+/// Lets every signal through again: for a child, between fork and exec.
+pub(super) fn unblock_all() -> io::Result<()> {
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).map_err(io::Error::from)
+}

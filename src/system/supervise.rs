@@ -1,7 +1,9 @@
 //! Being the parent of a command, as the first process of a container has to be.
+#![allow(unsafe_code, reason = "a closure between fork and exec")]
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use nix::errno::Errno;
@@ -28,11 +30,13 @@ pub fn run(command: &[OsString], environment: &[(&str, OsString)]) -> io::Result
     let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut watched = FORWARDED.to_vec();
     watched.push(Signal::SIGCHLD);
-    // Before the start, so that no signal is lost between. The standard library gives the child an
-    // empty mask.
+    // Before the start, so that no signal is lost between; the command gets an empty mask again.
     let signals = Interrupt::of(&watched)?;
     let mut child = Command::new(program);
-    let child = child.args(arguments).envs(environment.iter().map(|(name, value)| (name, value))).spawn()?;
+    child.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
+    // SAFETY: between fork and exec, one system call.
+    unsafe { child.pre_exec(super::signal::unblock_all) };
+    let child = child.spawn()?;
     let child = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
     loop {
         let (number, from_process) = signals.next()?;

@@ -343,7 +343,14 @@ mod tests {
     const ROOT: Trusted = Trusted { me: 0, overflow: None };
     const IN_NAMESPACE: Trusted = Trusted { me: 0, overflow: Some(OVERFLOW_UID) };
 
-    fn problems(trusted: Trusted, kind: Kind, is_dir: bool, owner: u32, mode: u32, shared: bool) -> Vec<Problem> {
+    fn problems(
+        trusted: Trusted,
+        kind: Kind,
+        is_dir: bool,
+        owner: u32,
+        mode: u32,
+        shared: bool,
+    ) -> Vec<Problem> {
         trusted.judge(kind, is_dir, owner, mode, shared).problems.into_iter().flatten().collect()
     }
 
@@ -365,7 +372,11 @@ mod tests {
             (false, 0, 0o644, true, &[]),
             (false, 1000, 0o600, true, &[Problem::Owner]),
         ] {
-            assert_eq!(problems(ROOT, Kind::File, is_dir, owner, mode, shared), wanted, "{owner} {mode:o}");
+            assert_eq!(
+                problems(ROOT, Kind::File, is_dir, owner, mode, shared),
+                wanted,
+                "{owner} {mode:o}"
+            );
         }
     }
 
@@ -389,8 +400,14 @@ mod tests {
     fn an_unmapped_owner_is_accepted_and_said() {
         let good = IN_NAMESPACE.judge(Kind::File, false, OVERFLOW_UID, 0o755, false);
         assert_eq!(good, Verdict { problems: [None, None], unmapped: true });
-        assert_eq!(problems(IN_NAMESPACE, Kind::File, false, OVERFLOW_UID, 0o757, false), [Problem::Writable]);
-        assert_eq!(problems(IN_NAMESPACE, Kind::File, false, OVERFLOW_UID, 0o755, true), [Problem::Owner]);
+        assert_eq!(
+            problems(IN_NAMESPACE, Kind::File, false, OVERFLOW_UID, 0o757, false),
+            [Problem::Writable]
+        );
+        assert_eq!(
+            problems(IN_NAMESPACE, Kind::File, false, OVERFLOW_UID, 0o755, true),
+            [Problem::Owner]
+        );
         assert_eq!(problems(ROOT, Kind::File, false, OVERFLOW_UID, 0o755, false), [Problem::Owner]);
     }
 
@@ -426,7 +443,10 @@ mod tests {
         let checked = Trust::new().check(&file).unwrap();
         let fixes: Vec<_> = checked.faults.iter().map(Fault::fix).collect();
         let at = folder.path().display();
-        assert_eq!(fixes, [format!("chmod go-w '{at}/in ner'"), format!("chmod go-w '{at}/in ner/qemu'")]);
+        assert_eq!(
+            fixes,
+            [format!("chmod go-w '{at}/in ner'"), format!("chmod go-w '{at}/in ner/qemu'")]
+        );
         assert!(checked.faults[0].to_string().contains("mode 0757"), "{}", checked.faults[0]);
         assert!(!checked.is_trusted());
         chmod(&file, 0o644);
@@ -454,7 +474,10 @@ mod tests {
         let mut trust = Trust::new();
         let checked = trust.check(&at("two")).unwrap();
         assert_eq!(checked.path, at("good/qemu"));
-        assert_eq!(checked.faults.iter().map(|fault| &fault.path).collect::<Vec<_>>(), [&at("bad")]);
+        assert_eq!(
+            checked.faults.iter().map(|fault| &fault.path).collect::<Vec<_>>(),
+            [&at("bad")]
+        );
         assert!(trust.check(&at("good/qemu")).unwrap().is_trusted());
         assert!(trust.check(&at("also-good/qemu")).unwrap().is_trusted());
         assert!(!trust.check(&at("bad/../good/qemu")).unwrap().is_trusted());

@@ -27,7 +27,7 @@ impl Native {
         Ok(Self { target, accepted })
     }
 
-    /// Whether no loader but binfmt_misc would look twice at this file.
+    /// Whether no loader but `binfmt_misc` would look twice at this file.
     pub(crate) fn leaves(&self, header: &Header) -> bool {
         let script = header.bytes().starts_with(b"#!");
         !script && !self.accepted.iter().any(|magic| magic.matches(header))
@@ -109,12 +109,21 @@ fn relative(random: &mut Random, of: &Magic) -> Option<Magic> {
 }
 
 /// A matcher that is safe to register, often a close relative of one that is there.
-pub(crate) fn matcher(random: &mut Random, table: &Table, native: &Native, there: &[Rule]) -> Matcher {
+pub(crate) fn matcher(
+    random: &mut Random,
+    table: &Table,
+    native: &Native,
+    there: &[Rule],
+) -> Matcher {
     loop {
         let matcher = if random.once_in(8) {
             Some(Matcher::Extension(random.pick(&EXTENSIONS).parse().expect("an extension")))
         } else {
-            let model = if there.is_empty() { None } else { there[random.below(there.len())].matcher().magic() };
+            let model = if there.is_empty() {
+                None
+            } else {
+                there[random.below(there.len())].matcher().magic()
+            };
             let magic = match model {
                 Some(model) if random.once_in(2) => relative(random, model),
                 _ => magic(random, table),
@@ -149,7 +158,9 @@ pub(crate) fn rule(
         let matcher = matcher(random, table, native, there);
         let interpreter = InterpreterPath::new(interpreter).expect("an absolute path");
         // Fails only when the string is too long: then another one.
-        if let Ok(rule) = Rule::new(name.parse().expect("a name"), matcher, interpreter, flags(random)) {
+        if let Ok(rule) =
+            Rule::new(name.parse().expect("a name"), matcher, interpreter, flags(random))
+        {
             return rule;
         }
     }

@@ -40,11 +40,16 @@ const TESTS: [(&str, Test); 4] = [
 
 fn main() -> ExitCode {
     let begin = Instant::now();
-    let (flags, filters): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|word| word.starts_with('-'));
-    let wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()));
+    let (flags, filters): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|word| word.starts_with('-'));
+    let wanted = |name: &str| {
+        filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+    };
     let tests: Vec<_> = TESTS.into_iter().filter(|(name, _)| wanted(name)).collect();
     if flags.iter().any(|flag| flag == "--list") {
-        tests.iter().for_each(|(name, _)| println!("{name}: test"));
+        for (name, _) in tests {
+            println!("{name}: test");
+        }
         return ExitCode::SUCCESS;
     }
     println!("\nrunning {} tests", tests.len());
@@ -52,12 +57,15 @@ fn main() -> ExitCode {
     if let Some(private) = need("a private instance of binfmt_misc", Private::enter()) {
         let seed = number("BINFMTD_SEED").unwrap_or_else(seed_of_the_clock);
         println!("BINFMTD_SEED={seed}");
-        let cases = number("BINFMTD_CASES").and_then(|cases| usize::try_from(cases).ok()).unwrap_or(2400);
+        let cases =
+            number("BINFMTD_CASES").and_then(|cases| usize::try_from(cases).ok()).unwrap_or(2400);
         let mut setting = Setting { private, random: Random(seed), cases };
         for (name, test) in tests {
             // Each begins at the seed, so that one test alone does what it did among all.
             setting.random = Random(seed);
-            let outcome = Private::flush().map_err(|error| error.to_string()).and_then(|()| test(&mut setting));
+            let outcome = Private::flush()
+                .map_err(|error| error.to_string())
+                .and_then(|()| test(&mut setting));
             match outcome {
                 Ok(figures) => {
                     passed += 1;

@@ -20,7 +20,11 @@ pub(crate) fn listed() -> Result<Vec<String>, String> {
 
 fn expect(what: &str, wanted: &[&str]) -> Result<(), String> {
     let names = listed()?;
-    if names == wanted { Ok(()) } else { Err(format!("{what}: listed as {names:?}, not {wanted:?}")) }
+    if names == wanted {
+        Ok(())
+    } else {
+        Err(format!("{what}: listed as {names:?}, not {wanted:?}"))
+    }
 }
 
 /// The rules' own order is not to be seen; the folder's has the same beginning, and must stay so
@@ -29,9 +33,14 @@ pub(crate) fn newest_first(setting: &mut Setting) -> Outcome {
     let add = |name: &str| {
         let string = format!(":{name}:M:9:AB::/usr/bin/{name}:");
         parse_register(string.as_bytes()).map_err(|error| error.to_string())?;
-        setting.private.register(string.as_bytes()).map_err(|error| format!("register {name}: {error}"))
+        setting
+            .private
+            .register(string.as_bytes())
+            .map_err(|error| format!("register {name}: {error}"))
     };
-    let tell = |name: &str, word: &str| Private::tell(name, word).map_err(|error| format!("{name}: {error}"));
+    let tell = |name: &str, word: &str| {
+        Private::tell(name, word).map_err(|error| format!("{name}: {error}"))
+    };
     for name in ["a1", "b1", "c1"] {
         add(name)?;
     }
@@ -74,7 +83,11 @@ pub(crate) fn disabled_instance(setting: &mut Setting) -> Outcome {
     let entry = fs::read_to_string(Private::path("all")).map_err(|error| error.to_string())?;
     Private::tell("status", "1").map_err(|error| error.to_string())?;
     // The interpreter is not there: only a rule that was picked can say so.
-    if on != Err(std::io::ErrorKind::NotFound) || off == on || off.is_ok() || !entry.starts_with("enabled\n") {
+    if on != Err(std::io::ErrorKind::NotFound)
+        || off == on
+        || off.is_ok()
+        || !entry.starts_with("enabled\n")
+    {
         return Err(format!("on {on:?}, off {off:?}, entry {entry:?}"));
     }
     Ok("1 rule".to_owned())

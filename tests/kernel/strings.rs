@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 
-use binfmtd::rule::{Entry, MAX_REGISTER_STRING, MagicError, PartError, RegisterError, Rule, parse_register};
+use binfmtd::rule::{
+    Entry, MAX_REGISTER_STRING, MagicError, PartError, RegisterError, Rule, parse_register,
+};
 use binfmtd::target::Table;
 use nix::errno::Errno;
 
@@ -42,13 +44,25 @@ fn why_stricter(error: &RegisterError, string: &[u8]) -> Option<&'static str> {
             2
         }
         RegisterError::Text("name") => 2,
-        RegisterError::Part(PartError::Extension(text)) if !text.is_empty() && !text.contains('/') => 3,
+        RegisterError::Part(PartError::Extension(text))
+            if !text.is_empty() && !text.contains('/') =>
+        {
+            3
+        }
         RegisterError::Text("extension") => 3,
         RegisterError::Part(PartError::Interpreter(path)) if !path.as_os_str().is_empty() => 4,
         RegisterError::Magic(MagicError::ZeroMask) => 5,
-        RegisterError::Offset(text) if text.trim_start_matches(['-', '+', '0']).trim_end_matches('\n').is_empty() => 6,
+        RegisterError::Offset(text)
+            if text.trim_start_matches(['-', '+', '0']).trim_end_matches('\n').is_empty() =>
+        {
+            6
+        }
         RegisterError::Offset(text) if text.ends_with('\n') => 6,
-        RegisterError::Length(length) if string.len() <= MAX_REGISTER_STRING && *length > MAX_REGISTER_STRING => 7,
+        RegisterError::Length(length)
+            if string.len() <= MAX_REGISTER_STRING && *length > MAX_REGISTER_STRING =>
+        {
+            7
+        }
         RegisterError::Flags(flag) if "TLD".contains(flag.0) => 8,
         _ => return None,
     };
@@ -65,7 +79,11 @@ pub(crate) fn run(setting: &mut Setting) -> Outcome {
     let count = setting.cases * STRINGS_PER_CASE;
     for _ in 0..count {
         let random = &mut setting.random;
-        let string = if random.once_in(2) { fields(random, &there) } else { mutant(random, &table, &native, &there) };
+        let string = if random.once_in(2) {
+            fields(random, &there)
+        } else {
+            mutant(random, &table, &native, &there)
+        };
         let kernel = setting.private.register(&string);
         let ours = parse_register(&string);
         let problem = match (&kernel, &ours) {
@@ -81,11 +99,16 @@ pub(crate) fn run(setting: &mut Setting) -> Outcome {
                 None => Err(format!("the kernel takes it, but we say: {error}")),
             },
             // Then the string was fine, and opening the interpreter was not.
-            (Err(error), Ok(rule)) if rule.flags().fix_binary && error.raw_os_error() != Some(Errno::EINVAL as i32) => {
+            (Err(error), Ok(rule))
+                if rule.flags().fix_binary
+                    && error.raw_os_error() != Some(Errno::EINVAL as i32) =>
+            {
                 taken += 1;
                 Ok(())
             }
-            (Err(error), Ok(rule)) => Err(format!("we take it as {rule:?}, but the kernel says: {error}")),
+            (Err(error), Ok(rule)) => {
+                Err(format!("we take it as {rule:?}, but the kernel says: {error}"))
+            }
             (Err(_), Err(_)) => {
                 refused += 1;
                 Ok(())
@@ -98,7 +121,9 @@ pub(crate) fn run(setting: &mut Setting) -> Outcome {
     }
     let never = STRICTER[..CERTAIN].iter().find(|reason| !reasons.contains_key(*reason));
     if let Some(reason) = never.filter(|_| count >= 10_000) {
-        return Err(format!("listed as a reason to be stricter, but no string showed it: {reason}"));
+        return Err(format!(
+            "listed as a reason to be stricter, but no string showed it: {reason}"
+        ));
     }
     let stricter: usize = reasons.values().sum();
     Ok(format!("{count} strings: {taken} taken, {refused} refused by both, {stricter} by us alone"))
@@ -111,16 +136,24 @@ fn same_entry(private: &Private, rule: &Rule) -> Result<(), String> {
         let content = fs::read(Private::path(name)).map_err(|error| error.to_string())?;
         let entry = Entry::parse(OsStr::new(name), &content)
             .map_err(|error| format!("{error}: {}", content.escape_ascii()))?;
-        if rule.is(&entry) { Ok(entry) } else { Err(format!("we read {rule:?}, the kernel {entry:?}")) }
+        if rule.is(&entry) {
+            Ok(entry)
+        } else {
+            Err(format!("we read {rule:?}, the kernel {entry:?}"))
+        }
     };
     let first = read()?;
     Private::flush().map_err(|error| format!("flush: {error}"))?;
-    private
-        .register(rule.register_string())
-        .map_err(|error| format!("written again as {}: {error}", rule.register_string().escape_ascii()))?;
+    private.register(rule.register_string()).map_err(|error| {
+        format!("written again as {}: {error}", rule.register_string().escape_ascii())
+    })?;
     let second = read()?;
     // The mask may be written out or not, and masked bits differ; all else is the same.
-    if first.flags == second.flags && first.enabled { Ok(()) } else { Err(format!("{first:?} is not {second:?}")) }
+    if first.flags == second.flags && first.enabled {
+        Ok(())
+    } else {
+        Err(format!("{first:?} is not {second:?}"))
+    }
 }
 
 /// Seven fields, each from a list of the usual and the odd.
@@ -128,26 +161,88 @@ fn fields(random: &mut Random, there: &str) -> Vec<u8> {
     let long = [b'n'; 256];
     let (there, bad_there) = (there.as_bytes(), &there.as_bytes()[1..]);
     let names: [&[u8]; 16] = [
-        b"n", b"n", b"n", b"qemu-x", b"", b".", b"..", b"...", b"a/b", b"a b", b"a\nb", b"\xc3\xa4", b"\xff", b"a\\x41",
-        &long[1..], &long,
+        b"n",
+        b"n",
+        b"n",
+        b"qemu-x",
+        b"",
+        b".",
+        b"..",
+        b"...",
+        b"a/b",
+        b"a b",
+        b"a\nb",
+        b"\xc3\xa4",
+        b"\xff",
+        b"a\\x41",
+        &long[1..],
+        &long,
     ];
     let kinds: [&[u8]; 8] = [b"M", b"M", b"M", b"M", b"E", b"E", b"", b"ME"];
     let offsets: [&[u8]; 20] = [
-        b"", b"", b"", b"", b"0", b"7", b"+5", b"++5", b"-0", b"-+0", b"-1", b"255", b"256", b"00000000000000000000000004",
-        b"4294967296", b"18446744073709551616", b"1\n", b"1 ", b"0x1", b"1x",
+        b"",
+        b"",
+        b"",
+        b"",
+        b"0",
+        b"7",
+        b"+5",
+        b"++5",
+        b"-0",
+        b"-+0",
+        b"-1",
+        b"255",
+        b"256",
+        b"00000000000000000000000004",
+        b"4294967296",
+        b"18446744073709551616",
+        b"1\n",
+        b"1 ",
+        b"0x1",
+        b"1x",
     ];
     let magics: [&[u8]; 18] = [
-        b"A", b"AB", b"AB", br"\x41\x42", br"\xab\xCD", br"\x00\x01", br"\\x41", br"\\\x41", br"\x4", br"\x", br"\", br"A\",
-        br"\n\t", b"\x80\n", b"A\0B", b"", b"A.B", b"A/B",
+        b"A",
+        b"AB",
+        b"AB",
+        br"\x41\x42",
+        br"\xab\xCD",
+        br"\x00\x01",
+        br"\\x41",
+        br"\\\x41",
+        br"\x4",
+        br"\x",
+        br"\",
+        br"A\",
+        br"\n\t",
+        b"\x80\n",
+        b"A\0B",
+        b"",
+        b"A.B",
+        b"A/B",
     ];
     let masks: [&[u8]; 12] = [
-        b"", b"", b"", b"", br"\xff\xf0", br"\xff", br"\x00\x00", br"\x00", br"\\x41", b"\0", b"AB", br"\xff\xf",
+        b"",
+        b"",
+        b"",
+        b"",
+        br"\xff\xf0",
+        br"\xff",
+        br"\x00\x00",
+        br"\x00",
+        br"\\x41",
+        b"\0",
+        b"AB",
+        br"\xff\xf",
     ];
     let interpreters: [&[u8]; 9] =
         [b"/q", b"/q", b"/usr/bin/qemu", there, there, bad_there, b"", b"/a b\\x41\xff", b"/a\nb"];
-    let flags: [&[u8]; 14] =
-        [b"", b"", b"", b"P", b"OC", b"C", b"FP", b"PPOCF", b"X", b"T", b"\n", b"P\n", b"P\n\n", b"\nP"];
-    let delimiters: [u8; 15] = [b':', b':', b':', b':', b':', b':', b',', b'|', b'+', b'-', b';', b' ', b'x', b'\\', 0xff];
+    let flags: [&[u8]; 14] = [
+        b"", b"", b"", b"P", b"OC", b"C", b"FP", b"PPOCF", b"X", b"T", b"\n", b"P\n", b"P\n\n",
+        b"\nP",
+    ];
+    let delimiters: [u8; 15] =
+        [b':', b':', b':', b':', b':', b':', b',', b'|', b'+', b'-', b';', b' ', b'x', b'\\', 0xff];
     let delimiter = delimiters[random.below(delimiters.len())];
     let mut string = Vec::new();
     for list in [&names[..], &kinds, &offsets, &magics, &masks, &interpreters, &flags] {

@@ -49,9 +49,13 @@ pub(crate) fn run(setting: &mut Setting) -> Outcome {
     }
     let Figures { cases, won, shadowed, disabled } = figures;
     if won * 4 < cases || won * 20 > cases * 19 || shadowed * 10 < cases || disabled * 20 < cases {
-        return Err(format!("too one-sided: {won} won, {shadowed} shadowed, {disabled} disabled of {cases}"));
+        return Err(format!(
+            "too one-sided: {won} won, {shadowed} shadowed, {disabled} disabled of {cases}"
+        ));
     }
-    Ok(format!("{cases} files; a rule won {won}, shadowed another in {shadowed}, was disabled in {disabled}"))
+    Ok(format!(
+        "{cases} files; a rule won {won}, shadowed another in {shadowed}, was disabled in {disabled}"
+    ))
 }
 
 fn interpreters(native: &Native, folder: &Path) -> Result<Vec<PathBuf>, String> {
@@ -81,15 +85,23 @@ fn register(
     let random = &mut setting.random;
     let mut rules: Vec<Rule> = Vec::new();
     for (index, interpreter) in interpreters.iter().enumerate().take(1 + random.below(MOST_RULES)) {
-        let rule = generate::rule(random, table, native, &rules, &format!("rule{index}"), interpreter);
-        setting.private.register(rule.register_string()).map_err(|error| format!("register {rule:?}: {error}"))?;
+        let rule =
+            generate::rule(random, table, native, &rules, &format!("rule{index}"), interpreter);
+        setting
+            .private
+            .register(rule.register_string())
+            .map_err(|error| format!("register {rule:?}: {error}"))?;
         rules.push(rule);
     }
     // One that is removed and comes back is the newest.
     if random.once_in(4) {
         let again = rules.remove(random.below(rules.len()));
-        Private::tell(again.name().as_str(), "-1").map_err(|error| format!("remove {again:?}: {error}"))?;
-        setting.private.register(again.register_string()).map_err(|error| format!("again {again:?}: {error}"))?;
+        Private::tell(again.name().as_str(), "-1")
+            .map_err(|error| format!("remove {again:?}: {error}"))?;
+        setting
+            .private
+            .register(again.register_string())
+            .map_err(|error| format!("again {again:?}: {error}"))?;
         rules.push(again);
     }
     let rules = rules.into_iter().rev().map(|rule| {
@@ -108,7 +120,8 @@ fn compare_entries(rules: &[(Rule, bool)]) -> Result<Vec<Entry>, String> {
         return Err(format!("listed as {names:?}, but newest first is {rules:?}"));
     }
     let entries = rules.iter().map(|(rule, enabled)| {
-        let content = fs::read(Private::path(rule.name().as_str())).map_err(|error| error.to_string())?;
+        let content =
+            fs::read(Private::path(rule.name().as_str())).map_err(|error| error.to_string())?;
         let entry = Entry::parse(OsStr::new(rule.name().as_str()), &content)
             .map_err(|error| format!("{error}: {}", content.escape_ascii()))?;
         if rule.is(&entry) && entry.enabled == *enabled && entry.unknown.is_empty() {
@@ -131,7 +144,9 @@ fn one_file(
     let plain: Vec<Rule> = rules.iter().map(|(rule, _)| rule.clone()).collect();
     let file = generate::file(random, native, &plain);
     let header = Header::new(&file);
-    let path = folder.join(random.pick(&["f", "f", "f", "f.x", "f.yy", "f.x.yy", "d.x/f", "f.", "x", "f.X", "f.x86"]));
+    let path = folder.join(
+        random.pick(&["f", "f", "f", "f.x", "f.yy", "f.x.yy", "d.x/f", "f.", "x", "f.X", "f.x86"]),
+    );
     write_program(&path, &file)?;
 
     let ours = winner(entries, &header, &path);
@@ -145,21 +160,31 @@ fn one_file(
     if kernel == wanted {
         return Ok(());
     }
-    let mut problem = format!("started {}\nheader {:?}\n", path.display(), file.escape_ascii().to_string());
+    let mut problem =
+        format!("started {}\nheader {:?}\n", path.display(), file.escape_ascii().to_string());
     for ((rule, enabled), verdict) in rules.iter().zip(verdicts) {
         let string = rule.register_string().escape_ascii();
-        let _ = writeln!(problem, "{} {verdict:?}: {string}", if *enabled { "enabled" } else { "disabled" });
+        let _ = writeln!(
+            problem,
+            "{} {verdict:?}: {string}",
+            if *enabled { "enabled" } else { "disabled" }
+        );
     }
     let lossy = |arguments: Option<Vec<Vec<u8>>>| {
-        arguments.map(|all| all.iter().map(|one| one.escape_ascii().to_string()).collect::<Vec<_>>())
+        arguments
+            .map(|all| all.iter().map(|one| one.escape_ascii().to_string()).collect::<Vec<_>>())
     };
-    let _ = write!(problem, "the kernel ran {:?}\nwe would say   {:?}", lossy(kernel), lossy(wanted));
+    let _ =
+        write!(problem, "the kernel ran {:?}\nwe would say   {:?}", lossy(kernel), lossy(wanted));
     Err(problem)
 }
 
 /// What the interpreter of a rule sees, as the kernel rearranges it (`load_misc_binary`).
 fn arguments(entry: &Entry, path: &Path) -> Vec<Vec<u8>> {
-    let mut arguments = vec![entry.interpreter.as_os_str().as_bytes().to_vec(), path.as_os_str().as_bytes().to_vec()];
+    let mut arguments = vec![
+        entry.interpreter.as_os_str().as_bytes().to_vec(),
+        path.as_os_str().as_bytes().to_vec(),
+    ];
     if entry.flags.known.preserve_argv0 {
         arguments.push(b"zero".to_vec());
     }
@@ -173,7 +198,8 @@ fn start(path: &Path) -> Result<Option<Vec<Vec<u8>>>, String> {
     command.arg0("zero").arg("nonce").stdin(Stdio::null());
     match command.output() {
         Ok(output) if output.status.success() => {
-            let report = Report::parse(&output.stdout).ok_or_else(|| format!("no report: {output:?}"))?;
+            let report =
+                Report::parse(&output.stdout).ok_or_else(|| format!("no report: {output:?}"))?;
             Ok(Some(report.arguments))
         }
         Ok(output) => Err(format!("an interpreter failed: {output:?}")),

@@ -15,7 +15,9 @@ use nix::unistd::{getgid, getuid};
 pub(crate) fn need<T>(what: &str, found: Result<T, String>) -> Option<T> {
     match found {
         Ok(found) => Some(found),
-        Err(reason) if std::env::var_os("BINFMTD_TESTS").is_some_and(|value| value == "require-all") => {
+        Err(reason)
+            if std::env::var_os("BINFMTD_TESTS").is_some_and(|value| value == "require-all") =>
+        {
             panic!("{what} is required by BINFMTD_TESTS=require-all, but: {reason}")
         }
         Err(reason) => {
@@ -40,7 +42,10 @@ impl Private {
     /// others), so a test that wants this brings its own `main` (`harness = false`).
     pub(crate) fn enter() -> Result<Self, String> {
         let (uid, gid) = (getuid(), getgid());
-        let folder = tempfile::Builder::new().prefix("binfmtd").tempdir().map_err(|error| error.to_string())?;
+        let folder = tempfile::Builder::new()
+            .prefix("binfmtd")
+            .tempdir()
+            .map_err(|error| error.to_string())?;
         unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
             .map_err(|error| format!("unshare user and mount namespace: {error}"))?;
         for (file, content) in [

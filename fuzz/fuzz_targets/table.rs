@@ -1,0 +1,33 @@
+//! A table is taken whole or not at all, and what is taken makes rules and probes.
+#![no_main]
+
+use binfmtd::probe;
+use binfmtd::rule::Header;
+use binfmtd::target::Table;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &str| {
+    let mut table = Table::embedded();
+    let before = table.clone();
+    if table.extend(data).is_err() {
+        assert_eq!(table, before);
+        return;
+    }
+    for target in table.targets() {
+        assert_eq!(table.find(&target.name).map(|found| &found.name), Ok(&target.name));
+        assert_eq!(target.rules().len(), target.identity.machines.len());
+        for (machine, (_, magic)) in target.identity.machines.iter().zip(target.rules()) {
+            assert!(target.identity.accepted().iter().any(|accepted| accepted.overlaps(&magic)));
+            if let Some(file) = probe::build(target, *machine) {
+                // The flags of the file and those that the rule looks at are two keys of the table.
+                let fits = target
+                    .identity
+                    .match_flags
+                    .is_none_or(|bits| target.identity.e_flags & bits.mask == bits.value);
+                assert_eq!(magic.matches(&Header::new(&file)), fits, "{}", target.name);
+            }
+        }
+    }
+    // A name of any kind gives an answer.
+    let _ = table.find(data);
+});

@@ -1,0 +1,106 @@
+//! What every command shares: settings, output, names.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{Arguments, Exit, Failure, Format};
+use crate::config::{self, Settings};
+use crate::observe::Manner;
+use crate::plan::Request;
+use crate::report::json;
+use crate::system::instance::{Instance, InstanceError, MOUNT_POINT};
+use crate::system::record;
+use crate::verify::Limits;
+
+/// The global options.
+#[derive(Clone)]
+pub(super) struct Context {
+    config: Option<PathBuf>,
+    pub(super) format: Format,
+    pub(super) verbose: bool,
+    /// The folder of the record of ownership.
+    pub(super) runtime: PathBuf,
+}
+
+impl Context {
+    pub(super) fn new(arguments: &Arguments) -> Self {
+        Self { config: arguments.config.clone(), format: arguments.format, verbose: arguments.verbose > 0, runtime: record::folder() }
+    }
+
+    /// Reads the configuration.
+    pub(super) fn settings(&self) -> Result<Settings, Failure> {
+        Ok(config::load(Path::new("/"), self.config.as_deref())?)
+    }
+
+    /// The same with another folder for the record.
+    pub(super) fn in_runtime(&self, runtime: PathBuf) -> Self {
+        Self { runtime, ..self.clone() }
+    }
+
+    /// How to look at the machine.
+    pub(super) fn manner(&self, run_others: bool, limits: Limits) -> Manner<'_> {
+        Manner { runtime: &self.runtime, run_others, limits }
+    }
+
+    /// Prints a result, in the format that was asked for.
+    pub(super) fn print(
+        &self,
+        document: &impl Serialize,
+        text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let mut out = anstream::stdout().lock();
+        let result = match self.format {
+            Format::Json => json::write(&mut out, document),
+            Format::Text => text(&mut out),
+        };
+        match result.and_then(|()| out.flush()) {
+            // Whoever reads has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.map_err(Failure::from),
+        }
+    }
+
+    /// Tells a person who waits how far it is; silent unless standard error is a terminal.
+    pub(super) fn progress(&self) -> impl FnMut(&str, usize, usize) + use<> {
+        let shown = self.format == Format::Text && io::stderr().is_terminal();
+        move |what, done, total| {
+            if !shown {
+                return;
+            }
+            let mut stderr = io::stderr().lock();
+            // Back to the first column and clear: the line is gone when the result is printed.
+            let _ = if done >= total {
+                write!(stderr, "\r\x1b[K")
+            } else {
+                write!(stderr, "\r\x1b[K{what}: {done} of {total}")
+            };
+            let _ = stderr.flush();
+        }
+    }
+}
+
+/// Turns names on the command line into QEMU's, each once.
+pub(super) fn request(settings: &Settings, names: &[String], takeover: bool) -> Result<Request, Failure> {
+    let mut only: Vec<String> = Vec::new();
+    for name in names.iter().flat_map(|name| name.split(',')).filter(|name| !name.is_empty()) {
+        let found = settings.table.find(name)?;
+        if !only.contains(&found.name) {
+            only.push(found.name.clone());
+        }
+    }
+    Ok(Request { only: (!names.is_empty()).then_some(only), takeover })
+}
+
+/// Opens the instance of this namespace; changes nothing.
+pub(super) fn instance() -> Result<Instance, Failure> {
+    Instance::open(Path::new(MOUNT_POINT)).map_err(|error| {
+        let fix = match error {
+            InstanceError::NoFolder => "; modprobe binfmt_misc, or binfmtd register as root",
+            InstanceError::NotMounted => "; binfmtd register as root mounts it",
+            _ => "",
+        };
+        Failure { exit: Exit::Unavailable, message: format!("{error}{fix}") }
+    })
+}

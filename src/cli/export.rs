@@ -1,0 +1,103 @@
+//! `binfmtd export`
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::context::{self, Context};
+use super::{Exit, Failure};
+use crate::observe;
+use crate::plan::{self, Action, Decision};
+use crate::report::{ExportDocument, FileDocument, SCHEMA, text};
+use crate::rule::{DebianError, Rule, write_debian};
+use crate::verify::Limits;
+
+/// Another tool's format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Tool {
+    /// systemd-binfmt's: one register string a line
+    #[value(name = "binfmt.d")]
+    BinfmtD,
+    /// update-binfmts': one file for each rule
+    Debian,
+}
+
+/// Write the rules in another tool's format
+///
+/// The rules are those that `register` would make in an empty instance.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  binfmtd export --as binfmt.d > /etc/binfmt.d/qemu.conf\n  \
+    binfmtd export --as debian --output /usr/share/binfmts arm64 s390x")]
+pub(super) struct Arguments {
+    /// The format
+    #[arg(long = "as", value_name = "TOOL")]
+    tool: Tool,
+    /// Write files into this folder instead of standard output
+    #[arg(long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+    /// Targets or platforms, in place of the configuration's
+    targets: Vec<String>,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
+    let settings = context.settings()?;
+    let request = context::request(&settings, &arguments.targets, false)?;
+    let seen =
+        observe::observe_without_instance(&settings, &request, context.manner(false, Limits::default()))?;
+    let mut notes = Vec::new();
+    let mut rules: Vec<Rule> = Vec::new();
+    for item in plan::plan(&settings, &request, &seen)?.items {
+        match item.decision {
+            Decision::Change(Action::Add(rule)) => rules.push(rule),
+            Decision::Refused(refusal) => notes.push(refusal.to_string()),
+            _ => {}
+        }
+    }
+    let ok = notes.is_empty();
+    if rules.is_empty() && ok {
+        return Err(Failure::unavailable("there is nothing to export: no interpreter was found (install qemu-user-static)"));
+    }
+    if arguments.tool == Tool::Debian && rules.iter().any(|rule| rule.flags().open_binary && !rule.flags().credentials) {
+        notes.push("update-binfmts has no word for the flag O: it is left out".to_owned());
+    }
+    let files = files(arguments.tool, &rules).map_err(Failure::usage)?;
+    let document = ExportDocument { schema: SCHEMA, ok, files, notes };
+    for note in &document.notes {
+        tracing::warn!("{note}");
+    }
+    match &arguments.output {
+        Some(folder) => {
+            let named = |error: std::io::Error| Failure::usage(format!("{}: {error}", folder.display()));
+            fs::create_dir_all(folder).map_err(named)?;
+            for file in &document.files {
+                fs::write(folder.join(&file.name), &file.content).map_err(named)?;
+            }
+            context.print(&document, |out| {
+                writeln!(out, "wrote {} files to {}", document.files.len(), folder.display())
+            })?;
+        }
+        None if arguments.tool == Tool::Debian && document.files.len() > 1 && context.format == super::Format::Text => {
+            return Err(Failure::usage("this format takes a file for each rule: give --output FOLDER, or one target"));
+        }
+        None => context.print(&document, |out| text::export(out, &document))?,
+    }
+    Ok(Exit::of(document.ok))
+}
+
+fn files(tool: Tool, rules: &[Rule]) -> Result<Vec<FileDocument>, DebianError> {
+    match tool {
+        Tool::BinfmtD => {
+            let lines: String = rules
+                .iter()
+                .map(|rule| format!("{}\n", String::from_utf8_lossy(rule.register_string())))
+                .collect();
+            let content = format!("# Written by binfmtd export --as binfmt.d; see binfmt.d(5).\n{lines}");
+            Ok(vec![FileDocument { name: "binfmtd.conf".to_owned(), content }])
+        }
+        Tool::Debian => rules
+            .iter()
+            .map(|rule| Ok(FileDocument { name: rule.name().to_string(), content: write_debian(rule, "binfmtd")? }))
+            .collect(),
+    }
+}

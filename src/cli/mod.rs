@@ -1,0 +1,157 @@
+//! The command line: one file per subcommand. Parsing decides nothing; a command resolves what was
+//! given, calls the layers below and says how it went by an exit code.
+
+mod config;
+mod context;
+mod doctor;
+mod exit;
+mod export;
+mod register;
+mod run;
+mod status;
+mod targets;
+mod unregister;
+mod which;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+
+use crate::report::{ErrorDocument, json, text};
+pub use exit::{Exit, Failure};
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For a person
+    #[default]
+    Text,
+    /// One JSON document, valid also on failure
+    Json,
+}
+
+/// Makes foreign executables run on this host, keeps them running, and proves it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "binfmtd",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 all well, 1 something asked for does not work, 2 bad usage or configuration,\n\
+                  3 could not be checked or carried out, 4 not permitted.\n\n\
+                  Try it without root and without touching the host:\n  binfmtd run --private -- binfmtd doctor"
+)]
+pub struct Arguments {
+    /// Read this configuration file, and no other and no drop-ins
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How to print results
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+    /// Say more; twice, even more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Register(register::Arguments),
+    Unregister(unregister::Arguments),
+    Status(status::Arguments),
+    Doctor(doctor::Arguments),
+    Which(which::Arguments),
+    Targets(targets::Arguments),
+    Run(run::Arguments),
+    Export(export::Arguments),
+    Config(config::Arguments),
+}
+
+/// Runs the program with the process' arguments.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let wants_json = asks_for_json(&arguments);
+    let parsed = Arguments::command()
+        .try_get_matches_from(&arguments)
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error, wants_json),
+    };
+    // Before the configuration is read: its trouble has to be heard.
+    log(arguments.verbose);
+    match dispatch(&arguments) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            report(&failure, arguments.format == Format::Json);
+            failure.exit.into()
+        }
+    }
+}
+
+fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let context = context::Context::new(arguments);
+    let exit = match &arguments.command {
+        Command::Register(own) => register::run(&context, own),
+        Command::Unregister(own) => unregister::run(&context, own),
+        Command::Status(own) => status::run(&context, own),
+        Command::Doctor(own) => doctor::run(&context, own),
+        Command::Which(own) => which::run(&context, own),
+        Command::Targets(own) => targets::run(&context, own),
+        Command::Run(own) => return run::run(&context, own),
+        Command::Export(own) => export::run(&context, own),
+        Command::Config(own) => config::run(&context, own),
+    };
+    exit.map(ExitCode::from)
+}
+
+/// Help and version are no errors; everything else is bad usage, in JSON too where that was asked for.
+fn usage(error: &clap::Error, wants_json: bool) -> ExitCode {
+    if error.use_stderr() && wants_json {
+        let message = error.render().to_string();
+        let message = message.trim_start_matches("error: ").lines().next().unwrap_or_default();
+        report(&Failure::usage(message), true);
+    } else if error.print().is_err() {
+        // A broken pipe: whoever asked has gone.
+        return ExitCode::SUCCESS;
+    }
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Well.into() }
+}
+
+/// Before the arguments are parsed, or when they cannot be.
+fn asks_for_json(arguments: &[OsString]) -> bool {
+    let ours = arguments.split(|argument| argument == "--").next().unwrap_or_default();
+    ours.iter().any(|argument| argument == "--format=json")
+        || ours.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
+}
+
+fn report(failure: &Failure, as_json: bool) {
+    let document = ErrorDocument::new(failure.exit.kind(), failure.exit.code(), failure.message.clone());
+    // Nobody is left to tell when these fail.
+    if as_json {
+        let _ = json::write(&mut anstream::stdout().lock(), &document);
+    } else {
+        let mut stderr = anstream::stderr().lock();
+        let _ = text::error(&mut stderr, &document);
+        let _ = stderr.flush();
+    }
+}
+
+fn log(verbose: u8) {
+    use tracing::level_filters::LevelFilter;
+    let level = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none())
+        .without_time()
+        .with_target(false)
+        .init();
+}

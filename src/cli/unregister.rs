@@ -1,0 +1,84 @@
+//! `binfmtd unregister`
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use super::context::{self, Context};
+use super::{Exit, Failure};
+use crate::report::{SCHEMA, UnregisterDocument, text};
+use crate::rule::{Header, winner};
+use crate::system::instance::Instance;
+use crate::system::record::{self, Store};
+
+/// Remove rules of ours
+///
+/// Takes away only what the record of ownership names and is still as we wrote it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  binfmtd unregister arm64   our rule for this target\n  binfmtd unregister --all   all rules of ours")]
+pub(super) struct Arguments {
+    /// Targets or platforms
+    #[arg(required_unless_present = "all")]
+    targets: Vec<String>,
+    /// Every rule of ours, those of the configuration included
+    #[arg(long, conflicts_with = "targets")]
+    all: bool,
+    /// Print what would go and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
+    let settings = context.settings()?;
+    let request = context::request(&settings, &arguments.targets, false)?;
+    let instance = context::instance()?;
+    if !arguments.dry_run && !instance.is_writable() {
+        return Err(Failure::not_permitted("removing rules needs root, and binfmt_misc mounted for writing"));
+    }
+    let store = if arguments.dry_run { None } else { Some(Store::open(&context.runtime)?) };
+    let facts = instance.look()?;
+    let mut record = record::load(&context.runtime, instance.device())?;
+    let mut document = UnregisterDocument {
+        schema: SCHEMA,
+        ok: true,
+        dry_run: arguments.dry_run,
+        removed: Vec::new(),
+        errors: Vec::new(),
+    };
+    let asked = |target: Option<&String>| match &request.only {
+        None => true,
+        Some(names) => target.is_some_and(|target| names.contains(target)),
+    };
+    for entry in facts.entries.iter().filter(|entry| record.owns(entry)) {
+        let name = entry.display_name();
+        if asked(record.rules.get(&name).and_then(|owned| owned.target.as_ref())) {
+            remove(&instance, &name, &mut document);
+        }
+    }
+    for name in request.only.iter().flatten() {
+        let target = settings.table.find(name)?;
+        for (_, magic) in target.rules() {
+            let left = winner(&facts.entries, &Header::new(magic.magic()), Path::new("/"));
+            if let Some(entry) = left.filter(|entry| !record.owns(entry)) {
+                document.errors.push(format!("{name} is served by {}, which is not ours", entry.display_name()));
+            }
+        }
+    }
+    document.ok = document.errors.is_empty();
+    if let Some(store) = store {
+        record.rules.retain(|name, _| !document.removed.contains(name));
+        store.save(&record)?;
+    }
+    context.print(&document, |out| text::unregister(out, &document))?;
+    Ok(Exit::of(document.ok))
+}
+
+fn remove(instance: &Instance, name: &str, document: &mut UnregisterDocument) {
+    if document.dry_run {
+        document.removed.push(name.to_owned());
+        return;
+    }
+    match instance.remove(OsStr::new(name)) {
+        Ok(()) => document.removed.push(name.to_owned()),
+        Err(error) => document.errors.push(format!("remove {name}: {error}")),
+    }
+}

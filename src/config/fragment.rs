@@ -1,0 +1,454 @@
+//! One file's settings, and several laid over each other.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::{ConfigError, ConfigErrors};
+use super::origin::{Located, Origin};
+use super::settings::{PreserveArgv0, Verify};
+use crate::rule::{Extension, Flags, HEADER_SIZE, InterpreterPath, parse_hex};
+
+/// The keys of a file.
+pub(super) const KEYS: &[&str] = &[
+    "targets",
+    "interpreter-directories",
+    "verify",
+    "credentials",
+    "preserve-argv0",
+    "target",
+    "rule",
+];
+/// The keys of `[target.NAME]`.
+pub(super) const TARGET_KEYS: &[&str] = &["interpreter", "flags"];
+/// The keys of `[rule.NAME]`.
+pub(super) const RULE_KEYS: &[&str] =
+    &["magic", "mask", "offset", "extension", "interpreter", "flags"];
+
+/// What one file says, or several laid over each other: every value is well-formed by itself, and
+/// knows where it was written. Whether they go together is seen when all files are there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Fragment {
+    pub(super) targets: Option<Located<NamedTargets>>,
+    pub(super) interpreter_directories: Option<Located<Vec<PathBuf>>>,
+    pub(super) verify: Option<Located<Verify>>,
+    pub(super) credentials: Option<Located<bool>>,
+    pub(super) preserve_argv0: Option<Located<PreserveArgv0>>,
+    /// In the order of reading: a target may go by several names, and the last one wins.
+    pub(super) overrides: Vec<NamedOverride>,
+    pub(super) rules: BTreeMap<String, RuleParts>,
+}
+
+/// `targets`, by whatever names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NamedTargets {
+    Auto,
+    List(Vec<Located<String>>),
+}
+
+/// `[target.NAME]`, by whatever name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NamedOverride {
+    pub(super) name: Located<String>,
+    pub(super) interpreter: Option<Located<InterpreterPath>>,
+    pub(super) flags: Option<Located<Flags>>,
+}
+
+/// `[rule.NAME]`, complete or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RuleParts {
+    /// Where its table begins.
+    pub(super) origin: Origin,
+    pub(super) magic: Option<Located<Vec<u8>>>,
+    pub(super) mask: Option<Located<Vec<u8>>>,
+    pub(super) offset: Option<Located<usize>>,
+    pub(super) extension: Option<Located<Extension>>,
+    pub(super) interpreter: Option<Located<InterpreterPath>>,
+    pub(super) flags: Option<Located<Flags>>,
+}
+
+impl Fragment {
+    /// Lays a later file over this one, key by key; a list replaces a list.
+    #[must_use]
+    pub(super) fn overridden_by(mut self, later: Self) -> Self {
+        self.overrides.extend(later.overrides);
+        for (name, later) in later.rules {
+            let rule = match self.rules.remove(&name) {
+                Some(earlier) => earlier.overridden_by(later),
+                None => later,
+            };
+            self.rules.insert(name, rule);
+        }
+        Self {
+            targets: later.targets.or(self.targets),
+            interpreter_directories: later.interpreter_directories.or(self.interpreter_directories),
+            verify: later.verify.or(self.verify),
+            credentials: later.credentials.or(self.credentials),
+            preserve_argv0: later.preserve_argv0.or(self.preserve_argv0),
+            overrides: self.overrides,
+            rules: self.rules,
+        }
+    }
+}
+
+impl RuleParts {
+    fn overridden_by(self, later: Self) -> Self {
+        Self {
+            origin: later.origin,
+            magic: later.magic.or(self.magic),
+            mask: later.mask.or(self.mask),
+            offset: later.offset.or(self.offset),
+            extension: later.extension.or(self.extension),
+            interpreter: later.interpreter.or(self.interpreter),
+            flags: later.flags.or(self.flags),
+        }
+    }
+}
+
+/// Reads one file's text; `file` is only what errors and origins are to say. Touches nothing.
+pub fn parse(text: &str, file: &Path) -> Result<Fragment, ConfigErrors> {
+    let mut reader = Reader::new(text, file);
+    let document = reader.document()?;
+    let mut top = reader.section(String::new(), &document, KEYS);
+    let mut fragment = Fragment {
+        targets: top.get("targets", targets),
+        interpreter_directories: top.get("interpreter-directories", directories),
+        verify: top.one("verify", |value| {
+            word(
+                value,
+                &[("before", Verify::Before), ("after", Verify::After), ("off", Verify::Off)],
+            )
+        }),
+        credentials: top.one("credentials", |value| {
+            value.as_bool().ok_or_else(|| format!("{} is neither true nor false", what(value)))
+        }),
+        preserve_argv0: top.one("preserve-argv0", |value| match value.as_bool() {
+            Some(true) => Ok(PreserveArgv0::Yes),
+            Some(false) => Ok(PreserveArgv0::No),
+            None => word(
+                value,
+                &[
+                    ("auto", PreserveArgv0::Auto),
+                    ("yes", PreserveArgv0::Yes),
+                    ("no", PreserveArgv0::No),
+                ],
+            ),
+        }),
+        ..Fragment::default()
+    };
+    let overrides = top.tables("target", TARGET_KEYS, |name, mut table| NamedOverride {
+        name,
+        interpreter: table.one("interpreter", interpreter),
+        flags: table.one("flags", flags),
+    });
+    let rules = top.tables("rule", RULE_KEYS, |name, mut table| {
+        let parts = RuleParts {
+            origin: name.origin,
+            magic: table.get("magic", bytes),
+            mask: table.get("mask", bytes),
+            offset: table.one("offset", offset),
+            extension: table.one("extension", |value| {
+                text_of(value)?.parse::<Extension>().map_err(|error| error.to_string())
+            }),
+            interpreter: table.one("interpreter", interpreter),
+            flags: table.one("flags", flags),
+        };
+        (name.value, parts)
+    });
+    fragment.overrides = overrides;
+    fragment.rules = rules.into_iter().collect();
+    reader.finish(fragment)
+}
+
+/// Whether a text is TOML at all, for files that somebody else reads.
+pub(super) fn check_syntax(text: &str, file: &Path) -> Result<(), ConfigErrors> {
+    Reader::new(text, file).document().map(|_| ())
+}
+
+/// What a value's reader answers: the value, or sentences, each with its line (0 for the key's).
+type Read<T> = Result<T, Vec<(usize, String)>>;
+
+/// Gathers the faults of one text.
+struct Reader<'x> {
+    text: &'x str,
+    file: Arc<Path>,
+    /// Where each line begins, so that a line is found without counting from the start again.
+    lines: Vec<usize>,
+    errors: Vec<ConfigError>,
+}
+
+impl<'x> Reader<'x> {
+    fn new(text: &'x str, file: &Path) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
+        Self { text, file: file.into(), lines, errors: Vec::new() }
+    }
+
+    fn origin(&self, at: usize) -> Origin {
+        Origin {
+            file: Arc::clone(&self.file),
+            line: self.lines.partition_point(|begin| *begin <= at),
+        }
+    }
+
+    /// The whole text as a table, or all places where it is no TOML.
+    fn document(&self) -> Result<DeTable<'x>, ConfigErrors> {
+        let (document, mut faults) = DeTable::parse_recoverable(self.text);
+        if faults.is_empty() {
+            return Ok(document.into_inner());
+        }
+        faults.sort_by_key(|fault| fault.span().map(|span| span.start));
+        let mut errors: Vec<ConfigError> = Vec::new();
+        for fault in faults {
+            let line = fault.span().map(|span| self.origin(span.start).line);
+            // What follows on the same line mostly follows from the first.
+            if errors.last().is_none_or(|last| last.line != line) {
+                let problem = format!("not TOML: {}", fault.message().replace('`', "\""));
+                errors.push(ConfigError { line, ..ConfigError::of_file(&self.file, problem) });
+            }
+        }
+        Err(ConfigErrors::new(errors))
+    }
+
+    /// Sorts a table's keys into known ones and faults.
+    fn section<'r, 't>(
+        &'r mut self,
+        prefix: String,
+        table: &'t DeTable<'x>,
+        known: &'static [&'static str],
+    ) -> Section<'r, 't, 'x> {
+        let mut found = BTreeMap::new();
+        for (key, value) in table {
+            let origin = self.origin(key.span().start);
+            if let Some(known) = known.iter().find(|known| **known == key.get_ref().as_ref()) {
+                found.insert(*known, (origin, value));
+            } else {
+                let path = join(&prefix, key.get_ref());
+                self.errors.push(ConfigError::at(&origin, path, unknown(key.get_ref(), known)));
+            }
+        }
+        Section { reader: self, prefix, found }
+    }
+
+    fn finish(mut self, fragment: Fragment) -> Result<Fragment, ConfigErrors> {
+        if self.errors.is_empty() {
+            return Ok(fragment);
+        }
+        self.errors.sort_by_key(|error| error.line);
+        Err(ConfigErrors::new(self.errors))
+    }
+}
+
+/// One table, its known keys yet to be read.
+struct Section<'r, 't, 'x> {
+    reader: &'r mut Reader<'x>,
+    prefix: String,
+    found: BTreeMap<&'static str, (Origin, &'t Spanned<DeValue<'x>>)>,
+}
+
+impl<'t, 'x> Section<'_, 't, 'x> {
+    /// Reads a key's value whose faults may lie on several lines.
+    fn get<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Reader<'x>, &'t Spanned<DeValue<'x>>) -> Read<T>,
+    ) -> Option<Located<T>> {
+        let (origin, value) = self.found.remove(key)?;
+        match read(self.reader, value) {
+            Ok(value) => Some(Located { value, origin }),
+            Err(problems) => {
+                let path = join(&self.prefix, key);
+                self.reader.errors.extend(problems.into_iter().map(|(line, problem)| {
+                    let line = if line == 0 { origin.line } else { line };
+                    ConfigError::at(&Origin { line, ..origin.clone() }, path.clone(), problem)
+                }));
+                None
+            }
+        }
+    }
+
+    /// Reads a key's value that stands on one line.
+    fn one<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&'t DeValue<'x>) -> Result<T, String>,
+    ) -> Option<Located<T>> {
+        self.get(key, |_, value| read(value.get_ref()).map_err(|problem| vec![(0, problem)]))
+    }
+
+    /// Reads a table of tables: `[key.NAME]`.
+    fn tables<T>(
+        &mut self,
+        key: &'static str,
+        known: &'static [&'static str],
+        mut read: impl FnMut(Located<String>, Section<'_, 't, 'x>) -> T,
+    ) -> Vec<T> {
+        let Some((origin, value)) = self.found.remove(key) else { return Vec::new() };
+        let path = join(&self.prefix, key);
+        let no_table = |value: &DeValue<'_>, path: &str| {
+            format!("{} is no table; write [{path}] and {} below it", what(value), known.join(", "))
+        };
+        let Some(table) = value.get_ref().as_table() else {
+            let problem = no_table(value.get_ref(), &join(&path, "NAME"));
+            self.reader.errors.push(ConfigError::at(&origin, path, problem));
+            return Vec::new();
+        };
+        let mut all: Vec<_> = table.iter().collect();
+        all.sort_by_key(|(name, _)| name.span().start);
+        let mut results = Vec::new();
+        for (name, value) in all {
+            let path = join(&path, name.get_ref());
+            let origin = self.reader.origin(name.span().start);
+            let Some(table) = value.get_ref().as_table() else {
+                let problem = no_table(value.get_ref(), &path);
+                self.reader.errors.push(ConfigError::at(&origin, path, problem));
+                continue;
+            };
+            let name = Located { value: name.get_ref().clone().into_owned(), origin };
+            results.push(read(name, self.reader.section(path, table, known)));
+        }
+        results
+    }
+}
+
+/// A key after its table's, as TOML writes it.
+pub(super) fn join(prefix: &str, key: &str) -> String {
+    let key = key_text(key);
+    if prefix.is_empty() { key } else { format!("{prefix}.{key}") }
+}
+
+/// A key as TOML writes it: bare where it can be. Never with a control character.
+pub(super) fn key_text(key: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !key.is_empty() && key.chars().all(is_bare) {
+        key.to_owned()
+    } else if key.chars().any(char::is_control) {
+        format!("{key:?}")
+    } else {
+        toml::Value::String(key.to_owned()).to_string()
+    }
+}
+
+fn unknown(key: &str, known: &[&str]) -> String {
+    // Somebody who writes interpreter_directories is told of the hyphen.
+    let nearest = known
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(known, key), known))
+        .filter(|(distance, known)| *distance <= 2.max(known.len() / 4))
+        .min_by_key(|(distance, _)| *distance);
+    match nearest {
+        Some((_, nearest)) => format!("unknown key (did you mean {nearest}?)"),
+        None => format!("unknown key (known: {})", known.join(", ")),
+    }
+}
+
+/// A value as it is named in a sentence.
+fn what(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{text:?}"),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(time) => time.to_string(),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+fn text_of<'t>(value: &'t DeValue<'_>) -> Result<&'t str, String> {
+    value.as_str().ok_or_else(|| format!("{} is no string; put it in quotes", what(value)))
+}
+
+fn word<T: Copy>(value: &DeValue<'_>, words: &[(&str, T)]) -> Result<T, String> {
+    let found = value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        format!("{} is none of {}", what(value), words.join(", "))
+    })
+}
+
+fn interpreter(value: &DeValue<'_>) -> Result<InterpreterPath, String> {
+    InterpreterPath::new(text_of(value)?).map_err(|error| error.to_string())
+}
+
+fn flags(value: &DeValue<'_>) -> Result<Flags, String> {
+    text_of(value)?.parse::<Flags>().map_err(|error| error.to_string())
+}
+
+fn bytes(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<Vec<u8>> {
+    let one = |problem: String| vec![(0, problem)];
+    let text = text_of(value.get_ref()).map_err(one)?;
+    // "\x41\x42" would arrive here as AB, which are hex digits too, of another byte.
+    let written = reader.text.get(value.span()).unwrap_or_default();
+    if written.starts_with('"') && written.replace(r"\\", "").contains('\\') {
+        let problem = "TOML itself reads backslashes in double quotes; put it in single quotes";
+        return Err(one(problem.to_owned()));
+    }
+    parse_hex(text).map_err(|error| one(error.to_string()))
+}
+
+fn offset(value: &DeValue<'_>) -> Result<usize, String> {
+    value
+        .as_integer()
+        .and_then(|number| usize::from_str_radix(number.as_str(), number.radix()).ok())
+        .filter(|offset| *offset < HEADER_SIZE)
+        .ok_or_else(|| format!("{} is no number from 0 to {}", what(value), HEADER_SIZE - 1))
+}
+
+fn targets(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<NamedTargets> {
+    let value = value.get_ref();
+    let Some(list) = value.as_array() else {
+        return match value.as_str() {
+            Some("auto") => Ok(NamedTargets::Auto),
+            Some(name) => {
+                Err(vec![(0, format!("{name:?} is not \"auto\"; write a list: [{name:?}]"))])
+            }
+            None => {
+                Err(vec![(0, format!("{} is neither \"auto\" nor a list of targets", what(value)))])
+            }
+        };
+    };
+    let name = |value: &DeValue<'_>| text_of(value).map(str::to_owned);
+    each(reader, list, name).map(NamedTargets::List)
+}
+
+fn directories(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<Vec<PathBuf>> {
+    let value = value.get_ref();
+    let list = value
+        .as_array()
+        .ok_or_else(|| vec![(0, format!("{} is no list of absolute paths", what(value)))])?;
+    let path = |value: &DeValue<'_>| {
+        let text = text_of(value)?;
+        let is_plain = text.starts_with('/') && !text.chars().any(char::is_control);
+        let problem = || format!("{text:?} is no absolute path without control characters");
+        is_plain.then(|| PathBuf::from(text)).ok_or_else(problem)
+    };
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for Located { value, .. } in each(reader, list, path)? {
+        if !paths.contains(&value) {
+            paths.push(value);
+        }
+    }
+    Ok(paths)
+}
+
+/// Reads every element of a list, or says what is wrong with each that is.
+fn each<T>(
+    reader: &Reader<'_>,
+    list: &[Spanned<DeValue<'_>>],
+    read: impl Fn(&DeValue<'_>) -> Result<T, String>,
+) -> Read<Vec<Located<T>>> {
+    let mut values = Vec::new();
+    let mut problems = Vec::new();
+    for element in list {
+        let origin = reader.origin(element.span().start);
+        match read(element.get_ref()) {
+            Ok(value) => values.push(Located { value, origin }),
+            Err(problem) => problems.push((origin.line, problem)),
+        }
+    }
+    if problems.is_empty() { Ok(values) } else { Err(problems) }
+}

@@ -1,0 +1,394 @@
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::settings::{Whole, validate};
+use super::*;
+use crate::rule::{Flags, Matcher};
+
+const FILE: &str = "/etc/binfmtd/binfmtd.toml";
+const WHOLE: Whole = Whole { settings: true, table: true };
+
+fn read(text: &str) -> Result<Settings, String> {
+    let file = Path::new(FILE);
+    let fragment = parse(text, file).map_err(|errors| errors.to_string())?;
+    validate(fragment, Table::embedded(), vec![file.to_owned()], WHOLE)
+        .map_err(|errors| errors.to_string())
+}
+
+/// The errors without the file's name, which is the same in all.
+fn errors(text: &str) -> Vec<String> {
+    let errors = read(text).expect_err(text);
+    errors.lines().map(|line| line.strip_prefix(FILE).expect(line).to_owned()).collect()
+}
+
+#[test]
+fn nothing_is_required() {
+    for text in ["", "# nothing\n", "[target]\n[rule]\n"] {
+        let settings = read(text).unwrap();
+        assert_eq!(settings, Settings { sources: settings.sources.clone(), ..Settings::default() });
+    }
+}
+
+#[test]
+fn every_key_is_read() {
+    let settings = read(
+        r#"
+        targets = ["arm64", "linux/arm/v7", "aarch64", "armhf"]
+        interpreter-directories = ["/opt/qemu/bin", "/usr/bin", "/opt/qemu/bin/"]
+        verify = "after"
+        credentials = true
+        preserve-argv0 = false
+        [target.arm64]
+        interpreter = "/opt/qemu/bin/qemu-aarch64"
+        flags = "FOC"
+        [rule.jar]
+        extension = "jar"
+        interpreter = "/usr/bin/jexec"
+        "#,
+    )
+    .unwrap();
+    assert_eq!(settings.targets, Targets::List(vec!["aarch64".into(), "arm".into()]));
+    assert_eq!(
+        settings.interpreter_directories,
+        [Path::new("/opt/qemu/bin"), Path::new("/usr/bin")]
+    );
+    assert_eq!(settings.verify, Verify::After);
+    assert!(settings.credentials);
+    assert_eq!(settings.preserve_argv0, PreserveArgv0::No);
+    let special = &settings.overrides["aarch64"];
+    assert_eq!(special.interpreter.as_ref().unwrap().to_string(), "/opt/qemu/bin/qemu-aarch64");
+    assert_eq!(special.flags.unwrap().to_string(), "OCF");
+    assert_eq!(settings.rules[0].rule.register_string(), b":jar:E::jar::/usr/bin/jexec:");
+    assert_eq!(settings.rules[0].origin.to_string(), format!("{FILE}:10"));
+    assert_eq!(settings.sources.origins["target.aarch64.flags"].line, 9);
+}
+
+#[test]
+fn magic_has_two_spellings() {
+    let rule = |magic: &str| {
+        let text = format!(
+            "[rule.x]\ninterpreter = '/x'\nmagic = {magic}\nmask = 'ff fe'\noffset = 0x4\n"
+        );
+        let rules = read(&text).unwrap().rules;
+        let Matcher::Magic(magic) = rules[0].rule.matcher().clone() else { panic!("{magic}") };
+        assert_eq!((magic.offset(), magic.mask_hex()), (4, "fffe".to_owned()));
+        magic.magic().to_vec()
+    };
+    for spelling in ["'7f45'", r"'\x7fE'", r#""\\x7fE""#, "'7F 45'"] {
+        assert_eq!(rule(spelling), b"\x7fE", "{spelling}");
+    }
+}
+
+/// A text, and how its first fault begins.
+const FAULTS: &[(&str, &str)] = &[
+    ("verify = 'sometimes'", ":1: verify: \"sometimes\" is none of before, after, off"),
+    ("\n\nverify = true", ":3: verify: true is none of before, after, off"),
+    ("credentials = 'yes'", ":1: credentials: \"yes\" is neither true nor false"),
+    ("preserve-argv0 = 1", ":1: preserve-argv0: 1 is none of auto, yes, no"),
+    ("targets = 'arm64'", ":1: targets: \"arm64\" is not \"auto\"; write a list: [\"arm64\"]"),
+    ("targets = 3", ":1: targets: 3 is neither \"auto\" nor a list of targets"),
+    ("targets = [\n'arm64',\n7]", ":3: targets: 7 is no string; put it in quotes"),
+    ("targets = ['arm46']", ":1: targets: unknown target \"arm46\" (did you mean arm64?)"),
+    (
+        "targets = ['pdp11']",
+        ":1: targets: unknown target \"pdp11\" (\"binfmtd targets\" lists them)",
+    ),
+    (
+        "interpreter-directories = '/usr/bin'",
+        ":1: interpreter-directories: \"/usr/bin\" is no list of absolute paths",
+    ),
+    (
+        "interpreter-directories = ['bin']",
+        ":1: interpreter-directories: \"bin\" is no absolute path without control characters",
+    ),
+    ("verfiy = 'off'", ":1: verfiy: unknown key (did you mean verify?)"),
+    (
+        "interpreter_directories = []",
+        ":1: interpreter_directories: unknown key (did you mean interpreter-directories?)",
+    ),
+    ("target.arm64.flag = ''", ":1: target.arm64.flag: unknown key (did you mean flags?)"),
+    (
+        "target.arm64.colour = ''",
+        ":1: target.arm64.colour: unknown key (known: interpreter, flags)",
+    ),
+    (
+        "target.arm64 = 1",
+        ":1: target.arm64: 1 is no table; write [target.arm64] and interpreter, flags below it",
+    ),
+    (
+        "target = 1",
+        ":1: target: 1 is no table; write [target.NAME] and interpreter, flags below it",
+    ),
+    (
+        "[target.pdp11]",
+        ":1: target.pdp11: unknown target \"pdp11\" (\"binfmtd targets\" lists them)",
+    ),
+    ("target.arm64.flags = 'PX'", ":1: target.arm64.flags: unknown flag 'X' (known: P, O, C, F)"),
+    (
+        "[target.arm64]\nflags = 'F'\n[target.aarch64]\nflags = 'PF'",
+        ":4: target.aarch64.flags: aarch64 has it already, in line 2; keep one of them",
+    ),
+    (
+        "[target.arm64]\ninterpreter = 'qemu'",
+        ":2: target.arm64.interpreter: \"qemu\" cannot be an interpreter: it must be an absolute path without control characters",
+    ),
+    ("[rule.x]\nextension = 'x'", ":1: rule.x: there is no interpreter; give its absolute path"),
+    ("[rule.x]\ninterpreter = '/x'", ":1: rule.x: there is neither magic nor extension; give one"),
+    (
+        "[rule.x]\ninterpreter = '/x'\nmagic = '00'\nextension = 'x'",
+        ":4: rule.x.extension: there is a magic too, at /etc/binfmtd/binfmtd.toml:3; keep one of them",
+    ),
+    (
+        "[rule.x]\ninterpreter = '/x'\nmask = '00'\nextension = 'x'",
+        ":3: rule.x.mask: an extension has no mask; give magic instead, or remove this",
+    ),
+    (
+        "[rule.x]\ninterpreter = '/x'\nmagic = '7f45'\nmask = 'ff'",
+        ":4: rule.x.mask: the magic has 2 bytes and the mask 1: they must have one length",
+    ),
+    (
+        "[rule.x]\ninterpreter = '/x'\nmagic = '7f45'\nmask = '0000'",
+        ":4: rule.x.mask: the mask is all zeros: the rule would match every file",
+    ),
+    ("[rule.x]\ninterpreter = '/x'\nmagic = ''", ":3: rule.x.magic: the magic is empty"),
+    (
+        "[rule.x]\ninterpreter = '/x'\nmagic = '7f45'\noffset = 255",
+        ":4: rule.x.offset: offset 255 and 2 bytes reach past the 256 bytes that the kernel looks at",
+    ),
+    ("[rule.x]\noffset = 256", ":2: rule.x.offset: 256 is no number from 0 to 255"),
+    ("[rule.x]\noffset = -1", ":2: rule.x.offset: -1 is no number from 0 to 255"),
+    ("[rule.x]\nmagic = '7f4'", ":2: rule.x.magic: \"7f4\" has an odd number of hex digits"),
+    (
+        "[rule.x]\nmagic = '7g'",
+        ":2: rule.x.magic: \"7g\" at byte 1 is neither a hex digit nor a \\xHH escape",
+    ),
+    (
+        "[rule.x]\nmagic = \"\\x41\\x42\"",
+        ":2: rule.x.magic: TOML itself reads backslashes in double quotes; put it in single quotes",
+    ),
+    (
+        "[rule.qemu-aarch64]\ninterpreter = '/x'\nextension = 'x'",
+        ":1: rule.qemu-aarch64: this is the rule of target aarch64; use [target.aarch64], or another name",
+    ),
+    (
+        "[rule.'a b']\ninterpreter = '/x'\nextension = 'x'",
+        ":1: rule.\"a b\": \"a b\" cannot name a rule: 1 to 255 printable characters",
+    ),
+    ("verify = 'off'\nverify = 'off'", ":2: not TOML: duplicate key"),
+    ("[target", ":1: not TOML: unclosed table, expected \"]\""),
+    ("verify = \"\\x7g\"", ":1: not TOML: "),
+];
+
+#[test]
+fn every_fault_says_where_and_what_is_allowed() {
+    for (text, wanted) in FAULTS {
+        let found = errors(text);
+        assert!(found[0].starts_with(wanted), "{text}\nwanted {wanted}\nfound  {}", found[0]);
+    }
+}
+
+#[test]
+fn all_faults_of_a_file_are_told_in_its_order() {
+    let found =
+        errors("verify = 1\ncolour = 2\n[rule.x]\nmask = 'g'\n[target.arm64]\nflags = 'x'\n");
+    let lines: Vec<_> = found.iter().map(|error| &error[..2]).collect();
+    assert_eq!(lines, [":1", ":2", ":4", ":6"]);
+    let found = errors("verify = \n[target.arm64]\nflags = ]\n");
+    assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[test]
+fn no_text_can_forge_a_line_of_output() {
+    for text in ["\"a\\nb\" = 1\nverify = \"a\\nb\"\n", "[target.\"x\\ny\"]\n[rule.\"x\\u001b\"]\n"]
+    {
+        let found = errors(text);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found.iter().all(|error| !error.contains('\x1b')), "{found:?}");
+    }
+    let error = parse("verify = 1", Path::new("/a\nb")).unwrap_err();
+    assert_eq!(error.to_string(), "/a\\nb:1: verify: 1 is none of before, after, off");
+}
+
+#[test]
+fn a_later_file_overrides_key_by_key_by_any_name() {
+    let texts = [
+        "verify = 'off'\ntargets = ['arm', 'arm64']\n[target.arm64]\ninterpreter = '/a'\nflags = 'F'\n",
+        "targets = ['riscv64']\n[target.aarch64]\ninterpreter = '/b'\n[rule.x]\ninterpreter = '/x'\n",
+        "[rule.x]\nextension = 'x'\n",
+    ];
+    let mut merged = Fragment::default();
+    for (number, text) in texts.iter().enumerate() {
+        merged = merged.overridden_by(parse(text, &PathBuf::from(format!("/{number}"))).unwrap());
+    }
+    let settings = validate(merged, Table::embedded(), Vec::new(), WHOLE).unwrap();
+    assert_eq!(settings.verify, Verify::Off);
+    assert_eq!(settings.targets, Targets::List(vec!["riscv64".into()]));
+    let special = &settings.overrides["aarch64"];
+    assert_eq!(special.interpreter.as_ref().unwrap().to_string(), "/b");
+    assert_eq!(special.flags, Some(Flags { fix_binary: true, ..Flags::default() }));
+    assert_eq!(settings.sources.origins["target.aarch64.interpreter"].to_string(), "/1:3");
+    assert_eq!(settings.sources.origins["target.aarch64.flags"].to_string(), "/0:5");
+    assert_eq!(settings.rules.len(), 1);
+    assert_eq!(settings.rules[0].origin.to_string(), "/2:1");
+}
+
+#[test]
+fn what_is_shown_is_json_too() {
+    let settings = read("credentials = true\n[target.arm64]\nflags = 'F'\n").unwrap();
+    let json = serde_json::to_value(settings.show()).unwrap();
+    assert_eq!(json["files"][0], FILE);
+    assert_eq!(json["settings"]["targets"]["value"], "auto");
+    assert_eq!(json["settings"]["targets"]["origin"], serde_json::Value::Null);
+    assert_eq!(json["settings"]["credentials"]["origin"]["line"], 1);
+    assert_eq!(json["target"]["aarch64"]["flags"]["value"], "F");
+    let errors = parse("verify = 1", Path::new(FILE)).unwrap_err();
+    let json = serde_json::to_value(&errors).unwrap();
+    assert_eq!(json[0]["key"], "verify");
+}
+
+/// The sample as it ships, and with every setting in it switched on.
+#[test]
+fn the_sample_validates() {
+    let sample = include_str!("../../packaging/binfmtd.toml");
+    let shipped = read(sample).unwrap();
+    assert_eq!(shipped, Settings { sources: shipped.sources.clone(), ..Settings::default() });
+
+    // Prose begins with "# ", a setting that is off with "#" alone.
+    let on: String = sample
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') => format!("{setting}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let settings = read(&on).unwrap();
+    let general = Settings {
+        overrides: settings.overrides.clone(),
+        rules: settings.rules.clone(),
+        sources: settings.sources.clone(),
+        ..Settings::default()
+    };
+    assert_eq!(settings, general, "the general keys show the defaults");
+    assert_eq!(settings.sources.origins.keys().filter(|key| !key.contains('.')).count(), 5);
+    assert!(!settings.overrides.is_empty() && !settings.rules.is_empty());
+}
+
+/// The manual names every key, and its examples are true.
+#[test]
+fn the_reference_is_complete() {
+    let reference = include_str!("../../docs/reference/configuration.md");
+    for key in fragment::KEYS.iter().chain(fragment::TARGET_KEYS).chain(fragment::RULE_KEYS) {
+        assert!(
+            reference.contains(&format!("`{key}`")) || reference.contains(&format!("`[{key}.")),
+            "{key}"
+        );
+    }
+    for directory in Settings::default().interpreter_directories {
+        assert!(reference.contains(&directory.display().to_string()), "{}", directory.display());
+    }
+    let blocks: Vec<_> = reference.split("```toml\n").skip(1).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let text = block.split("```").next().unwrap();
+        if text.contains("machines = ") {
+            Table::embedded().extend(text).unwrap();
+        } else {
+            read(text).unwrap();
+        }
+    }
+}
+
+fn path() -> impl Strategy<Value = String> {
+    "(/[a-zA-Z0-9 ._'\"\\\\#é-]{1,12}){1,4}"
+}
+
+fn flags() -> impl Strategy<Value = String> {
+    "P?O?C?F?"
+}
+
+fn target() -> impl Strategy<Value = String> {
+    let table = Table::embedded();
+    let names: Vec<_> = table.targets().iter().map(|target| target.name.clone()).collect();
+    proptest::sample::select(names)
+}
+
+/// A text that is valid, made of everything there is.
+fn valid() -> impl Strategy<Value = String> {
+    let quoted = |text: String| toml::Value::String(text).to_string();
+    let list = move |all: Vec<String>| all.into_iter().map(quoted).collect::<Vec<_>>().join(", ");
+    let targets =
+        proptest::option::of(proptest::collection::vec(target(), 0..5)).prop_map(move |names| {
+            names.map_or("targets = 'auto'".to_owned(), |names| {
+                format!("targets = [{}]", list(names))
+            })
+        });
+    let directories = proptest::collection::vec(path(), 0..4)
+        .prop_map(move |paths| format!("interpreter-directories = [{}]", list(paths)));
+    let verify = proptest::sample::select(vec!["before", "after", "off"]);
+    let preserve = proptest::sample::select(vec!["'auto'", "'yes'", "'no'", "true", "false"]);
+    let special =
+        proptest::collection::btree_map(target(), (path(), flags()), 0..3).prop_map(move |all| {
+            let table = |(name, (path, flags))| {
+                format!("[target.{name}]\ninterpreter = {}\nflags = '{flags}'\n", quoted(path))
+            };
+            all.into_iter().map(table).collect::<String>()
+        });
+    let magic = (proptest::collection::vec((any::<u8>(), 1..=u8::MAX), 1..64), 0..192_usize)
+        .prop_map(|(bytes, offset)| {
+            let hex = |bytes: Vec<u8>| {
+                bytes.iter().fold(String::new(), |text, byte| format!("{text}\\x{byte:02x}"))
+            };
+            let (magic, mask) = bytes.into_iter().unzip();
+            format!("magic = '{}'\nmask = '{}'\noffset = {offset}\n", hex(magic), hex(mask))
+        });
+    let matcher = prop_oneof![magic, "[a-z]{1,8}".prop_map(|end| format!("extension = '{end}'\n"))];
+    let rules =
+        proptest::collection::btree_map("[a-zA-Z0-9._'-]{3,12}", (path(), flags(), matcher), 0..3)
+            .prop_map(move |all| {
+                let table = |(name, (path, flags, matcher))| {
+                    let (name, path) = (quoted(name), quoted(path));
+                    format!("[rule.{name}]\ninterpreter = {path}\nflags = '{flags}'\n{matcher}")
+                };
+                all.into_iter().map(table).collect::<String>()
+            });
+    (targets, directories, verify, any::<bool>(), preserve, special, rules).prop_map(
+        |(targets, directories, verify, credentials, preserve, special, rules)| {
+            format!(
+                "{targets}\n{directories}\nverify = '{verify}'\ncredentials = {credentials}\n\
+                 preserve-argv0 = {preserve}\n{special}{rules}"
+            )
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in any::<String>()) {
+        let _ = read(&text);
+    }
+
+    #[test]
+    fn nothing_that_looks_like_toml_panics(text in "([a-z.]{1,6}|[\\[\\]{}='\",.\\\\#\n0-9-]|targets|verify|rule|target|magic| = ){0,24}") {
+        let _ = read(&text);
+    }
+
+    #[test]
+    fn what_is_shown_reads_back_the_same(text in valid()) {
+        let settings = read(&text).map_err(TestCaseError::fail)?;
+        let shown = settings.show().to_string();
+        let again = read(&shown).map_err(|error| TestCaseError::fail(format!("{error}\n{shown}")))?;
+        // The lines are others, and so are the origins.
+        let rules = |settings: &Settings| settings.rules.iter().map(|custom| custom.rule.clone()).collect::<Vec<_>>();
+        prop_assert_eq!(rules(&again), rules(&settings));
+        let rest = Settings { sources: settings.sources.clone(), rules: settings.rules.clone(), ..again };
+        prop_assert_eq!(rest, settings);
+    }
+
+    #[test]
+    fn laying_nothing_over_changes_nothing(text in valid()) {
+        let fragment = parse(&text, Path::new(FILE)).unwrap();
+        prop_assert_eq!(fragment.clone().overridden_by(Fragment::default()), fragment.clone());
+        prop_assert_eq!(Fragment::default().overridden_by(fragment.clone()), fragment);
+    }
+}

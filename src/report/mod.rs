@@ -1,0 +1,16 @@
+//! What is printed: one document for each command, and one file for each format.
+//!
+//! The shapes below are the JSON schema, described in `docs/reference/json.md`: keys are kebab-case,
+//! fields are only ever added within `"schema": 1`.
+
+mod document;
+pub mod json;
+pub mod text;
+
+pub use document::{
+    ChecksDocument, ConfigDocument, DoctorDocument, ErrorDocument, ExportDocument, FileDocument, RegisterDocument, RuleDocument,
+    StatusDocument, TargetsDocument, UnregisterDocument, WhichDocument,
+};
+
+/// The version of the JSON documents.
+pub const SCHEMA: u32 = 1;

@@ -1,0 +1,307 @@
+//! Text for a person: aligned, coloured on a terminal only, quiet when all is well.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::document::{
+    CheckDocument, ChecksDocument, DoctorDocument, DoctorTarget, ErrorDocument, ExportDocument, RegisterDocument, RegisterLine,
+    StatusDocument, TargetsDocument, UnregisterDocument, WhichDocument,
+};
+use crate::doctor::{Status, Verdict};
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const QUIET: Style = Style::new().dimmed();
+const STRONG: Style = Style::new().bold();
+
+/// One field of a row: a text, and how it looks.
+type Cell = (String, Style);
+
+fn cell(text: impl Into<String>) -> Cell {
+    (text.into(), Style::new())
+}
+
+fn styled(style: Style, text: impl Into<String>) -> Cell {
+    (text.into(), style)
+}
+
+/// Writes rows with aligned columns; the last one is as long as it likes.
+fn rows(out: &mut dyn Write, rows: &[Vec<Cell>]) -> io::Result<()> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|(text, _)| text.chars().count()).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in rows {
+        for (column, (text, style)) in row.iter().enumerate() {
+            let last = column + 1 == row.len();
+            let padding = if last { 0 } else { widths[column] - text.chars().count() + 2 };
+            write!(out, "{style}{text}{style:#}{:padding$}", "")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// `register`: what was done; with `verbose`, what was left as it is, too.
+pub fn register(out: &mut dyn Write, document: &RegisterDocument, verbose: bool) -> io::Result<()> {
+    let interesting = |line: &&RegisterLine| {
+        verbose || line.error.is_some() || line.changed || document.dry_run || !matches!(line.action, "keep" | "native")
+    };
+    let shown: Vec<Vec<Cell>> = document
+        .rules
+        .iter()
+        .filter(interesting)
+        .map(|line| {
+            let state = match (&line.error, line.action) {
+                (Some(_), "refuse") => styled(BAD, "refused"),
+                (Some(_), _) => styled(BAD, "failed"),
+                (None, action) if document.dry_run => styled(STRONG, action),
+                (None, "add" | "replace" | "enable" | "enable-instance") => styled(GOOD, done(line.action)),
+                (None, "remove") => styled(GOOD, "removed"),
+                (None, action) => styled(QUIET, action),
+            };
+            let name = line.target.clone().or_else(|| line.rule.clone()).unwrap_or_else(|| "binfmt_misc".to_owned());
+            vec![state, cell(name), cell(line.error.as_ref().unwrap_or(&line.detail))]
+        })
+        .collect();
+    rows(out, &shown)?;
+    let count = |wanted: &dyn Fn(&RegisterLine) -> bool| document.rules.iter().filter(|line| wanted(line)).count();
+    let changed = count(&|line| if document.dry_run { is_change(line.action) } else { line.changed });
+    let kept = count(&|line| line.error.is_none() && matches!(line.action, "keep" | "served"));
+    let failed = count(&|line| line.error.is_some());
+    let proved = count(&|line| line.proved == Some(true));
+    let would = if document.dry_run { "to change" } else { "changed" };
+    writeln!(out, "{changed} {would}, {kept} left as they are, {failed} failed; {proved} proved by running")
+}
+
+fn is_change(action: &str) -> bool {
+    matches!(action, "add" | "replace" | "enable" | "enable-instance" | "remove")
+}
+
+fn done(action: &str) -> &str {
+    match action {
+        "add" => "added",
+        "replace" => "replaced",
+        _ => "enabled",
+    }
+}
+
+/// `unregister`: what went.
+pub fn unregister(out: &mut dyn Write, document: &UnregisterDocument) -> io::Result<()> {
+    for name in &document.removed {
+        writeln!(out, "{} {name}", if document.dry_run { "would remove" } else { "removed" })?;
+    }
+    for error in &document.errors {
+        writeln!(out, "{BAD}failed{BAD:#} {error}")?;
+    }
+    if document.removed.is_empty() && document.errors.is_empty() {
+        writeln!(out, "nothing of ours was there")?;
+    }
+    Ok(())
+}
+
+/// `status`: a row for each rule, newest first.
+pub fn status(out: &mut dyn Write, document: &StatusDocument) -> io::Result<()> {
+    let mut shown = vec![
+        ["RULE", "TARGET", "STATE", "FLAGS", "OWNER", "INTERPRETER"].map(|title| styled(QUIET, title)).to_vec(),
+    ];
+    for rule in &document.rules {
+        let state = match (rule.state, &rule.shadowed_by) {
+            ("active", _) => styled(GOOD, "active"),
+            (_, Some(by)) => styled(DOUBTFUL, format!("shadowed by {by}")),
+            (state, None) => styled(BAD, state),
+        };
+        shown.push(vec![
+            cell(&rule.name),
+            cell(rule.target.as_deref().unwrap_or("-")),
+            state,
+            cell(if rule.flags.is_empty() { "-" } else { &rule.flags }),
+            cell(&rule.owner),
+            cell(&rule.interpreter),
+        ]);
+    }
+    if document.rules.is_empty() {
+        writeln!(out, "no rules")?;
+    } else {
+        rows(out, &shown)?;
+    }
+    for unreadable in &document.unreadable {
+        writeln!(out, "{DOUBTFUL}not understood{DOUBTFUL:#} {unreadable}")?;
+    }
+    if !document.enabled {
+        writeln!(out, "{BAD}binfmt_misc as a whole is switched off{BAD:#}: no rule is used")?;
+    }
+    if !document.host {
+        writeln!(out, "this is the instance of a user namespace, not the host's")?;
+    }
+    Ok(())
+}
+
+/// `which`: the winner, and with `verbose` why not each of the others.
+pub fn which(out: &mut dyn Write, document: &WhichDocument, verbose: bool) -> io::Result<()> {
+    let target = document.target.as_deref().map(|target| format!(", a program for {target}")).unwrap_or_default();
+    match (&document.winner, &document.interpreter) {
+        (Some(winner), Some(interpreter)) => {
+            writeln!(out, "{}{target}: {GOOD}{winner}{GOOD:#} runs it with {interpreter}", document.file)?;
+            if document.native {
+                writeln!(out, "{BAD}the host could run it by itself{BAD:#}: this rule captures native programs")?;
+            }
+        }
+        _ if document.native => writeln!(out, "{}{target}: no rule; the kernel runs it by itself", document.file)?,
+        _ => writeln!(out, "{}{target}: {BAD}nothing runs it{BAD:#} (exec format error)", document.file)?,
+    }
+    let interesting = document.rules.iter().filter(|line| verbose || matches!(line.verdict, "shadowed" | "disabled"));
+    let shown: Vec<Vec<Cell>> = interesting
+        .map(|line| vec![cell("  "), cell(&line.rule), styled(QUIET, line.verdict), cell(&line.why)])
+        .collect();
+    rows(out, &shown)
+}
+
+/// `targets`: a row for each; with `verbose`, magic and mask and every name.
+pub fn targets(out: &mut dyn Write, document: &TargetsDocument, verbose: bool) -> io::Result<()> {
+    let mut shown = vec![["TARGET", "PLATFORMS", "INTERPRETER"].map(|title| styled(QUIET, title)).to_vec()];
+    for target in &document.targets {
+        let interpreter = match (&target.interpreter, target.unusable.first()) {
+            _ if target.native => styled(GOOD, "native"),
+            (Some(path), _) => cell(path),
+            (None, Some(why)) => styled(DOUBTFUL, why),
+            (None, None) => styled(QUIET, "none found"),
+        };
+        let platforms = target.platforms.join(",");
+        shown.push(vec![
+            styled(STRONG, &target.name),
+            cell(if platforms.is_empty() { "-" } else { &platforms }),
+            interpreter,
+        ]);
+        if verbose {
+            if !target.aliases.is_empty() {
+                shown.push(vec![cell(""), styled(QUIET, "also called"), cell(target.aliases.join(", "))]);
+            }
+            for rule in &target.rules {
+                shown.push(vec![cell(""), styled(QUIET, "rule"), cell(&rule.name)]);
+                shown.push(vec![cell(""), styled(QUIET, "magic"), cell(&rule.magic)]);
+                shown.push(vec![cell(""), styled(QUIET, "mask"), cell(&rule.mask)]);
+            }
+        }
+    }
+    rows(out, &shown)
+}
+
+/// `doctor`: what is wrong, and a line that says how much is well; with `verbose`, every check.
+pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, verbose: bool) -> io::Result<()> {
+    let host_checks: Vec<&CheckDocument> =
+        document.checks.iter().filter(|check| check.target.is_none() && is_shown(check, verbose)).collect();
+    findings(out, &host_checks)?;
+    let mut seen = Vec::new();
+    for target in &document.targets {
+        if seen.contains(&&target.target) {
+            continue;
+        }
+        seen.push(&target.target);
+        let checks: Vec<&CheckDocument> = document
+            .checks
+            .iter()
+            .filter(|check| check.target.as_ref() == Some(&target.target) && is_shown(check, verbose))
+            .collect();
+        let sound = matches!(target.verdict, Verdict::Working | Verdict::Native);
+        if !sound || verbose || !checks.is_empty() {
+            writeln!(out, "{}", heading(target))?;
+            findings(out, &checks)?;
+        }
+    }
+    let count = |verdict: Verdict| document.targets.iter().filter(|target| target.verdict == verdict).count();
+    let host = format!("Linux {} on {}", document.host.kernel, document.host.machine);
+    if document.targets.iter().all(|target| target.verdict == Verdict::Native) {
+        writeln!(
+            out,
+            "{host}: nothing is emulated here; natively runs {} (no interpreter and no rule was found: install \
+             qemu-user-static, then binfmtd register)",
+            document.host.natives.join(", ")
+        )?;
+        return Ok(());
+    }
+    let names = |verdict: Verdict| {
+        let mut names: Vec<&str> =
+            document.targets.iter().filter(|target| target.verdict == verdict).map(|target| target.target.as_str()).collect();
+        names.dedup();
+        names.join(" ")
+    };
+    let mut summary = vec![
+        vec![styled(GOOD, format!("{:>3} working", count(Verdict::Working))), cell(names(Verdict::Working))],
+        vec![styled(GOOD, format!("{:>3} native", count(Verdict::Native))), cell(names(Verdict::Native))],
+    ];
+    for (verdict, word) in [(Verdict::Broken, "broken"), (Verdict::Missing, "missing")] {
+        if count(verdict) > 0 {
+            summary.push(vec![styled(BAD, format!("{:>3} {word}", count(verdict))), cell(names(verdict))]);
+        }
+    }
+    writeln!(out, "{STRONG}{host}{STRONG:#}")?;
+    rows(out, &summary)
+}
+
+fn is_shown(check: &CheckDocument, verbose: bool) -> bool {
+    verbose || matches!(check.status, Status::Warn | Status::Fail | Status::Error)
+}
+
+fn heading(target: &DoctorTarget) -> String {
+    let style = match target.verdict {
+        Verdict::Working | Verdict::Native => GOOD,
+        Verdict::Broken | Verdict::Missing => BAD,
+    };
+    let word = match target.verdict {
+        Verdict::Working => "working",
+        Verdict::Native => "native",
+        Verdict::Broken => "broken",
+        Verdict::Missing => "missing",
+    };
+    let version = target
+        .interpreter
+        .as_ref()
+        .and_then(|interpreter| interpreter.version.as_deref())
+        .map(|version| format!("  {QUIET}{version}{QUIET:#}"))
+        .unwrap_or_default();
+    let platforms = if target.platforms.is_empty() { String::new() } else { format!(" ({})", target.platforms.join(", ")) };
+    format!("{STRONG}{}{STRONG:#}{platforms}: {style}{word}{style:#}{version}", target.target)
+}
+
+fn findings(out: &mut dyn Write, checks: &[&CheckDocument]) -> io::Result<()> {
+    for check in checks {
+        let (style, word) = match check.status {
+            Status::Pass => (GOOD, "pass"),
+            Status::Warn => (DOUBTFUL, "warn"),
+            Status::Fail => (BAD, "fail"),
+            Status::Skip => (QUIET, "skip"),
+            Status::Error => (BAD, "error"),
+        };
+        writeln!(out, "  {style}{word:<5}{style:#} {:<22} {}", check.id, check.summary)?;
+        if !check.evidence.is_empty() {
+            writeln!(out, "        {QUIET}seen: {}{QUIET:#}", check.evidence)?;
+        }
+        if let Some(fix) = &check.fix {
+            writeln!(out, "        fix:  {fix}")?;
+        }
+    }
+    Ok(())
+}
+
+/// `doctor --list-checks`.
+pub fn checks(out: &mut dyn Write, document: &ChecksDocument) -> io::Result<()> {
+    for check in &document.checks {
+        writeln!(out, "{STRONG}{:<22}{STRONG:#} {}", check.id, check.title)?;
+        writeln!(out, "{:<22} {QUIET}{}{QUIET:#}", "", check.proves)?;
+    }
+    Ok(())
+}
+
+/// `export` to standard output.
+pub fn export(out: &mut dyn Write, document: &ExportDocument) -> io::Result<()> {
+    document.files.iter().try_for_each(|file| out.write_all(file.content.as_bytes()))
+}
+
+/// An error, for standard error.
+pub fn error(out: &mut dyn Write, document: &ErrorDocument) -> io::Result<()> {
+    writeln!(out, "{BAD}binfmtd:{BAD:#} {}", document.error.message)
+}
