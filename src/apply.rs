@@ -75,9 +75,22 @@ pub fn apply(
     options: Options,
     progress: &mut dyn FnMut(&str, usize, usize),
 ) -> Result<Vec<Outcome>, ApplyError> {
-    let outcomes = plan.items.into_iter().map(|item| Outcome { item, changed: false, error: None, proof: None });
-    let mut work = Work { instance, settings, seen, options, outcomes: outcomes.collect(), pending: BTreeMap::new() };
-    let writes = work.outcomes.iter().any(|outcome| matches!(outcome.item.decision, Decision::Change(_)));
+    let outcomes = plan.items.into_iter().map(|item| Outcome {
+        item,
+        changed: false,
+        error: None,
+        proof: None,
+    });
+    let mut work = Work {
+        instance,
+        settings,
+        seen,
+        options,
+        outcomes: outcomes.collect(),
+        pending: BTreeMap::new(),
+    };
+    let writes =
+        work.outcomes.iter().any(|outcome| matches!(outcome.item.decision, Decision::Change(_)));
     if writes {
         let mut registrar = instance.registrar().map_err(ApplyError::Register)?;
         let proved = options.verify == Verify::Before && !options.private && work.trial(progress);
@@ -108,7 +121,12 @@ pub fn apply(
 /// Replaces rules without a gap: from the first moment to the last, one of them takes the programs.
 ///
 /// `old` are the names that go. On an error, whatever worked before still does.
-pub fn replace(instance: &Instance, registrar: &mut Registrar, rule: &Rule, old: &[OsString]) -> Result<(), String> {
+pub fn replace(
+    instance: &Instance,
+    registrar: &mut Registrar,
+    rule: &Rule,
+    old: &[OsString],
+) -> Result<(), String> {
     let pending = begin(registrar, instance, rule, old)?;
     finish(instance, registrar, rule, &pending)
 }
@@ -142,11 +160,14 @@ enum Tried {
 impl Work<'_> {
     /// The lines that would register a rule: their places, rules and the names that go.
     fn rules(&self) -> Vec<(usize, Rule, Vec<OsString>)> {
-        let outcomes = self.outcomes.iter().enumerate().filter(|(_, outcome)| outcome.error.is_none());
+        let outcomes =
+            self.outcomes.iter().enumerate().filter(|(_, outcome)| outcome.error.is_none());
         outcomes
             .filter_map(|(index, outcome)| match &outcome.item.decision {
                 Decision::Change(Action::Add(rule)) => Some((index, rule.clone(), Vec::new())),
-                Decision::Change(Action::Replace { rule, old, .. }) => Some((index, rule.clone(), old.clone())),
+                Decision::Change(Action::Replace { rule, old, .. }) => {
+                    Some((index, rule.clone(), old.clone()))
+                }
                 _ => None,
             })
             .collect()
@@ -154,11 +175,19 @@ impl Work<'_> {
 
     fn subject<'b>(&'b self, item: &Item, rule: &'b Rule) -> Option<Subject<'b>> {
         let target = self.target(item)?;
-        Some(Subject { target, machine: item.machine?, interpreter: Some(rule.interpreter().as_path()) })
+        Some(Subject {
+            target,
+            machine: item.machine?,
+            interpreter: Some(rule.interpreter().as_path()),
+        })
     }
 
     fn target(&self, item: &Item) -> Option<&Target> {
-        self.settings.table.targets().iter().find(|target| Some(&target.name) == item.target.as_ref())
+        self.settings
+            .table
+            .targets()
+            .iter()
+            .find(|target| Some(&target.name) == item.target.as_ref())
     }
 
     fn may_drop_p(&self, rule: &Rule) -> bool {
@@ -182,14 +211,18 @@ impl Work<'_> {
             }
         };
         let Some(tried) = tried else {
-            tracing::info!("no private instance here: each rule is proved in place before it replaces another");
+            tracing::info!(
+                "no private instance here: each rule is proved in place before it replaces another"
+            );
             return false;
         };
         for (index, tried) in tried {
             match tried {
                 Tried::Works => {}
                 Tried::WorksWithoutP => self.drop_p(index),
-                Tried::Fails(why) => self.outcomes[index].error = Some(format!("tried in a private instance: {why}")),
+                Tried::Fails(why) => {
+                    self.outcomes[index].error = Some(format!("tried in a private instance: {why}"))
+                }
             }
         }
         true
@@ -220,7 +253,10 @@ impl Work<'_> {
             Err(_) => return Vec::new(),
             Ok(proofs) => {
                 for ((index, rule), proof) in registered.iter().zip(proofs) {
-                    tried.insert(*index, self.judge_trial(&instance, &mut registrar, *index, rule, proof));
+                    tried.insert(
+                        *index,
+                        self.judge_trial(&instance, &mut registrar, *index, rule, proof),
+                    );
                 }
             }
         }
@@ -240,9 +276,11 @@ impl Work<'_> {
         let Some(proof) = proof else { return Tried::Works };
         if proof.arguments_are_shifted() && self.may_drop_p(rule) {
             let plain = without_p(rule).filter(|plain| {
-                instance.remove(OsStr::new(rule.name().as_str())).is_ok() && registrar.register(plain).is_ok()
+                instance.remove(OsStr::new(rule.name().as_str())).is_ok()
+                    && registrar.register(plain).is_ok()
             });
-            let again = plain.and_then(|plain| self.prove(&[(index, plain)], &mut |_, _| {}).ok()?.pop()?);
+            let again = plain
+                .and_then(|plain| self.prove(&[(index, plain)], &mut |_, _| {}).ok()?.pop()?);
             if again.is_some_and(|proof| proof.failure().is_none()) {
                 return Tried::WorksWithoutP;
             }
@@ -259,13 +297,17 @@ impl Work<'_> {
         rules: &[(usize, Rule)],
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Option<Proof>>, VerifyError> {
-        let subjects: Vec<Option<Subject<'_>>> =
-            rules.iter().map(|(index, rule)| self.subject(&self.outcomes[*index].item, rule)).collect();
+        let subjects: Vec<Option<Subject<'_>>> = rules
+            .iter()
+            .map(|(index, rule)| self.subject(&self.outcomes[*index].item, rule))
+            .collect();
         let known: Vec<Subject<'_>> = subjects.iter().flatten().copied().collect();
         if known.is_empty() {
             return Ok(rules.iter().map(|_| None).collect());
         }
-        let mut proofs = Laboratory::open()?.prove(&known, Depth::Quick, self.options.limits, progress)?.into_iter();
+        let mut proofs = Laboratory::open()?
+            .prove(&known, Depth::Quick, self.options.limits, progress)?
+            .into_iter();
         Ok(subjects.iter().map(|subject| subject.and_then(|_| proofs.next().flatten())).collect())
     }
 
@@ -283,7 +325,9 @@ impl Work<'_> {
         for outcome in &mut self.outcomes {
             let result = match &outcome.item.decision {
                 Decision::Change(Action::EnableInstance) => self.instance.enable_all(),
-                Decision::Change(Action::Enable(rule)) => self.instance.enable(OsStr::new(rule.name().as_str())),
+                Decision::Change(Action::Enable(rule)) => {
+                    self.instance.enable(OsStr::new(rule.name().as_str()))
+                }
                 _ => continue,
             };
             outcome.changed = result.is_ok();
@@ -306,7 +350,8 @@ impl Work<'_> {
         progress: &mut dyn FnMut(&str, usize, usize),
     ) -> Result<(), VerifyError> {
         let rules = self.pending_rules();
-        let proofs = self.prove(&rules, &mut |done, total| progress("proving rules in place", done, total))?;
+        let proofs =
+            self.prove(&rules, &mut |done, total| progress("proving rules in place", done, total))?;
         let mut again = Vec::new();
         for ((index, rule), proof) in rules.into_iter().zip(proofs) {
             let Some(proof) = proof else { continue };
@@ -320,8 +365,11 @@ impl Work<'_> {
         }
         for index in again {
             self.drop_p(index);
-            let old = self.pending.get(&index).map(|pending| pending.old.clone()).unwrap_or_default();
-            let Some((_, rule, _)) = self.rules().into_iter().find(|(at, ..)| *at == index) else { continue };
+            let old =
+                self.pending.get(&index).map(|pending| pending.old.clone()).unwrap_or_default();
+            let Some((_, rule, _)) = self.rules().into_iter().find(|(at, ..)| *at == index) else {
+                continue;
+            };
             self.take_back(index, "");
             self.outcomes[index].error = None;
             match begin(registrar, self.instance, &rule, &old) {
@@ -341,7 +389,10 @@ impl Work<'_> {
 
     fn pending_rules(&self) -> Vec<(usize, Rule)> {
         let rules = self.rules().into_iter();
-        rules.filter(|(index, ..)| self.pending.contains_key(index)).map(|(index, rule, _)| (index, rule)).collect()
+        rules
+            .filter(|(index, ..)| self.pending.contains_key(index))
+            .map(|(index, rule, _)| (index, rule))
+            .collect()
     }
 
     /// Removes a pending rule; what it was to replace still stands.
@@ -374,34 +425,52 @@ impl Work<'_> {
             if let Decision::Change(Action::Remove { name, .. }) = &outcome.item.decision {
                 let result = self.instance.remove(name);
                 outcome.changed = result.is_ok();
-                outcome.error = result.err().map(|error| format!("remove {}: {error}", name.to_string_lossy()));
+                outcome.error =
+                    result.err().map(|error| format!("remove {}: {error}", name.to_string_lossy()));
             }
         }
     }
 
     /// Proves, on the real instance, everything that is asked for and was not proved there yet. A rule
     /// that was only added, and does not work, goes again.
-    fn prove_rest(&mut self, progress: &mut dyn FnMut(&str, usize, usize)) -> Result<(), VerifyError> {
+    fn prove_rest(
+        &mut self,
+        progress: &mut dyn FnMut(&str, usize, usize),
+    ) -> Result<(), VerifyError> {
         let mut subjects = Vec::new();
         let mut places = Vec::new();
         for (index, outcome) in self.outcomes.iter().enumerate() {
             let is_rule = match &outcome.item.decision {
                 Decision::Kept { .. } | Decision::Served { .. } => true,
-                Decision::Change(Action::Add(_) | Action::Enable(_) | Action::Replace { .. }) => outcome.changed,
+                Decision::Change(Action::Add(_) | Action::Enable(_) | Action::Replace { .. }) => {
+                    outcome.changed
+                }
                 _ => false,
             };
-            let (Some(target), Some(machine)) = (self.target(&outcome.item), outcome.item.machine) else { continue };
+            let (Some(target), Some(machine)) = (self.target(&outcome.item), outcome.item.machine)
+            else {
+                continue;
+            };
             if is_rule && outcome.proof.is_none() {
-                subjects.push(Subject { target, machine, interpreter: self.interpreter(&outcome.item) });
+                subjects.push(Subject {
+                    target,
+                    machine,
+                    interpreter: self.interpreter(&outcome.item),
+                });
                 places.push(index);
             }
         }
         if subjects.is_empty() {
             return Ok(());
         }
-        let proofs = Laboratory::open()?.prove(&subjects, Depth::Quick, self.options.limits, &mut |done, total| {
-            progress("proving every target", done, total);
-        })?;
+        let proofs = Laboratory::open()?.prove(
+            &subjects,
+            Depth::Quick,
+            self.options.limits,
+            &mut |done, total| {
+                progress("proving every target", done, total);
+            },
+        )?;
         for (index, proof) in places.into_iter().zip(proofs) {
             let why = proof.as_ref().and_then(Proof::failure).map(str::to_owned);
             let outcome = &mut self.outcomes[index];
@@ -415,12 +484,15 @@ impl Work<'_> {
 
     /// The path that the serving rule names.
     fn interpreter<'b>(&'b self, item: &'b Item) -> Option<&'b std::path::Path> {
-        let named = |name: &OsStr| self.seen.instance.entries.iter().find(|entry| entry.name == name);
+        let named =
+            |name: &OsStr| self.seen.instance.entries.iter().find(|entry| entry.name == name);
         match &item.decision {
-            Decision::Kept { name, .. } | Decision::Served { by: name } => named(name).map(|entry| entry.interpreter.as_path()),
-            Decision::Change(Action::Add(rule) | Action::Enable(rule) | Action::Replace { rule, .. }) => {
-                Some(rule.interpreter().as_path())
+            Decision::Kept { name, .. } | Decision::Served { by: name } => {
+                named(name).map(|entry| entry.interpreter.as_path())
             }
+            Decision::Change(
+                Action::Add(rule) | Action::Enable(rule) | Action::Replace { rule, .. },
+            ) => Some(rule.interpreter().as_path()),
             _ => None,
         }
     }
@@ -437,7 +509,11 @@ impl Work<'_> {
                 .rules
                 .iter()
                 .filter(|(name, _)| {
-                    self.seen.instance.entries.iter().any(|entry| entry.name == name.as_str() && seen.owns(entry))
+                    self.seen
+                        .instance
+                        .entries
+                        .iter()
+                        .any(|entry| entry.name == name.as_str() && seen.owns(entry))
                 })
                 .map(|(name, owned)| (name.clone(), owned.clone()))
                 .collect(),
@@ -446,7 +522,9 @@ impl Work<'_> {
             match &outcome.item.decision {
                 Decision::Change(Action::Add(rule) | Action::Replace { rule, .. }) => {
                     if let Decision::Change(Action::Replace { old, .. }) = &outcome.item.decision {
-                        record.rules.retain(|name, _| !old.iter().any(|old| old.as_bytes() == name.as_bytes()));
+                        record.rules.retain(|name, _| {
+                            !old.iter().any(|old| old.as_bytes() == name.as_bytes())
+                        });
                     }
                     let owned = Owned {
                         register: String::from_utf8_lossy(rule.register_string()).into_owned(),
@@ -465,11 +543,12 @@ impl Work<'_> {
     }
 
     fn file_of(&self, item: &Item, rule: &Rule) -> Option<FileId> {
-        let of_table = item
-            .target
-            .as_ref()
-            .and_then(|target| self.seen.interpreters.get(target)?.usable.as_ref().map(|file| file.id));
-        let other = || self.seen.others.get(rule.interpreter().as_path())?.as_ref().ok().map(|file| file.id);
+        let of_table = item.target.as_ref().and_then(|target| {
+            self.seen.interpreters.get(target)?.usable.as_ref().map(|file| file.id)
+        });
+        let other = || {
+            self.seen.others.get(rule.interpreter().as_path())?.as_ref().ok().map(|file| file.id)
+        };
         of_table.or_else(other)
     }
 }
@@ -482,7 +561,12 @@ fn without_p(rule: &Rule) -> Option<Rule> {
 
 /// Puts a rule beside the ones that it replaces, as the newest, which wins. It takes its own name
 /// when that is free, else another for the meantime.
-fn begin(registrar: &mut Registrar, instance: &Instance, rule: &Rule, old: &[OsString]) -> Result<Pending, String> {
+fn begin(
+    registrar: &mut Registrar,
+    instance: &Instance,
+    rule: &Rule,
+    old: &[OsString],
+) -> Result<Pending, String> {
     let register = |registrar: &mut Registrar, rule: &Rule| {
         registrar.register(rule).map_err(|refused| (describe(rule, &refused), refused))
     };
@@ -499,7 +583,9 @@ fn begin(registrar: &mut Registrar, instance: &Instance, rule: &Rule, old: &[OsS
     let first = match register(registrar, &meantime) {
         // One of us was interrupted here before. What it left may be what serves now, but the rule
         // that it was to replace is still there, or we would not be replacing it.
-        Err((_, Refused::Exists)) if instance.remove(OsStr::new(&name)).is_ok() => register(registrar, &meantime),
+        Err((_, Refused::Exists)) if instance.remove(OsStr::new(&name)).is_ok() => {
+            register(registrar, &meantime)
+        }
         first => first,
     };
     first.map(|()| pending(OsString::from(name))).map_err(|(why, _)| why)
@@ -507,23 +593,35 @@ fn begin(registrar: &mut Registrar, instance: &Instance, rule: &Rule, old: &[OsS
 
 /// Removes what was replaced and gives the new rule its name. From the old rule's removal on, the
 /// new one stays under one name or another, whatever fails.
-fn finish(instance: &Instance, registrar: &mut Registrar, rule: &Rule, pending: &Pending) -> Result<(), String> {
+fn finish(
+    instance: &Instance,
+    registrar: &mut Registrar,
+    rule: &Rule,
+    pending: &Pending,
+) -> Result<(), String> {
     for old in &pending.old {
         match instance.remove(old) {
             Ok(()) => {}
             // Somebody else was faster.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(format!("remove {}: {error}; both rules are there now", old.to_string_lossy())),
+            Err(error) => {
+                return Err(format!(
+                    "remove {}: {error}; both rules are there now",
+                    old.to_string_lossy()
+                ));
+            }
         }
     }
     if pending.name == rule.name().as_str() {
         return Ok(());
     }
     let meantime = pending.name.to_string_lossy();
-    registrar
-        .register(rule)
-        .map_err(|refused| format!("{}; it works under the name {meantime}", describe(rule, &refused)))?;
-    instance.remove(&pending.name).map_err(|error| format!("remove {meantime}: {error}; it does no harm"))
+    registrar.register(rule).map_err(|refused| {
+        format!("{}; it works under the name {meantime}", describe(rule, &refused))
+    })?;
+    instance
+        .remove(&pending.name)
+        .map_err(|error| format!("remove {meantime}: {error}; it does no harm"))
 }
 
 fn describe(rule: &Rule, refused: &Refused) -> String {

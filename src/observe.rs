@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::config::{Settings, Targets};
-use crate::observation::{Candidates, InstanceFacts, InterpreterFault, InterpreterFile, Observation, Record, Serving};
+use crate::observation::{
+    Candidates, InstanceFacts, InterpreterFault, InterpreterFile, Observation, Record, Serving,
+};
 use crate::plan::guard::{self, Needs};
 use crate::plan::{self, Native, Request};
 use crate::rule::{self, Entry, Header, winner};
@@ -29,7 +31,9 @@ pub enum ObserveError {
         error: io::Error,
     },
     /// This program's own header is none that the table knows.
-    #[error("this machine is none of the targets in the table, so its own programs could not be protected")]
+    #[error(
+        "this machine is none of the targets in the table, so its own programs could not be protected"
+    )]
     UnknownHost,
     /// A target that is not in the table.
     #[error(transparent)]
@@ -62,7 +66,8 @@ pub fn observe(
     manner: Manner<'_>,
 ) -> Result<Observation, ObserveError> {
     let facts = instance.look().map_err(io_error("read the rules"))?;
-    let record = record::load(manner.runtime, instance.device()).map_err(io_error("read the record of ownership"))?;
+    let record = record::load(manner.runtime, instance.device())
+        .map_err(io_error("read the record of ownership"))?;
     look_around(facts, record, settings, request, manner)
 }
 
@@ -72,7 +77,13 @@ pub fn observe_without_instance(
     request: &Request,
     manner: Manner<'_>,
 ) -> Result<Observation, ObserveError> {
-    let facts = InstanceFacts { device: 0, enabled: true, writable: false, entries: Vec::new(), unreadable: Vec::new() };
+    let facts = InstanceFacts {
+        device: 0,
+        enabled: true,
+        writable: false,
+        entries: Vec::new(),
+        unreadable: Vec::new(),
+    };
     look_around(facts, Record::default(), settings, request, manner)
 }
 
@@ -119,15 +130,20 @@ pub fn other_owners() -> BTreeMap<String, String> {
     let mut owners = BTreeMap::new();
     for (path, content) in file::read_folder(Path::new("/var/lib/binfmts")) {
         // update-binfmts keeps a state file of the rule's name.
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name =
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if !content.is_empty() {
             owners.insert(name, format!("update-binfmts ({})", path.display()));
         }
     }
-    for folder in ["/usr/lib/binfmt.d", "/usr/local/lib/binfmt.d", "/run/binfmt.d", "/etc/binfmt.d"] {
+    for folder in ["/usr/lib/binfmt.d", "/usr/local/lib/binfmt.d", "/run/binfmt.d", "/etc/binfmt.d"]
+    {
         for (path, content) in file::read_folder(Path::new(folder)) {
             for rule in rule::parse_binfmt_d(&content).rules() {
-                owners.insert(rule.name().to_string(), format!("systemd-binfmt ({})", path.display()));
+                owners.insert(
+                    rule.name().to_string(),
+                    format!("systemd-binfmt ({})", path.display()),
+                );
             }
         }
     }
@@ -155,9 +171,12 @@ fn natives(
         .filter(|target| target.family == host.family && target.name != host.name)
         .collect();
     let is_captured = |target: &&Target| {
-        target.rules().iter().any(|(_, magic)| winner(entries, &Header::new(magic.magic()), Path::new("/")).is_some())
+        target.rules().iter().any(|(_, magic)| {
+            winner(entries, &Header::new(magic.magic()), Path::new("/")).is_some()
+        })
     };
-    let (captured, free): (Vec<&Target>, Vec<&Target>) = relatives.into_iter().partition(|target| enabled && is_captured(target));
+    let (captured, free): (Vec<&Target>, Vec<&Target>) =
+        relatives.into_iter().partition(|target| enabled && is_captured(target));
     let mut natives = vec![host.name.clone()];
     natives.extend(run_natively(&free, limits)?);
     if !captured.is_empty() {
@@ -176,7 +195,8 @@ fn run_natively(targets: &[&Target], limits: Limits) -> Result<Vec<String>, Veri
     if targets.is_empty() {
         return Ok(Vec::new());
     }
-    let subjects: Vec<Subject<'_>> = targets.iter().filter_map(|target| subject(target, None)).collect();
+    let subjects: Vec<Subject<'_>> =
+        targets.iter().filter_map(|target| subject(target, None)).collect();
     let proofs = Laboratory::open()?.prove(&subjects, Depth::Native, limits, &mut |_, _| {})?;
     let runs = subjects.iter().zip(proofs);
     Ok(runs
@@ -205,13 +225,19 @@ fn find_interpreters(
         .table
         .targets()
         .iter()
-        .filter(|target| named.is_none_or(|names| names.contains(&target.name)) && !native.names().contains(&target.name))
+        .filter(|target| {
+            named.is_none_or(|names| names.contains(&target.name))
+                && !native.names().contains(&target.name)
+        })
         .collect();
-    let wanted = |name: &str| targets.iter().any(|target| target.interpreters.iter().any(|file| file == name));
+    let wanted = |name: &str| {
+        targets.iter().any(|target| target.interpreters.iter().any(|file| file == name))
+    };
     let mut folders = Vec::with_capacity(settings.interpreter_directories.len());
     for folder in &settings.interpreter_directories {
-        let names = inspector.list(folder, &wanted).map_err(io_error("list an interpreter directory"))?;
-        folders.push((folder, names));
+        let files =
+            inspector.list(folder, &wanted).map_err(io_error("list an interpreter directory"))?;
+        folders.push((folder, files));
     }
     let mut found = BTreeMap::new();
     for target in &targets {
@@ -220,8 +246,12 @@ fn find_interpreters(
             Some(path) => vec![path.as_path().to_owned()],
             None => folders
                 .iter()
-                .flat_map(|(folder, names)| {
-                    target.interpreters.iter().filter(|file| names.contains(*file)).map(|file| folder.join(file))
+                .flat_map(|(folder, files)| {
+                    target
+                        .interpreters
+                        .iter()
+                        .filter(|file| files.contains(*file))
+                        .map(|file| folder.join(file))
                 })
                 .collect(),
         };
@@ -271,7 +301,11 @@ fn serving(
         for ((_, magic), machine) in target.rules().iter().zip(&target.identity.machines) {
             let entry = winner(&seen.instance.entries, &Header::new(magic.magic()), Path::new("/"));
             if let Some(entry) = entry.filter(|entry| !seen.record.owns(entry)) {
-                subjects.push(Subject { target, machine: *machine, interpreter: Some(&entry.interpreter) });
+                subjects.push(Subject {
+                    target,
+                    machine: *machine,
+                    interpreter: Some(&entry.interpreter),
+                });
                 names.push(entry.name.clone());
             }
         }
@@ -281,5 +315,9 @@ fn serving(
     }
     let laboratory = Laboratory::open().map_err(VerifyError::from)?;
     let proofs = laboratory.prove(&subjects, Depth::Quick, limits, &mut |_, _| {})?;
-    Ok(names.into_iter().zip(proofs).filter_map(|(name, proof)| Some((name, proof?.serving()))).collect())
+    Ok(names
+        .into_iter()
+        .zip(proofs)
+        .filter_map(|(name, proof)| Some((name, proof?.serving())))
+        .collect())
 }

@@ -8,8 +8,10 @@ use crate::report::ConfigDocument;
 
 /// Show or check the configuration
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  binfmtd config show                            every value, and the file and line it comes from\n  \
-    binfmtd config check --config ./binfmtd.toml   says nothing when all is well")]
+#[command(
+    after_help = "Examples:\n  binfmtd config show                            every value, and the file and line it comes from\n  \
+    binfmtd config check --config ./binfmtd.toml   says nothing when all is well"
+)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     action: Action,

@@ -26,7 +26,12 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(arguments: &Arguments) -> Self {
-        Self { config: arguments.config.clone(), format: arguments.format, verbose: arguments.verbose > 0, runtime: record::folder() }
+        Self {
+            config: arguments.config.clone(),
+            format: arguments.format,
+            verbose: arguments.verbose > 0,
+            runtime: record::folder(),
+        }
     }
 
     /// Reads the configuration.
@@ -82,7 +87,11 @@ impl Context {
 }
 
 /// Turns names on the command line into QEMU's, each once.
-pub(super) fn request(settings: &Settings, names: &[String], takeover: bool) -> Result<Request, Failure> {
+pub(super) fn request(
+    settings: &Settings,
+    names: &[String],
+    takeover: bool,
+) -> Result<Request, Failure> {
     let mut only: Vec<String> = Vec::new();
     for name in names.iter().flat_map(|name| name.split(',')).filter(|name| !name.is_empty()) {
         let found = settings.table.find(name)?;

@@ -12,10 +12,12 @@ use crate::verify::Limits;
 ///
 /// Runs a tiny program of each CPU through the kernel: on the host and in an empty root. Changes nothing.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  binfmtd doctor                     everything that has an interpreter or a rule\n  \
+#[command(
+    after_help = "Examples:\n  binfmtd doctor                     everything that has an interpreter or a rule\n  \
     binfmtd doctor arm64 linux/s390x   these; fails when one of them does not work\n  \
     binfmtd doctor -v                  every check, passed ones too\n\n\
-    Exits with 0 when all works, 1 when something does not, 3 when the kernel has no binfmt_misc.")]
+    Exits with 0 when all works, 1 when something does not, 3 when the kernel has no binfmt_misc."
+)]
 pub(super) struct Arguments {
     /// Targets or platforms, in place of the configuration's
     targets: Vec<String>,
@@ -35,9 +37,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     let request = context::request(&settings, &arguments.targets, false)?;
     let limits = Limits { time: Duration::from_secs(arguments.timeout), ..Limits::default() };
     let mut progress = context.progress();
-    let examination = doctor::examine(&settings, &request, context.manner(false, limits), &mut |done, total| {
-        progress("running probes", done, total);
-    })?;
+    let examination =
+        doctor::examine(&settings, &request, context.manner(false, limits), &mut |done, total| {
+            progress("running probes", done, total);
+        })?;
     let unsupported = !examination.supported;
     let document = DoctorDocument::new(&examination, doctor::diagnose(&examination));
     context.print(&document, |out| text::doctor(out, &document, context.verbose))?;

@@ -1,5 +1,6 @@
 //! Exit codes: one for each kind of ending.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use crate::apply::ApplyError;
@@ -65,19 +66,19 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub(super) fn usage(message: impl ToString) -> Self {
+    pub(super) fn usage(message: impl Display) -> Self {
         Self { exit: Exit::Usage, message: message.to_string() }
     }
 
-    pub(super) fn unavailable(message: impl ToString) -> Self {
+    pub(super) fn unavailable(message: impl Display) -> Self {
         Self { exit: Exit::Unavailable, message: message.to_string() }
     }
 
-    pub(super) fn not_permitted(message: impl ToString) -> Self {
+    pub(super) fn not_permitted(message: impl Display) -> Self {
         Self { exit: Exit::NotPermitted, message: message.to_string() }
     }
 
-    fn of_io(error: &std::io::Error, message: impl ToString) -> Self {
+    fn of_io(error: &std::io::Error, message: impl Display) -> Self {
         match error.kind() {
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                 Self::not_permitted(message)
@@ -118,7 +119,9 @@ impl From<MountError> for Failure {
 
 impl From<PrivateError> for Failure {
     fn from(error: PrivateError) -> Self {
-        let message = format!("no private instance: {error}; as root, binfmtd register works on the host's own");
+        let message = format!(
+            "no private instance: {error}; as root, binfmtd register works on the host's own"
+        );
         match error {
             PrivateError::UserNamespace(_) | PrivateError::Map(_) => Self::not_permitted(message),
             _ => Self::unavailable(message),

@@ -43,8 +43,11 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     let request = context::request(&settings, &arguments.targets, false)?;
-    let seen =
-        observe::observe_without_instance(&settings, &request, context.manner(false, Limits::default()))?;
+    let seen = observe::observe_without_instance(
+        &settings,
+        &request,
+        context.manner(false, Limits::default()),
+    )?;
     let mut notes = Vec::new();
     let mut rules: Vec<Rule> = Vec::new();
     for item in plan::plan(&settings, &request, &seen)?.items {
@@ -56,9 +59,13 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     }
     let ok = notes.is_empty();
     if rules.is_empty() && ok {
-        return Err(Failure::unavailable("there is nothing to export: no interpreter was found (install qemu-user-static)"));
+        return Err(Failure::unavailable(
+            "there is nothing to export: no interpreter was found (install qemu-user-static)",
+        ));
     }
-    if arguments.tool == Tool::Debian && rules.iter().any(|rule| rule.flags().open_binary && !rule.flags().credentials) {
+    if arguments.tool == Tool::Debian
+        && rules.iter().any(|rule| rule.flags().open_binary && !rule.flags().credentials)
+    {
         notes.push("update-binfmts has no word for the flag O: it is left out".to_owned());
     }
     let files = files(arguments.tool, &rules).map_err(Failure::usage)?;
@@ -68,7 +75,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     }
     match &arguments.output {
         Some(folder) => {
-            let named = |error: std::io::Error| Failure::usage(format!("{}: {error}", folder.display()));
+            let named =
+                |error: std::io::Error| Failure::usage(format!("{}: {error}", folder.display()));
             fs::create_dir_all(folder).map_err(named)?;
             for file in &document.files {
                 fs::write(folder.join(&file.name), &file.content).map_err(named)?;
@@ -77,8 +85,13 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
                 writeln!(out, "wrote {} files to {}", document.files.len(), folder.display())
             })?;
         }
-        None if arguments.tool == Tool::Debian && document.files.len() > 1 && context.format == super::Format::Text => {
-            return Err(Failure::usage("this format takes a file for each rule: give --output FOLDER, or one target"));
+        None if arguments.tool == Tool::Debian
+            && document.files.len() > 1
+            && context.format == super::Format::Text =>
+        {
+            return Err(Failure::usage(
+                "this format takes a file for each rule: give --output FOLDER, or one target",
+            ));
         }
         None => context.print(&document, |out| text::export(out, &document))?,
     }
@@ -88,16 +101,22 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
 fn files(tool: Tool, rules: &[Rule]) -> Result<Vec<FileDocument>, DebianError> {
     match tool {
         Tool::BinfmtD => {
-            let lines: String = rules
-                .iter()
-                .map(|rule| format!("{}\n", String::from_utf8_lossy(rule.register_string())))
-                .collect();
-            let content = format!("# Written by binfmtd export --as binfmt.d; see binfmt.d(5).\n{lines}");
+            let mut content =
+                "# Written by binfmtd export --as binfmt.d; see binfmt.d(5).\n".to_owned();
+            for rule in rules {
+                content.push_str(&String::from_utf8_lossy(rule.register_string()));
+                content.push('\n');
+            }
             Ok(vec![FileDocument { name: "binfmtd.conf".to_owned(), content }])
         }
         Tool::Debian => rules
             .iter()
-            .map(|rule| Ok(FileDocument { name: rule.name().to_string(), content: write_debian(rule, "binfmtd")? }))
+            .map(|rule| {
+                Ok(FileDocument {
+                    name: rule.name().to_string(),
+                    content: write_debian(rule, "binfmtd")?,
+                })
+            })
             .collect(),
     }
 }

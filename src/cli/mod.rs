@@ -129,7 +129,8 @@ fn asks_for_json(arguments: &[OsString]) -> bool {
 }
 
 fn report(failure: &Failure, as_json: bool) {
-    let document = ErrorDocument::new(failure.exit.kind(), failure.exit.code(), failure.message.clone());
+    let document =
+        ErrorDocument::new(failure.exit.kind(), failure.exit.code(), failure.message.clone());
     // Nobody is left to tell when these fail.
     if as_json {
         let _ = json::write(&mut anstream::stdout().lock(), &document);
@@ -150,7 +151,10 @@ fn log(verbose: u8) {
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none())
+        .with_ansi(
+            std::io::IsTerminal::is_terminal(&std::io::stderr())
+                && std::env::var_os("NO_COLOR").is_none(),
+        )
         .without_time()
         .with_target(false)
         .init();

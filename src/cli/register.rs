@@ -20,9 +20,11 @@ use crate::verify::Limits;
 /// each by running a program of that CPU. Doing it again changes nothing. What works and is not ours is
 /// left alone; stale or broken `qemu-*` rules are replaced without a gap.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  binfmtd register                       every target that has an interpreter\n  \
+#[command(
+    after_help = "Examples:\n  binfmtd register                       every target that has an interpreter\n  \
     binfmtd register arm64 linux/riscv64   these, by any name\n  \
-    binfmtd register --dry-run             only print the plan")]
+    binfmtd register --dry-run             only print the plan"
+)]
 pub(super) struct Arguments {
     /// Targets or platforms, in place of the configuration's: arm64, linux/arm/v7, s390x
     targets: Vec<String>,
@@ -47,7 +49,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     let run_others = settings.verify != Verify::Off;
     let outcomes = if arguments.dry_run {
         let instance = context::instance()?;
-        let seen = observe::observe(&instance, &settings, &request, context.manner(run_others, limits))?;
+        let seen =
+            observe::observe(&instance, &settings, &request, context.manner(run_others, limits))?;
         plan_only(&settings, &request, &seen)?
     } else {
         let instance = mounted(Holding::No)?;
@@ -59,7 +62,11 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     Ok(Exit::of(document.ok))
 }
 
-fn plan_only(settings: &Settings, request: &Request, seen: &Observation) -> Result<Vec<Outcome>, Failure> {
+fn plan_only(
+    settings: &Settings,
+    request: &Request,
+    seen: &Observation,
+) -> Result<Vec<Outcome>, Failure> {
     let plan = plan::plan(settings, request, seen)?;
     something_to_do(settings, request, seen)?;
     let items = plan.items.into_iter();
@@ -114,7 +121,8 @@ pub(super) fn carry_out(
 ) -> Result<Vec<Outcome>, Failure> {
     let store = Store::open(&context.runtime)?;
     let run_others = options.verify != Verify::Off;
-    let seen = observe::observe(instance, settings, request, context.manner(run_others, options.limits))?;
+    let seen =
+        observe::observe(instance, settings, request, context.manner(run_others, options.limits))?;
     let plan = plan::plan(settings, request, &seen)?;
     something_to_do(settings, request, &seen)?;
     let mut progress = context.progress();
@@ -122,13 +130,24 @@ pub(super) fn carry_out(
 }
 
 /// With `auto`, no interpreter at all is no success.
-fn something_to_do(settings: &Settings, request: &Request, seen: &Observation) -> Result<(), Failure> {
-    let auto = request.only.is_none() && settings.targets == Targets::Auto && settings.rules.is_empty();
-    if !auto || seen.interpreters.values().any(|found| found.usable.is_some()) || !seen.record.rules.is_empty() {
+fn something_to_do(
+    settings: &Settings,
+    request: &Request,
+    seen: &Observation,
+) -> Result<(), Failure> {
+    let auto =
+        request.only.is_none() && settings.targets == Targets::Auto && settings.rules.is_empty();
+    if !auto
+        || seen.interpreters.values().any(|found| found.usable.is_some())
+        || !seen.record.rules.is_empty()
+    {
         return Ok(());
     }
-    let folders: Vec<_> =
-        settings.interpreter_directories.iter().map(|folder| folder.display().to_string()).collect();
+    let folders: Vec<_> = settings
+        .interpreter_directories
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
     let faulty = seen.interpreters.values().flat_map(|found| &found.faulty).next();
     let why = faulty
         .map(|(path, fault)| format!("; {}", plan::guard::refusal(path, fault)))

@@ -18,9 +18,11 @@ use crate::verify::Limits;
 /// Holds `binfmt_misc` while the command runs, hands it every signal, reaps what becomes an orphan, and
 /// exits with its status (128 and the signal's number when one ended it).
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  binfmtd run --private -- binfmtd doctor         no root, the host untouched\n  \
+#[command(
+    after_help = "Examples:\n  binfmtd run --private -- binfmtd doctor         no root, the host untouched\n  \
     binfmtd run --private -- ./hello-riscv64        run one foreign program\n  \
-    binfmtd run -- dockerd-entrypoint.sh            entrypoint of a Docker-in-Docker sidecar")]
+    binfmtd run -- dockerd-entrypoint.sh            entrypoint of a Docker-in-Docker sidecar"
+)]
 pub(super) struct Arguments {
     /// In a user namespace of our own with an empty instance: nothing of the host changes
     #[arg(long)]
@@ -45,7 +47,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
         settings.verify = Verify::Off;
     }
     let request = context::request(&settings, &arguments.targets, false)?;
-    let options = Options { verify: settings.verify, private: arguments.private, limits: Limits::default() };
+    let options =
+        Options { verify: settings.verify, private: arguments.private, limits: Limits::default() };
     // A private instance is no business of the host's record. Removed when this is dropped.
     let own_runtime = if arguments.private {
         Some(tempfile::Builder::new().prefix("binfmtd-run-").tempdir()?)
@@ -53,12 +56,15 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
         None
     };
     // Held until the command has ended: its rules live as long.
-    let instance =
-        if arguments.private { namespace::enter_private()? } else { register::mounted(Holding::Yes)? };
+    let instance = if arguments.private {
+        namespace::enter_private()?
+    } else {
+        register::mounted(Holding::Yes)?
+    };
     let runtime = own_runtime.as_ref().map(|folder| folder.path().to_owned());
     let environment: Vec<(&str, OsString)> =
         runtime.iter().map(|path| (FOLDER_VARIABLE, path.clone().into_os_string())).collect();
-    let context = runtime.map(|runtime| context.in_runtime(runtime)).unwrap_or_else(|| context.clone());
+    let context = runtime.map_or_else(|| context.clone(), |runtime| context.in_runtime(runtime));
     let outcomes = register::carry_out(&context, &instance, &settings, &request, options)?;
     let failures = register::failures(&outcomes);
     for failure in &failures {

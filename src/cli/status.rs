@@ -8,7 +8,9 @@ use crate::system::{namespace, record};
 
 /// Show every rule there is: target, flags, owner, and which one wins
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  binfmtd status --format json | jq '.rules[] | select(.state != \"active\")'")]
+#[command(
+    after_help = "Example:\n  binfmtd status --format json | jq '.rules[] | select(.state != \"active\")'"
+)]
 pub(super) struct Arguments {}
 
 pub(super) fn run(context: &Context, _: &Arguments) -> Result<Exit, Failure> {
@@ -17,8 +19,13 @@ pub(super) fn run(context: &Context, _: &Arguments) -> Result<Exit, Failure> {
     let facts = instance.look()?;
     let record = record::load(&context.runtime, instance.device())?;
     let owners = observe::other_owners();
-    let document =
-        StatusDocument::new(&settings.table, &facts, &record, &owners, namespace::in_first_user_namespace());
+    let document = StatusDocument::new(
+        &settings.table,
+        &facts,
+        &record,
+        &owners,
+        namespace::in_first_user_namespace(),
+    );
     context.print(&document, |out| text::status(out, &document))?;
     Ok(Exit::of(document.ok))
 }

@@ -8,7 +8,9 @@ use crate::verify::Limits;
 
 /// Show the table of targets: names, platforms, magic, mask, interpreter found
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  binfmtd targets\n  binfmtd targets -v arm64   with its rule and all its names")]
+#[command(
+    after_help = "Examples:\n  binfmtd targets\n  binfmtd targets -v arm64   with its rule and all its names"
+)]
 pub(super) struct Arguments {
     /// Only these targets or platforms
     targets: Vec<String>,
@@ -17,11 +19,16 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     let request = context::request(&settings, &arguments.targets, false)?;
-    let seen =
-        observe::observe_without_instance(&settings, &request, context.manner(false, Limits::default()))?;
+    let seen = observe::observe_without_instance(
+        &settings,
+        &request,
+        context.manner(false, Limits::default()),
+    )?;
     let asked = |name: &String| request.only.as_ref().is_none_or(|names| names.contains(name));
-    let targets: Vec<_> = settings.table.targets().iter().filter(|target| asked(&target.name)).collect();
-    let document = TargetsDocument::new(&targets, &seen.natives, &|name| seen.interpreters.get(name).cloned());
+    let targets: Vec<_> =
+        settings.table.targets().iter().filter(|target| asked(&target.name)).collect();
+    let document =
+        TargetsDocument::new(&targets, &seen.natives, &|name| seen.interpreters.get(name).cloned());
     context.print(&document, |out| text::targets(out, &document, context.verbose))?;
     Ok(Exit::of(document.ok))
 }

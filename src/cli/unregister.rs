@@ -14,7 +14,9 @@ use crate::system::record::{self, Store};
 ///
 /// Takes away only what the record of ownership names and is still as we wrote it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  binfmtd unregister arm64   our rule for this target\n  binfmtd unregister --all   all rules of ours")]
+#[command(
+    after_help = "Examples:\n  binfmtd unregister arm64   our rule for this target\n  binfmtd unregister --all   all rules of ours"
+)]
 pub(super) struct Arguments {
     /// Targets or platforms
     #[arg(required_unless_present = "all")]
@@ -32,7 +34,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     let request = context::request(&settings, &arguments.targets, false)?;
     let instance = context::instance()?;
     if !arguments.dry_run && !instance.is_writable() {
-        return Err(Failure::not_permitted("removing rules needs root, and binfmt_misc mounted for writing"));
+        return Err(Failure::not_permitted(
+            "removing rules needs root, and binfmt_misc mounted for writing",
+        ));
     }
     let store = if arguments.dry_run { None } else { Some(Store::open(&context.runtime)?) };
     let facts = instance.look()?;
@@ -59,7 +63,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         for (_, magic) in target.rules() {
             let left = winner(&facts.entries, &Header::new(magic.magic()), Path::new("/"));
             if let Some(entry) = left.filter(|entry| !record.owns(entry)) {
-                document.errors.push(format!("{name} is served by {}, which is not ours", entry.display_name()));
+                document.errors.push(format!(
+                    "{name} is served by {}, which is not ours",
+                    entry.display_name()
+                ));
             }
         }
     }

@@ -14,7 +14,9 @@ use crate::verify::Limits;
 
 /// Say which rule the kernel would pick for a file, and why not the others
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  binfmtd which ./hello-arm64\n  binfmtd which -v ./hello-arm64   every rule, and the byte that differs")]
+#[command(
+    after_help = "Examples:\n  binfmtd which ./hello-arm64\n  binfmtd which -v ./hello-arm64   every rule, and the byte that differs"
+)]
 pub(super) struct Arguments {
     /// The file, by the path it would be started with
     file: PathBuf,
@@ -22,7 +24,8 @@ pub(super) struct Arguments {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings()?;
-    let failed = |error: std::io::Error| Failure::usage(format!("{}: {error}", arguments.file.display()));
+    let failed =
+        |error: std::io::Error| Failure::usage(format!("{}: {error}", arguments.file.display()));
     let mut start = Vec::new();
     File::open(&arguments.file)
         .and_then(|file| file.take(HEADER_SIZE as u64).read_to_end(&mut start))
@@ -30,10 +33,16 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     let instance = context::instance()?;
     // Only what is native is of interest here, not interpreters.
     let request = Request { only: Some(Vec::new()), takeover: false };
-    let seen = observe::observe(&instance, &settings, &request, context.manner(false, Limits::default()))?;
+    let seen =
+        observe::observe(&instance, &settings, &request, context.manner(false, Limits::default()))?;
     let native = Native::new(&settings.table, &seen.natives);
-    let document =
-        WhichDocument::new(&settings.table, &native, &seen.instance, &arguments.file, &Header::new(&start));
+    let document = WhichDocument::new(
+        &settings.table,
+        &native,
+        &seen.instance,
+        &arguments.file,
+        &Header::new(&start),
+    );
     context.print(&document, |out| text::which(out, &document, context.verbose))?;
     Ok(Exit::of(document.ok))
 }

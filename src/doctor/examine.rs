@@ -101,7 +101,8 @@ pub fn examine<'a>(
         .collect();
     let proofs = prove(&examination, &who, manner.limits, progress)?;
     let patients = who.into_iter().zip(proofs);
-    examination.patients = patients.map(|((target, machine), proof)| Patient { target, machine, proof }).collect();
+    examination.patients =
+        patients.map(|((target, machine), proof)| Patient { target, machine, proof }).collect();
     Ok(examination)
 }
 
@@ -118,7 +119,11 @@ fn prove(
         .iter()
         .map(|(target, machine)| {
             let entry = examination.winner(target, *machine);
-            Subject { target, machine: *machine, interpreter: entry.map(|entry| entry.interpreter.as_path()) }
+            Subject {
+                target,
+                machine: *machine,
+                interpreter: entry.map(|entry| entry.interpreter.as_path()),
+            }
         })
         .collect();
     Ok(Laboratory::open()?.prove(&subjects, Depth::Full, limits, progress)?)
@@ -140,7 +145,11 @@ fn asked_about<'a>(
     let is_of_interest = |target: &&Target| {
         examination.native.names().contains(&target.name)
             || examination.candidates(target).is_some_and(|found| found.usable.is_some())
-            || target.identity.machines.iter().any(|machine| examination.winner(target, *machine).is_some())
+            || target
+                .identity
+                .machines
+                .iter()
+                .any(|machine| examination.winner(target, *machine).is_some())
     };
     Ok(settings.table.targets().iter().filter(is_of_interest).collect())
 }

@@ -33,7 +33,12 @@ pub(super) const CHECKS: &[Check] = &[
 fn each(
     examination: &Examination<'_>,
     id: &'static str,
-    judge: fn(&Examination<'_>, &Patient<'_>, Draft, Result<InterpreterFile, InterpreterFault>) -> Finding,
+    judge: fn(
+        &Examination<'_>,
+        &Patient<'_>,
+        Draft,
+        Result<InterpreterFile, InterpreterFault>,
+    ) -> Finding,
 ) -> Vec<Finding> {
     let mut inspector = Inspector::default();
     let patients = examination.foreign();
@@ -42,7 +47,9 @@ fn each(
             let draft = Draft::of(id, patient);
             match examination.winner(patient.target, patient.machine) {
                 None => draft.skip("there is no enabled rule that names one"),
-                Some(entry) => judge(examination, patient, draft, inspector.inspect(&entry.interpreter)),
+                Some(entry) => {
+                    judge(examination, patient, draft, inspector.inspect(&entry.interpreter))
+                }
             }
         })
         .collect()
@@ -56,7 +63,9 @@ fn exists(examination: &Examination<'_>) -> Vec<Finding> {
         match file {
             Ok(file) => draft.pass(file.path.display().to_string()),
             Err(InterpreterFault::Missing) if pinned => draft
-                .warn(format!("{path} is gone from the disk; the kernel goes on with the one it pinned"))
+                .warn(format!(
+                    "{path} is gone from the disk; the kernel goes on with the one it pinned"
+                ))
                 .fix("install qemu-user-static, then binfmtd register"),
             Err(InterpreterFault::Missing) => {
                 draft.fail(format!("{path} does not exist")).fix("install qemu-user-static")
@@ -72,8 +81,9 @@ fn exists(examination: &Examination<'_>) -> Vec<Finding> {
 fn usable(examination: &Examination<'_>) -> Vec<Finding> {
     each(examination, USABLE, |examination, patient, draft, file| {
         let Ok(file) = file else { return draft.skip("there is no file to look at") };
-        let fixed =
-            examination.winner(patient.target, patient.machine).is_some_and(|entry| entry.flags.known.fix_binary);
+        let fixed = examination
+            .winner(patient.target, patient.machine)
+            .is_some_and(|entry| entry.flags.known.fix_binary);
         let needs = guard::Needs { fixed, credentials: false };
         match guard::fault(&file, &examination.native, &examination.settings.table, needs) {
             None => draft.pass("native, static and executable"),
@@ -91,8 +101,9 @@ fn trusted(examination: &Examination<'_>) -> Vec<Finding> {
         if file.distrust.is_empty() {
             return draft.pass("only root can replace it");
         }
-        let credentials =
-            examination.winner(patient.target, patient.machine).is_some_and(|entry| entry.flags.known.credentials);
+        let credentials = examination
+            .winner(patient.target, patient.machine)
+            .is_some_and(|entry| entry.flags.known.credentials);
         let path = file.path.display();
         let evidence = file.distrust.join("; ");
         if credentials {
@@ -100,7 +111,9 @@ fn trusted(examination: &Examination<'_>) -> Vec<Finding> {
                 .fail(format!("others than root could replace {path}, and the rule runs it with credentials (C)"))
                 .with(evidence)
         } else {
-            draft.warn(format!("others than root could replace {path}, which runs for everybody")).with(evidence)
+            draft
+                .warn(format!("others than root could replace {path}, which runs for everybody"))
+                .with(evidence)
         }
     })
 }

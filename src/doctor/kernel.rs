@@ -57,18 +57,27 @@ fn supported(examination: &Examination<'_>) -> Vec<Finding> {
 
 fn mounted(examination: &Examination<'_>) -> Vec<Finding> {
     let draft = Draft::host(MOUNTED);
-    let stack = if examination.stack.is_empty() { "nothing".to_owned() } else { examination.stack.join(", then ") };
+    let stack = if examination.stack.is_empty() {
+        "nothing".to_owned()
+    } else {
+        examination.stack.join(", then ")
+    };
     let evidence = format!("mounted there: {stack}");
     let mount = format!("mount -t binfmt_misc binfmt_misc {MOUNT_POINT}");
-    let works = examination.foreign().any(|patient| patient.proof.as_ref().is_some_and(crate::verify::Proof::works));
+    let works = examination
+        .foreign()
+        .any(|patient| patient.proof.as_ref().is_some_and(crate::verify::Proof::works));
     vec![match &examination.trouble {
         None => draft.pass(format!("binfmt_misc is mounted on {MOUNT_POINT}")).with(evidence),
         Some(error) if works => draft
-            .warn(format!("{error}; foreign programs run all the same, by rules of a parent namespace"))
+            .warn(format!(
+                "{error}; foreign programs run all the same, by rules of a parent namespace"
+            ))
             .with(evidence),
-        Some(error @ InstanceError::BrokenAutomount(_)) => {
-            draft.fail(error.to_string()).with(evidence).fix(format!("umount {MOUNT_POINT}; {mount}"))
-        }
+        Some(error @ InstanceError::BrokenAutomount(_)) => draft
+            .fail(error.to_string())
+            .with(evidence)
+            .fix(format!("umount {MOUNT_POINT}; {mount}")),
         Some(InstanceError::NoFolder) => draft
             .fail(format!("{MOUNT_POINT} does not exist: the module is not loaded"))
             .with(evidence)

@@ -83,7 +83,8 @@ fn present(examination: &Examination<'_>) -> Vec<Finding> {
             return draft.pass(format!("taken by {}", named(&takers)));
         }
         if patient.proof.as_ref().is_some_and(Proof::works) {
-            return draft.pass("no rule is to be seen, and its programs run: a parent namespace has one");
+            return draft
+                .pass("no rule is to be seen, and its programs run: a parent namespace has one");
         }
         draft
             .fail(format!("no rule takes programs with e_machine {}", patient.machine))
@@ -148,7 +149,9 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
         }
         // These bytes no kernel looks at; files that fill them are refused by a rule that does.
         let strict = |at: usize| {
-            at.checked_sub(magic.offset()).and_then(|index| magic.mask().get(index)).is_some_and(|mask| *mask != 0)
+            at.checked_sub(magic.offset())
+                .and_then(|index| magic.mask().get(index))
+                .is_some_and(|mask| *mask != 0)
         };
         if strict(8) {
             return draft
@@ -169,23 +172,37 @@ fn shadowed(examination: &Examination<'_>) -> Vec<Finding> {
     each(examination, SHADOWED, |examination, patient, draft| {
         let takers = examination.takers(patient.target, patient.machine);
         let on: Vec<&Entry> = takers.into_iter().filter(|entry| entry.enabled).collect();
-        let Some((winner, behind)) = on.split_first() else { return draft.skip("there is no enabled rule") };
+        let Some((winner, behind)) = on.split_first() else {
+            return draft.skip("there is no enabled rule");
+        };
         if behind.is_empty() {
             return draft.pass("one rule only");
         }
         let record = examination.instance().map(|seen| &seen.record);
         let ours = behind.iter().any(|entry| record.is_some_and(|record| record.owns(entry)));
-        let evidence = format!("the kernel picks {}, then would come {}", winner.display_name(), named(behind));
+        let evidence = format!(
+            "the kernel picks {}, then would come {}",
+            winner.display_name(),
+            named(behind)
+        );
         let works = patient.proof.as_ref().is_some_and(Proof::works);
         let draft = if ours && !works {
-            draft.fail(format!("{} comes before our rule, and does not work", winner.display_name()))
+            draft
+                .fail(format!("{} comes before our rule, and does not work", winner.display_name()))
         } else {
-            draft.warn(format!("{} rules take these programs; {} wins", on.len(), winner.display_name()))
+            draft.warn(format!(
+                "{} rules take these programs; {} wins",
+                on.len(),
+                winner.display_name()
+            ))
         };
         let fix = if is_qemu(winner) {
             format!("{} --takeover", register(patient))
         } else {
-            format!("remove one of them: echo -1 > /proc/sys/fs/binfmt_misc/{}", behind[0].display_name())
+            format!(
+                "remove one of them: echo -1 > /proc/sys/fs/binfmt_misc/{}",
+                behind[0].display_name()
+            )
         };
         draft.with(evidence).fix(fix)
     })
@@ -211,5 +228,9 @@ fn native(examination: &Examination<'_>) -> Vec<Finding> {
             )
         })
         .collect();
-    if captures.is_empty() { vec![Draft::host(NATIVE).pass("no rule takes the host's own programs")] } else { captures }
+    if captures.is_empty() {
+        vec![Draft::host(NATIVE).pass("no rule takes the host's own programs")]
+    } else {
+        captures
+    }
 }

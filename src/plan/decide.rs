@@ -36,7 +36,8 @@ impl Decider<'_> {
         let entries = self.seen.instance.entries.iter();
         entries
             .filter_map(|entry| {
-                let action = Action::Remove { name: entry.name.clone(), why: why(entry)?.to_owned() };
+                let action =
+                    Action::Remove { name: entry.name.clone(), why: why(entry)?.to_owned() };
                 Some(Item { target: None, machine: None, decision: Decision::Change(action) })
             })
             .collect()
@@ -61,14 +62,19 @@ impl Decider<'_> {
     /// What is there once leftovers are gone.
     fn settled_entries(&self) -> Vec<Entry> {
         let entries = self.seen.instance.entries.iter();
-        entries.filter(|entry| !(entry.display_name().ends_with(SWAP_SUFFIX) && is_qemu(entry))).cloned().collect()
+        entries
+            .filter(|entry| !(entry.display_name().ends_with(SWAP_SUFFIX) && is_qemu(entry)))
+            .cloned()
+            .collect()
     }
 
     /// A rule of the configuration.
     pub(super) fn custom_rule(&self, rule: &Rule) -> Decision {
         let file = match self.seen.others.get(rule.interpreter().as_path()) {
             Some(Ok(file)) => Some(file),
-            Some(Err(fault)) => return Decision::Refused(refusal(rule.interpreter().as_path(), fault)),
+            Some(Err(fault)) => {
+                return Decision::Refused(refusal(rule.interpreter().as_path(), fault));
+            }
             None => None,
         };
         if let Err(refusal) = self.native.guard(rule) {
@@ -78,9 +84,11 @@ impl Decider<'_> {
             return Decision::Change(Action::Add(rule.clone()));
         };
         let ours = self.seen.record.owns(entry);
-        let recorded = self.seen.record.rules.get(rule.name().as_str()).and_then(|owned| owned.interpreter);
+        let recorded =
+            self.seen.record.rules.get(rule.name().as_str()).and_then(|owned| owned.interpreter);
         let same = rule.serves_like(entry);
-        let changed = recorded.is_some() && rule.flags().fix_binary && recorded != file.map(|file| file.id);
+        let changed =
+            recorded.is_some() && rule.flags().fix_binary && recorded != file.map(|file| file.id);
         match (ours, same) {
             (true, true) if !entry.enabled => Decision::Change(Action::Enable(rule.clone())),
             (true, true) if !changed => Decision::Kept { name: entry.name.clone(), remark: None },
@@ -96,15 +104,26 @@ impl Decider<'_> {
     }
 
     /// The rule as it should be, or why it cannot be.
-    fn build(&self, target: &Target, name: Name, magic: Magic) -> Result<(Rule, InterpreterFile), Refusal> {
+    fn build(
+        &self,
+        target: &Target,
+        name: Name,
+        magic: Magic,
+    ) -> Result<(Rule, InterpreterFile), Refusal> {
         let candidates = self.seen.interpreters.get(&target.name);
         let usable = candidates.and_then(|found| found.usable.clone());
         let Some(file) = usable else {
-            let faulty = candidates.and_then(|found| found.faulty.iter().find(|(_, fault)| *fault != InterpreterFault::Missing));
+            let faulty = candidates.and_then(|found| {
+                found.faulty.iter().find(|(_, fault)| *fault != InterpreterFault::Missing)
+            });
             return Err(match faulty {
                 Some((path, fault)) => refusal(path, fault),
                 None => Refusal {
-                    why: format!("no interpreter for {}: none of {} found", target.label(), target.interpreters.join(", ")),
+                    why: format!(
+                        "no interpreter for {}: none of {} found",
+                        target.label(),
+                        target.interpreters.join(", ")
+                    ),
                     fix: "install qemu-user-static, or set interpreter-directories".to_owned(),
                 },
             });
@@ -122,10 +141,18 @@ impl Decider<'_> {
             Ok(built) => built,
             // With F, the pinned interpreter goes on.
             Err(refusal) => {
-                return Decision::Kept { name: entry.name.clone(), remark: Some(format!("{refusal}; the old one goes on")) };
+                return Decision::Kept {
+                    name: entry.name.clone(),
+                    remark: Some(format!("{refusal}; the old one goes on")),
+                };
             }
         };
-        let recorded = self.seen.record.rules.get(entry.display_name().as_str()).and_then(|owned| owned.interpreter);
+        let recorded = self
+            .seen
+            .record
+            .rules
+            .get(entry.display_name().as_str())
+            .and_then(|owned| owned.interpreter);
         if !self.is_as_wanted(&rule, entry) {
             self.replace(&rule, entry, "the configuration says otherwise now")
         } else if recorded.is_some_and(|recorded| recorded != file.id) {
@@ -146,26 +173,33 @@ impl Decider<'_> {
             && rule.with_flags(flags).is_ok_and(|rule| rule.is(entry))
     }
 
-    fn somebody_elses(&self, entry: &Entry, rule: Result<(Rule, InterpreterFile), Refusal>) -> Decision {
+    fn somebody_elses(
+        &self,
+        entry: &Entry,
+        rule: Result<(Rule, InterpreterFile), Refusal>,
+    ) -> Decision {
         let trouble = match self.seen.serving.get(&entry.name) {
-            Some(Serving::Works) => None,
             Some(Serving::Stale(why) | Serving::Fails(why)) => Some(why.clone()),
             // Nothing was run: only what can be read counts.
             None if !entry.flags.known.fix_binary => {
                 Some("it has no F flag, so it fails in containers and other roots".to_owned())
             }
-            None => None,
+            Some(Serving::Works) | None => None,
         };
         let name = entry.display_name();
         match (trouble, rule) {
-            (None, Ok((rule, _))) if self.request.takeover => self.take_over(entry, &rule, "taken over"),
+            (None, Ok((rule, _))) if self.request.takeover => {
+                self.take_over(entry, &rule, "taken over")
+            }
             (None, _) => Decision::Served { by: entry.name.clone() },
             (Some(_), Err(refusal)) => Decision::Refused(refusal),
             (Some(why), Ok((rule, _))) if is_qemu(entry) || self.request.takeover => {
                 self.take_over(entry, &rule, &why)
             }
             (Some(why), Ok(_)) => Decision::Refused(Refusal {
-                why: format!("rule {name} of another emulator takes these programs and does not work: {why}"),
+                why: format!(
+                    "rule {name} of another emulator takes these programs and does not work: {why}"
+                ),
                 fix: format!("repair or remove {name}, or use --takeover to put ours before it"),
             }),
         }
@@ -177,7 +211,9 @@ impl Decider<'_> {
             self.replace(rule, entry, why)
         } else {
             match self.named(rule.name().as_str()) {
-                Some(older) if is_qemu(older) => self.replace(rule, older, &format!("{} comes before it", entry.display_name())),
+                Some(older) if is_qemu(older) => {
+                    self.replace(rule, older, &format!("{} comes before it", entry.display_name()))
+                }
                 Some(older) => taken(older),
                 None => Decision::Change(Action::Add(rule.clone())),
             }
@@ -196,7 +232,8 @@ impl Decider<'_> {
         if self.seen.record.owns(entry) && self.is_as_wanted(&rule, entry) {
             Decision::Change(Action::Enable(rule))
         } else if is_qemu(entry) || self.seen.record.owns(entry) {
-            let why = if entry.enabled { "it does not match these programs" } else { "it is disabled" };
+            let why =
+                if entry.enabled { "it does not match these programs" } else { "it is disabled" };
             self.replace(&rule, entry, why)
         } else {
             taken(entry)
@@ -206,7 +243,9 @@ impl Decider<'_> {
     /// Replaces `entry`; whatever goes by the rule's own name has to go as well.
     fn replace(&self, rule: &Rule, entry: &Entry, why: &str) -> Decision {
         let mut old: Vec<OsString> = vec![entry.name.clone()];
-        if let Some(namesake) = self.named(rule.name().as_str()).filter(|namesake| namesake.name != entry.name) {
+        if let Some(namesake) =
+            self.named(rule.name().as_str()).filter(|namesake| namesake.name != entry.name)
+        {
             if !is_qemu(namesake) && !self.seen.record.owns(namesake) {
                 return taken(namesake);
             }

@@ -37,7 +37,11 @@ impl Native {
             .iter()
             .filter(|target| natives.contains(&target.name))
             .flat_map(|target| {
-                target.identity.accepted().into_iter().map(|magic| (format!("{} programs", target.name), magic))
+                target
+                    .identity
+                    .accepted()
+                    .into_iter()
+                    .map(|magic| (format!("{} programs", target.name), magic))
             })
             .collect();
         // x32: class 32 with x86-64's e_machine. No emulator serves it, some kernels run it.
@@ -56,7 +60,10 @@ impl Native {
     /// What a rule with this matcher would take away from the kernel.
     pub fn captured_by(&self, matcher: &Matcher) -> Option<&str> {
         let magic = matcher.magic()?;
-        self.headers.iter().find(|(_, native)| native.overlaps(magic)).map(|(what, _)| what.as_str())
+        self.headers
+            .iter()
+            .find(|(_, native)| native.overlaps(magic))
+            .map(|(what, _)| what.as_str())
     }
 
     /// Whether the kernel itself would run a file with this header.
@@ -68,7 +75,10 @@ impl Native {
     pub fn guard(&self, rule: &Rule) -> Result<(), Refusal> {
         if let Some(what) = self.captured_by(rule.matcher()) {
             return Err(Refusal {
-                why: format!("rule {} could match this host's own {what}: no program would start any more", rule.name()),
+                why: format!(
+                    "rule {} could match this host's own {what}: no program would start any more",
+                    rule.name()
+                ),
                 fix: "give it a magic and a mask that no native file has".to_owned(),
             });
         }
@@ -78,7 +88,11 @@ impl Native {
             && rule.matcher().matches(&nothing, rule.interpreter().as_path())
         {
             return Err(Refusal {
-                why: format!("rule {} would match its own interpreter {}", rule.name(), rule.interpreter()),
+                why: format!(
+                    "rule {} would match its own interpreter {}",
+                    rule.name(),
+                    rule.interpreter()
+                ),
                 fix: "choose another extension, or an interpreter without it".to_owned(),
             });
         }
@@ -108,7 +122,12 @@ pub struct Needs {
 }
 
 /// Judges a file that is there.
-pub fn fault(file: &InterpreterFile, native: &Native, table: &Table, needs: Needs) -> Option<InterpreterFault> {
+pub fn fault(
+    file: &InterpreterFile,
+    native: &Native,
+    table: &Table,
+    needs: Needs,
+) -> Option<InterpreterFault> {
     if file.mode & 0o111 == 0 {
         return Some(InterpreterFault::NotExecutable);
     }
@@ -135,22 +154,35 @@ pub fn fault(file: &InterpreterFile, native: &Native, table: &Table, needs: Need
 pub fn refusal(path: &Path, fault: &InterpreterFault) -> Refusal {
     let shown = path.display();
     let (why, fix) = match fault {
-        InterpreterFault::Missing => ("not found".to_owned(), "install qemu-user-static, or qemu-user where that is static".to_owned()),
-        InterpreterFault::Unreadable(error) => (format!("cannot be read: {error}"), format!("look at {shown}")),
-        InterpreterFault::NotExecutable => ("not executable".to_owned(), format!("chmod a+x {shown}")),
-        InterpreterFault::Noexec => {
-            ("on a filesystem that is mounted noexec".to_owned(), "put it on another, or remount that with exec".to_owned())
+        InterpreterFault::Missing => (
+            "not found".to_owned(),
+            "install qemu-user-static, or qemu-user where that is static".to_owned(),
+        ),
+        InterpreterFault::Unreadable(error) => {
+            (format!("cannot be read: {error}"), format!("look at {shown}"))
         }
-        InterpreterFault::NotElf => ("not an ELF program".to_owned(), "reinstall its package".to_owned()),
-        InterpreterFault::Foreign(machine) => {
-            (format!("a program for {machine}, not for this machine"), "install the one for this machine".to_owned())
+        InterpreterFault::NotExecutable => {
+            ("not executable".to_owned(), format!("chmod a+x {shown}"))
         }
+        InterpreterFault::Noexec => (
+            "on a filesystem that is mounted noexec".to_owned(),
+            "put it on another, or remount that with exec".to_owned(),
+        ),
+        InterpreterFault::NotElf => {
+            ("not an ELF program".to_owned(), "reinstall its package".to_owned())
+        }
+        InterpreterFault::Foreign(machine) => (
+            format!("a program for {machine}, not for this machine"),
+            "install the one for this machine".to_owned(),
+        ),
         InterpreterFault::Dynamic(loader) => (
             format!("dynamically linked: it needs {loader}, which other roots lack"),
             "install a static one: qemu-user-static".to_owned(),
         ),
         InterpreterFault::Untrusted(faults) => (
-            format!("others than root could replace it, and the rule would run it with credentials: {faults}"),
+            format!(
+                "others than root could replace it, and the rule would run it with credentials: {faults}"
+            ),
             "mend the owner and mode, or switch credentials off".to_owned(),
         ),
     };

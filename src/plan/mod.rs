@@ -105,15 +105,21 @@ impl Plan {
 ///
 /// `auto` takes each one with an interpreter, and each one that we have a rule for: its pinned
 /// interpreter goes on when the file is gone.
-pub fn wanted<'a>(settings: &'a Settings, request: &Request, seen: &Observation) -> Result<Vec<&'a Target>, UnknownTarget> {
+pub fn wanted<'a>(
+    settings: &'a Settings,
+    request: &Request,
+    seen: &Observation,
+) -> Result<Vec<&'a Target>, UnknownTarget> {
     let named = match (&request.only, &settings.targets) {
         (Some(names), _) | (None, Targets::List(names)) => names,
         (None, Targets::Auto) => {
             let recorded: BTreeSet<&str> =
                 seen.record.rules.values().filter_map(|owned| owned.target.as_deref()).collect();
             let is_wanted = |target: &&Target| {
-                let found = seen.interpreters.get(&target.name).is_some_and(|found| found.usable.is_some());
-                (found || recorded.contains(target.name.as_str())) && !seen.natives.contains(&target.name)
+                let found =
+                    seen.interpreters.get(&target.name).is_some_and(|found| found.usable.is_some());
+                (found || recorded.contains(target.name.as_str()))
+                    && !seen.natives.contains(&target.name)
             };
             return Ok(settings.table.targets().iter().filter(is_wanted).collect());
         }
@@ -132,24 +138,40 @@ pub fn flags(settings: &Settings, target: &str) -> Flags {
 }
 
 /// Makes the plan.
-pub fn plan(settings: &Settings, request: &Request, seen: &Observation) -> Result<Plan, UnknownTarget> {
+pub fn plan(
+    settings: &Settings,
+    request: &Request,
+    seen: &Observation,
+) -> Result<Plan, UnknownTarget> {
     let targets = wanted(settings, request, seen)?;
     let native = Native::new(&settings.table, &seen.natives);
     let decider = decide::Decider { settings, request, seen, native: &native };
     let mut items = Vec::new();
     if !seen.instance.enabled {
-        items.push(Item { target: None, machine: None, decision: Decision::Change(Action::EnableInstance) });
+        items.push(Item {
+            target: None,
+            machine: None,
+            decision: Decision::Change(Action::EnableInstance),
+        });
     }
     items.extend(decider.superfluous(&targets));
     for target in targets {
         for ((name, magic), machine) in target.rules().into_iter().zip(&target.identity.machines) {
             let decision = decider.target_rule(target, name, magic);
-            items.push(Item { target: Some(target.name.clone()), machine: Some(*machine), decision });
+            items.push(Item {
+                target: Some(target.name.clone()),
+                machine: Some(*machine),
+                decision,
+            });
         }
     }
     if request.only.is_none() {
         for custom in &settings.rules {
-            items.push(Item { target: None, machine: None, decision: decider.custom_rule(&custom.rule) });
+            items.push(Item {
+                target: None,
+                machine: None,
+                decision: decider.custom_rule(&custom.rule),
+            });
         }
     }
     Ok(Plan { items })
@@ -158,9 +180,15 @@ pub fn plan(settings: &Settings, request: &Request, seen: &Observation) -> Resul
 /// Whether a rule is one of QEMU's, which we may replace; all others (FEX, box64, Rosetta, wine,
 /// `WSLInterop`) are never touched. Both its name and what it runs must say so.
 pub fn is_qemu(entry: &Entry) -> bool {
-    let file = entry.interpreter.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let file = entry
+        .interpreter
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let name = entry.display_name();
-    let runs_qemu = file.starts_with("qemu-") || file.ends_with("-binfmt-P") || entry.interpreter.starts_with("/usr/libexec/qemu-binfmt");
+    let runs_qemu = file.starts_with("qemu-")
+        || file.ends_with("-binfmt-P")
+        || entry.interpreter.starts_with("/usr/libexec/qemu-binfmt");
     runs_qemu && (name.starts_with("qemu-") || name.starts_with("buildkit-qemu-"))
 }
 
@@ -168,7 +196,9 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::EnableInstance => f.write_str("enable binfmt_misc as a whole"),
-            Self::Add(rule) => write!(f, "add {} → {} [{}]", rule.name(), rule.interpreter(), rule.flags()),
+            Self::Add(rule) => {
+                write!(f, "add {} → {} [{}]", rule.name(), rule.interpreter(), rule.flags())
+            }
             Self::Enable(rule) => write!(f, "enable {}", rule.name()),
             Self::Replace { rule, old, why } => {
                 let old: Vec<_> = old.iter().map(|name| name.to_string_lossy()).collect();
@@ -191,8 +221,12 @@ impl fmt::Display for Decision {
         match self {
             Self::Native => f.write_str("native: the host runs it itself"),
             Self::Kept { name, remark: None } => write!(f, "keep {}", name.to_string_lossy()),
-            Self::Kept { name, remark: Some(remark) } => write!(f, "keep {}: {remark}", name.to_string_lossy()),
-            Self::Served { by } => write!(f, "leave alone: served by {}, which is not ours", by.to_string_lossy()),
+            Self::Kept { name, remark: Some(remark) } => {
+                write!(f, "keep {}: {remark}", name.to_string_lossy())
+            }
+            Self::Served { by } => {
+                write!(f, "leave alone: served by {}, which is not ours", by.to_string_lossy())
+            }
             Self::Change(action) => action.fmt(f),
             Self::Refused(refusal) => write!(f, "refuse: {refusal}"),
         }
@@ -202,9 +236,9 @@ impl fmt::Display for Decision {
 impl fmt::Display for Plan {
     /// A line for each item: target, and what is to be done.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.items
-            .iter()
-            .try_for_each(|item| writeln!(f, "{:<14} {}", item.target.as_deref().unwrap_or("-"), item.decision))
+        self.items.iter().try_for_each(|item| {
+            writeln!(f, "{:<14} {}", item.target.as_deref().unwrap_or("-"), item.decision)
+        })
     }
 }
 

@@ -6,7 +6,8 @@ use crate::target::Table;
 fn every_target_has_a_probe_that_its_own_rule_matches() {
     for target in Table::embedded().targets() {
         for (machine, (name, magic)) in target.identity.machines.iter().zip(target.rules()) {
-            let file = build(target, *machine).unwrap_or_else(|| panic!("no code for {}", target.name));
+            let file =
+                build(target, *machine).unwrap_or_else(|| panic!("no code for {}", target.name));
             assert!(magic.matches(&Header::new(&file)), "{name}");
             assert!(file.len() < 1024, "{name}: {} bytes", file.len());
         }
@@ -17,7 +18,8 @@ fn every_target_has_a_probe_that_its_own_rule_matches() {
 fn every_probe_is_an_elf_file_that_others_can_read() {
     for target in Table::embedded().targets() {
         let file = build(target, target.identity.machines[0]).unwrap();
-        let elf = goblin::elf::Elf::parse(&file).unwrap_or_else(|error| panic!("{}: {error}", target.name));
+        let elf = goblin::elf::Elf::parse(&file)
+            .unwrap_or_else(|error| panic!("{}: {error}", target.name));
         assert_eq!(elf.header.e_flags, target.identity.e_flags, "{}", target.name);
         let load = &elf.program_headers[0];
         assert_eq!(load.p_filesz, file.len() as u64);

@@ -67,7 +67,9 @@ impl RegisterLine {
                 Action::Add(rule) => ("add", Some(rule.name().to_string())),
                 Action::Enable(rule) => ("enable", Some(rule.name().to_string())),
                 Action::Replace { rule, .. } => ("replace", Some(rule.name().to_string())),
-                Action::Remove { name, .. } => ("remove", Some(name.to_string_lossy().into_owned())),
+                Action::Remove { name, .. } => {
+                    ("remove", Some(name.to_string_lossy().into_owned()))
+                }
             },
         };
         let refused = match &outcome.item.decision {
@@ -163,9 +165,16 @@ impl StatusDocument {
         owners: &BTreeMap<String, String>,
         host: bool,
     ) -> Self {
-        let rules = instance.entries.iter().map(|entry| RuleDocument::new(table, entry, instance, record, owners)).collect();
-        let unreadable: Vec<String> =
-            instance.unreadable.iter().map(|(name, why)| format!("{}: {why}", name.to_string_lossy())).collect();
+        let rules = instance
+            .entries
+            .iter()
+            .map(|entry| RuleDocument::new(table, entry, instance, record, owners))
+            .collect();
+        let unreadable: Vec<String> = instance
+            .unreadable
+            .iter()
+            .map(|(name, why)| format!("{}: {why}", name.to_string_lossy()))
+            .collect();
         Self {
             schema: SCHEMA,
             ok: unreadable.is_empty(),
@@ -188,7 +197,9 @@ impl RuleDocument {
     ) -> Self {
         let magic = entry.matcher.magic();
         let target = magic.and_then(|magic| {
-            let overlaps = |target: &&Target| target.identity.magics().iter().any(|theirs| theirs.overlaps(magic));
+            let overlaps = |target: &&Target| {
+                target.identity.magics().iter().any(|theirs| theirs.overlaps(magic))
+            };
             let mut overlapping = table.targets().iter().filter(overlaps);
             // A rule that could take several targets' programs is of none.
             overlapping.next().filter(|_| overlapping.next().is_none())
@@ -284,7 +295,8 @@ impl WhichDocument {
         header: &Header,
     ) -> Self {
         let verdicts = rule::judge(&instance.entries, header, path);
-        let winner = instance.enabled.then(|| rule::winner(&instance.entries, header, path)).flatten();
+        let winner =
+            instance.enabled.then(|| rule::winner(&instance.entries, header, path)).flatten();
         let runs = native.runs(header);
         let rules = instance
             .entries
@@ -292,16 +304,28 @@ impl WhichDocument {
             .zip(verdicts)
             .map(|(entry, verdict)| {
                 let (verdict, why) = match verdict {
-                    rule::Verdict::Wins if !instance.enabled => {
-                        ("disabled", "it would, but binfmt_misc as a whole is switched off".to_owned())
+                    rule::Verdict::Wins if !instance.enabled => (
+                        "disabled",
+                        "it would, but binfmt_misc as a whole is switched off".to_owned(),
+                    ),
+                    rule::Verdict::Wins => {
+                        ("wins", format!("it runs {}", entry.interpreter.display()))
                     }
-                    rule::Verdict::Wins => ("wins", format!("it runs {}", entry.interpreter.display())),
-                    rule::Verdict::Shadowed => ("shadowed", "a newer rule takes the file first".to_owned()),
-                    rule::Verdict::Disabled => ("disabled", "it would, but it is switched off".to_owned()),
-                    rule::Verdict::Differs { at, file, magic, mask } => {
-                        ("differs", format!("byte {at} is {file:02x}, the rule wants {magic:02x} (mask {mask:02x})"))
+                    rule::Verdict::Shadowed => {
+                        ("shadowed", "a newer rule takes the file first".to_owned())
                     }
-                    rule::Verdict::OtherExtension => ("other-extension", "the path has not its extension".to_owned()),
+                    rule::Verdict::Disabled => {
+                        ("disabled", "it would, but it is switched off".to_owned())
+                    }
+                    rule::Verdict::Differs { at, file, magic, mask } => (
+                        "differs",
+                        format!(
+                            "byte {at} is {file:02x}, the rule wants {magic:02x} (mask {mask:02x})"
+                        ),
+                    ),
+                    rule::Verdict::OtherExtension => {
+                        ("other-extension", "the path has not its extension".to_owned())
+                    }
                 };
                 WhichLine { rule: entry.display_name(), verdict, why }
             })
@@ -365,13 +389,22 @@ pub struct TargetRule {
 
 impl TargetsDocument {
     /// The targets that are asked about, with what was found for them.
-    pub fn new(targets: &[&Target], natives: &[String], seen: &dyn Fn(&str) -> Option<Candidates>) -> Self {
+    pub fn new(
+        targets: &[&Target],
+        natives: &[String],
+        seen: &dyn Fn(&str) -> Option<Candidates>,
+    ) -> Self {
         let targets = targets
             .iter()
             .map(|target| {
                 let found = seen(&target.name).unwrap_or_default();
-                let mut aliases: Vec<String> =
-                    target.aliases.iter().chain(&target.debian).chain(&target.uname).cloned().collect();
+                let mut aliases: Vec<String> = target
+                    .aliases
+                    .iter()
+                    .chain(&target.debian)
+                    .chain(&target.uname)
+                    .cloned()
+                    .collect();
                 aliases.retain(|alias| *alias != target.name);
                 aliases.sort();
                 aliases.dedup();
@@ -505,10 +538,16 @@ pub struct CheckDocument {
 impl DoctorDocument {
     /// From an examination and its findings.
     pub fn new(examination: &Examination<'_>, findings: Vec<Finding>) -> Self {
-        let targets: Vec<DoctorTarget> =
-            examination.patients.iter().map(|patient| DoctorTarget::new(examination, patient)).collect();
-        let sound = targets.iter().all(|target| matches!(target.verdict, Verdict::Working | Verdict::Native));
-        let failed = findings.iter().any(|finding| matches!(finding.status, Status::Fail | Status::Error));
+        let targets: Vec<DoctorTarget> = examination
+            .patients
+            .iter()
+            .map(|patient| DoctorTarget::new(examination, patient))
+            .collect();
+        let sound = targets
+            .iter()
+            .all(|target| matches!(target.verdict, Verdict::Working | Verdict::Native));
+        let failed =
+            findings.iter().any(|finding| matches!(finding.status, Status::Fail | Status::Error));
         Self {
             schema: SCHEMA,
             ok: sound && !failed,
@@ -603,7 +642,11 @@ pub struct ConfigDocument {
 impl ConfigDocument {
     /// From valid settings.
     pub fn new(settings: &Settings) -> Self {
-        Self { schema: SCHEMA, ok: true, settings: serde_json::to_value(settings.show()).unwrap_or_default() }
+        Self {
+            schema: SCHEMA,
+            ok: true,
+            settings: serde_json::to_value(settings.show()).unwrap_or_default(),
+        }
     }
 }
 
@@ -638,7 +681,6 @@ impl ErrorDocument {
     }
 }
 
-
 /// Every check of the doctor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -667,7 +709,9 @@ impl ChecksDocument {
     /// From the table of checks.
     pub fn new() -> Self {
         let checks = crate::doctor::checks();
-        let checks = checks.map(|check| CheckText { id: check.id, title: check.title, proves: check.proves }).collect();
+        let checks = checks
+            .map(|check| CheckText { id: check.id, title: check.title, proves: check.proves })
+            .collect();
         Self { schema: SCHEMA, ok: true, checks }
     }
 }

@@ -8,8 +8,9 @@ pub mod json;
 pub mod text;
 
 pub use document::{
-    ChecksDocument, ConfigDocument, DoctorDocument, ErrorDocument, ExportDocument, FileDocument, RegisterDocument, RuleDocument,
-    StatusDocument, TargetsDocument, UnregisterDocument, WhichDocument,
+    ChecksDocument, ConfigDocument, DoctorDocument, ErrorDocument, ExportDocument, FileDocument,
+    RegisterDocument, RuleDocument, StatusDocument, TargetsDocument, UnregisterDocument,
+    WhichDocument,
 };
 
 /// The version of the JSON documents.

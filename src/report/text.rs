@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::document::{
-    CheckDocument, ChecksDocument, DoctorDocument, DoctorTarget, ErrorDocument, ExportDocument, RegisterDocument, RegisterLine,
-    StatusDocument, TargetsDocument, UnregisterDocument, WhichDocument,
+    CheckDocument, ChecksDocument, DoctorDocument, DoctorTarget, ErrorDocument, ExportDocument,
+    RegisterDocument, RegisterLine, StatusDocument, TargetsDocument, UnregisterDocument,
+    WhichDocument,
 };
 use crate::doctor::{Status, Verdict};
 
@@ -31,7 +32,11 @@ fn styled(style: Style, text: impl Into<String>) -> Cell {
 fn rows(out: &mut dyn Write, rows: &[Vec<Cell>]) -> io::Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|(text, _)| text.chars().count()).max().unwrap_or_default()
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|(text, _)| text.chars().count())
+            .max()
+            .unwrap_or_default()
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     for row in rows {
@@ -48,7 +53,11 @@ fn rows(out: &mut dyn Write, rows: &[Vec<Cell>]) -> io::Result<()> {
 /// `register`: what was done; with `verbose`, what was left as it is, too.
 pub fn register(out: &mut dyn Write, document: &RegisterDocument, verbose: bool) -> io::Result<()> {
     let interesting = |line: &&RegisterLine| {
-        verbose || line.error.is_some() || line.changed || document.dry_run || !matches!(line.action, "keep" | "native")
+        verbose
+            || line.error.is_some()
+            || line.changed
+            || document.dry_run
+            || !matches!(line.action, "keep" | "native")
     };
     let shown: Vec<Vec<Cell>> = document
         .rules
@@ -59,22 +68,34 @@ pub fn register(out: &mut dyn Write, document: &RegisterDocument, verbose: bool)
                 (Some(_), "refuse") => styled(BAD, "refused"),
                 (Some(_), _) => styled(BAD, "failed"),
                 (None, action) if document.dry_run => styled(STRONG, action),
-                (None, "add" | "replace" | "enable" | "enable-instance") => styled(GOOD, done(line.action)),
+                (None, "add" | "replace" | "enable" | "enable-instance") => {
+                    styled(GOOD, done(line.action))
+                }
                 (None, "remove") => styled(GOOD, "removed"),
                 (None, action) => styled(QUIET, action),
             };
-            let name = line.target.clone().or_else(|| line.rule.clone()).unwrap_or_else(|| "binfmt_misc".to_owned());
+            let name = line
+                .target
+                .clone()
+                .or_else(|| line.rule.clone())
+                .unwrap_or_else(|| "binfmt_misc".to_owned());
             vec![state, cell(name), cell(line.error.as_ref().unwrap_or(&line.detail))]
         })
         .collect();
     rows(out, &shown)?;
-    let count = |wanted: &dyn Fn(&RegisterLine) -> bool| document.rules.iter().filter(|line| wanted(line)).count();
-    let changed = count(&|line| if document.dry_run { is_change(line.action) } else { line.changed });
+    let count = |wanted: &dyn Fn(&RegisterLine) -> bool| {
+        document.rules.iter().filter(|line| wanted(line)).count()
+    };
+    let changed =
+        count(&|line| if document.dry_run { is_change(line.action) } else { line.changed });
     let kept = count(&|line| line.error.is_none() && matches!(line.action, "keep" | "served"));
     let failed = count(&|line| line.error.is_some());
     let proved = count(&|line| line.proved == Some(true));
     let would = if document.dry_run { "to change" } else { "changed" };
-    writeln!(out, "{changed} {would}, {kept} left as they are, {failed} failed; {proved} proved by running")
+    writeln!(
+        out,
+        "{changed} {would}, {kept} left as they are, {failed} failed; {proved} proved by running"
+    )
 }
 
 fn is_change(action: &str) -> bool {
@@ -106,7 +127,9 @@ pub fn unregister(out: &mut dyn Write, document: &UnregisterDocument) -> io::Res
 /// `status`: a row for each rule, newest first.
 pub fn status(out: &mut dyn Write, document: &StatusDocument) -> io::Result<()> {
     let mut shown = vec![
-        ["RULE", "TARGET", "STATE", "FLAGS", "OWNER", "INTERPRETER"].map(|title| styled(QUIET, title)).to_vec(),
+        ["RULE", "TARGET", "STATE", "FLAGS", "OWNER", "INTERPRETER"]
+            .map(|title| styled(QUIET, title))
+            .to_vec(),
     ];
     for rule in &document.rules {
         let state = match (rule.state, &rule.shadowed_by) {
@@ -142,27 +165,50 @@ pub fn status(out: &mut dyn Write, document: &StatusDocument) -> io::Result<()> 
 
 /// `which`: the winner, and with `verbose` why not each of the others.
 pub fn which(out: &mut dyn Write, document: &WhichDocument, verbose: bool) -> io::Result<()> {
-    let target = document.target.as_deref().map(|target| format!(", a program for {target}")).unwrap_or_default();
+    let target = document
+        .target
+        .as_deref()
+        .map(|target| format!(", a program for {target}"))
+        .unwrap_or_default();
     match (&document.winner, &document.interpreter) {
         (Some(winner), Some(interpreter)) => {
-            writeln!(out, "{}{target}: {GOOD}{winner}{GOOD:#} runs it with {interpreter}", document.file)?;
+            writeln!(
+                out,
+                "{}{target}: {GOOD}{winner}{GOOD:#} runs it with {interpreter}",
+                document.file
+            )?;
             if document.native {
-                writeln!(out, "{BAD}the host could run it by itself{BAD:#}: this rule captures native programs")?;
+                writeln!(
+                    out,
+                    "{BAD}the host could run it by itself{BAD:#}: this rule captures native programs"
+                )?;
             }
         }
-        _ if document.native => writeln!(out, "{}{target}: no rule; the kernel runs it by itself", document.file)?,
-        _ => writeln!(out, "{}{target}: {BAD}nothing runs it{BAD:#} (exec format error)", document.file)?,
+        _ if document.native => {
+            writeln!(out, "{}{target}: no rule; the kernel runs it by itself", document.file)?
+        }
+        _ => writeln!(
+            out,
+            "{}{target}: {BAD}nothing runs it{BAD:#} (exec format error)",
+            document.file
+        )?,
     }
-    let interesting = document.rules.iter().filter(|line| verbose || matches!(line.verdict, "shadowed" | "disabled"));
+    let interesting = document
+        .rules
+        .iter()
+        .filter(|line| verbose || matches!(line.verdict, "shadowed" | "disabled"));
     let shown: Vec<Vec<Cell>> = interesting
-        .map(|line| vec![cell("  "), cell(&line.rule), styled(QUIET, line.verdict), cell(&line.why)])
+        .map(|line| {
+            vec![cell("  "), cell(&line.rule), styled(QUIET, line.verdict), cell(&line.why)]
+        })
         .collect();
     rows(out, &shown)
 }
 
 /// `targets`: a row for each; with `verbose`, magic and mask and every name.
 pub fn targets(out: &mut dyn Write, document: &TargetsDocument, verbose: bool) -> io::Result<()> {
-    let mut shown = vec![["TARGET", "PLATFORMS", "INTERPRETER"].map(|title| styled(QUIET, title)).to_vec()];
+    let mut shown =
+        vec![["TARGET", "PLATFORMS", "INTERPRETER"].map(|title| styled(QUIET, title)).to_vec()];
     for target in &document.targets {
         let interpreter = match (&target.interpreter, target.unusable.first()) {
             _ if target.native => styled(GOOD, "native"),
@@ -178,7 +224,11 @@ pub fn targets(out: &mut dyn Write, document: &TargetsDocument, verbose: bool) -
         ]);
         if verbose {
             if !target.aliases.is_empty() {
-                shown.push(vec![cell(""), styled(QUIET, "also called"), cell(target.aliases.join(", "))]);
+                shown.push(vec![
+                    cell(""),
+                    styled(QUIET, "also called"),
+                    cell(target.aliases.join(", ")),
+                ]);
             }
             for rule in &target.rules {
                 shown.push(vec![cell(""), styled(QUIET, "rule"), cell(&rule.name)]);
@@ -192,8 +242,11 @@ pub fn targets(out: &mut dyn Write, document: &TargetsDocument, verbose: bool) -
 
 /// `doctor`: what is wrong, and a line that says how much is well; with `verbose`, every check.
 pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, verbose: bool) -> io::Result<()> {
-    let host_checks: Vec<&CheckDocument> =
-        document.checks.iter().filter(|check| check.target.is_none() && is_shown(check, verbose)).collect();
+    let host_checks: Vec<&CheckDocument> = document
+        .checks
+        .iter()
+        .filter(|check| check.target.is_none() && is_shown(check, verbose))
+        .collect();
     findings(out, &host_checks)?;
     let mut seen = Vec::new();
     for target in &document.targets {
@@ -204,7 +257,9 @@ pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, verbose: bool) -> 
         let checks: Vec<&CheckDocument> = document
             .checks
             .iter()
-            .filter(|check| check.target.as_ref() == Some(&target.target) && is_shown(check, verbose))
+            .filter(|check| {
+                check.target.as_ref() == Some(&target.target) && is_shown(check, verbose)
+            })
             .collect();
         let sound = matches!(target.verdict, Verdict::Working | Verdict::Native);
         if !sound || verbose || !checks.is_empty() {
@@ -212,7 +267,9 @@ pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, verbose: bool) -> 
             findings(out, &checks)?;
         }
     }
-    let count = |verdict: Verdict| document.targets.iter().filter(|target| target.verdict == verdict).count();
+    let count = |verdict: Verdict| {
+        document.targets.iter().filter(|target| target.verdict == verdict).count()
+    };
     let host = format!("Linux {} on {}", document.host.kernel, document.host.machine);
     if document.targets.iter().all(|target| target.verdict == Verdict::Native) {
         writeln!(
@@ -224,18 +281,31 @@ pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, verbose: bool) -> 
         return Ok(());
     }
     let names = |verdict: Verdict| {
-        let mut names: Vec<&str> =
-            document.targets.iter().filter(|target| target.verdict == verdict).map(|target| target.target.as_str()).collect();
+        let mut names: Vec<&str> = document
+            .targets
+            .iter()
+            .filter(|target| target.verdict == verdict)
+            .map(|target| target.target.as_str())
+            .collect();
         names.dedup();
         names.join(" ")
     };
     let mut summary = vec![
-        vec![styled(GOOD, format!("{:>3} working", count(Verdict::Working))), cell(names(Verdict::Working))],
-        vec![styled(GOOD, format!("{:>3} native", count(Verdict::Native))), cell(names(Verdict::Native))],
+        vec![
+            styled(GOOD, format!("{:>3} working", count(Verdict::Working))),
+            cell(names(Verdict::Working)),
+        ],
+        vec![
+            styled(GOOD, format!("{:>3} native", count(Verdict::Native))),
+            cell(names(Verdict::Native)),
+        ],
     ];
     for (verdict, word) in [(Verdict::Broken, "broken"), (Verdict::Missing, "missing")] {
         if count(verdict) > 0 {
-            summary.push(vec![styled(BAD, format!("{:>3} {word}", count(verdict))), cell(names(verdict))]);
+            summary.push(vec![
+                styled(BAD, format!("{:>3} {word}", count(verdict))),
+                cell(names(verdict)),
+            ]);
         }
     }
     writeln!(out, "{STRONG}{host}{STRONG:#}")?;
@@ -263,7 +333,11 @@ fn heading(target: &DoctorTarget) -> String {
         .and_then(|interpreter| interpreter.version.as_deref())
         .map(|version| format!("  {QUIET}{version}{QUIET:#}"))
         .unwrap_or_default();
-    let platforms = if target.platforms.is_empty() { String::new() } else { format!(" ({})", target.platforms.join(", ")) };
+    let platforms = if target.platforms.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", target.platforms.join(", "))
+    };
     format!("{STRONG}{}{STRONG:#}{platforms}: {style}{word}{style:#}{version}", target.target)
 }
 

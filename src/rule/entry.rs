@@ -73,12 +73,12 @@ impl Entry {
             }
             match key {
                 b"interpreter" => {
-                    interpreter = Some(PathBuf::from(OsString::from_vec(value.to_vec())))
+                    interpreter = Some(PathBuf::from(OsString::from_vec(value.to_vec())));
                 }
                 b"flags:" => flags = ObservedFlags::parse(&lossy(value)),
                 b"extension" => extension = Some(value),
                 b"offset" => {
-                    offset = lossy(value).parse().map_err(|_| EntryError::Value(lossy(line)))?
+                    offset = lossy(value).parse().map_err(|_| EntryError::Value(lossy(line)))?;
                 }
                 b"magic" => magic = Some(hex(line, value)?),
                 b"mask" => mask = Some(hex(line, value)?),

@@ -76,7 +76,7 @@ fn digit(byte: u8) -> Option<u8> {
 }
 
 /// Bytes as hex digits, the kernel's way of showing magic and mask.
-pub(super) fn to_hex(bytes: &[u8]) -> String {
+pub fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

@@ -16,7 +16,7 @@ mod winner;
 pub use binfmt_d::{BinfmtD, parse as parse_binfmt_d};
 pub use debian::{Debian, DebianError, parse as parse_debian, write as write_debian};
 pub use entry::{Entry, EntryError};
-pub use escape::{HexError, parse_hex};
+pub use escape::{HexError, parse_hex, to_hex};
 pub use flags::{Flags, FlagsError, ObservedFlags};
 pub use magic::{HEADER_SIZE, Header, Magic, MagicError};
 pub use parts::{Extension, InterpreterPath, Matcher, Name, PartError};

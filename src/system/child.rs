@@ -1,5 +1,8 @@
 //! Child processes that are watched: started in a root of their own, never waited for without limit.
-#![allow(unsafe_code, reason = "a closure between fork and exec, and pidfd_open, which no crate here has")]
+#![allow(
+    unsafe_code,
+    reason = "a closure between fork and exec, and pidfd_open, which no crate here has"
+)]
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -139,7 +142,9 @@ impl Child {
             Root::Host => None,
             Root::Folder(folder) => Some((folder.to_owned(), !privilege::may_chroot())),
         };
-        let prepare = move || prepare(root.as_ref().map(|(folder, unprivileged)| (folder.as_path(), *unprivileged)));
+        let prepare = move || {
+            prepare(root.as_ref().map(|(folder, unprivileged)| (folder.as_path(), *unprivileged)))
+        };
         // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and
         // takes no lock.
         unsafe { command.pre_exec(prepare) };
@@ -228,7 +233,9 @@ impl Child {
     }
 
     fn read_rest(&mut self) {
-        for (pipe, buffer) in [(&mut self.stdout, &mut self.output), (&mut self.stderr, &mut self.errors)] {
+        for (pipe, buffer) in
+            [(&mut self.stdout, &mut self.output), (&mut self.stderr, &mut self.errors)]
+        {
             while let Some(open) = pipe.as_ref() {
                 let mut polled = [PollFd::new(open.as_fd(), PollFlags::POLLIN)];
                 if !matches!(poll(&mut polled, PollTimeout::ZERO), Ok(count) if count > 0) {
@@ -328,4 +335,3 @@ fn open_pidfd(pid: u32) -> io::Result<OwnedFd> {
     // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
-

@@ -10,6 +10,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use sha2::{Digest as _, Sha256};
 
 use crate::observation::FileId;
+use crate::rule::to_hex;
 
 /// Which file these facts are of.
 pub fn id(metadata: &Metadata) -> FileId {
@@ -17,7 +18,10 @@ pub fn id(metadata: &Metadata) -> FileId {
         device: metadata.dev(),
         inode: metadata.ino(),
         size: metadata.len(),
-        modified: metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec()),
+        modified: metadata
+            .mtime()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(metadata.mtime_nsec()),
     }
 }
 
@@ -36,7 +40,7 @@ pub fn sha256(file: &mut File) -> io::Result<String> {
             length => digest.update(&buffer[..length]),
         }
     }
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(to_hex(&digest.finalize()))
 }
 
 /// Writes a file by rename, so that whoever reads it sees the old or the new one, whole.
@@ -69,13 +73,21 @@ pub fn lock(path: &Path) -> io::Result<Lock> {
 /// A folder for programs to be started from: removed when dropped.
 pub fn executable_folder() -> io::Result<tempfile::TempDir> {
     let from_environment = std::env::var_os("TMPDIR").map(PathBuf::from);
-    let places = from_environment.into_iter().chain(["/tmp", "/var/tmp", "/run", "/dev/shm"].map(PathBuf::from));
-    let mut last = io::Error::other("no folder to start programs from: tried TMPDIR, /tmp, /var/tmp, /run and /dev/shm");
+    let places = from_environment
+        .into_iter()
+        .chain(["/tmp", "/var/tmp", "/run", "/dev/shm"].map(PathBuf::from));
+    let mut last = io::Error::other(
+        "no folder to start programs from: tried TMPDIR, /tmp, /var/tmp, /run and /dev/shm",
+    );
     for place in places {
         if is_noexec(&place).unwrap_or(true) {
             continue;
         }
-        match tempfile::Builder::new().prefix("binfmtd-").permissions(Permissions::from_mode(0o755)).tempdir_in(place) {
+        match tempfile::Builder::new()
+            .prefix("binfmtd-")
+            .permissions(Permissions::from_mode(0o755))
+            .tempdir_in(place)
+        {
             Ok(folder) => return Ok(folder),
             Err(error) => last = error,
         }

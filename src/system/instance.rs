@@ -60,14 +60,18 @@ impl Instance {
         let root = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| match errno {
             Errno::ENOENT | Errno::ENOTDIR => InstanceError::NoFolder,
             // A dead automount daemon: the kernel gives up with one of these.
-            Errno::ELOOP | Errno::EHOSTDOWN | Errno::ENODEV => InstanceError::BrokenAutomount(errno.to_string()),
+            Errno::ELOOP | Errno::EHOSTDOWN | Errno::ENODEV => {
+                InstanceError::BrokenAutomount(errno.to_string())
+            }
             other => InstanceError::Io(other.to_string()),
         })?;
         let io = |errno: Errno| InstanceError::Io(errno.to_string());
         let filesystem = fstatfs(&root).map_err(io)?;
         match filesystem.filesystem_type() {
             BINFMT_MAGIC => {}
-            AUTOFS_MAGIC => return Err(InstanceError::BrokenAutomount("it did not mount".to_owned())),
+            AUTOFS_MAGIC => {
+                return Err(InstanceError::BrokenAutomount("it did not mount".to_owned()));
+            }
             nix::sys::statfs::PROC_SUPER_MAGIC => return Err(InstanceError::NotMounted),
             #[allow(clippy::cast_sign_loss, reason = "a magic number is a row of bits")]
             other => return Err(InstanceError::Foreign(other.0 as u64)),
@@ -107,7 +111,13 @@ impl Instance {
                 Err(error) => unreadable.push((name, error.to_string())),
             }
         }
-        Ok(InstanceFacts { device: self.device, enabled, writable: self.is_writable(), entries, unreadable })
+        Ok(InstanceFacts {
+            device: self.device,
+            enabled,
+            writable: self.is_writable(),
+            entries,
+            unreadable,
+        })
     }
 
     /// Names in the folder's order, which is the kernel's order of rules: newest first (measured; a
@@ -186,7 +196,9 @@ impl Registrar {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refused {
     /// EINVAL: we build no malformed string, so a flag is too new for this kernel.
-    #[error("the kernel does not take the rule or one of its flags (EINVAL; the F flag needs Linux 4.8)")]
+    #[error(
+        "the kernel does not take the rule or one of its flags (EINVAL; the F flag needs Linux 4.8)"
+    )]
     Invalid,
     /// EEXIST.
     #[error("a rule of that name exists already")]

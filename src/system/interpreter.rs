@@ -16,28 +16,33 @@ use crate::observation::{ElfFacts, InterpreterFault, InterpreterFile};
 use crate::rule::Header;
 
 /// Enough for the header and the program headers of any interpreter.
-const FIRST_PAGE: u64 = 4096;
+const FIRST_PAGE: usize = 4096;
+/// No loader's path is longer.
+const PATH_MAX: u64 = 4096;
 
 /// Looks at files, each folder and filesystem once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Inspector {
     trust: Trust,
     noexec: HashMap<u64, bool>,
 }
 
-impl Default for Inspector {
-    fn default() -> Self {
-        Self { trust: Trust::new(), noexec: HashMap::new() }
-    }
-}
-
 impl Inspector {
     /// The files of a folder whose names `wanted` takes. One listing costs less than asking for each
     /// of many names; a folder that is not there has none.
-    pub fn list(&self, folder: &Path, wanted: &dyn Fn(&str) -> bool) -> io::Result<HashSet<String>> {
+    pub fn list(
+        &self,
+        folder: &Path,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> io::Result<HashSet<String>> {
         let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
                 return Ok(HashSet::new());
             }
             Err(error) => return Err(error),
@@ -82,19 +87,21 @@ impl Inspector {
 
 /// Reads what the kernel would look at; `None` when it is no ELF file.
 fn read_elf(file: &mut File) -> io::Result<Option<ElfFacts>> {
-    let mut page = Vec::new();
-    let mut start = file.take(FIRST_PAGE);
-    start.read_to_end(&mut page)?;
-    let file = start.into_inner();
-    let Ok(elf) = goblin::elf::Elf::parse_header(&page) else { return Ok(None) };
-    let (Ok(container), Ok(endianness)) = (elf.container(), elf.endianness()) else { return Ok(None) };
+    // One read: what a regular file has is there.
+    let mut page = [0; FIRST_PAGE];
+    let length = file.read(&mut page)?;
+    let page = &page[..length];
+    let Ok(elf) = goblin::elf::Elf::parse_header(page) else { return Ok(None) };
+    let (Ok(container), Ok(endianness)) = (elf.container(), elf.endianness()) else {
+        return Ok(None);
+    };
     let context = Ctx::new(container, endianness);
     let at = usize::try_from(elf.e_phoff).unwrap_or(usize::MAX);
     let size = usize::from(elf.e_phnum) * if container == Container::Big { 56 } else { 32 };
     if at.checked_add(size).is_none_or(|end| end > page.len()) {
         return Ok(None);
     }
-    let Ok(segments) = ProgramHeader::parse(&page, at, usize::from(elf.e_phnum), context) else {
+    let Ok(segments) = ProgramHeader::parse(page, at, usize::from(elf.e_phnum), context) else {
         return Ok(None);
     };
     let loader = match segments.iter().find(|segment| segment.p_type == PT_INTERP) {
@@ -102,10 +109,10 @@ fn read_elf(file: &mut File) -> io::Result<Option<ElfFacts>> {
         Some(segment) => {
             let mut name = Vec::new();
             file.seek(SeekFrom::Start(segment.p_offset))?;
-            file.take(segment.p_filesz.min(FIRST_PAGE)).read_to_end(&mut name)?;
+            file.take(segment.p_filesz.min(PATH_MAX)).read_to_end(&mut name)?;
             let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
             Some(std::ffi::OsStr::from_bytes(name).to_string_lossy().into_owned())
         }
     };
-    Ok(Some(ElfFacts { header: Header::new(&page), loader }))
+    Ok(Some(ElfFacts { header: Header::new(page), loader }))
 }

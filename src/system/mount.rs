@@ -16,8 +16,10 @@ use super::{namespace, privilege};
 /// Why `binfmt_misc` could not be mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MountError {
-    /// No CAP_SYS_ADMIN.
-    #[error("binfmt_misc is not mounted on {MOUNT_POINT}, and mounting it needs root (CAP_SYS_ADMIN)")]
+    /// No `CAP_SYS_ADMIN`.
+    #[error(
+        "binfmt_misc is not mounted on {MOUNT_POINT}, and mounting it needs root (CAP_SYS_ADMIN)"
+    )]
     NotPermitted,
     /// Neither built in, nor a module that could be loaded.
     #[error(
@@ -60,9 +62,9 @@ pub fn ensure() -> Result<Mounted, MountError> {
             let lifetime = Lifetime::Host;
             return Ok(Mounted { instance, by_us: false, lifetime });
         }
-        Err(InstanceError::NoFolder | InstanceError::NotMounted | InstanceError::BrokenAutomount(_))
-            if !privilege::may_mount() =>
-        {
+        Err(
+            InstanceError::NoFolder | InstanceError::NotMounted | InstanceError::BrokenAutomount(_),
+        ) if !privilege::may_mount() => {
             return Err(MountError::NotPermitted);
         }
         Err(InstanceError::NoFolder) => load_module()?,
@@ -81,7 +83,9 @@ pub fn ensure() -> Result<Mounted, MountError> {
     // An instance that is older than our mount is held by somebody else, so it outlives us. The
     // kernel's clock for files is coarse: up to 10 ms behind.
     let slack = 20_000_000;
-    let fresh = instance.born().is_ok_and(|born| i128::from(born) + slack >= before.as_nanos().cast_signed());
+    let fresh = instance
+        .born()
+        .is_ok_and(|born| i128::from(born) + slack >= before.as_nanos().cast_signed());
     let lifetime = if fresh && namespace::in_container() { Lifetime::Ours } else { Lifetime::Host };
     Ok(Mounted { instance, by_us: true, lifetime })
 }
@@ -94,7 +98,9 @@ pub fn undo() -> io::Result<()> {
 /// Has the kernel load the module by its filesystem alias, without a path and without a fork of ours.
 fn load_module() -> Result<(), MountError> {
     // SAFETY: fsopen(2) reads a NUL-terminated string and a number, and returns a descriptor or -1.
-    let result = unsafe { libc::syscall(libc::SYS_fsopen, c"binfmt_misc".as_ptr(), 1 /* FSOPEN_CLOEXEC */) };
+    let result = unsafe {
+        libc::syscall(libc::SYS_fsopen, c"binfmt_misc".as_ptr(), 1 /* FSOPEN_CLOEXEC */)
+    };
     if let Ok(descriptor @ 0..) = i32::try_from(result) {
         // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
         drop(unsafe { OwnedFd::from_raw_fd(descriptor) });

@@ -28,7 +28,9 @@ pub enum PrivateError {
     #[error("the user namespace takes no uid map ({0}); a security module restricts it")]
     Map(String),
     /// Kernels before 6.7 have one instance for all.
-    #[error("this kernel has no binfmt_misc of its own for a user namespace ({0}; Linux 6.7 and later have)")]
+    #[error(
+        "this kernel has no binfmt_misc of its own for a user namespace ({0}; Linux 6.7 and later have)"
+    )]
     Mount(String),
     /// It was mounted and does not look as it should.
     #[error(transparent)]
@@ -44,7 +46,8 @@ pub fn enter_private() -> Result<Instance, PrivateError> {
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
         .map_err(|errno| PrivateError::UserNamespace(errno.to_string()))?;
     let map = |file: &str, content: String| {
-        fs::write(Path::new("/proc/self").join(file), content).map_err(|error| PrivateError::Map(error.to_string()))
+        fs::write(Path::new("/proc/self").join(file), content)
+            .map_err(|error| PrivateError::Map(error.to_string()))
     };
     // Without this an unprivileged process may not write a gid map (CVE-2014-8989).
     map("setgroups", "deny".to_owned())?;
@@ -52,7 +55,8 @@ pub fn enter_private() -> Result<Instance, PrivateError> {
     map("gid_map", format!("0 {gid} 1"))?;
     let failed = |errno: nix::Error| PrivateError::Mount(errno.to_string());
     // Mounts of a new namespace are slaves already; private ones receive nothing either.
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).map_err(failed)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+        .map_err(failed)?;
     mount_on(Path::new(MOUNT_POINT)).map_err(failed)?;
     Ok(Instance::open(Path::new(MOUNT_POINT))?)
 }

@@ -2,12 +2,12 @@
 
 use caps::{CapSet, Capability};
 
-/// Whether it may mount (CAP_SYS_ADMIN).
+/// Whether it may mount (`CAP_SYS_ADMIN`).
 pub fn may_mount() -> bool {
     has(Capability::CAP_SYS_ADMIN)
 }
 
-/// Whether it may change its root (CAP_SYS_CHROOT).
+/// Whether it may change its root (`CAP_SYS_CHROOT`).
 pub fn may_chroot() -> bool {
     has(Capability::CAP_SYS_CHROOT)
 }

@@ -27,7 +27,9 @@ impl Store {
     /// Makes the folder where it is not, and waits for the lock.
     pub fn open(folder: &Path) -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt as _;
-        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
+        let named = |error: io::Error| {
+            io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
+        };
         fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(named)?;
         let lock = file::lock(&folder.join("lock")).map_err(named)?;
         Ok(Self { folder: folder.to_owned(), _lock: lock })
@@ -46,14 +48,20 @@ impl Store {
 /// is an empty one: then nothing is ours, and nothing of what is there will be touched.
 pub fn load(folder: &Path, instance: u64) -> io::Result<Record> {
     let boot = host::boot_id()?;
-    let empty = Record { schema: Record::SCHEMA, boot: boot.clone(), instance, ..Record::default() };
+    let empty =
+        Record { schema: Record::SCHEMA, boot: boot.clone(), instance, ..Record::default() };
     let content = match fs::read(path_in(folder)) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(empty),
         Err(error) => return Err(error),
     };
     Ok(match serde_json::from_slice::<Record>(&content) {
-        Ok(record) if (record.schema, record.instance) == (Record::SCHEMA, instance) && record.boot == boot => record,
+        Ok(record)
+            if (record.schema, record.instance) == (Record::SCHEMA, instance)
+                && record.boot == boot =>
+        {
+            record
+        }
         Ok(_) => empty,
         Err(error) => {
             tracing::warn!("{}: {error}; taken for empty", path_in(folder).display());

@@ -39,7 +39,9 @@ impl Target {
             .into_iter()
             .zip(&self.identity.machines)
             .enumerate()
-            .filter_map(|(index, (magic, machine))| Some((self.rule_name(index, *machine).ok()?, magic)))
+            .filter_map(|(index, (magic, machine))| {
+                Some((self.rule_name(index, *machine).ok()?, magic))
+            })
             .collect()
     }
 

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
 
-use super::identity::{ByteOrder, Class, FlagBits, Identity};
 use super::Target;
+use super::identity::{ByteOrder, Class, FlagBits, Identity};
 use crate::rule::Name;
 
 /// All targets that we know.
@@ -84,15 +84,17 @@ impl Table {
 
     /// Adds the targets of a text, or replaces those of the same name; all or none.
     pub fn extend(&mut self, text: &str) -> Result<(), TableError> {
-        let raw: BTreeMap<Spanned<String>, Raw> =
-            toml::from_str(text).map_err(|error| TableError::Toml(error.to_string().trim_end().to_owned()))?;
+        let raw: BTreeMap<Spanned<String>, Raw> = toml::from_str(text)
+            .map_err(|error| TableError::Toml(error.to_string().trim_end().to_owned()))?;
         let mut targets = self.targets.clone();
         for (name, raw) in raw {
             let line = 1 + text[..name.span().start].matches('\n').count();
             let name = name.into_inner();
-            let target = raw
-                .validate(&name)
-                .map_err(|problem| TableError::Target { line, name: name.clone(), problem })?;
+            let target = raw.validate(&name).map_err(|problem| TableError::Target {
+                line,
+                name: name.clone(),
+                problem,
+            })?;
             match targets.iter_mut().find(|known| known.name == name) {
                 Some(known) => *known = target,
                 None => targets.push(target),
@@ -114,20 +116,24 @@ impl Table {
     pub fn find(&self, name: &str) -> Result<&Target, UnknownTarget> {
         let wanted = name.to_ascii_lowercase();
         let bare = wanted.strip_prefix("linux/").unwrap_or(&wanted);
-        let by_name = self.targets.iter().find(|target| target.name == wanted);
-        let by_alias = || {
+        let exact = self.targets.iter().find(|target| target.name == wanted);
+        let alias = || {
             self.targets.iter().find(|target| {
-                let platforms =
-                    target.platforms.iter().map(|platform| platform.strip_prefix("linux/").unwrap_or(platform));
-                platforms.chain(target.aliases.iter().map(String::as_str)).any(|known| known == bare)
+                let platforms = target
+                    .platforms
+                    .iter()
+                    .map(|platform| platform.strip_prefix("linux/").unwrap_or(platform));
+                platforms
+                    .chain(target.aliases.iter().map(String::as_str))
+                    .any(|known| known == bare)
                     || target.debian.contains(&wanted)
             })
         };
-        let by_uname = || {
+        let uname = || {
             let mut found = self.targets.iter().filter(|target| target.uname.contains(&wanted));
             found.next().filter(|_| found.next().is_none())
         };
-        by_name.or_else(by_alias).or_else(by_uname).ok_or_else(|| self.unknown(name))
+        exact.or_else(alias).or_else(uname).ok_or_else(|| self.unknown(name))
     }
 
     fn unknown(&self, name: &str) -> UnknownTarget {
@@ -145,7 +151,9 @@ impl Table {
 
     /// The targets whose programs have this header (of a file of theirs).
     pub fn of_header(&self, header: &crate::rule::Header) -> Option<&Target> {
-        self.targets.iter().find(|target| target.identity.magics().iter().any(|magic| magic.matches(header)))
+        self.targets
+            .iter()
+            .find(|target| target.identity.magics().iter().any(|magic| magic.matches(header)))
     }
 }
 
@@ -163,7 +171,8 @@ impl Raw {
         if let Some(bits) = self.match_flags
             && (bits.mask == 0 || bits.value & !bits.mask != 0)
         {
-            return Err("match-flags: the value has bits that the mask has not, or the mask is 0".to_owned());
+            return Err("match-flags: the value has bits that the mask has not, or the mask is 0"
+                .to_owned());
         }
         let interpreters = self
             .interpreters

@@ -17,7 +17,7 @@ fn every_name_but_uname_belongs_to_one_target() {
         let names = std::iter::once(&target.name)
             .chain(&target.aliases)
             .chain(&target.debian)
-            .map(|name| name.as_str())
+            .map(String::as_str)
             .chain(target.platforms.iter().map(|name| name.trim_start_matches("linux/")));
         for name in names {
             let owner = seen.entry(name.to_owned()).or_insert(&target.name);
@@ -75,8 +75,14 @@ fn a_table_is_refused_with_its_line() {
     let mut table = Table::embedded();
     let before = table.clone();
     for (text, wanted) in [
-        ("\n[x1]\nclass = 16\nbyte-order = \"big\"\nmachines = [1]\n", "line 2: target x1: class is 16"),
-        ("[x1]\nclass = 32\nbyte-order = \"big\"\nmachines = []\n", "line 1: target x1: machines is empty"),
+        (
+            "\n[x1]\nclass = 16\nbyte-order = \"big\"\nmachines = [1]\n",
+            "line 2: target x1: class is 16",
+        ),
+        (
+            "[x1]\nclass = 32\nbyte-order = \"big\"\nmachines = []\n",
+            "line 1: target x1: machines is empty",
+        ),
         ("[x1]\nclass = 32\nbyte-order = \"big\"\nmachines = [1]\ncolour = 1\n", "line 5"),
         ("[\"a/b\"]\nclass = 32\nbyte-order = \"big\"\nmachines = [1]\n", "cannot name a rule"),
         ("[x1]\nclass = 32\nbyte-order = \"middle\"\nmachines = [1]\n", "line 3"),

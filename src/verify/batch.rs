@@ -131,7 +131,8 @@ pub(super) fn run(
         if running.is_empty() {
             continue;
         }
-        let soonest = running.iter().map(|one| limits.time.saturating_sub(one.begun.elapsed())).min();
+        let soonest =
+            running.iter().map(|one| limits.time.saturating_sub(one.begun.elapsed())).min();
         let mut children: Vec<&mut Child> = running.iter_mut().map(|one| &mut one.child).collect();
         if child::wait(&mut children, Some(interrupt.as_fd()), soonest.unwrap_or(limits.time))? {
             // Dropping the children ends them.
@@ -155,14 +156,26 @@ pub(super) fn run(
 
 fn start<'a>(index: usize, task: &Task<'a>) -> Result<Running<'a>, ExecError> {
     let begun = Instant::now();
-    let child = Child::start(&Launch {
+    let mut child = Child::start(&Launch {
         program: task.program,
         argv0: OsStr::new(task.argv0),
         arguments: &[OsStr::new(task.nonce)],
         environment: task.environment,
         root: task.root,
     })?;
-    Ok(Running { index, child, finish: task.finish, begun, executable: None, answered: false, expected: task.nonce })
+    if task.finish == Finish::Wait {
+        // A native program does not know QEMU's variable and would wait for its byte.
+        child.release(0);
+    }
+    Ok(Running {
+        index,
+        child,
+        finish: task.finish,
+        begun,
+        executable: None,
+        answered: false,
+        expected: task.nonce,
+    })
 }
 
 impl Running<'_> {
@@ -180,7 +193,8 @@ impl Running<'_> {
             self.child.kill();
             return Some(Ended::TimedOut);
         }
-        if !self.answered && self.finish != Finish::Wait && Report::is_complete(&self.child.output) {
+        if !self.answered && self.finish != Finish::Wait && Report::is_complete(&self.child.output)
+        {
             self.answered = true;
             // It waits for its byte, so what it runs can be looked at in peace.
             self.executable = self.child.executable().ok();
@@ -196,8 +210,9 @@ impl Running<'_> {
     fn into_run(mut self, ended: Ended) -> Run {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         // A report without our nonce is somebody else's.
-        let report = Report::parse(&self.child.output)
-            .filter(|report| report.arguments.iter().any(|argument| argument == self.expected.as_bytes()));
+        let report = Report::parse(&self.child.output).filter(|report| {
+            report.arguments.iter().any(|argument| argument == self.expected.as_bytes())
+        });
         Run {
             started: Ok(()),
             report,

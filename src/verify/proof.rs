@@ -194,11 +194,16 @@ impl Laboratory {
         let mut tasks = Vec::new();
         let mut places = Vec::with_capacity(subjects.len());
         for file in &files {
-            places.push(file.as_ref().map(|file| plan(file, self.folder.path(), &nonce, depth, &mut tasks)));
+            places.push(
+                file.as_ref().map(|file| plan(file, self.folder.path(), &nonce, depth, &mut tasks)),
+            );
         }
         let total = tasks.len();
         let mut runs: Vec<Option<Run>> =
-            batch::run(&tasks, limits, &mut |done| progress(done, total))?.into_iter().map(Some).collect();
+            batch::run(&tasks, limits, &mut |done| progress(done, total))?
+                .into_iter()
+                .map(Some)
+                .collect();
         let mut digests = HashMap::new();
         let mut proofs = Vec::with_capacity(subjects.len());
         for ((subject, places), file) in subjects.iter().zip(places).zip(&files) {
@@ -206,8 +211,13 @@ impl Laboratory {
                 proofs.push(None);
                 continue;
             };
-            let mut take = |place: Option<usize>| place.and_then(|place| runs.get_mut(place)?.take());
-            let taken = Taken { host: take(places.host), empty: take(places.empty), version: take(places.version) };
+            let mut take =
+                |place: Option<usize>| place.and_then(|place| runs.get_mut(place)?.take());
+            let taken = Taken {
+                host: take(places.host),
+                empty: take(places.empty),
+                version: take(places.version),
+            };
             proofs.push(Some(taken.judge(subject, file, &mut digests)));
         }
         Ok(proofs)
@@ -243,12 +253,16 @@ fn plan<'a>(
     };
     let inside = Root::Folder(folder);
     match depth {
-        Depth::Native => {
-            Places { host: add(&file.path, Root::Host, &[], Finish::Release(STATUS)), empty: None, version: None }
-        }
-        Depth::Quick => {
-            Places { host: None, empty: add(&file.inside, inside, &[], Finish::Release(STATUS)), version: None }
-        }
+        Depth::Native => Places {
+            host: add(&file.path, Root::Host, &[], Finish::Release(STATUS)),
+            empty: None,
+            version: None,
+        },
+        Depth::Quick => Places {
+            host: None,
+            empty: add(&file.inside, inside, &[], Finish::Release(STATUS)),
+            version: None,
+        },
         Depth::Full => Places {
             host: add(&file.path, Root::Host, &[], Finish::Release(STATUS)),
             empty: add(&file.inside, inside, &[], Finish::Terminate),
@@ -276,7 +290,8 @@ impl Taken {
             .find_map(|run| run.executable.take());
         let quick = self.host.is_none();
         let first = if quick { self.empty.as_ref() } else { self.host.as_ref() };
-        let native = executable.as_ref().is_some_and(|executable| executable.id.is_same_file(&probe.id));
+        let native =
+            executable.as_ref().is_some_and(|executable| executable.id.is_same_file(&probe.id));
         let pinned = executable
             .filter(|_| !native)
             .map(|executable| pinned(executable, subject.interpreter, quick, digests));
@@ -284,12 +299,13 @@ impl Taken {
         let mut levels = Vec::with_capacity(Level::ALL.len());
         for level in Level::ALL {
             let outcome = match level {
-                Level::Host if quick => skip("not asked for"),
+                Level::Host | Level::Signal if quick => skip("not asked for"),
                 Level::Host => first.map_or_else(|| skip("not run"), ran),
-                Level::EmptyRoot => self.empty.as_ref().map_or_else(|| skip("not run"), ran_in_empty_root),
+                Level::EmptyRoot => {
+                    self.empty.as_ref().map_or_else(|| skip("not run"), ran_in_empty_root)
+                }
                 Level::Argv0 => first.map_or_else(|| skip("not run"), argv0),
                 Level::Status => first.map_or_else(|| skip("not run"), status),
-                Level::Signal if quick => skip("not asked for"),
                 Level::Signal => self.empty.as_ref().map_or_else(|| skip("not run"), signal),
                 Level::Identity if native => skip("native: there is no interpreter"),
                 Level::Identity => identity(pinned.as_ref(), subject.interpreter),
@@ -316,11 +332,18 @@ fn ran(run: &Run) -> Outcome {
     }
     Outcome::Fail(match (&run.started, run.ended) {
         (Err(error), _) => error.to_string(),
-        (Ok(()), Some(Ended::TimedOut)) => format!("it gave no answer in {:.0} s and was killed", run.time.as_secs_f64()),
+        (Ok(()), Some(Ended::TimedOut)) => {
+            format!("it gave no answer in {:.0} s and was killed", run.time.as_secs_f64())
+        }
         (Ok(()), Some(Ended::Flooded)) => "it wrote without end and was killed".to_owned(),
-        (Ok(()), Some(Ended::Signaled(number))) => format!("it died by signal {number}{}", complaint(run)),
+        (Ok(()), Some(Ended::Signaled(number))) => {
+            format!("it died by signal {number}{}", complaint(run))
+        }
         (Ok(()), Some(Ended::Exited(status))) => {
-            format!("it exited with status {status} and did not answer as the probe does{}", complaint(run))
+            format!(
+                "it exited with status {status} and did not answer as the probe does{}",
+                complaint(run)
+            )
         }
         (Ok(()), None) => "it did not end".to_owned(),
     })
@@ -328,7 +351,8 @@ fn ran(run: &Run) -> Outcome {
 
 fn complaint(run: &Run) -> String {
     let line = run.errors.lines().chain(run.output.lines()).find(|line| !line.trim().is_empty());
-    line.map(|line| format!(" ({})", line.trim().chars().take(200).collect::<String>())).unwrap_or_default()
+    line.map(|line| format!(" ({})", line.trim().chars().take(200).collect::<String>()))
+        .unwrap_or_default()
 }
 
 fn ran_in_empty_root(run: &Run) -> Outcome {
@@ -342,9 +366,12 @@ fn ran_in_empty_root(run: &Run) -> Outcome {
 
 fn argv0(run: &Run) -> Outcome {
     let Some(report) = &run.report else { return Outcome::Skip("it did not run".to_owned()) };
-    let seen: Vec<_> = report.arguments.iter().map(|argument| String::from_utf8_lossy(argument)).collect();
+    let seen: Vec<_> =
+        report.arguments.iter().map(|argument| String::from_utf8_lossy(argument)).collect();
     if seen.len() != 2 {
-        return Outcome::Fail(format!("its arguments are shifted: it sees {seen:?} where two were given"));
+        return Outcome::Fail(format!(
+            "its arguments are shifted: it sees {seen:?} where two were given"
+        ));
     }
     if seen[0] == ARGV0 {
         Outcome::Pass("argv[0] came through".to_owned())
@@ -360,14 +387,18 @@ fn status(run: &Run) -> Outcome {
         (Some(_), Some(Ended::Exited(status))) if status == i32::from(STATUS) => {
             Outcome::Pass(format!("exit status {STATUS} came through"))
         }
-        (Some(_), ended) => Outcome::Fail(format!("it was to exit with status {STATUS}: {}", end(ended))),
+        (Some(_), ended) => {
+            Outcome::Fail(format!("it was to exit with status {STATUS}: {}", end(ended)))
+        }
     }
 }
 
 fn signal(run: &Run) -> Outcome {
     match (&run.report, run.ended) {
         (None, _) => Outcome::Skip("it did not run".to_owned()),
-        (Some(_), Some(Ended::Signaled(SIGTERM))) => Outcome::Pass("it died by the signal it was sent".to_owned()),
+        (Some(_), Some(Ended::Signaled(SIGTERM))) => {
+            Outcome::Pass("it died by the signal it was sent".to_owned())
+        }
         (Some(_), ended) => Outcome::Fail(format!("it was to die by SIGTERM: {}", end(ended))),
     }
 }
@@ -385,7 +416,9 @@ fn end(ended: Option<Ended>) -> String {
 fn identity(pinned: Option<&Pinned>, interpreter: Option<&Path>) -> Outcome {
     match (pinned, interpreter) {
         (None, _) => Outcome::Skip("it did not run long enough to be looked at".to_owned()),
-        (Some(_), None) => Outcome::Skip("no visible rule names an interpreter to compare with".to_owned()),
+        (Some(_), None) => {
+            Outcome::Skip("no visible rule names an interpreter to compare with".to_owned())
+        }
         (Some(pinned), Some(path)) if pinned.is_on_disk => {
             Outcome::Pass(format!("the interpreter that runs is {}", path.display()))
         }
