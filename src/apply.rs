@@ -114,6 +114,9 @@ pub fn apply(
     }
     if options.verify != Verify::Off {
         work.prove_rest(progress)?;
+        if work.remove_what_fails() {
+            store.save(&work.record()).map_err(ApplyError::Record)?;
+        }
     }
     Ok(work.outcomes)
 }
@@ -221,7 +224,8 @@ impl Work<'_> {
                 Tried::Works => {}
                 Tried::WorksWithoutP => self.drop_p(index),
                 Tried::Fails(why) => {
-                    self.outcomes[index].error = Some(format!("tried in a private instance: {why}"))
+                    self.outcomes[index].error =
+                        Some(format!("tried in a private instance: {why}"));
                 }
             }
         }
@@ -431,8 +435,7 @@ impl Work<'_> {
         }
     }
 
-    /// Proves, on the real instance, everything that is asked for and was not proved there yet. A rule
-    /// that was only added, and does not work, goes again.
+    /// Proves, on the real instance, everything that is asked for and was not proved there yet.
     fn prove_rest(
         &mut self,
         progress: &mut dyn FnMut(&str, usize, usize),
@@ -480,6 +483,24 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Removes rules that were only added and do not work: before, nothing took these programs, and
+    /// that is the better error. What replaced something stays; there is nothing to go back to.
+    fn remove_what_fails(&mut self) -> bool {
+        let mut removed = false;
+        for outcome in &mut self.outcomes {
+            let fails = outcome.proof.as_ref().is_some_and(|proof| !proof.works());
+            if let Decision::Change(Action::Add(rule)) = &outcome.item.decision
+                && fails
+                && outcome.changed
+                && self.instance.remove(OsStr::new(rule.name().as_str())).is_ok()
+            {
+                outcome.changed = false;
+                removed = true;
+            }
+        }
+        removed
     }
 
     /// The path that the serving rule names.

@@ -23,12 +23,7 @@ fuzz_target!(|data: &str| {
         for (machine, (_, magic)) in target.identity.machines.iter().zip(target.rules()) {
             assert!(target.identity.accepted().iter().any(|accepted| accepted.overlaps(&magic)));
             if let Some(file) = probe::build(target, *machine) {
-                // The flags of the file and those that the rule looks at are two keys of the table.
-                let fits = target
-                    .identity
-                    .match_flags
-                    .is_none_or(|bits| target.identity.e_flags & bits.mask == bits.value);
-                assert_eq!(magic.matches(&Header::new(&file)), fits, "{}", target.name);
+                assert!(magic.matches(&Header::new(&file)), "{}", target.name);
             }
         }
     }

@@ -75,20 +75,25 @@ pub fn diagnose(examination: &Examination<'_>) -> Vec<Finding> {
 struct Draft {
     id: &'static str,
     target: Option<String>,
+    evidence: String,
 }
 
 impl Draft {
     fn host(id: &'static str) -> Self {
-        Self { id, target: None }
+        Self { id, target: None, evidence: String::new() }
     }
 
     fn of(id: &'static str, patient: &Patient<'_>) -> Self {
-        Self { id, target: Some(patient.target.name.clone()) }
+        // Else two findings of one target could not be told apart.
+        let several = patient.target.identity.machines.len() > 1;
+        let evidence =
+            if several { format!("e_machine {:#x}", patient.machine) } else { String::new() };
+        Self { id, target: Some(patient.target.name.clone()), evidence }
     }
 
     fn finding(self, status: Status, summary: impl Into<String>) -> Finding {
-        let Self { id, target } = self;
-        Finding { id, target, status, summary: summary.into(), evidence: String::new(), fix: None }
+        let Self { id, target, evidence } = self;
+        Finding { id, target, status, summary: summary.into(), evidence, fix: None }
     }
 
     fn pass(self, summary: impl Into<String>) -> Finding {
@@ -110,7 +115,12 @@ impl Draft {
 
 impl Finding {
     fn with(mut self, evidence: impl Into<String>) -> Self {
-        self.evidence = evidence.into();
+        let evidence = evidence.into();
+        self.evidence = match (self.evidence.is_empty(), evidence.is_empty()) {
+            (true, _) => evidence,
+            (false, true) => self.evidence,
+            (false, false) => format!("{}; {evidence}", self.evidence),
+        };
         self
     }
 

@@ -469,7 +469,7 @@ pub struct HostDocument {
     pub root: bool,
 }
 
-/// How one target fares. A target whose files carry two values of `e_machine` is here twice.
+/// How one target fares.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DoctorTarget {
@@ -477,16 +477,28 @@ pub struct DoctorTarget {
     pub target: String,
     /// OCI's names.
     pub platforms: Vec<String>,
-    /// `e_machine` of the programs.
-    pub machine: u16,
-    /// One word.
+    /// One word; the worst, where its files carry several values of `e_machine`.
     pub verdict: Verdict,
-    /// The rule that takes its programs.
+    /// The rule that takes its programs; of the first value of `e_machine`, as is what follows.
     pub rule: Option<String>,
     /// What runs them.
     pub interpreter: Option<InterpreterDocument>,
     /// How long one probe took, from start to end.
     pub seconds: Option<f64>,
+    /// One for each value of `e_machine`, the first one included.
+    pub machines: Vec<MachineDocument>,
+}
+
+/// How the files with one value of `e_machine` fare.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MachineDocument {
+    /// `e_machine`.
+    pub machine: u16,
+    /// One word.
+    pub verdict: Verdict,
+    /// The rule that takes them.
+    pub rule: Option<String>,
 }
 
 /// The interpreter, as the rule names it and as the kernel runs it.
@@ -538,11 +550,13 @@ pub struct CheckDocument {
 impl DoctorDocument {
     /// From an examination and its findings.
     pub fn new(examination: &Examination<'_>, findings: Vec<Finding>) -> Self {
-        let targets: Vec<DoctorTarget> = examination
-            .patients
-            .iter()
-            .map(|patient| DoctorTarget::new(examination, patient))
-            .collect();
+        let mut targets: Vec<DoctorTarget> = Vec::new();
+        for patient in &examination.patients {
+            match targets.iter_mut().find(|known| known.target == patient.target.name) {
+                Some(known) => known.add(examination, patient),
+                None => targets.push(DoctorTarget::new(examination, patient)),
+            }
+        }
         let sound = targets
             .iter()
             .all(|target| matches!(target.verdict, Verdict::Working | Verdict::Native));
@@ -591,14 +605,32 @@ impl DoctorTarget {
                 is_on_disk: pinned.is_on_disk,
             }),
         });
+        let machine = MachineDocument::new(examination, patient);
         Self {
             target: patient.target.name.clone(),
             platforms: patient.target.platforms.clone(),
+            verdict: machine.verdict,
+            rule: machine.rule.clone(),
+            interpreter,
+            seconds: proof.map(|proof| proof.time.as_secs_f64()),
+            machines: vec![machine],
+        }
+    }
+
+    fn add(&mut self, examination: &Examination<'_>, patient: &Patient<'_>) {
+        let machine = MachineDocument::new(examination, patient);
+        self.verdict = self.verdict.max(machine.verdict);
+        self.machines.push(machine);
+    }
+}
+
+impl MachineDocument {
+    fn new(examination: &Examination<'_>, patient: &Patient<'_>) -> Self {
+        let entry = examination.winner(patient.target, patient.machine);
+        Self {
             machine: patient.machine,
             verdict: verdict(examination, patient),
             rule: entry.map(Entry::display_name),
-            interpreter,
-            seconds: proof.map(|proof| proof.time.as_secs_f64()),
         }
     }
 }

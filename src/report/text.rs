@@ -185,7 +185,7 @@ pub fn which(out: &mut dyn Write, document: &WhichDocument, verbose: bool) -> io
             }
         }
         _ if document.native => {
-            writeln!(out, "{}{target}: no rule; the kernel runs it by itself", document.file)?
+            writeln!(out, "{}{target}: no rule; the kernel runs it by itself", document.file)?;
         }
         _ => writeln!(
             out,
@@ -248,12 +248,7 @@ pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, verbose: bool) -> 
         .filter(|check| check.target.is_none() && is_shown(check, verbose))
         .collect();
     findings(out, &host_checks)?;
-    let mut seen = Vec::new();
     for target in &document.targets {
-        if seen.contains(&&target.target) {
-            continue;
-        }
-        seen.push(&target.target);
         let checks: Vec<&CheckDocument> = document
             .checks
             .iter()
@@ -281,13 +276,12 @@ pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, verbose: bool) -> 
         return Ok(());
     }
     let names = |verdict: Verdict| {
-        let mut names: Vec<&str> = document
+        let names: Vec<&str> = document
             .targets
             .iter()
             .filter(|target| target.verdict == verdict)
             .map(|target| target.target.as_str())
             .collect();
-        names.dedup();
         names.join(" ")
     };
     let mut summary = vec![

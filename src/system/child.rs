@@ -4,10 +4,11 @@
     reason = "a closure between fork and exec, and pidfd_open, which no crate here has"
 )]
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -18,6 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
+use nix::unistd::execve;
 use thiserror::Error;
 
 use super::{file, privilege};
@@ -128,26 +130,20 @@ impl Child {
         let (stdin_theirs, stdin) = io::pipe()?;
         let (stdout, stdout_theirs) = io::pipe()?;
         let (stderr, stderr_theirs) = io::pipe()?;
+        let image = Image::new(launch)?;
         let mut command = Command::new(launch.program);
-        command
-            .arg0(launch.argv0)
-            .args(launch.arguments)
-            .env_clear()
-            .envs(launch.environment.iter().copied())
-            .stdin(stdin_theirs)
-            .stdout(stdout_theirs)
-            .stderr(stderr_theirs)
-            .process_group(0);
+        command.stdin(stdin_theirs).stdout(stdout_theirs).stderr(stderr_theirs).process_group(0);
         let root = match launch.root {
             Root::Host => None,
             Root::Folder(folder) => Some((folder.to_owned(), !privilege::may_chroot())),
         };
-        let prepare = move || {
-            prepare(root.as_ref().map(|(folder, unprivileged)| (folder.as_path(), *unprivileged)))
+        let become_program = move || {
+            prepare(root.as_ref().map(|(folder, unprivileged)| (folder.as_path(), *unprivileged)))?;
+            image.execute()
         };
-        // SAFETY: between fork and exec the closure makes system calls only; it allocates nothing and
-        // takes no lock.
-        unsafe { command.pre_exec(prepare) };
+        // SAFETY: between fork and exec the closure makes system calls, and allocates two short arrays
+        // of pointers, which the C library's allocator allows after fork; it takes no lock of ours.
+        unsafe { command.pre_exec(become_program) };
         let process = command.spawn()?;
         // The command holds the child's ends of the pipes, which would never see an end.
         drop(command);
@@ -305,6 +301,33 @@ fn drain(pipe: &mut Option<PipeReader>, buffer: &mut Vec<u8>) -> bool {
         Ok(length) => buffer.extend_from_slice(&chunk[..length]),
     }
     buffer.len() > LARGEST_OUTPUT
+}
+
+/// A program with its arguments and environment, ready for execve(2).
+struct Image {
+    program: CString,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+}
+
+impl Image {
+    fn new(launch: &Launch<'_>) -> io::Result<Self> {
+        let argv = std::iter::once(&launch.argv0).chain(launch.arguments);
+        let environment = launch.environment.iter();
+        Ok(Self {
+            program: CString::new(launch.program.as_os_str().as_bytes())?,
+            arguments: argv.map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?,
+            environment: environment
+                .map(|(name, value)| CString::new(format!("{name}={value}")))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The standard library would call execvp(3), which hands a program that nobody takes to a shell:
+    /// exactly the error that we want to see.
+    fn execute(&self) -> io::Result<()> {
+        match execve(&self.program, &self.arguments, &self.environment)? {}
+    }
 }
 
 /// What the child does before it becomes the program.

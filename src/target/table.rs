@@ -125,12 +125,14 @@ impl Table {
                     .map(|platform| platform.strip_prefix("linux/").unwrap_or(platform));
                 platforms
                     .chain(target.aliases.iter().map(String::as_str))
-                    .any(|known| known == bare)
-                    || target.debian.contains(&wanted)
+                    .any(|known| known.eq_ignore_ascii_case(bare))
+                    || target.debian.iter().any(|known| known.eq_ignore_ascii_case(&wanted))
             })
         };
         let uname = || {
-            let mut found = self.targets.iter().filter(|target| target.uname.contains(&wanted));
+            let mut found = self.targets.iter().filter(|target| {
+                target.uname.iter().any(|known| known.eq_ignore_ascii_case(&wanted))
+            });
             found.next().filter(|_| found.next().is_none())
         };
         exact.or_else(alias).or_else(uname).ok_or_else(|| self.unknown(name))
@@ -165,14 +167,31 @@ impl Raw {
             64 => Class::Elf64,
             other => return Err(format!("class is {other}; it must be 32 or 64")),
         };
+        // Names are found in any case, so two must not differ in it alone.
+        if name.contains(|c: char| c.is_ascii_uppercase()) {
+            return Err("the name has capital letters".to_owned());
+        }
         if self.machines.is_empty() {
             return Err("machines is empty; give at least one e_machine".to_owned());
+        }
+        if let Some(twice) =
+            (1..self.machines.len()).find(|at| self.machines[..*at].contains(&self.machines[*at]))
+        {
+            return Err(format!("machines holds {} twice", self.machines[twice]));
         }
         if let Some(bits) = self.match_flags
             && (bits.mask == 0 || bits.value & !bits.mask != 0)
         {
             return Err("match-flags: the value has bits that the mask has not, or the mask is 0"
                 .to_owned());
+        }
+        if let Some(bits) = self.match_flags
+            && self.e_flags & bits.mask != bits.value
+        {
+            return Err(
+                "e-flags are not what match-flags asks for: the rule would not take the probe"
+                    .to_owned(),
+            );
         }
         let interpreters = self
             .interpreters
@@ -183,7 +202,7 @@ impl Raw {
         if let Some(bad) = self.platforms.iter().find(|platform| !platform.starts_with("linux/")) {
             return Err(format!("platforms holds {bad:?}; they begin with linux/"));
         }
-        Ok(Target {
+        let target = Target {
             name: name.to_owned(),
             family: self.family.unwrap_or_else(|| name.to_owned()),
             platforms: self.platforms,
@@ -201,6 +220,12 @@ impl Raw {
             },
             interpreters,
             probe: self.probe.unwrap_or_else(|| name.to_owned()),
-        })
+        };
+        // The further rules have longer names.
+        if target.rules().len() == target.identity.machines.len() {
+            Ok(target)
+        } else {
+            Err("the name is too long for that of a rule".to_owned())
+        }
     }
 }

@@ -87,6 +87,22 @@ fn a_table_is_refused_with_its_line() {
         ("[\"a/b\"]\nclass = 32\nbyte-order = \"big\"\nmachines = [1]\n", "cannot name a rule"),
         ("[x1]\nclass = 32\nbyte-order = \"middle\"\nmachines = [1]\n", "line 3"),
         ("[x1\n", "line 1"),
+        ("[X1]\nclass = 32\nbyte-order = \"big\"\nmachines = [1]\n", "has capital letters"),
+        (
+            "[x1]\nclass = 32\nbyte-order = \"big\"\nmachines = [1, 2, 1]\n",
+            "machines holds 1 twice",
+        ),
+        (
+            "[x1]\nclass = 32\nbyte-order = \"big\"\nmachines = [1]\nmatch-flags = { mask = 32, value = 32 }\n",
+            "e-flags are not what match-flags asks for",
+        ),
+        (
+            &format!(
+                "[{}]\nclass = 32\nbyte-order = \"big\"\nmachines = [1, 2]\n",
+                "x".repeat(250)
+            ),
+            "too long",
+        ),
     ] {
         let error = table.extend(text).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
@@ -104,4 +120,16 @@ fn a_table_extends_and_replaces() {
     assert_eq!(table.targets().len(), count + 1);
     assert_eq!(table.find("mycpu").unwrap().interpreters, ["qemu-mycpu-static", "qemu-mycpu"]);
     assert_eq!(table.find("hppa").unwrap().interpreters, ["qemu-hppa-mine"]);
+}
+
+#[test]
+fn names_of_other_tables_are_found_in_any_case() {
+    let mut table = Table::embedded();
+    let names = "platforms = [\"linux/MyOCI\"]\ndebian = [\"MyDeb\"]\nuname = [\"MyCPU\"]\naliases = [\"Mine\"]\n";
+    table
+        .extend(&format!("[x1]\n{names}class = 32\nbyte-order = \"big\"\nmachines = [1]\n"))
+        .unwrap();
+    for name in ["X1", "MyOCI", "linux/myoci", "mydeb", "MyDeb", "MyCPU", "mycpu", "mine", "Mine"] {
+        assert_eq!(table.find(name).map(|found| found.name.as_str()), Ok("x1"), "{name}");
+    }
 }
