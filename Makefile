@@ -59,15 +59,18 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs a nightly toolchain
 	$(CARGO) +nightly fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
 	@set -e; for target in $$($(CARGO) +nightly fuzz list); do \
 		echo "fuzz $$target for $(FUZZ_SECONDS) s"; \
-		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
+		mkdir -p "fuzz/corpus/$$target"; \
+		$(CARGO) +nightly fuzz run "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
 	done
 
 .PHONY: install
 install: ## into DESTDIR and PREFIX (/usr/local), after make build
 	@test -x $(BINARY) || { echo "$(BINARY): not found (run 'make build' first)" >&2; exit 1; }
 	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/binfmtd
-	$(if $(units),install -d $(DESTDIR)$(PREFIX)/lib/systemd/system)
-	$(if $(units),install -m 644 $(units) $(DESTDIR)$(PREFIX)/lib/systemd/system)
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in $(units); do \
+		sed 's|/usr/bin/binfmtd|$(PREFIX)/bin/binfmtd|' "$$unit" >"$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}"; \
+	done
 
 .PHONY: clean
 clean: ## remove what was built

@@ -86,7 +86,8 @@ pub fn ensure() -> Result<Mounted, MountError> {
     let fresh = instance
         .born()
         .is_ok_and(|born| i128::from(born) + slack >= before.as_nanos().cast_signed());
-    let lifetime = if fresh && namespace::in_container() { Lifetime::Ours } else { Lifetime::Host };
+    let confined = namespace::in_container() || !namespace::in_first_user_namespace();
+    let lifetime = if fresh && confined { Lifetime::Ours } else { Lifetime::Host };
     Ok(Mounted { instance, by_us: true, lifetime })
 }
 
