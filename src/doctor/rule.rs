@@ -153,15 +153,17 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
                 .and_then(|index| magic.mask().get(index))
                 .is_some_and(|mask| *mask != 0)
         };
-        if strict(8) {
+        if strict(8) && patient.target.identity.abi_version != 0 {
             return draft
-                .warn(format!("{name} looks at EI_ABIVERSION: programs that fill it (AppImages, MIPS with 5) do not run"))
+                .warn(format!(
+                    "{name} looks at EI_ABIVERSION, which today's programs for this target fill: they do not run"
+                ))
                 .with(format!("mask {}", magic.mask_hex()))
                 .fix(format!("{} --takeover", register(patient)));
         }
-        if (9..16).any(strict) {
+        if (8..16).any(strict) {
             return draft
-                .pass(format!("{name} looks at the padding, as QEMU's own table does: foreign AppImages do not run"))
+                .pass(format!("{name} looks at ABI version or padding, as most tables do: foreign AppImages do not run"))
                 .with(format!("mask {}", magic.mask_hex()));
         }
         draft.pass("it takes this target's programs and nothing else")

@@ -79,7 +79,12 @@ pub fn register(out: &mut dyn Write, document: &RegisterDocument, verbose: bool)
                 .clone()
                 .or_else(|| line.rule.clone())
                 .unwrap_or_else(|| "binfmt_misc".to_owned());
-            vec![state, cell(name), cell(line.error.as_ref().unwrap_or(&line.detail))]
+            // The state has said the verb already.
+            let bare = |word: &str| {
+                line.detail.strip_prefix(word).map(|rest| rest.trim_start_matches([' ', ':']))
+            };
+            let detail = bare(line.action).or_else(|| bare("leave alone")).unwrap_or(&line.detail);
+            vec![state, cell(name), cell(line.error.as_deref().unwrap_or(detail))]
         })
         .collect();
     rows(out, &shown)?;
