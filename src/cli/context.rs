@@ -11,7 +11,7 @@ use crate::observe::Manner;
 use crate::plan::Request;
 use crate::report::json;
 use crate::system::instance::{Instance, InstanceError, MOUNT_POINT};
-use crate::system::record;
+use crate::system::{namespace, privilege, record};
 use crate::verify::Limits;
 
 /// The global options.
@@ -100,6 +100,22 @@ pub(super) fn request(
         }
     }
     Ok(Request { only: (!names.is_empty()).then_some(only), takeover })
+}
+
+/// Refuses to change an instance that this process may not write to.
+pub(super) fn writable(instance: &Instance, without_root: &str) -> Result<(), Failure> {
+    if instance.is_writable() {
+        return Ok(());
+    }
+    Err(Failure::not_permitted(if !privilege::is_root() {
+        without_root
+    } else if instance.is_read_only() {
+        "binfmt_misc is mounted read-only (mount -o remount,rw /proc/sys/fs/binfmt_misc)"
+    } else if !namespace::in_first_user_namespace() {
+        "this user namespace may not change the host's rules; register them on the host"
+    } else {
+        "a security policy forbids root to write to binfmt_misc"
+    }))
 }
 
 /// Opens the instance of this namespace; changes nothing.

@@ -7,6 +7,7 @@ use crate::apply::ApplyError;
 use crate::config::ConfigErrors;
 use crate::doctor::ExamineError;
 use crate::observe::ObserveError;
+use crate::system::instance::InstanceError;
 use crate::system::mount::MountError;
 use crate::system::namespace::PrivateError;
 use crate::target::UnknownTarget;
@@ -112,6 +113,10 @@ impl From<MountError> for Failure {
             MountError::NotPermitted => Self::not_permitted(format!(
                 "{error}; without root, try it in a private instance: binfmtd run --private -- COMMAND"
             )),
+            // The module is there, and with it the folder.
+            MountError::Instance(InstanceError::NoFolder) => Self::unavailable(format!(
+                "{error}, though the kernel has binfmt_misc: something is mounted over it, or /proc is not mounted"
+            )),
             _ => Self::unavailable(error),
         }
     }
@@ -119,9 +124,11 @@ impl From<MountError> for Failure {
 
 impl From<PrivateError> for Failure {
     fn from(error: PrivateError) -> Self {
-        let message = format!(
-            "no private instance: {error}; as root, binfmtd register works on the host's own"
-        );
+        let way_out = match error {
+            PrivateError::Instance(InstanceError::NoFolder) => "modprobe binfmt_misc",
+            _ => "binfmtd register works on the host's own",
+        };
+        let message = format!("no private instance: {error}; as root, {way_out}");
         match error {
             PrivateError::UserNamespace(_) | PrivateError::Map(_) => Self::not_permitted(message),
             _ => Self::unavailable(message),

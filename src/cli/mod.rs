@@ -86,8 +86,9 @@ pub fn main() -> ExitCode {
     match dispatch(&arguments) {
         Ok(exit) => exit,
         Err(failure) => {
-            report(&failure, arguments.format == Format::Json);
-            failure.exit.into()
+            let Failure { exit, message } = failure;
+            report(exit.kind(), exit.code(), message, arguments.format);
+            exit.into()
         }
     }
 }
@@ -113,7 +114,7 @@ fn usage(error: &clap::Error, wants_json: bool) -> ExitCode {
     if error.use_stderr() && wants_json {
         let message = error.render().to_string();
         let message = message.trim_start_matches("error: ").lines().next().unwrap_or_default();
-        report(&Failure::usage(message), true);
+        report(Exit::Usage.kind(), Exit::Usage.code(), message.to_owned(), Format::Json);
     } else if error.print().is_err() {
         // A broken pipe: whoever asked has gone.
         return ExitCode::SUCCESS;
@@ -128,11 +129,10 @@ fn asks_for_json(arguments: &[OsString]) -> bool {
         || ours.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
 }
 
-fn report(failure: &Failure, as_json: bool) {
-    let document =
-        ErrorDocument::new(failure.exit.kind(), failure.exit.code(), failure.message.clone());
+fn report(kind: &'static str, code: u8, message: String, format: Format) {
+    let document = ErrorDocument::new(kind, code, message);
     // Nobody is left to tell when these fail.
-    if as_json {
+    if format == Format::Json {
         let _ = json::write(&mut anstream::stdout().lock(), &document);
     } else {
         let mut stderr = anstream::stderr().lock();

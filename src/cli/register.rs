@@ -9,9 +9,9 @@ use crate::observe;
 use crate::plan::{self, Decision, Request};
 use crate::report::{RegisterDocument, text};
 use crate::system::instance::Instance;
-use crate::system::mount::{self, Lifetime};
+use crate::system::mount::{self, Lifetime, Mounted};
+use crate::system::namespace;
 use crate::system::record::Store;
-use crate::system::{namespace, privilege};
 use crate::verify::Limits;
 
 /// Make the kernel match the configuration
@@ -53,9 +53,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
             observe::observe(&instance, &settings, &request, context.manner(run_others, limits))?;
         plan_only(&settings, &request, &seen)?
     } else {
-        let instance = mounted(Holding::No)?;
+        let mounted = mounted(Holding::No)?;
         let options = Options { verify: settings.verify, private: false, limits };
-        carry_out(context, &instance, &settings, &request, options)?
+        carry_out(context, &mounted.instance, &settings, &request, options)?
     };
     let document = RegisterDocument::new(&outcomes, arguments.dry_run);
     context.print(&document, |out| text::register(out, &document, context.verbose))?;
@@ -83,11 +83,10 @@ pub(super) enum Holding {
 }
 
 /// Opens the host's instance for writing, mounting it where it is not.
-pub(super) fn mounted(holding: Holding) -> Result<Instance, Failure> {
+pub(super) fn mounted(holding: Holding) -> Result<Mounted, Failure> {
     let mounted = mount::ensure()?;
     if mounted.lifetime == Lifetime::Ours && holding == Holding::No {
-        // Before anything is written: nothing is left half done.
-        let _ = mount::undo();
+        // Before anything is written; the mount is taken back: nothing is left half done.
         let whose = if namespace::in_first_user_namespace() {
             "the host has not mounted binfmt_misc"
         } else {
@@ -99,16 +98,11 @@ pub(super) fn mounted(holding: Holding) -> Result<Instance, Failure> {
              binfmtd run -- COMMAND"
         )));
     }
-    if !mounted.instance.is_writable() {
-        return Err(Failure::not_permitted(if !privilege::is_root() {
-            "registering rules needs root; without root, try it in a private instance: binfmtd run --private -- COMMAND"
-        } else if !namespace::in_first_user_namespace() {
-            "this user namespace may not change the host's rules; register them on the host"
-        } else {
-            "binfmt_misc is mounted read-only (mount -o remount,rw /proc/sys/fs/binfmt_misc)"
-        }));
-    }
-    Ok(mounted.instance)
+    context::writable(
+        &mounted.instance,
+        "registering rules needs root; without root, try it in a private instance: binfmtd run --private -- COMMAND",
+    )?;
+    Ok(mounted)
 }
 
 /// Observe, plan, apply: under the lock, so that two of us do not mix.

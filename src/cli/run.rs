@@ -1,7 +1,6 @@
 //! `binfmtd run`
 
 use std::ffi::OsString;
-use std::io;
 use std::process::ExitCode;
 
 use super::context::{self, Context};
@@ -9,8 +8,9 @@ use super::register::{self, Holding};
 use super::{Exit, Failure};
 use crate::apply::Options;
 use crate::config::Verify;
+use crate::system::namespace;
 use crate::system::record::FOLDER_VARIABLE;
-use crate::system::{namespace, supervise};
+use crate::system::supervise::{self, CommandError};
 use crate::verify::Limits;
 
 /// Register, then run a command: entrypoint of a container, or without root in a private instance
@@ -56,10 +56,11 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
         None
     };
     // Held until the command has ended: its rules live as long.
-    let instance = if arguments.private {
-        namespace::enter_private()?
+    let (instance, _mount) = if arguments.private {
+        (namespace::enter_private()?, None)
     } else {
-        register::mounted(Holding::Yes)?
+        let mounted = register::mounted(Holding::Yes)?;
+        (mounted.instance, mounted.mount)
     };
     let runtime = own_runtime.as_ref().map(|folder| folder.path().to_owned());
     let environment: Vec<(&str, OsString)> =
@@ -80,8 +81,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
         Ok(status) => Ok(ExitCode::from(status)),
         // As a shell, env(1) and container engines do.
         Err(error) => {
-            tracing::error!("{}: {error}", arguments.command[0].to_string_lossy());
-            Ok(ExitCode::from(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }))
+            let code = if matches!(error, CommandError::NotFound) { 127 } else { 126 };
+            let message = format!("{}: {error}", arguments.command[0].to_string_lossy());
+            super::report(Exit::Unavailable.kind(), code, message, context.format);
+            Ok(ExitCode::from(code))
         }
     }
 }

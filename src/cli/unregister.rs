@@ -33,10 +33,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     let settings = context.settings()?;
     let request = context::request(&settings, &arguments.targets, false)?;
     let instance = context::instance()?;
-    if !arguments.dry_run && !instance.is_writable() {
-        return Err(Failure::not_permitted(
-            "removing rules needs root, and binfmt_misc mounted for writing",
-        ));
+    if !arguments.dry_run {
+        context::writable(&instance, "removing rules needs root")?;
     }
     let store = if arguments.dry_run { None } else { Some(Store::open(&context.runtime)?) };
     let facts = instance.look()?;

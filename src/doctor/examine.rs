@@ -58,6 +58,8 @@ pub struct Examination<'a> {
     pub container: bool,
     /// Whether this is uid 0.
     pub root: bool,
+    /// Whether the instance is mounted read-only.
+    pub read_only: bool,
     /// Why there is no instance to see, where there is none.
     pub trouble: Option<InstanceError>,
     /// What was observed; without rules where there is no instance.
@@ -77,9 +79,10 @@ pub fn examine<'a>(
     manner: Manner<'_>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Examination<'a>, ExamineError> {
-    let (trouble, seen) = match Instance::open(Path::new(MOUNT_POINT)) {
-        Ok(instance) => (None, observe::observe(&instance, settings, request, manner)?),
-        Err(error) => (Some(error), observe::observe_without_instance(settings, request, manner)?),
+    let instance = Instance::open(Path::new(MOUNT_POINT));
+    let seen = match &instance {
+        Ok(instance) => observe::observe(instance, settings, request, manner)?,
+        Err(_) => observe::observe_without_instance(settings, request, manner)?,
     };
     let mut examination = Examination {
         settings,
@@ -90,7 +93,8 @@ pub fn examine<'a>(
         container: namespace::in_container(),
         root: privilege::is_root(),
         native: Native::new(&settings.table, &seen.natives),
-        trouble,
+        read_only: instance.as_ref().is_ok_and(Instance::is_read_only),
+        trouble: instance.err(),
         seen,
         patients: Vec::new(),
     };

@@ -54,7 +54,12 @@ fn each(examination: &Examination<'_>, id: &'static str, level: Level) -> Vec<Fi
             let fix = match level {
                 Level::Argv0 => format!("{register}, with preserve-argv0 = \"auto\""),
                 Level::Identity => register,
-                _ if examination.winner(patient.target, patient.machine).is_none() => register,
+                // No rule was used: there is none, or it is switched off, alone or with all others.
+                _ if proof.nobody
+                    || examination.winner(patient.target, patient.machine).is_none() =>
+                {
+                    register
+                }
                 _ => format!("{register} --takeover, or install another version of QEMU"),
             };
             match proof.level(level) {

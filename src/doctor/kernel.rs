@@ -82,6 +82,10 @@ fn mounted(examination: &Examination<'_>) -> Vec<Finding> {
             .fail(format!("{MOUNT_POINT} does not exist: the module is not loaded"))
             .with(evidence)
             .fix(format!("modprobe binfmt_misc && {mount}")),
+        Some(error) if !examination.supported => draft
+            .fail(error.to_string())
+            .with(evidence)
+            .fix(format!("modprobe binfmt_misc && {mount}")),
         Some(error) => draft.fail(error.to_string()).with(evidence).fix(mount),
     }]
 }
@@ -105,12 +109,14 @@ fn writable(examination: &Examination<'_>) -> Vec<Finding> {
         Some(seen) if seen.instance.writable => draft.pass("rules can be registered from here"),
         // Verifying needs no right to write: this is no fault of the host.
         Some(_) if !examination.root => draft.skip("only root can register rules, and this is not root"),
+        Some(_) if examination.read_only => draft
+            .warn("rules cannot be registered from here, though this is root: binfmt_misc is mounted read-only")
+            .fix(format!("mount -o remount,rw {MOUNT_POINT}")),
         Some(_) if !examination.first_namespace => {
             draft.skip("this is another user namespace than the host's, whose rules only the host can change")
         }
         Some(_) => draft
-            .warn("rules cannot be registered from here, though this is root: binfmt_misc is mounted read-only")
-            .fix(format!("mount -o remount,rw {MOUNT_POINT}")),
+            .warn("rules cannot be registered from here, though this is root: a security policy forbids it"),
     }]
 }
 

@@ -7,11 +7,7 @@ mod document;
 pub mod json;
 pub mod text;
 
-pub use document::{
-    ChecksDocument, ConfigDocument, DoctorDocument, ErrorDocument, ExportDocument, FileDocument,
-    RegisterDocument, RuleDocument, StatusDocument, TargetsDocument, UnregisterDocument,
-    WhichDocument,
-};
+pub use document::*;
 
 /// The version of the JSON documents.
 pub const SCHEMA: u32 = 1;

@@ -289,24 +289,19 @@ pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, verbose: bool) -> 
             .collect();
         names.join(" ")
     };
-    let mut summary = vec![
-        vec![
-            styled(GOOD, format!("{:>3} working", count(Verdict::Working))),
-            cell(names(Verdict::Working)),
-        ],
-        vec![
-            styled(GOOD, format!("{:>3} native", count(Verdict::Native))),
-            cell(names(Verdict::Native)),
-        ],
+    let words = [
+        (Verdict::Working, GOOD, "working"),
+        (Verdict::Native, GOOD, "native"),
+        (Verdict::Broken, BAD, "broken"),
+        (Verdict::Missing, BAD, "missing"),
     ];
-    for (verdict, word) in [(Verdict::Broken, "broken"), (Verdict::Missing, "missing")] {
-        if count(verdict) > 0 {
-            summary.push(vec![
-                styled(BAD, format!("{:>3} {word}", count(verdict))),
-                cell(names(verdict)),
-            ]);
-        }
-    }
+    let summary: Vec<Vec<Cell>> = words
+        .into_iter()
+        .filter(|(verdict, ..)| count(*verdict) > 0)
+        .map(|(verdict, style, word)| {
+            vec![styled(style, format!("{:>3} {word}", count(verdict))), cell(names(verdict))]
+        })
+        .collect();
     writeln!(out, "{STRONG}{host}{STRONG:#}")?;
     rows(out, &summary)
 }

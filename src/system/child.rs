@@ -130,7 +130,13 @@ impl Child {
         let (stdin_theirs, stdin) = io::pipe()?;
         let (stdout, stdout_theirs) = io::pipe()?;
         let (stderr, stderr_theirs) = io::pipe()?;
-        let image = Image::new(launch)?;
+        let words = std::iter::once(&launch.argv0).chain(launch.arguments).copied();
+        let environment = launch.environment.iter();
+        let image = Image::new(
+            launch.program,
+            words,
+            environment.map(|(name, value)| (OsStr::new(name), OsStr::new(value))),
+        )?;
         let mut command = Command::new(launch.program);
         command.stdin(stdin_theirs).stdout(stdout_theirs).stderr(stderr_theirs).process_group(0);
         let root = match launch.root {
@@ -304,28 +310,38 @@ fn drain(pipe: &mut Option<PipeReader>, buffer: &mut Vec<u8>) -> bool {
 }
 
 /// A program with its arguments and environment, ready for execve(2).
-struct Image {
+pub(super) struct Image {
     program: CString,
     arguments: Vec<CString>,
     environment: Vec<CString>,
 }
 
 impl Image {
-    fn new(launch: &Launch<'_>) -> io::Result<Self> {
-        let argv = std::iter::once(&launch.argv0).chain(launch.arguments);
-        let environment = launch.environment.iter();
+    /// The first of the words is the name that it is told to be called.
+    pub(super) fn new<W, N, V>(
+        program: &Path,
+        words: impl Iterator<Item = W>,
+        environment: impl Iterator<Item = (N, V)>,
+    ) -> io::Result<Self>
+    where
+        W: AsRef<OsStr>,
+        N: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
+        let words = words.map(|word| CString::new(word.as_ref().as_bytes()));
+        let environment = environment.map(|(name, value)| {
+            CString::new([name.as_ref().as_bytes(), b"=", value.as_ref().as_bytes()].concat())
+        });
         Ok(Self {
-            program: CString::new(launch.program.as_os_str().as_bytes())?,
-            arguments: argv.map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?,
-            environment: environment
-                .map(|(name, value)| CString::new(format!("{name}={value}")))
-                .collect::<Result<_, _>>()?,
+            program: CString::new(program.as_os_str().as_bytes())?,
+            arguments: words.collect::<Result<_, _>>()?,
+            environment: environment.collect::<Result<_, _>>()?,
         })
     }
 
     /// The standard library would call execvp(3), which hands a program that nobody takes to a shell:
     /// exactly the error that we want to see.
-    fn execute(&self) -> io::Result<()> {
+    pub(super) fn execute(&self) -> io::Result<()> {
         match execve(&self.program, &self.arguments, &self.environment)? {}
     }
 }

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
+use nix::sys::statvfs::{FsFlags, fstatvfs};
 use nix::unistd::{AccessFlags, faccessat};
 use thiserror::Error;
 
@@ -24,6 +25,10 @@ pub const MOUNT_POINT: &str = "/proc/sys/fs/binfmt_misc";
 const BINFMT_MAGIC: FsType = FsType(0x4249_4e4d);
 /// `AUTOFS_SUPER_MAGIC`.
 const AUTOFS_MAGIC: FsType = FsType(0x0187);
+
+/// More than the kernel writes about a rule: it takes no register string of more than 1,920 bytes, and
+/// shows the 256 of magic and mask as hex digits (`bm_entry_read` has one page for it).
+const ENTRY_SIZE: usize = 4096;
 
 /// Why there is no instance to work on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -96,6 +101,11 @@ impl Instance {
         faccessat(&self.root, "register", AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok()
     }
 
+    /// Whether the filesystem, or the mount that we look through, is read-only.
+    pub fn is_read_only(&self) -> bool {
+        fstatvfs(&self.root).is_ok_and(|filesystem| filesystem.flags().contains(FsFlags::ST_RDONLY))
+    }
+
     /// Everything there is to see.
     pub fn look(&self) -> io::Result<InstanceFacts> {
         let enabled = self.read("status".as_ref())?.starts_with(b"enabled");
@@ -124,9 +134,9 @@ impl Instance {
     /// property test holds it).
     fn names(&self) -> io::Result<Vec<OsString>> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut folder = nix::dir::Dir::openat(&self.root, ".", flags, Mode::empty())?;
+        let folder = nix::dir::Dir::openat(&self.root, ".", flags, Mode::empty())?;
         let mut names = Vec::new();
-        for item in folder.iter() {
+        for item in folder {
             let item = item?;
             let name = OsStr::from_bytes(item.file_name().to_bytes());
             if !matches!(name.as_bytes(), b"." | b".." | b"register" | b"status") {
@@ -136,11 +146,13 @@ impl Instance {
         Ok(names)
     }
 
+    /// One read: the kernel makes the text anew for each, and hands it out whole.
     fn read(&self, name: &OsStr) -> io::Result<Vec<u8>> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         let mut file = File::from(openat(&self.root, name, flags, Mode::empty())?);
-        let mut content = Vec::with_capacity(1024);
-        file.read_to_end(&mut content)?;
+        let mut content = vec![0; ENTRY_SIZE];
+        let length = file.read(&mut content)?;
+        content.truncate(length);
         Ok(content)
     }
 

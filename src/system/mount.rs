@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
+use nix::mount::{MntFlags, umount2};
 use procfs::process::Process;
 use thiserror::Error;
 
@@ -44,15 +45,27 @@ pub enum Lifetime {
     Ours,
 }
 
-/// An instance, and whether we had to mount it.
+/// An instance, and what we had to do to see it.
 #[derive(Debug)]
 pub struct Mounted {
     /// The instance.
     pub instance: Instance,
-    /// Whether this call mounted it.
-    pub by_us: bool,
     /// How long its rules live.
     pub lifetime: Lifetime,
+    /// Our mount, where the rules live no longer than it.
+    pub mount: Option<Mount>,
+}
+
+/// A mount that this process made, for itself: taken back when dropped.
+#[derive(Debug)]
+pub struct Mount(());
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        if let Err(errno) = umount2(MOUNT_POINT, MntFlags::MNT_DETACH) {
+            tracing::warn!("unmount {MOUNT_POINT}: {errno}");
+        }
+    }
 }
 
 /// Opens the instance of this namespace and mounts it first where it is not.
@@ -60,7 +73,7 @@ pub fn ensure() -> Result<Mounted, MountError> {
     match Instance::open(Path::new(MOUNT_POINT)) {
         Ok(instance) => {
             let lifetime = Lifetime::Host;
-            return Ok(Mounted { instance, by_us: false, lifetime });
+            return Ok(Mounted { instance, lifetime, mount: None });
         }
         Err(
             InstanceError::NoFolder | InstanceError::NotMounted | InstanceError::BrokenAutomount(_),
@@ -79,6 +92,7 @@ pub fn ensure() -> Result<Mounted, MountError> {
         Errno::ENOENT => MountError::Instance(InstanceError::NoFolder),
         other => MountError::Mount(other.to_string()),
     })?;
+    let mount = Mount(());
     let instance = Instance::open(Path::new(MOUNT_POINT))?;
     // An instance that is older than our mount is held by somebody else, so it outlives us. The
     // kernel's clock for files is coarse: up to 10 ms behind.
@@ -87,17 +101,16 @@ pub fn ensure() -> Result<Mounted, MountError> {
         .born()
         .is_ok_and(|born| i128::from(born) + slack >= before.as_nanos().cast_signed());
     let confined = namespace::in_container() || !namespace::in_first_user_namespace();
-    let lifetime = if fresh && confined { Lifetime::Ours } else { Lifetime::Host };
-    Ok(Mounted { instance, by_us: true, lifetime })
-}
-
-/// Takes back the mount that [`ensure`] made.
-pub fn undo() -> io::Result<()> {
-    nix::mount::umount2(MOUNT_POINT, nix::mount::MntFlags::MNT_DETACH).map_err(io::Error::from)
+    if fresh && confined {
+        return Ok(Mounted { instance, lifetime: Lifetime::Ours, mount: Some(mount) });
+    }
+    // On the host the mount is what was wanted.
+    std::mem::forget(mount);
+    Ok(Mounted { instance, lifetime: Lifetime::Host, mount: None })
 }
 
 /// Has the kernel load the module by its filesystem alias, without a path and without a fork of ours.
-fn load_module() -> Result<(), MountError> {
+pub(super) fn load_module() -> Result<(), MountError> {
     // SAFETY: fsopen(2) reads a NUL-terminated string and a number, and returns a descriptor or -1.
     let result = unsafe {
         libc::syscall(libc::SYS_fsopen, c"binfmt_misc".as_ptr(), 1 /* FSOPEN_CLOEXEC */)

@@ -3,9 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
+use procfs::ProcResult;
+use procfs::process::Process;
 use thiserror::Error;
 
 use super::instance::{Instance, InstanceError, MOUNT_POINT};
@@ -43,8 +46,13 @@ pub enum PrivateError {
 /// a new user namespace to more (EINVAL).
 pub fn enter_private() -> Result<Instance, PrivateError> {
     let (uid, gid) = (geteuid(), getegid());
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
-        .map_err(|errno| PrivateError::UserNamespace(errno.to_string()))?;
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(|errno| {
+        PrivateError::UserNamespace(match errno {
+            // "No space left on device" would send people to their disks.
+            Errno::ENOSPC => "ENOSPC: their number is limited".to_owned(),
+            other => other.to_string(),
+        })
+    })?;
     let map = |file: &str, content: String| {
         fs::write(Path::new("/proc/self").join(file), content)
             .map_err(|error| PrivateError::Map(error.to_string()))
@@ -57,7 +65,17 @@ pub fn enter_private() -> Result<Instance, PrivateError> {
     // Mounts of a new namespace are slaves already; private ones receive nothing either.
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
         .map_err(failed)?;
-    mount_on(Path::new(MOUNT_POINT)).map_err(failed)?;
+    match mount_on(Path::new(MOUNT_POINT)) {
+        // There is no folder before the module is loaded, which the kernel does for anybody who mounts.
+        Err(Errno::ENOENT) => {
+            super::mount::load_module().map_err(|error| PrivateError::Mount(error.to_string()))?;
+            mount_on(Path::new(MOUNT_POINT)).map_err(|errno| match errno {
+                Errno::ENOENT => InstanceError::NoFolder.into(),
+                other => failed(other),
+            })?;
+        }
+        other => other.map_err(failed)?,
+    }
     Ok(Instance::open(Path::new(MOUNT_POINT))?)
 }
 
@@ -78,9 +96,25 @@ pub fn in_container() -> bool {
     if !link_is("/proc/self/ns/pid", FIRST_PID_NAMESPACE) {
         return true;
     }
-    let mounts = |pid: &str| fs::read_link(Path::new("/proc").join(pid).join("ns/mnt")).ok();
-    // Who may not look at process 1 is not root, and cannot mount either.
-    mounts("1").is_some_and(|first| mounts("self") != Some(first))
+    let link = |pid: &str| fs::read_link(Path::new("/proc").join(pid).join("ns/mnt")).ok();
+    match (link("1"), link("self")) {
+        (Some(first), Some(own)) => first != own,
+        // Even root may not read the link without CAP_SYS_PTRACE, or in a sandbox. Who shares no mount
+        // with process 1 is not where it is: each namespace has copies with numbers of their own.
+        _ => shares_no_mount_with_first(),
+    }
+}
+
+fn shares_no_mount_with_first() -> bool {
+    let mounts = |process: ProcResult<Process>| -> Option<Vec<i32>> {
+        let mounts = process.and_then(|process| process.mountinfo()).ok()?;
+        Some(mounts.into_iter().map(|mount| mount.mnt_id).collect())
+    };
+    match (mounts(Process::new(1)), mounts(Process::myself())) {
+        (Some(first), Some(own)) => !own.iter().any(|mount| first.contains(mount)),
+        // Who may not even see process 1 is not root, and cannot mount either.
+        _ => false,
+    }
 }
 
 fn link_is(path: &str, wanted: &str) -> bool {

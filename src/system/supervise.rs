@@ -1,16 +1,21 @@
 //! Being the parent of a command, as the first process of a container has to be.
 #![allow(unsafe_code, reason = "a closure between fork and exec")]
 
-use std::ffi::OsString;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::Command;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{AccessFlags, Pid, access};
+use thiserror::Error;
 
+use super::child::{ExecError, Image};
 use super::signal::Interrupt;
 
 const FORWARDED: [Signal; 8] = [
@@ -24,20 +29,47 @@ const FORWARDED: [Signal; 8] = [
     Signal::SIGALRM,
 ];
 
+/// Why a command did not run to its end.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// No such program, or none by that name in PATH.
+    #[error("command not found")]
+    NotFound,
+    /// It is there, and the kernel does not run it.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// It ran, and could not be waited for.
+    #[error("wait for it: {0}")]
+    Wait(io::Error),
+}
+
 /// Starts `command`, hands it every signal that somebody sends us, reaps whatever becomes our child,
 /// and returns its exit status: as in a shell, 128 and the signal's number when one ended it.
-pub fn run(command: &[OsString], environment: &[(&str, OsString)]) -> io::Result<u8> {
-    let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+pub fn run(command: &[OsString], environment: &[(&str, OsString)]) -> Result<u8, CommandError> {
+    let program = command.first().and_then(|name| find(name)).ok_or(CommandError::NotFound)?;
+    let ours = environment.iter().map(|(name, value)| (OsString::from(name), value.clone()));
+    let inherited =
+        env::vars_os().filter(|(name, _)| !environment.iter().any(|own| own.0 == *name));
+    let image =
+        Image::new(&program, command.iter(), ours.chain(inherited)).map_err(ExecError::from)?;
     let mut watched = FORWARDED.to_vec();
     watched.push(Signal::SIGCHLD);
     // Before the start, so that no signal is lost between; the command gets an empty mask again.
-    let signals = Interrupt::of(&watched)?;
-    let mut child = Command::new(program);
-    child.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
-    // SAFETY: between fork and exec, one system call.
-    unsafe { child.pre_exec(super::signal::unblock_all) };
-    let child = child.spawn()?;
-    let child = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+    let signals = Interrupt::of(&watched).map_err(CommandError::Wait)?;
+    let mut child = Command::new(&program);
+    let become_program = move || {
+        super::signal::unblock_all()?;
+        image.execute()
+    };
+    // SAFETY: between fork and exec the closure makes system calls, and allocates two arrays of
+    // pointers, which the C library's allocator allows after fork; it takes no lock of ours.
+    unsafe { child.pre_exec(become_program) };
+    let child = child.spawn().map_err(ExecError::from)?;
+    wait(&signals, child.id()).map_err(CommandError::Wait)
+}
+
+fn wait(signals: &Interrupt, child: u32) -> io::Result<u8> {
+    let child = Pid::from_raw(i32::try_from(child).map_err(io::Error::other)?);
     loop {
         let (number, from_process) = signals.next()?;
         if number == Signal::SIGCHLD as i32 {
@@ -49,6 +81,20 @@ pub fn run(command: &[OsString], environment: &[(&str, OsString)]) -> io::Result
             let _ = kill(child, Signal::try_from(number)?);
         }
     }
+}
+
+/// Looks a program up as a shell does: a name without a slash in PATH; better one that may be executed.
+fn find(name: &OsStr) -> Option<PathBuf> {
+    if name.as_bytes().contains(&b'/') {
+        return Some(PathBuf::from(name)).filter(|path| path.exists());
+    }
+    let path = env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+    let found: Vec<PathBuf> = env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .filter(|path| path.is_file())
+        .collect();
+    let executable = found.iter().find(|path| access(*path, AccessFlags::X_OK).is_ok());
+    executable.or(found.first()).cloned()
 }
 
 /// Reaps everything that ended; the status of `child` if it was among them.

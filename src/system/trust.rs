@@ -3,6 +3,7 @@
 //! Whoever can write a file, or replace a folder or link on the way to it, decides what it says. A
 //! path found good here can be opened afterwards by name: nobody but root is left to win the race.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
@@ -33,7 +34,8 @@ const OVERFLOW_UID: u32 = 65534;
 /// It sees a folder as it was when first looked at, so make a new one for each round of checks.
 #[derive(Debug)]
 pub struct Trust {
-    trusted: Trusted,
+    me: u32,
+    overflow: OnceCell<Option<u32>>,
     folders: HashMap<PathBuf, Rc<Step>>,
 }
 
@@ -146,13 +148,18 @@ struct Step {
 }
 
 impl Trust {
-    /// Asks who we are and, once, which uids this user namespace knows.
+    /// Asks who we are.
     pub fn new() -> Self {
-        Self::with(Trusted { me: nix::unistd::geteuid().as_raw(), overflow: overflow_uid() })
+        let me = nix::unistd::geteuid().as_raw();
+        Self { me, overflow: OnceCell::new(), folders: HashMap::new() }
     }
 
-    fn with(trusted: Trusted) -> Self {
-        Self { trusted, folders: HashMap::new() }
+    /// Whose files are good, as far as it matters for this owner's: only a stranger makes us ask, once,
+    /// which uids this user namespace knows.
+    fn trusted(&self, owner: u32) -> Trusted {
+        let is_stranger = owner != 0 && owner != self.me;
+        let overflow = if is_stranger { *self.overflow.get_or_init(overflow_uid) } else { None };
+        Trusted { me: self.me, overflow }
     }
 
     /// Follows an absolute path component by component and judges all that lies on the way: folders,
@@ -225,7 +232,7 @@ impl Trust {
         let in_shared = above.is_some_and(|above| is_shared(above.metadata.mode()));
         let is_dir = metadata.is_dir();
         let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
-        let verdict = self.trusted.judge(kind, is_dir, owner, mode, in_shared);
+        let verdict = self.trusted(owner).judge(kind, is_dir, owner, mode, in_shared);
         let mut faults = above.map(|above| above.faults.clone()).unwrap_or_default();
         faults.extend(verdict.problems.into_iter().flatten().map(|problem| Fault {
             path: real.clone(),

@@ -88,10 +88,10 @@ impl Table {
             .map_err(|error| TableError::Toml(error.to_string().trim_end().to_owned()))?;
         let mut targets = self.targets.clone();
         for (name, raw) in raw {
-            let line = 1 + text[..name.span().start].matches('\n').count();
+            let at = name.span().start;
             let name = name.into_inner();
             let target = raw.validate(&name).map_err(|problem| TableError::Target {
-                line,
+                line: 1 + text[..at].matches('\n').count(),
                 name: name.clone(),
                 problem,
             })?;

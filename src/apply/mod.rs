@@ -1,22 +1,26 @@
 //! Carries a plan out: trial, make-before-break, rollback, record of ownership.
 
+mod replace;
+mod trial;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::config::{PreserveArgv0, Settings, Verify};
 use crate::observation::{FileId, Observation, Owned, Record};
-use crate::plan::{Action, Decision, Item, Plan, SWAP_SUFFIX};
+use crate::plan::{Action, Decision, Item, Plan};
 use crate::rule::Rule;
-use crate::system::instance::{Instance, Refused, Registrar};
+use crate::system::instance::{Instance, Registrar};
 use crate::system::record::Store;
-use crate::system::{fork, namespace};
 use crate::target::Target;
 use crate::verify::{Depth, Laboratory, Limits, Proof, Subject, VerifyError};
+
+pub use replace::replace;
+use replace::{Pending, begin, finish};
 
 /// Why nothing, or not all, could be carried out: not a verdict about a rule.
 #[derive(Debug, Error)]
@@ -121,28 +125,6 @@ pub fn apply(
     Ok(work.outcomes)
 }
 
-/// Replaces rules without a gap: from the first moment to the last, one of them takes the programs.
-///
-/// `old` are the names that go. On an error, whatever worked before still does.
-pub fn replace(
-    instance: &Instance,
-    registrar: &mut Registrar,
-    rule: &Rule,
-    old: &[OsString],
-) -> Result<(), String> {
-    let pending = begin(registrar, instance, rule, old)?;
-    finish(instance, registrar, rule, &pending)
-}
-
-/// A rule that stands in the kernel and is not final.
-#[derive(Debug, Clone)]
-struct Pending {
-    /// The name it goes by for now.
-    name: OsString,
-    /// The entries that go when it is final.
-    old: Vec<OsString>,
-}
-
 struct Work<'a> {
     instance: &'a Instance,
     settings: &'a Settings,
@@ -150,14 +132,6 @@ struct Work<'a> {
     options: Options,
     outcomes: Vec<Outcome>,
     pending: BTreeMap<usize, Pending>,
-}
-
-/// What a trial found, by the place of the line in the plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum Tried {
-    Works,
-    WorksWithoutP,
-    Fails(String),
 }
 
 impl Work<'_> {
@@ -195,104 +169,6 @@ impl Work<'_> {
 
     fn may_drop_p(&self, rule: &Rule) -> bool {
         self.settings.preserve_argv0 == PreserveArgv0::Auto && rule.flags().preserve_argv0
-    }
-
-    /// Tries every rule in a private instance. False where the kernel has none for us: then rules
-    /// are proved in place, before the old ones go.
-    fn trial(&mut self, progress: &mut dyn FnMut(&str, usize, usize)) -> bool {
-        let rules = self.rules();
-        if rules.is_empty() {
-            return true;
-        }
-        progress("trying rules in a private instance", 0, rules.len());
-        let answer = fork::run(|| self.try_rules(&rules));
-        let tried: Option<Vec<(usize, Tried)>> = match answer {
-            Ok(answer) => serde_json::from_slice(&answer).ok(),
-            Err(error) => {
-                tracing::debug!("no trial: {error}");
-                None
-            }
-        };
-        let Some(tried) = tried else {
-            tracing::info!(
-                "no private instance here: each rule is proved in place before it replaces another"
-            );
-            return false;
-        };
-        for (index, tried) in tried {
-            match tried {
-                Tried::Works => {}
-                Tried::WorksWithoutP => self.drop_p(index),
-                Tried::Fails(why) => {
-                    self.outcomes[index].error =
-                        Some(format!("tried in a private instance: {why}"));
-                }
-            }
-        }
-        true
-    }
-
-    /// Runs in a fork: whatever it does to the namespace ends with it. An empty answer says that
-    /// there is no private instance.
-    fn try_rules(&self, rules: &[(usize, Rule, Vec<OsString>)]) -> Vec<u8> {
-        let instance = match namespace::enter_private() {
-            Ok(instance) => instance,
-            Err(error) => {
-                tracing::debug!("{error}");
-                return Vec::new();
-            }
-        };
-        let Ok(mut registrar) = instance.registrar() else { return Vec::new() };
-        let mut tried = BTreeMap::new();
-        let mut registered = Vec::new();
-        for (index, rule, _) in rules {
-            match registrar.register(rule) {
-                Ok(()) => registered.push((*index, rule.clone())),
-                Err(refused) => {
-                    tried.insert(*index, Tried::Fails(refused.to_string()));
-                }
-            }
-        }
-        match self.prove(&registered, &mut |_, _| {}) {
-            Err(_) => return Vec::new(),
-            Ok(proofs) => {
-                for ((index, rule), proof) in registered.iter().zip(proofs) {
-                    tried.insert(
-                        *index,
-                        self.judge_trial(&instance, &mut registrar, *index, rule, proof),
-                    );
-                }
-            }
-        }
-        let tried: Vec<_> = tried.into_iter().collect();
-        serde_json::to_vec(&tried).unwrap_or_default()
-    }
-
-    fn judge_trial(
-        &self,
-        instance: &Instance,
-        registrar: &mut Registrar,
-        index: usize,
-        rule: &Rule,
-        proof: Option<Proof>,
-    ) -> Tried {
-        // No probe: all that can be said is that the kernel takes the rule.
-        let Some(proof) = proof else { return Tried::Works };
-        if proof.arguments_are_shifted() && self.may_drop_p(rule) {
-            let plain = without_p(rule).filter(|plain| {
-                instance.remove(OsStr::new(rule.name().as_str())).is_ok()
-                    && registrar.register(plain).is_ok()
-            });
-            let again = plain
-                .and_then(|plain| self.prove(&[(index, plain)], &mut |_, _| {}).ok()?.pop()?);
-            if again.is_some_and(|proof| proof.failure().is_none()) {
-                return Tried::WorksWithoutP;
-            }
-        }
-        match proof.failure() {
-            None => Tried::Works,
-            Some(why) => Tried::Fails(why.to_owned()),
-        }
     }
 
     /// Runs the probe of each rule; `None` where there is none.
@@ -578,73 +454,4 @@ fn without_p(rule: &Rule) -> Option<Rule> {
     let mut flags = rule.flags();
     flags.preserve_argv0 = false;
     rule.with_flags(flags).ok()
-}
-
-/// Puts a rule beside the ones that it replaces, as the newest, which wins. It takes its own name
-/// when that is free, else another for the meantime.
-fn begin(
-    registrar: &mut Registrar,
-    instance: &Instance,
-    rule: &Rule,
-    old: &[OsString],
-) -> Result<Pending, String> {
-    let register = |registrar: &mut Registrar, rule: &Rule| {
-        registrar.register(rule).map_err(|refused| (describe(rule, &refused), refused))
-    };
-    let own_name = OsString::from(rule.name().as_str());
-    let pending = |name: OsString| Pending { name, old: old.to_vec() };
-    if !old.contains(&own_name) {
-        return register(registrar, rule).map(|()| pending(own_name)).map_err(|(why, _)| why);
-    }
-    let name = format!("{}{SWAP_SUFFIX}", rule.name());
-    let meantime = name
-        .parse()
-        .map_err(|error: crate::rule::PartError| error.to_string())
-        .and_then(|name| rule.renamed(name).map_err(|error| error.to_string()))?;
-    let first = match register(registrar, &meantime) {
-        // One of us was interrupted here before. What it left may be what serves now, but the rule
-        // that it was to replace is still there, or we would not be replacing it.
-        Err((_, Refused::Exists)) if instance.remove(OsStr::new(&name)).is_ok() => {
-            register(registrar, &meantime)
-        }
-        first => first,
-    };
-    first.map(|()| pending(OsString::from(name))).map_err(|(why, _)| why)
-}
-
-/// Removes what was replaced and gives the new rule its name. From the old rule's removal on, the
-/// new one stays under one name or another, whatever fails.
-fn finish(
-    instance: &Instance,
-    registrar: &mut Registrar,
-    rule: &Rule,
-    pending: &Pending,
-) -> Result<(), String> {
-    for old in &pending.old {
-        match instance.remove(old) {
-            Ok(()) => {}
-            // Somebody else was faster.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                return Err(format!(
-                    "remove {}: {error}; both rules are there now",
-                    old.to_string_lossy()
-                ));
-            }
-        }
-    }
-    if pending.name == rule.name().as_str() {
-        return Ok(());
-    }
-    let meantime = pending.name.to_string_lossy();
-    registrar.register(rule).map_err(|refused| {
-        format!("{}; it works under the name {meantime}", describe(rule, &refused))
-    })?;
-    instance
-        .remove(&pending.name)
-        .map_err(|error| format!("remove {meantime}: {error}; it does no harm"))
-}
-
-fn describe(rule: &Rule, refused: &Refused) -> String {
-    format!("register {} with interpreter {}: {refused}", rule.name(), rule.interpreter())
 }

@@ -1,0 +1,27 @@
+//! The document of `export`.
+
+use serde::Serialize;
+
+/// Files in another tool's format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ExportDocument {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Whether every target could be exported.
+    pub ok: bool,
+    /// The files.
+    pub files: Vec<FileDocument>,
+    /// What the format cannot say, or what has no interpreter.
+    pub notes: Vec<String>,
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FileDocument {
+    /// Its name, without a folder.
+    pub name: String,
+    /// Its content.
+    pub content: String,
+}

@@ -1,0 +1,26 @@
+//! The documents, as plain data: one file for each command.
+
+mod checks;
+mod config;
+mod doctor;
+mod error;
+mod export;
+mod register;
+mod status;
+mod targets;
+mod unregister;
+mod which;
+
+pub use checks::{CheckText, ChecksDocument};
+pub use config::ConfigDocument;
+pub use doctor::{
+    CheckDocument, DoctorDocument, DoctorTarget, HostDocument, InterpreterDocument,
+    MachineDocument, PinnedDocument,
+};
+pub use error::{ErrorDocument, ErrorText};
+pub use export::{ExportDocument, FileDocument};
+pub use register::{RegisterDocument, RegisterLine};
+pub use status::{RuleDocument, StatusDocument};
+pub use targets::{TargetDocument, TargetRule, TargetsDocument};
+pub use unregister::UnregisterDocument;
+pub use which::{WhichDocument, WhichLine};

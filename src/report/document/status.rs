@@ -1,0 +1,157 @@
+//! The document of `status`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::observation::{InstanceFacts, Record};
+use crate::report::SCHEMA;
+use crate::rule::{self, Entry, Header, Matcher};
+use crate::target::{Table, Target};
+
+/// One rule, as in `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RuleDocument {
+    /// The entry's name.
+    pub name: String,
+    /// The target whose programs it takes; null for what is not of the table.
+    pub target: Option<String>,
+    /// The path it was registered with.
+    pub interpreter: String,
+    /// Letters, as the kernel shows them.
+    pub flags: String,
+    /// `magic` or `extension`.
+    pub matcher: &'static str,
+    /// Offset in bytes; magic and mask as hex digits. Null for an extension.
+    pub offset: Option<usize>,
+    /// Hex digits.
+    pub magic: Option<String>,
+    /// Hex digits.
+    pub mask: Option<String>,
+    /// Without the dot.
+    pub extension: Option<String>,
+    /// `binfmtd`, `systemd-binfmt (FILE)`, `update-binfmts (FILE)` or `unknown`.
+    pub owner: String,
+    /// `active`, `shadowed` or `disabled`.
+    pub state: &'static str,
+    /// The rule that comes before it.
+    pub shadowed_by: Option<String>,
+    /// Lines of the kernel's that we do not know.
+    pub unknown: Vec<String>,
+}
+
+/// Every rule there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StatusDocument {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Whether every rule could be understood.
+    pub ok: bool,
+    /// The switch of the instance as a whole.
+    pub enabled: bool,
+    /// Whether this process could register.
+    pub writable: bool,
+    /// Whether it is the host's instance, not a user namespace's.
+    pub host: bool,
+    /// The kernel's order: newest first.
+    pub rules: Vec<RuleDocument>,
+    /// Entries that could not be understood, and why.
+    pub unreadable: Vec<String>,
+}
+
+impl StatusDocument {
+    /// From what was observed.
+    pub fn new(
+        table: &Table,
+        instance: &InstanceFacts,
+        record: &Record,
+        owners: &BTreeMap<String, String>,
+        host: bool,
+    ) -> Self {
+        let rules = instance
+            .entries
+            .iter()
+            .map(|entry| RuleDocument::new(table, entry, instance, record, owners))
+            .collect();
+        let unreadable: Vec<String> = instance
+            .unreadable
+            .iter()
+            .map(|(name, why)| format!("{}: {why}", name.to_string_lossy()))
+            .collect();
+        Self {
+            schema: SCHEMA,
+            ok: unreadable.is_empty(),
+            enabled: instance.enabled,
+            writable: instance.writable,
+            host,
+            rules,
+            unreadable,
+        }
+    }
+}
+
+impl RuleDocument {
+    fn new(
+        table: &Table,
+        entry: &Entry,
+        instance: &InstanceFacts,
+        record: &Record,
+        owners: &BTreeMap<String, String>,
+    ) -> Self {
+        let magic = entry.matcher.magic();
+        let target = magic.and_then(|magic| {
+            let overlaps = |target: &&Target| {
+                target.identity.magics().iter().any(|theirs| theirs.overlaps(magic))
+            };
+            let mut overlapping = table.targets().iter().filter(overlaps);
+            // A rule that could take several targets' programs is of none.
+            overlapping.next().filter(|_| overlapping.next().is_none())
+        });
+        let before = instance
+            .entries
+            .iter()
+            .take_while(|other| other.name != entry.name)
+            .find(|other| other.enabled && covers(&other.matcher, &entry.matcher));
+        let (offset, extension) = match &entry.matcher {
+            Matcher::Magic(magic) => (Some(magic.offset()), None),
+            Matcher::Extension(extension) => (None, Some(extension.as_str().to_owned())),
+        };
+        Self {
+            name: entry.display_name(),
+            target: target.map(|target| target.name.clone()),
+            interpreter: entry.interpreter.display().to_string(),
+            flags: entry.flags.to_string(),
+            matcher: if magic.is_some() { "magic" } else { "extension" },
+            offset,
+            magic: magic.map(rule::Magic::magic_hex),
+            mask: magic.map(rule::Magic::mask_hex),
+            extension,
+            owner: if record.owns(entry) {
+                "binfmtd".to_owned()
+            } else {
+                owners.get(&entry.display_name()).cloned().unwrap_or_else(|| "unknown".to_owned())
+            },
+            state: match (entry.enabled && instance.enabled, before) {
+                (false, _) => "disabled",
+                (true, Some(_)) => "shadowed",
+                (true, None) => "active",
+            },
+            shadowed_by: before.map(Entry::display_name),
+            unknown: entry.unknown.clone(),
+        }
+    }
+}
+
+/// Whether a rule's typical file is taken by another: the magic itself is such a file.
+fn covers(newer: &Matcher, older: &Matcher) -> bool {
+    match older {
+        Matcher::Magic(magic) => {
+            let mut file = vec![0; magic.offset()];
+            file.extend_from_slice(magic.magic());
+            newer.matches(&Header::new(&file), "/".as_ref())
+        }
+        Matcher::Extension(_) => newer.is_same(older),
+    }
+}

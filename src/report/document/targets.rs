@@ -1,0 +1,99 @@
+//! The document of `targets`.
+
+use serde::Serialize;
+
+use crate::observation::Candidates;
+use crate::report::SCHEMA;
+use crate::target::Target;
+
+/// The table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TargetsDocument {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Always true.
+    pub ok: bool,
+    /// Every target.
+    pub targets: Vec<TargetDocument>,
+}
+
+/// One target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TargetDocument {
+    /// QEMU's name.
+    pub name: String,
+    /// OCI's names.
+    pub platforms: Vec<String>,
+    /// All other names.
+    pub aliases: Vec<String>,
+    /// Whether this host runs its programs itself.
+    pub native: bool,
+    /// The interpreter that a rule would get.
+    pub interpreter: Option<String>,
+    /// Files that will not do, and why.
+    pub unusable: Vec<String>,
+    /// Its rules.
+    pub rules: Vec<TargetRule>,
+}
+
+/// One rule of the table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TargetRule {
+    /// The entry's name.
+    pub name: String,
+    /// Hex digits, from offset 0.
+    pub magic: String,
+    /// Hex digits.
+    pub mask: String,
+}
+
+impl TargetsDocument {
+    /// The targets that are asked about, with what was found for them.
+    pub fn new(
+        targets: &[&Target],
+        natives: &[String],
+        seen: &dyn Fn(&str) -> Option<Candidates>,
+    ) -> Self {
+        let targets = targets
+            .iter()
+            .map(|target| {
+                let found = seen(&target.name).unwrap_or_default();
+                let mut aliases: Vec<String> = target
+                    .aliases
+                    .iter()
+                    .chain(&target.debian)
+                    .chain(&target.uname)
+                    .cloned()
+                    .collect();
+                aliases.retain(|alias| *alias != target.name);
+                aliases.sort();
+                aliases.dedup();
+                TargetDocument {
+                    name: target.name.clone(),
+                    platforms: target.platforms.clone(),
+                    aliases,
+                    native: natives.contains(&target.name),
+                    interpreter: found.usable.map(|file| file.path.display().to_string()),
+                    unusable: found
+                        .faulty
+                        .iter()
+                        .map(|(path, fault)| crate::plan::guard::refusal(path, fault).to_string())
+                        .collect(),
+                    rules: target
+                        .rules()
+                        .into_iter()
+                        .map(|(name, magic)| TargetRule {
+                            name: name.to_string(),
+                            magic: magic.magic_hex(),
+                            mask: magic.mask_hex(),
+                        })
+                        .collect(),
+                }
+            })
+            .collect();
+        Self { schema: SCHEMA, ok: true, targets }
+    }
+}

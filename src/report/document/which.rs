@@ -1,0 +1,100 @@
+//! The document of `which`.
+
+use serde::Serialize;
+
+use crate::observation::InstanceFacts;
+use crate::report::SCHEMA;
+use crate::rule::{self, Entry, Header};
+use crate::target::Table;
+
+/// What the kernel would do with a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct WhichDocument {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Whether something runs it: a rule, or the kernel itself.
+    pub ok: bool,
+    /// The file.
+    pub file: String,
+    /// The target whose programs look like it.
+    pub target: Option<String>,
+    /// Whether the kernel would run it without a rule.
+    pub native: bool,
+    /// The rule that runs it.
+    pub winner: Option<String>,
+    /// The interpreter of that rule.
+    pub interpreter: Option<String>,
+    /// Every rule, in the kernel's order, and why it is it or not.
+    pub rules: Vec<WhichLine>,
+}
+
+/// One rule and one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct WhichLine {
+    /// The entry's name.
+    pub rule: String,
+    /// `wins`, `shadowed`, `disabled`, `differs` or `other-extension`.
+    pub verdict: &'static str,
+    /// In words.
+    pub why: String,
+}
+
+impl WhichDocument {
+    /// Judges every rule; `enabled` is the switch of the instance.
+    pub fn new(
+        table: &Table,
+        native: &crate::plan::Native,
+        instance: &InstanceFacts,
+        path: &std::path::Path,
+        header: &Header,
+    ) -> Self {
+        let verdicts = rule::judge(&instance.entries, header, path);
+        let winner =
+            instance.enabled.then(|| rule::winner(&instance.entries, header, path)).flatten();
+        let runs = native.runs(header);
+        let rules = instance
+            .entries
+            .iter()
+            .zip(verdicts)
+            .map(|(entry, verdict)| {
+                let (verdict, why) = match verdict {
+                    rule::Verdict::Wins if !instance.enabled => (
+                        "disabled",
+                        "it would, but binfmt_misc as a whole is switched off".to_owned(),
+                    ),
+                    rule::Verdict::Wins => {
+                        ("wins", format!("it runs {}", entry.interpreter.display()))
+                    }
+                    rule::Verdict::Shadowed => {
+                        ("shadowed", "a newer rule takes the file first".to_owned())
+                    }
+                    rule::Verdict::Disabled => {
+                        ("disabled", "it would, but it is switched off".to_owned())
+                    }
+                    rule::Verdict::Differs { at, file, magic, mask } => (
+                        "differs",
+                        format!(
+                            "byte {at} is {file:02x}, the rule wants {magic:02x} (mask {mask:02x})"
+                        ),
+                    ),
+                    rule::Verdict::OtherExtension => {
+                        ("other-extension", "the path has not its extension".to_owned())
+                    }
+                };
+                WhichLine { rule: entry.display_name(), verdict, why }
+            })
+            .collect();
+        Self {
+            schema: SCHEMA,
+            ok: runs || winner.is_some(),
+            file: path.display().to_string(),
+            target: table.of_header(header).map(|target| target.name.clone()),
+            native: runs,
+            winner: winner.map(Entry::display_name),
+            interpreter: winner.map(|entry| entry.interpreter.display().to_string()),
+            rules,
+        }
+    }
+}
