@@ -1,6 +1,6 @@
 //! system → observation: looks at everything that a plan needs, and changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -230,9 +230,9 @@ fn find_interpreters(
                 && !native.names().contains(&target.name)
         })
         .collect();
-    let wanted = |name: &str| {
-        targets.iter().any(|target| target.interpreters.iter().any(|file| file == name))
-    };
+    let programs: HashSet<&str> =
+        targets.iter().flat_map(|target| &target.interpreters).map(String::as_str).collect();
+    let wanted = |name: &str| programs.contains(name);
     let mut folders = Vec::with_capacity(settings.interpreter_directories.len());
     for folder in &settings.interpreter_directories {
         let files =

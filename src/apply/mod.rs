@@ -3,7 +3,7 @@
 mod replace;
 mod trial;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -16,6 +16,7 @@ use crate::plan::{Action, Decision, Item, Plan};
 use crate::rule::Rule;
 use crate::system::instance::{Instance, Registrar};
 use crate::system::record::Store;
+use crate::system::signal::Interrupt;
 use crate::target::Target;
 use crate::verify::{Depth, Laboratory, Limits, Proof, Subject, VerifyError};
 
@@ -101,6 +102,8 @@ pub fn apply(
         // Before the kernel hears of it: whatever happens to us, what is ours is known to be.
         store.save(&work.record()).map_err(ApplyError::Record)?;
         let announced = work.record();
+        // From here to the end, whoever asks us to end has to wait until nothing is half done.
+        let _interrupt = Interrupt::catch().map_err(VerifyError::from)?;
         work.register(&mut registrar);
         if options.verify != Verify::Off
             && !proved
@@ -214,7 +217,7 @@ impl Work<'_> {
             outcome.error = result.err().map(|error| error.to_string());
         }
         for (index, rule, old) in self.rules() {
-            match begin(registrar, self.instance, &rule, &old) {
+            match begin(registrar, &rule, &old) {
                 Ok(pending) => {
                     self.pending.insert(index, pending);
                 }
@@ -252,7 +255,7 @@ impl Work<'_> {
             };
             self.take_back(index, "");
             self.outcomes[index].error = None;
-            match begin(registrar, self.instance, &rule, &old) {
+            match begin(registrar, &rule, &old) {
                 Err(why) => self.outcomes[index].error = Some(why),
                 Ok(pending) => {
                     self.pending.insert(index, pending);
@@ -295,9 +298,13 @@ impl Work<'_> {
 
     /// Makes pending rules final, and removes what is to go.
     fn commit(&mut self, registrar: &mut Registrar) {
+        let mut gone: BTreeSet<OsString> = BTreeSet::new();
         for (index, rule) in self.pending_rules() {
-            let Some(pending) = self.pending.remove(&index) else { continue };
+            let Some(mut pending) = self.pending.remove(&index) else { continue };
+            // One entry may make way for several rules, of which one may have its name by now.
+            pending.old.retain(|old| !gone.contains(old));
             let result = finish(self.instance, registrar, &rule, &pending);
+            gone.extend(pending.old);
             self.outcomes[index].changed = true;
             self.outcomes[index].error = result.err();
         }

@@ -1,9 +1,9 @@
 //! Replacing rules without a gap.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 
-use crate::plan::SWAP_SUFFIX;
+use crate::plan::swap_names;
 use crate::rule::Rule;
 use crate::system::instance::{Instance, Refused, Registrar};
 
@@ -16,7 +16,7 @@ pub fn replace(
     rule: &Rule,
     old: &[OsString],
 ) -> Result<(), String> {
-    let pending = begin(registrar, instance, rule, old)?;
+    let pending = begin(registrar, rule, old)?;
     finish(instance, registrar, rule, &pending)
 }
 
@@ -33,7 +33,6 @@ pub(super) struct Pending {
 /// when that is free, else another for the meantime.
 pub(super) fn begin(
     registrar: &mut Registrar,
-    instance: &Instance,
     rule: &Rule,
     old: &[OsString],
 ) -> Result<Pending, String> {
@@ -45,20 +44,20 @@ pub(super) fn begin(
     if !old.contains(&own_name) {
         return register(registrar, rule).map(|()| pending(own_name)).map_err(|(why, _)| why);
     }
-    let name = format!("{}{SWAP_SUFFIX}", rule.name());
-    let meantime = name
-        .parse()
-        .map_err(|error: crate::rule::PartError| error.to_string())
-        .and_then(|name| rule.renamed(name).map_err(|error| error.to_string()))?;
-    let first = match register(registrar, &meantime) {
-        // One of us was interrupted here before. What it left may be what serves now, but the rule
-        // that it was to replace is still there, or we would not be replacing it.
-        Err((_, Refused::Exists)) if instance.remove(OsStr::new(&name)).is_ok() => {
-            register(registrar, &meantime)
+    let mut taken = String::new();
+    for name in swap_names(rule.name().as_str()) {
+        let meantime = name
+            .parse()
+            .map_err(|error: crate::rule::PartError| error.to_string())
+            .and_then(|name| rule.renamed(name).map_err(|error| error.to_string()))?;
+        match register(registrar, &meantime) {
+            Ok(()) => return Ok(pending(OsString::from(name))),
+            // One of us was interrupted here before, and what it left may be all that serves.
+            Err((why, Refused::Exists)) => taken = why,
+            Err((why, _)) => return Err(why),
         }
-        first => first,
-    };
-    first.map(|()| pending(OsString::from(name))).map_err(|(why, _)| why)
+    }
+    Err(taken)
 }
 
 /// Removes what was replaced and gives the new rule its name. From the old rule's removal on, the

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
+use anstream::AutoStream;
 use serde::Serialize;
 
 use super::{Arguments, Exit, Failure, Format};
@@ -55,12 +56,16 @@ impl Context {
         document: &impl Serialize,
         text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let mut out = anstream::stdout().lock();
+        let stdout = io::stdout();
+        // Whole, so that it takes one write(2).
+        let mut out = AutoStream::new(Vec::new(), AutoStream::choice(&stdout));
         let result = match self.format {
             Format::Json => json::write(&mut out, document),
             Format::Text => text(&mut out),
         };
-        match result.and_then(|()| out.flush()) {
+        let mut stdout = stdout.lock();
+        let printed = result.and_then(|()| stdout.write_all(&out.into_inner()));
+        match printed.and_then(|()| stdout.flush()) {
             // Whoever reads has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other.map_err(Failure::from),

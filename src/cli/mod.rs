@@ -18,6 +18,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::report::{ErrorDocument, json, text};
@@ -112,9 +113,17 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
 /// Help and version are no errors; everything else is bad usage, in JSON too where that was asked for.
 fn usage(error: &clap::Error, wants_json: bool) -> ExitCode {
     if error.use_stderr() && wants_json {
-        let message = error.render().to_string();
-        let message = message.trim_start_matches("error: ").lines().next().unwrap_or_default();
-        report(Exit::Usage.kind(), Exit::Usage.code(), message.to_owned(), Format::Json);
+        let text = error.render().to_string();
+        // What is wrong, in the lines before the usage.
+        let lines = text.trim_start_matches("error: ").lines().map(str::trim);
+        let message = match error.kind() {
+            // Its text is the whole help.
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                "a subcommand is missing; --help lists them".to_owned()
+            }
+            _ => lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" "),
+        };
+        report(Exit::Usage.kind(), Exit::Usage.code(), message, Format::Json);
     } else if error.print().is_err() {
         // A broken pipe: whoever asked has gone.
         return ExitCode::SUCCESS;

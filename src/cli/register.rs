@@ -158,8 +158,9 @@ pub(super) fn failures(outcomes: &[Outcome]) -> Vec<String> {
         .iter()
         .filter(|outcome| !outcome.is_well())
         .map(|outcome| {
-            let name = outcome.item.target.as_deref().unwrap_or("a rule of the configuration");
-            let why = match (&outcome.error, &outcome.item.decision) {
+            let item = &outcome.item;
+            let name = item.target.as_deref().or(item.rule.as_deref()).unwrap_or("binfmt_misc");
+            let why = match (&outcome.error, &item.decision) {
                 (Some(error), _) => error.clone(),
                 (None, Decision::Refused(refusal)) => refusal.to_string(),
                 (None, other) => other.to_string(),

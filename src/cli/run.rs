@@ -10,6 +10,7 @@ use crate::apply::Options;
 use crate::config::Verify;
 use crate::system::namespace;
 use crate::system::record::FOLDER_VARIABLE;
+use crate::system::signal::Interrupt;
 use crate::system::supervise::{self, CommandError};
 use crate::verify::Limits;
 
@@ -49,6 +50,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
     let request = context::request(&settings, &arguments.targets, false)?;
     let options =
         Options { verify: settings.verify, private: arguments.private, limits: Limits::default() };
+    // Who asks us to end before the command runs waits until the folder below is gone; afterwards the
+    // command hears of it.
+    let _interrupt = Interrupt::catch()?;
     // A private instance is no business of the host's record. Removed when this is dropped.
     let own_runtime = if arguments.private {
         Some(tempfile::Builder::new().prefix("binfmtd-run-").tempdir()?)

@@ -67,6 +67,11 @@ struct Finder {
 impl Finder {
     /// Whether a folder is there and nobody else could put files into it.
     fn is_usable(&mut self, folder: &Path) -> bool {
+        // Mostly there is none, and one call says so; to follow the path takes one for each folder above.
+        if fs::symlink_metadata(folder).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        {
+            return false;
+        }
         match self.trust.check(folder) {
             Ok(checked) if !checked.metadata.is_dir() => {
                 self.errors.push(ConfigError::of_file(folder, "not a folder"));

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use super::guard::{Native, Refusal, refusal};
-use super::{Action, Decision, Item, Request, SWAP_SUFFIX, flags, is_qemu};
+use super::{Action, Decision, Item, Request, flags, is_qemu, unfinished_name};
 use crate::config::{PreserveArgv0, Settings};
 use crate::observation::{InterpreterFault, InterpreterFile, Observation, Serving};
 use crate::rule::{Entry, Header, InterpreterPath, Magic, Matcher, Name, Rule, winner};
 use crate::target::Target;
+
+const INTERRUPTED: &str = "an interrupted replacement left it";
 
 pub(super) struct Decider<'a> {
     pub(super) settings: &'a Settings,
@@ -18,27 +20,34 @@ pub(super) struct Decider<'a> {
 }
 
 impl Decider<'_> {
-    /// Rules of ours that nobody asks for any more, and what an interrupted replacement left.
+    /// Rules of ours that nobody asks for any more, and what an interrupted replacement of them left.
     pub(super) fn superfluous(&self, targets: &[&Target]) -> Vec<Item> {
         let mut names: BTreeSet<String> =
             self.settings.rules.iter().map(|custom| custom.rule.name().to_string()).collect();
         for target in targets.iter().filter(|target| !self.seen.natives.contains(&target.name)) {
             names.extend(target.rules().into_iter().map(|(name, _)| name.to_string()));
         }
-        let why = |entry: &Entry| {
-            let name = entry.display_name();
-            if name.ends_with(SWAP_SUFFIX) && is_qemu(entry) {
-                return Some("an interrupted replacement left it");
+        if self.request.only.is_some() {
+            return Vec::new();
+        }
+        let why = |entry: &Entry| match self.unfinished(entry) {
+            Some(rule) if !names.contains(&rule) => Some(INTERRUPTED),
+            None if self.seen.record.owns(entry) && !names.contains(&entry.display_name()) => {
+                Some("it is ours, and no longer asked for")
             }
-            (self.request.only.is_none() && self.seen.record.owns(entry) && !names.contains(&name))
-                .then_some("it is ours, and no longer asked for")
+            _ => None,
         };
         let entries = self.seen.instance.entries.iter();
         entries
             .filter_map(|entry| {
                 let action =
                     Action::Remove { name: entry.name.clone(), why: why(entry)?.to_owned() };
-                Some(Item { target: None, machine: None, decision: Decision::Change(action) })
+                Some(Item {
+                    target: None,
+                    machine: None,
+                    rule: Some(entry.display_name()),
+                    decision: Decision::Change(action),
+                })
             })
             .collect()
     }
@@ -50,30 +59,61 @@ impl Decider<'_> {
         }
         // The magic is a header that the target's files have.
         let header = Header::new(magic.magic());
+        let leftovers = self.leftovers(name.as_str());
         let rule = self.build(target, name, magic);
+        let whole = rule.as_ref().ok().map(|(rule, _)| rule.clone());
         let entries: Vec<Entry> = self.settled_entries();
-        match winner(&entries, &header, "/".as_ref()) {
+        let decision = match winner(&entries, &header, "/".as_ref()) {
             Some(entry) if self.seen.record.owns(entry) => self.ours(entry, rule),
-            Some(entry) => self.somebody_elses(entry, rule),
+            Some(entry) => self.somebody_elses(target, entry, rule),
             None => self.unserved(rule),
-        }
+        };
+        finish(decision, whole.as_ref(), leftovers)
     }
 
     /// What is there once leftovers are gone.
     fn settled_entries(&self) -> Vec<Entry> {
         let entries = self.seen.instance.entries.iter();
+        entries.filter(|entry| self.unfinished(entry).is_none()).cloned().collect()
+    }
+
+    /// The name of the rule that an interrupted replacement was to put in place, when `entry` is what
+    /// it left.
+    fn unfinished(&self, entry: &Entry) -> Option<String> {
+        let name = entry.display_name();
+        let rule = unfinished_name(&name)?;
+        // The record tells of a rule before the kernel hears of it.
+        let recorded = || {
+            let owned = self.seen.record.rules.get(rule)?;
+            crate::rule::parse_register(owned.register.as_bytes()).ok()
+        };
+        let ours = is_qemu(entry) || recorded().is_some_and(|rule| rule.serves_like(entry));
+        ours.then(|| rule.to_owned())
+    }
+
+    /// What interrupted replacements of this rule left: it may be all that serves.
+    fn leftovers(&self, rule: &str) -> Vec<OsString> {
+        let entries = self.seen.instance.entries.iter();
         entries
-            .filter(|entry| !(entry.display_name().ends_with(SWAP_SUFFIX) && is_qemu(entry)))
-            .cloned()
+            .filter(|entry| self.unfinished(entry).is_some_and(|name| name == rule))
+            .map(|entry| entry.name.clone())
             .collect()
     }
 
     /// A rule of the configuration.
     pub(super) fn custom_rule(&self, rule: &Rule) -> Decision {
+        finish(self.custom(rule), Some(rule), self.leftovers(rule.name().as_str()))
+    }
+
+    fn custom(&self, rule: &Rule) -> Decision {
         let file = match self.seen.others.get(rule.interpreter().as_path()) {
             Some(Ok(file)) => Some(file),
             Some(Err(fault)) => {
-                return Decision::Refused(refusal(rule.interpreter().as_path(), fault));
+                let Refusal { why, fix } = refusal(rule.interpreter().as_path(), fault);
+                return Decision::Refused(Refusal {
+                    why: format!("rule {}: {why}", rule.name()),
+                    fix,
+                });
             }
             None => None,
         };
@@ -113,8 +153,10 @@ impl Decider<'_> {
         let candidates = self.seen.interpreters.get(&target.name);
         let usable = candidates.and_then(|found| found.usable.clone());
         let Some(file) = usable else {
+            // One that is missing was named by the settings: folders are listed, not guessed at.
             let faulty = candidates.and_then(|found| {
-                found.faulty.iter().find(|(_, fault)| *fault != InterpreterFault::Missing)
+                let there = |(_, fault): &&(_, _)| *fault != InterpreterFault::Missing;
+                found.faulty.iter().find(there).or(found.faulty.first())
             });
             return Err(match faulty {
                 Some((path, fault)) => refusal(path, fault),
@@ -175,10 +217,12 @@ impl Decider<'_> {
 
     fn somebody_elses(
         &self,
+        target: &Target,
         entry: &Entry,
         rule: Result<(Rule, InterpreterFile), Refusal>,
     ) -> Decision {
-        let trouble = match self.seen.serving.get(&entry.name) {
+        let serving = self.seen.serving.get(&entry.name);
+        let trouble = match serving {
             Some(Serving::Stale(why) | Serving::Fails(why)) => Some(why.clone()),
             // Nothing was run: only what can be read counts.
             None if !entry.flags.known.fix_binary => {
@@ -189,12 +233,16 @@ impl Decider<'_> {
         let name = entry.display_name();
         match (trouble, rule) {
             (None, Ok((rule, _))) if self.request.takeover => {
-                self.take_over(entry, &rule, "taken over")
+                self.take_over(target, entry, &rule, "taken over")
             }
             (None, _) => Decision::Served { by: entry.name.clone() },
+            // An old interpreter that runs is better than none.
+            (Some(_), Err(_)) if matches!(serving, Some(Serving::Stale(_))) => {
+                Decision::Served { by: entry.name.clone() }
+            }
             (Some(_), Err(refusal)) => Decision::Refused(refusal),
             (Some(why), Ok((rule, _))) if is_qemu(entry) || self.request.takeover => {
-                self.take_over(entry, &rule, &why)
+                self.take_over(target, entry, &rule, &why)
             }
             (Some(why), Ok(_)) => Decision::Refused(Refusal {
                 why: format!(
@@ -206,8 +254,15 @@ impl Decider<'_> {
     }
 
     /// QEMU's rules are replaced; those of other emulators stay, and ours, being newer, comes first.
-    fn take_over(&self, entry: &Entry, rule: &Rule, why: &str) -> Decision {
-        if is_qemu(entry) {
+    /// So does one of QEMU's that takes another target's programs, too: it may be all that runs them.
+    fn take_over(&self, target: &Target, entry: &Entry, rule: &Rule, why: &str) -> Decision {
+        let takes = |other: &Target| {
+            let magics = other.identity.magics();
+            entry.matcher.magic().is_some_and(|magic| magics.iter().any(|own| own.overlaps(magic)))
+        };
+        let mut others =
+            self.settings.table.targets().iter().filter(|other| other.name != target.name);
+        if is_qemu(entry) && !others.any(takes) {
             self.replace(rule, entry, why)
         } else {
             match self.named(rule.name().as_str()) {
@@ -256,6 +311,39 @@ impl Decider<'_> {
 
     fn named(&self, name: &str) -> Option<&Entry> {
         self.seen.instance.entries.iter().find(|entry| entry.name == name)
+    }
+}
+
+/// Makes what interrupted replacements left go with the next one; until then it stays, for it may be
+/// all that serves.
+fn finish(decision: Decision, rule: Option<&Rule>, mut leftovers: Vec<OsString>) -> Decision {
+    if leftovers.is_empty() {
+        return decision;
+    }
+    let replace = |rule: Rule, old: Vec<OsString>| {
+        Decision::Change(Action::Replace { rule, old, why: INTERRUPTED.to_owned() })
+    };
+    match (decision, rule) {
+        (Decision::Change(Action::Add(rule)), _) => replace(rule, leftovers),
+        (Decision::Change(Action::Enable(rule)), _) => {
+            leftovers.insert(0, rule.name().as_str().into());
+            replace(rule, leftovers)
+        }
+        (Decision::Change(Action::Replace { rule, mut old, why }), _) => {
+            old.append(&mut leftovers);
+            Decision::Change(Action::Replace { rule, old, why })
+        }
+        // Which file either of them pinned, nobody knows.
+        (Decision::Kept { name, .. }, Some(rule)) => {
+            leftovers.insert(0, name);
+            replace(rule.clone(), leftovers)
+        }
+        // Nothing of ours is wanted beside somebody else's rule.
+        (Decision::Served { .. }, _) => Decision::Change(Action::Remove {
+            name: leftovers.swap_remove(0),
+            why: INTERRUPTED.to_owned(),
+        }),
+        (other, _) => other,
     }
 }
 

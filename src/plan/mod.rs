@@ -15,7 +15,23 @@ use crate::target::{Target, UnknownTarget};
 pub use guard::{Native, Refusal};
 
 /// Before a replacement is finished, the new rule goes by its name and this.
-pub const SWAP_SUFFIX: &str = ".binfmtd-swap";
+const SWAP_SUFFIX: &str = ".binfmtd-swap";
+
+/// Names that a rule may go by before a replacement is finished, best first: what an interrupted
+/// replacement left stays until the next is finished.
+pub fn swap_names(rule: &str) -> impl Iterator<Item = String> {
+    std::iter::once(format!("{rule}{SWAP_SUFFIX}"))
+        .chain((2..10).map(move |number| format!("{rule}.{number}{SWAP_SUFFIX}")))
+}
+
+/// The rule that goes by this name before a replacement is finished.
+fn unfinished_name(name: &str) -> Option<&str> {
+    let rule = name.strip_suffix(SWAP_SUFFIX)?;
+    Some(match rule.rsplit_once('.') {
+        Some((bare, number)) if matches!(number.as_bytes(), [b'2'..=b'9']) => bare,
+        _ => rule,
+    })
+}
 
 /// What the caller asks for besides the settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -83,6 +99,8 @@ pub struct Item {
     pub target: Option<String>,
     /// Its `e_machine` that the rule is for, for rules of the table.
     pub machine: Option<u16>,
+    /// The name that the rule has or would have; `None` for the instance as a whole.
+    pub rule: Option<String>,
     /// What to do.
     pub decision: Decision,
 }
@@ -151,16 +169,19 @@ pub fn plan(
         items.push(Item {
             target: None,
             machine: None,
+            rule: None,
             decision: Decision::Change(Action::EnableInstance),
         });
     }
     items.extend(decider.superfluous(&targets));
     for target in targets {
         for ((name, magic), machine) in target.rules().into_iter().zip(&target.identity.machines) {
+            let rule = Some(name.to_string());
             let decision = decider.target_rule(target, name, magic);
             items.push(Item {
                 target: Some(target.name.clone()),
                 machine: Some(*machine),
+                rule,
                 decision,
             });
         }
@@ -170,6 +191,7 @@ pub fn plan(
             items.push(Item {
                 target: None,
                 machine: None,
+                rule: Some(custom.rule.name().to_string()),
                 decision: decider.custom_rule(&custom.rule),
             });
         }

@@ -1,7 +1,5 @@
 //! `\xHH` escapes, as the kernel and people write bytes.
 
-use std::fmt::Write as _;
-
 use thiserror::Error;
 
 /// Why a text is not a row of bytes.
@@ -25,13 +23,18 @@ fn must_escape(byte: u8, delimiter: u8) -> bool {
 pub(super) fn escape(bytes: &[u8], delimiter: u8, out: &mut Vec<u8>) {
     for &byte in bytes {
         if must_escape(byte, delimiter) {
-            let mut text = String::with_capacity(4);
-            let _ = write!(text, "\\x{byte:02x}");
-            out.extend_from_slice(text.as_bytes());
+            let [high, low] = hex(byte);
+            out.extend_from_slice(&[b'\\', b'x', high, low]);
         } else {
             out.push(byte);
         }
     }
+}
+
+/// The two digits of a byte.
+fn hex(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0xf)]]
 }
 
 /// Like [`escape`], with as few escapes as the kernel needs, for rules that would not fit otherwise.
@@ -77,10 +80,7 @@ fn digit(byte: u8) -> Option<u8> {
 
 /// Bytes as hex digits, the kernel's way of showing magic and mask.
 pub fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes.iter().flat_map(|byte| hex(*byte)).map(char::from).collect()
 }
 
 /// Reads what a person or the kernel writes for bytes: hex digits (spaces between them are fine), or

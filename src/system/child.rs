@@ -196,11 +196,15 @@ impl Child {
         if self.ended.is_some() {
             return;
         }
+        self.kill_group();
+        self.ended = self.process.wait().ok();
+    }
+
+    /// It leads a process group of its own. As long as it is not reaped, the number is still its.
+    fn kill_group(&self) {
         if let Ok(pid) = i32::try_from(self.process.id()) {
-            // It leads a process group of its own; it is not reaped yet, so the number is still its.
             let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
         }
-        self.ended = self.process.wait().ok();
     }
 
     /// The signal that ended it.
@@ -225,6 +229,8 @@ impl Child {
             self.flooded |= drain(&mut self.stderr, &mut self.errors);
         }
         if ready[2] {
+            // It has ended; what it started and left has no business here any more.
+            self.kill_group();
             self.ended = self.process.try_wait().ok().flatten();
             // What it wrote before it ended may still be in the pipes; who inherited them is no
             // business of ours.

@@ -1,7 +1,7 @@
 //! The machine itself.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 
 /// What is said about the machine in a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,6 @@ pub fn describe() -> io::Result<Host> {
 
 /// The first bytes of our own program, which is native by definition: the kernel runs it.
 pub fn own_header() -> io::Result<Vec<u8>> {
-    use std::io::Read as _;
     let mut header = vec![0; crate::rule::HEADER_SIZE];
     fs::File::open("/proc/self/exe")?.read_exact(&mut header)?;
     Ok(header)
@@ -29,7 +28,10 @@ pub fn own_header() -> io::Result<Vec<u8>> {
 
 /// Tells one boot from another.
 pub fn boot_id() -> io::Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+    // One read: it has 37 bytes.
+    let mut id = [0; 64];
+    let length = fs::File::open("/proc/sys/kernel/random/boot_id")?.read(&mut id)?;
+    Ok(String::from_utf8_lossy(&id[..length]).trim().to_owned())
 }
 
 /// How many processes can run at once.

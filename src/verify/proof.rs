@@ -14,6 +14,7 @@ use crate::observation::{FileId, Serving};
 use crate::probe;
 use crate::system::child::{ExecError, Executable, Root};
 use crate::system::file;
+use crate::system::signal::Interrupt;
 use crate::target::Target;
 
 /// The status that a probe is asked to exit with: no shell, kernel or QEMU uses it by itself.
@@ -108,6 +109,8 @@ impl Proof {
     pub fn serving(&self) -> Serving {
         let mut failures = self.levels.iter().filter_map(|(level, outcome)| match outcome {
             Outcome::Fail(why) => Some((*level, why)),
+            // It works, but nobody could register it again as it is.
+            Outcome::Warn(why) if *level == Level::Identity => Some((*level, why)),
             _ => None,
         });
         match failures.next() {
@@ -162,6 +165,8 @@ pub struct Subject<'a> {
 #[derive(Debug)]
 pub struct Laboratory {
     folder: TempDir,
+    /// Who asks us to end waits until the folder is gone: fields are dropped in this order.
+    _interrupt: Interrupt,
 }
 
 /// The tasks of one subject, by their places in the batch.
@@ -174,7 +179,8 @@ struct Places {
 impl Laboratory {
     /// Makes the folder; it goes when this is dropped.
     pub fn open() -> io::Result<Self> {
-        Ok(Self { folder: file::executable_folder()? })
+        let interrupt = Interrupt::catch()?;
+        Ok(Self { folder: file::executable_folder()?, _interrupt: interrupt })
     }
 
     /// Runs the probes of all subjects; the proofs come in the same order, `None` for a target
@@ -448,6 +454,10 @@ fn identity(pinned: Option<&Pinned>, interpreter: Option<&Path>) -> Outcome {
         (Some(pinned), Some(path)) if pinned.is_on_disk => {
             Outcome::Pass(format!("the interpreter that runs is {}", path.display()))
         }
+        (Some(_), Some(path)) if !path.exists() => Outcome::Warn(format!(
+            "{} is gone from the disk; the kernel goes on with the one it pinned",
+            path.display()
+        )),
         (Some(pinned), Some(path)) => Outcome::Fail(format!(
             "the kernel runs {}, which is not the file that {} is now: the rule is older than the file",
             pinned.path.display(),

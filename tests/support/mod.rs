@@ -1,6 +1,9 @@
 //! Shared by the tests that touch a real system: what is needed, and a private instance.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub(crate) mod harness;
+pub(crate) mod stage;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};

@@ -54,7 +54,7 @@ impl RegisterLine {
             Decision::Native => ("native", None),
             Decision::Kept { name, .. } => ("keep", Some(name.to_string_lossy().into_owned())),
             Decision::Served { by } => ("served", Some(by.to_string_lossy().into_owned())),
-            Decision::Refused(_) => ("refuse", None),
+            Decision::Refused(_) => ("refuse", outcome.item.rule.clone()),
             Decision::Change(change) => match change {
                 Action::EnableInstance => ("enable-instance", None),
                 Action::Add(rule) => ("add", Some(rule.name().to_string())),

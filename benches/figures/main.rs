@@ -1,0 +1,84 @@
+//! binfmtd beside what people would use instead: one table, and the same as JSON.
+//!
+//! Each pair is measured in one run of this program, interleaved, in one private instance. A goal that is not
+//! met is said and is no failure: what has to hold always is held by a test of something that does not vary.
+
+mod measure;
+mod register;
+mod start;
+#[path = "../../tests/support/strace.rs"]
+mod strace;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+mod table;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::LazyLock;
+
+use support::Private;
+use table::{Figure, Table};
+
+/// The program that is measured: what `benches/run` built, else what cargo did.
+static BINFMTD: LazyLock<PathBuf> = LazyLock::new(|| {
+    std::env::var_os("BINFMTD_BENCH_BINARY")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_binfmtd")), PathBuf::from)
+});
+
+/// A program to be measured. Without what cargo sets: a dynamic program would look for its libraries in all of
+/// those folders first.
+fn program(path: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(path);
+    command.env_remove("LD_LIBRARY_PATH");
+    command
+}
+
+/// What every figure is given.
+struct Setting {
+    private: Private,
+    /// How often each program is started.
+    runs: usize,
+}
+
+type Family = fn(&Setting) -> Result<Vec<Figure>, String>;
+
+const FAMILIES: [(&str, Family); 2] = [("register", register::figures), ("start", start::figures)];
+
+#[allow(clippy::print_stderr, reason = "standard output has the table")]
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("benches: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "its table, and how far it is")]
+fn run() -> Result<(), String> {
+    let runs = match std::env::var("BINFMTD_BENCH_RUNS") {
+        Ok(text) => text.parse().map_err(|_| format!("BINFMTD_BENCH_RUNS={text} is no number"))?,
+        Err(_) => 200,
+    };
+    let private = Private::enter().map_err(|why| format!("no private instance: {why}"))?;
+    let setting = Setting { private, runs };
+    let mut figures = Vec::new();
+    for (name, family) in FAMILIES {
+        eprintln!("measuring {name}: {runs} runs of each");
+        figures.extend(family(&setting).map_err(|problem| format!("{name}: {problem}"))?);
+    }
+    let table = Table::new(&BINFMTD, figures);
+    print!("{table}");
+    let file = target_folder().join("bench.json");
+    std::fs::write(&file, table.json())
+        .map_err(|error| format!("write {}: {error}", file.display()))?;
+    eprintln!("wrote {}", file.display());
+    Ok(())
+}
+
+fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from)
+}
