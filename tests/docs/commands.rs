@@ -1,0 +1,105 @@
+//! Every command in the README and in the guide runs, in a private instance, or is listed here.
+
+use std::fmt::Write as _;
+
+use crate::markdown::{below, read, split};
+use crate::private::Place;
+
+/// A command that is not run, and why not.
+struct NotRun {
+    file: &'static str,
+    command: &'static str,
+    reason: &'static str,
+}
+
+const fn not_run(file: &'static str, command: &'static str, reason: &'static str) -> NotRun {
+    NotRun { file, command, reason }
+}
+
+const BUILDS: &str = "builds what this test is part of; the tests' own run does it";
+const INSTALLS: &str = "tests/scripts/install does it, into a folder of its own";
+const HOST: &str = "changes the host";
+const FOREIGN: &str = "needs a program that the tests do not";
+
+/// Closed: a command that is new runs, or is put here on purpose. An entry that no file has is a failure.
+const NOT_RUN: &[NotRun] = &[
+    not_run("README.md", "make demo", BUILDS),
+    not_run("README.md", "make test", BUILDS),
+    not_run("README.md", "make build", BUILDS),
+    not_run("README.md", "sudo make install", INSTALLS),
+    not_run(
+        "docs/guide/install.md",
+        "sudo apt-get install --no-install-recommends qemu-user-static",
+        HOST,
+    ),
+    not_run("docs/guide/install.md", "make build", BUILDS),
+    not_run("docs/guide/install.md", "make static", BUILDS),
+    not_run("docs/guide/install.md", "sudo make install", INSTALLS),
+    not_run("docs/guide/install.md", "make install DESTDIR=./staged PREFIX=/usr", INSTALLS),
+    not_run("docs/guide/install.md", "sudo systemctl enable --now binfmtd.service", HOST),
+    not_run("docs/guide/install.md", "sudo install -m 644 qemu.conf /etc/binfmt.d/qemu.conf", HOST),
+    not_run(
+        "docs/guide/doctor.md",
+        "jq -r '.targets[] | [.target, .verdict, .interpreter.version] | @tsv' preflight.json",
+        FOREIGN,
+    ),
+];
+
+/// The commands of a file, by its blocks: the line's number and the command.
+fn blocks(text: &str) -> Vec<Vec<(usize, &str)>> {
+    let (fences, _) = split(text);
+    let shell = fences.into_iter().filter(|fence| fence.language == "sh");
+    shell
+        .map(|fence| {
+            let lines = fence.lines.into_iter();
+            lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).collect()
+        })
+        .collect()
+}
+
+fn files() -> Vec<String> {
+    std::iter::once("README.md".to_owned()).chain(below("docs/guide")).collect()
+}
+
+fn is_run(file: &str, command: &str) -> bool {
+    !NOT_RUN.iter().any(|entry| (entry.file, entry.command) == (file, command))
+}
+
+#[test]
+fn what_is_not_run_is_still_there() {
+    for NotRun { file, command, reason } in NOT_RUN {
+        let text = read(file);
+        let there = blocks(&text).into_iter().flatten().any(|(_, line)| line == *command);
+        assert!(there, "{file} has no such command any more: {command} ({reason})");
+    }
+}
+
+#[test]
+fn every_command_runs() {
+    let Some(place) = Place::prepare() else { return };
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for file in files() {
+        for block in blocks(&read(&file)) {
+            let mut script = String::new();
+            for (line, command) in block {
+                assert!(!command.ends_with('\\'), "{file}:{line}: one command a line, please");
+                if is_run(&file, command) {
+                    count += 1;
+                    write!(
+                        script,
+                        "{command}\nstatus=$?\n[ $status -eq 0 ] || {{ echo {file}:{line}: status $status; exit 99; }}\n"
+                    )
+                    .unwrap();
+                }
+            }
+            if !script.is_empty()
+                && let Err(problem) = place.run(&script)
+            {
+                problems.push(problem);
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+    assert!(count > 20, "only {count} commands were found");
+}

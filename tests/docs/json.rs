@@ -1,0 +1,234 @@
+//! `docs/reference/json.md` against real documents: every field that is printed is explained, every
+//! field that is explained is printed, and each has the type that is given.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+
+use binfmtd::observation::{InstanceFacts, Record};
+use binfmtd::report::StatusDocument;
+use binfmtd::rule::Entry;
+use binfmtd::target::Table;
+use serde_json::Value;
+
+use crate::markdown::{code, read, rows, sections, split};
+use crate::private::Place;
+
+/// What one section explains: its fields, with the words for their types.
+struct Explained {
+    title: String,
+    fields: BTreeMap<String, Vec<String>>,
+}
+
+impl Explained {
+    fn parse(title: &str, text: &str) -> Self {
+        let fields = rows(text)
+            .into_iter()
+            .map(|row| {
+                let field = code(row[0]).unwrap_or_else(|| panic!("{title}: {}", row[0]));
+                let types = row[1].replace(" or ", ", ");
+                (field.to_owned(), types.split(", ").map(str::to_owned).collect())
+            })
+            .collect();
+        Self { title: title.to_owned(), fields }
+    }
+
+    /// The field that a path is explained by; `<name>` stands for any key.
+    fn find(&self, path: &[String]) -> Option<&str> {
+        let fits = |field: &&String| {
+            let words: Vec<&str> = field.split('.').collect();
+            words.len() == path.len()
+                && words.iter().zip(path).all(|(word, step)| word.starts_with('<') || word == step)
+        };
+        self.fields.keys().find(fits).map(String::as_str)
+    }
+
+    fn walk(
+        &self,
+        value: &Value,
+        path: &[String],
+        seen: &mut BTreeSet<String>,
+        problems: &mut BTreeSet<String>,
+    ) {
+        let (kind, is_leaf) = match value {
+            Value::Null => ("null", true),
+            Value::Bool(_) => ("boolean", true),
+            Value::Number(_) => ("number", true),
+            Value::String(_) => ("string", true),
+            Value::Array(_) => ("list", false),
+            Value::Object(_) => ("object", false),
+        };
+        match self.find(path) {
+            Some(field) => {
+                seen.insert(field.to_owned());
+                if !self.fields[field].iter().any(|word| word == kind) {
+                    problems.insert(format!("{}: {field} is {kind} here", self.title));
+                }
+                if kind == "list" {
+                    return;
+                }
+            }
+            None if is_leaf => {
+                problems.insert(format!("{}: {} is not explained", self.title, path.join(".")));
+            }
+            None => {}
+        }
+        match value {
+            Value::Array(items) => {
+                let mut path = path.to_vec();
+                if let Some(last) = path.last_mut() {
+                    last.push_str("[]");
+                }
+                for item in items {
+                    self.walk(item, &path, seen, problems);
+                }
+            }
+            Value::Object(fields) => {
+                for (key, value) in fields {
+                    self.walk(value, &[path, std::slice::from_ref(key)].concat(), seen, problems);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn parse(text: &str, what: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{what}: {error}\n{text}"))
+}
+
+#[test]
+fn examples_are_as_they_are_explained() {
+    let text = read("docs/reference/json.md");
+    let mut problems = BTreeSet::new();
+    let sections = sections(&text);
+    assert!(sections.len() >= 10);
+    for (title, body) in sections {
+        let explained = Explained::parse(title, &body);
+        let (fences, _) = split(&body);
+        let examples: Vec<_> = fences.iter().filter(|fence| fence.language == "json").collect();
+        assert!(!examples.is_empty(), "{title}: no example");
+        for example in examples {
+            let lines: Vec<&str> = example.lines.iter().map(|(_, line)| *line).collect();
+            let value = parse(&lines.join("\n"), title);
+            explained.walk(&value, &[], &mut BTreeSet::new(), &mut problems);
+        }
+    }
+    assert!(problems.is_empty(), "{problems:#?}");
+}
+
+/// Commands that together print every field: the section, the arguments, the exit status.
+const COMMANDS: &[(&str, &str, i32)] = &[
+    ("errors", "register nonsense", 2),
+    ("errors", "--nonsense", 2),
+    ("errors", "run --private --strict --config strict.toml -- true", 1),
+    ("register", "--config all.toml register", 1),
+    ("register", "register --dry-run arm64 amd64", 0),
+    ("which", "which ./hello-arm64", 0),
+    ("which", "which mine.toml", 1),
+    ("targets", "targets", 0),
+    ("targets", "--config all.toml targets arm", 0),
+    ("export", "--config mine.toml export --as debian", 0),
+    ("config show", "--config all.toml config show", 0),
+    ("config show", "config check", 0),
+    ("doctor", "doctor arm64 amd64", 0),
+    ("doctor --list-checks", "doctor --list-checks", 0),
+    // What comes now is about somebody else's rules.
+    ("unregister", "unregister --dry-run arm64", 0),
+    ("unregister", "unregister --all", 0),
+    ("register", "register --no-verify riscv64", 0),
+    ("status", "status", 0),
+    ("unregister", "unregister riscv64 s390x", 1),
+    ("doctor", "doctor riscv64 s390x", 1),
+];
+
+/// Rules that another tool could have left; added before the commands above that need them.
+const PLANTED: &str = r"
+printf '%s' ':qemu-s390x:M::\x7fELF\x02\x02\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x16:\xff\xff\xff\xff\xff\xff\xff\xfc\x00\x00\x00\x00\x00\x00\x00\x00\xff\xfe\xff\xff:/usr/bin/missing:' >$instance/register
+printf '%s' ':older:E::jar::/usr/bin/missing:' >$instance/register
+printf '%s' ':newer:E::jar::/usr/bin/missing:' >$instance/register
+";
+
+const ALL: &str = r#"
+targets = ["arm64", "arm"]
+interpreter-directories = ["BAD", "/usr/bin", "/usr/libexec/qemu-binfmt"]
+[target.arm64]
+flags = "OF"
+[rule.jar]
+extension = "jar"
+interpreter = "/usr/bin/no-such-interpreter"
+[rule.wasm]
+magic = "0061736d"
+interpreter = "/usr/bin/no-such-interpreter"
+"#;
+
+fn real_documents(place: &Place) -> Result<BTreeMap<&'static str, Vec<Value>>, String> {
+    let bad = place.path().join("bad");
+    fs::create_dir_all(&bad).unwrap();
+    place.file("bad/qemu-arm-static", "no program at all");
+    place.file("all.toml", &ALL.replace("BAD", bad.to_str().unwrap()));
+    place.file("strict.toml", "[rule.jar]\nextension = \"jar\"\ninterpreter = \"/nowhere\"\n");
+    let mut script = "instance=/proc/sys/fs/binfmt_misc\n".to_owned();
+    for (index, (_, arguments, status)) in COMMANDS.iter().enumerate() {
+        if arguments.starts_with("unregister --dry-run") {
+            // All that is registered here goes but one; then come others' rules.
+            script.push_str("binfmtd register arm64 >/dev/null || exit 98\n");
+        }
+        if *arguments == "status" {
+            script.push_str(PLANTED);
+        }
+        write!(
+            script,
+            "binfmtd --format json {arguments} >{index}.json\nstatus=$?\n\
+             [ $status -eq {status} ] || {{ echo '{arguments}:' status $status; cat {index}.json; exit 99; }}\n"
+        )
+        .unwrap();
+    }
+    place.run(&script)?;
+    let mut documents: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    for (index, (section, arguments, _)) in COMMANDS.iter().enumerate() {
+        let text = fs::read_to_string(place.path().join(format!("{index}.json"))).unwrap();
+        documents.entry(section).or_default().push(parse(&text, arguments));
+    }
+    documents.entry("status").or_default().push(status_of_a_newer_kernel());
+    Ok(documents)
+}
+
+/// What no kernel of today has: a line that we do not know, and an entry that is none.
+fn status_of_a_newer_kernel() -> Value {
+    let content =
+        b"enabled\ninterpreter /usr/bin/true\nflags: F\nnew-thing 1\noffset 0\nmagic 7f454c46\n";
+    let entry = Entry::parse("newer".as_ref(), content).unwrap();
+    assert!(!entry.unknown.is_empty());
+    let facts = InstanceFacts {
+        device: 1,
+        enabled: true,
+        writable: true,
+        entries: vec![entry],
+        unreadable: vec![("broken".into(), "why".to_owned())],
+    };
+    let document =
+        StatusDocument::new(&Table::embedded(), &facts, &Record::default(), &BTreeMap::new(), true);
+    serde_json::to_value(&document).unwrap()
+}
+
+#[test]
+fn documents_are_as_they_are_explained() {
+    let Some(place) = Place::prepare() else { return };
+    let documents = real_documents(&place).unwrap_or_else(|problem| panic!("{problem}"));
+    let text = read("docs/reference/json.md");
+    let mut problems = BTreeSet::new();
+    let sections = sections(&text);
+    let titles: BTreeSet<&str> = sections.iter().map(|(title, _)| *title).collect();
+    assert_eq!(titles, documents.keys().copied().collect());
+    for (title, body) in sections {
+        let explained = Explained::parse(title, &body);
+        let mut seen = BTreeSet::new();
+        for document in &documents[title] {
+            explained.walk(document, &[], &mut seen, &mut problems);
+        }
+        let never = explained.fields.keys().filter(|field| !seen.contains(*field));
+        problems.extend(never.map(|field| format!("{title}: {field} is never printed")));
+    }
+    assert!(problems.is_empty(), "{problems:#?}");
+}
