@@ -120,6 +120,29 @@ pub struct Record {
     pub instance: u64,
     /// Name to rule.
     pub rules: BTreeMap<String, Owned>,
+    /// What replacements are to put in place, by the rule's name: written down before the kernel hears
+    /// of it, and gone when they are finished. Until then both the old and the new rule are ours.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub coming: BTreeMap<String, Owned>,
+}
+
+/// Before a replacement is finished, the new rule goes by its name and this.
+const SWAP_SUFFIX: &str = ".binfmtd-swap";
+
+/// Names that a rule may go by before a replacement is finished, best first: what an interrupted
+/// replacement left stays until the next is finished.
+pub fn swap_names(rule: &str) -> impl Iterator<Item = String> {
+    std::iter::once(format!("{rule}{SWAP_SUFFIX}"))
+        .chain((2..10).map(move |number| format!("{rule}.{number}{SWAP_SUFFIX}")))
+}
+
+/// The rule that goes by this name before a replacement is finished.
+pub fn unfinished_name(name: &str) -> Option<&str> {
+    let rule = name.strip_suffix(SWAP_SUFFIX)?;
+    Some(match rule.rsplit_once('.') {
+        Some((bare, number)) if matches!(number.as_bytes(), [b'2'..=b'9']) => bare,
+        _ => rule,
+    })
 }
 
 impl Record {
@@ -128,12 +151,24 @@ impl Record {
 
     /// Whether `entry` is ours: its name is in the record, and its content is what we wrote.
     pub fn owns(&self, entry: &Entry) -> bool {
-        entry
-            .name
-            .to_str()
-            .and_then(|name| self.rules.get(name))
-            .and_then(|owned| crate::rule::parse_register(owned.register.as_bytes()).ok())
-            .is_some_and(|rule| rule.is(entry))
+        self.owned(entry).is_some()
+    }
+
+    /// Takes a name out, whether it is a rule's or one that a rule goes by for the meantime.
+    pub fn forget(&mut self, name: &str) {
+        self.rules.remove(name);
+        self.coming.remove(unfinished_name(name).unwrap_or(name));
+    }
+
+    /// What the record says of `entry`, if it is ours.
+    pub fn owned(&self, entry: &Entry) -> Option<&Owned> {
+        let name = entry.name.to_str()?;
+        let names = [Some(name), unfinished_name(name)].into_iter().flatten();
+        let known = names.flat_map(|name| [self.rules.get(name), self.coming.get(name)]);
+        known.flatten().find(|owned| {
+            crate::rule::parse_register(owned.register.as_bytes())
+                .is_ok_and(|rule| rule.serves_like(entry))
+        })
     }
 }
 

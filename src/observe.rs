@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -124,26 +125,31 @@ fn look_around(
     Ok(seen)
 }
 
-/// Who seems to have put a rule there, going by the files of other tools: the file's path by the
-/// rule's name.
-pub fn other_owners() -> BTreeMap<String, String> {
+/// Whose each rule seems to be, by its name, going by the files of other tools: they must say what
+/// the rule says, for a name alone proves nothing.
+pub fn other_owners(entries: &[Entry]) -> BTreeMap<String, String> {
     let mut owners = BTreeMap::new();
+    let named = |name: &str| entries.iter().find(|entry| entry.name == name);
     for (path, content) in file::read_folder(Path::new("/var/lib/binfmts")) {
-        // update-binfmts keeps a state file of the rule's name.
-        let name =
-            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if !content.is_empty() {
-            owners.insert(name, format!("update-binfmts ({})", path.display()));
+        // update-binfmts keeps a state file of the rule's name, the interpreter on a line of its own.
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let says = |entry: &&Entry| {
+            let interpreter = entry.interpreter.as_os_str().as_bytes();
+            content.split(|byte| *byte == b'\n').any(|line| line == interpreter)
+        };
+        if named(&name).as_ref().is_some_and(says) {
+            owners.insert(name.into_owned(), format!("update-binfmts ({})", path.display()));
         }
     }
     for folder in ["/usr/lib/binfmt.d", "/usr/local/lib/binfmt.d", "/run/binfmt.d", "/etc/binfmt.d"]
     {
         for (path, content) in file::read_folder(Path::new(folder)) {
             for rule in rule::parse_binfmt_d(&content).rules() {
-                owners.insert(
-                    rule.name().to_string(),
-                    format!("systemd-binfmt ({})", path.display()),
-                );
+                let name = rule.name().as_str();
+                if named(name).is_some_and(|entry| rule.is(entry)) {
+                    owners
+                        .insert(name.to_owned(), format!("systemd-binfmt ({})", path.display()));
+                }
             }
         }
     }

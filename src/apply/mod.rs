@@ -6,13 +6,12 @@ mod trial;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
 
 use thiserror::Error;
 
-use crate::config::{PreserveArgv0, Settings, Verify};
-use crate::observation::{FileId, Observation, Owned, Record};
-use crate::plan::{Action, Decision, Item, Plan};
+use crate::config::{Settings, Verify};
+use crate::observation::{FileId, Observation, Owned, Record, unfinished_name};
+use crate::plan::{self, Action, Decision, Item, Plan};
 use crate::rule::Rule;
 use crate::system::instance::{Instance, Registrar};
 use crate::system::record::Store;
@@ -100,8 +99,8 @@ pub fn apply(
         let mut registrar = instance.registrar().map_err(ApplyError::Register)?;
         let proved = options.verify == Verify::Before && !options.private && work.trial(progress);
         // Before the kernel hears of it: whatever happens to us, what is ours is known to be.
-        store.save(&work.record()).map_err(ApplyError::Record)?;
-        let announced = work.record();
+        let announced = work.record(Moment::Before);
+        store.save(&announced).map_err(ApplyError::Record)?;
         // From here to the end, whoever asks us to end has to wait until nothing is half done.
         let _interrupt = Interrupt::catch().map_err(VerifyError::from)?;
         work.register(&mut registrar);
@@ -110,22 +109,32 @@ pub fn apply(
             && let Err(error) = work.prove_pending(&mut registrar, progress)
         {
             work.take_back_all();
-            let _ = store.save(&work.record());
+            let _ = store.save(&work.record(Moment::After));
             return Err(error.into());
         }
         work.commit(&mut registrar);
-        let record = work.record();
+        let record = work.record(Moment::After);
         if record != announced {
             store.save(&record).map_err(ApplyError::Record)?;
         }
     }
+    if !writes && !seen.record.coming.is_empty() {
+        store.save(&work.record(Moment::After)).map_err(ApplyError::Record)?;
+    }
     if options.verify != Verify::Off {
         work.prove_rest(progress)?;
         if work.remove_what_fails() {
-            store.save(&work.record()).map_err(ApplyError::Record)?;
+            store.save(&work.record(Moment::After)).map_err(ApplyError::Record)?;
         }
     }
     Ok(work.outcomes)
+}
+
+/// When a record is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Before,
+    After,
 }
 
 struct Work<'a> {
@@ -170,8 +179,10 @@ impl Work<'_> {
             .find(|target| Some(&target.name) == item.target.as_ref())
     }
 
-    fn may_drop_p(&self, rule: &Rule) -> bool {
-        self.settings.preserve_argv0 == PreserveArgv0::Auto && rule.flags().preserve_argv0
+    fn may_drop_p(&self, index: usize, rule: &Rule) -> bool {
+        let target = self.outcomes[index].item.target.as_ref();
+        rule.flags().preserve_argv0
+            && target.is_some_and(|target| plan::may_drop_p(self.settings, target))
     }
 
     /// Runs the probe of each rule; `None` where there is none.
@@ -238,7 +249,7 @@ impl Work<'_> {
         let mut again = Vec::new();
         for ((index, rule), proof) in rules.into_iter().zip(proofs) {
             let Some(proof) = proof else { continue };
-            if proof.arguments_are_shifted() && self.may_drop_p(&rule) {
+            if proof.arguments_are_shifted() && self.may_drop_p(index, &rule) {
                 again.push(index);
             } else if let Some(why) = proof.failure().map(str::to_owned) {
                 self.take_back(index, &why);
@@ -401,46 +412,50 @@ impl Work<'_> {
         }
     }
 
-    /// What is ours once every line that has no error is carried out.
-    fn record(&self) -> Record {
+    /// What is ours once every line that has no error is carried out; or, before it is, what was and
+    /// what will be: whoever is killed in the middle knows both again.
+    fn record(&self, moment: Moment) -> Record {
         let seen = &self.seen.record;
-        let mut record = Record {
-            schema: Record::SCHEMA,
-            boot: seen.boot.clone(),
-            instance: seen.instance,
-            // What was removed from outside is not ours any more, should the name come back.
-            rules: seen
-                .rules
-                .iter()
-                .filter(|(name, _)| {
-                    self.seen
-                        .instance
-                        .entries
-                        .iter()
-                        .any(|entry| entry.name == name.as_str() && seen.owns(entry))
-                })
-                .map(|(name, owned)| (name.clone(), owned.clone()))
-                .collect(),
-        };
-        for outcome in self.outcomes.iter().filter(|outcome| outcome.error.is_none()) {
-            match &outcome.item.decision {
-                Decision::Change(Action::Add(rule) | Action::Replace { rule, .. }) => {
-                    if let Decision::Change(Action::Replace { old, .. }) = &outcome.item.decision {
-                        record.rules.retain(|name, _| {
-                            !old.iter().any(|old| old.as_bytes() == name.as_bytes())
-                        });
+        let entries = self.seen.instance.entries.iter();
+        // What was removed from outside is not ours any more, should the name come back.
+        let rules = entries.filter_map(|entry| {
+            let name = entry.name.to_str().filter(|name| unfinished_name(name).is_none())?;
+            Some((name.to_owned(), seen.owned(entry)?.clone()))
+        });
+        let mut record = Record { rules: rules.collect(), ..seen.clone() };
+        // Of an interrupted replacement that left nothing, what is there tells all.
+        record.coming.retain(|rule, _| {
+            let mut names =
+                self.seen.instance.entries.iter().filter_map(|entry| entry.name.to_str());
+            names.any(|name| unfinished_name(name) == Some(rule))
+        });
+        // What was put there is ours, even if it does not work.
+        let stands = |outcome: &&Outcome| outcome.error.is_none() || outcome.changed;
+        for outcome in self.outcomes.iter().filter(stands) {
+            let Decision::Change(action) = &outcome.item.decision else { continue };
+            let owned = |rule: &Rule| Owned {
+                register: String::from_utf8_lossy(rule.register_string()).into_owned(),
+                target: outcome.item.target.clone(),
+                interpreter: self.file_of(&outcome.item, rule),
+            };
+            match action {
+                Action::Replace { rule, .. } if moment == Moment::Before => {
+                    record.coming.insert(rule.name().to_string(), owned(rule));
+                }
+                Action::Add(rule) => {
+                    record.rules.insert(rule.name().to_string(), owned(rule));
+                }
+                Action::Replace { rule, old, .. } => {
+                    for name in old.iter().filter_map(|name| name.to_str()) {
+                        record.forget(name);
                     }
-                    let owned = Owned {
-                        register: String::from_utf8_lossy(rule.register_string()).into_owned(),
-                        target: outcome.item.target.clone(),
-                        interpreter: self.file_of(&outcome.item, rule),
-                    };
-                    record.rules.insert(rule.name().to_string(), owned);
+                    record.coming.remove(rule.name().as_str());
+                    record.rules.insert(rule.name().to_string(), owned(rule));
                 }
-                Decision::Change(Action::Remove { name, .. }) => {
-                    record.rules.retain(|known, _| known.as_bytes() != name.as_bytes());
+                Action::Remove { name, .. } if moment == Moment::After => {
+                    record.forget(&name.to_string_lossy());
                 }
-                _ => {}
+                Action::Remove { .. } | Action::Enable(_) | Action::EnableInstance => {}
             }
         }
         record

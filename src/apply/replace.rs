@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 
-use crate::plan::swap_names;
+use crate::observation::swap_names;
 use crate::rule::Rule;
 use crate::system::instance::{Instance, Refused, Registrar};
 

@@ -101,7 +101,7 @@ impl Work<'_> {
     ) -> Tried {
         // No probe: all that can be said is that the kernel takes the rule.
         let Some(proof) = proof else { return Tried::Works };
-        if proof.arguments_are_shifted() && self.may_drop_p(rule) {
+        if proof.arguments_are_shifted() && self.may_drop_p(index, rule) {
             let plain = without_p(rule).filter(|plain| {
                 instance.remove(OsStr::new(rule.name().as_str())).is_ok()
                     && registrar.register(plain).is_ok()

@@ -40,6 +40,18 @@ impl Context {
         Ok(config::load(Path::new("/"), self.config.as_deref())?)
     }
 
+    /// The same for commands that show or take away what is there: a fault in the configuration must
+    /// not stop them, for that is when they are needed. A file that was named is another matter.
+    pub(super) fn settings_if_any(&self) -> Result<Settings, Failure> {
+        match self.settings() {
+            Err(failure) if self.config.is_none() => {
+                tracing::warn!("the configuration is left out: {}", failure.message);
+                Ok(Settings::default())
+            }
+            other => other,
+        }
+    }
+
     /// The same with another folder for the record.
     pub(super) fn in_runtime(&self, runtime: PathBuf) -> Self {
         Self { runtime, ..self.clone() }

@@ -14,11 +14,11 @@ use crate::system::{namespace, record};
 pub(super) struct Arguments {}
 
 pub(super) fn run(context: &Context, _: &Arguments) -> Result<Exit, Failure> {
-    let settings = context.settings()?;
+    let settings = context.settings_if_any()?;
     let instance = context::instance()?;
     let facts = instance.look()?;
     let record = record::load(&context.runtime, instance.device())?;
-    let owners = observe::other_owners();
+    let owners = observe::other_owners(&facts.entries);
     let document = StatusDocument::new(
         &settings.table,
         &facts,

@@ -28,7 +28,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     let targets: Vec<_> =
         settings.table.targets().iter().filter(|target| asked(&target.name)).collect();
     let document =
-        TargetsDocument::new(&targets, &seen.natives, &|name| seen.interpreters.get(name).cloned());
+        TargetsDocument::new(&settings.table, &targets, &seen.natives, &|name| {
+            seen.interpreters.get(name).cloned()
+        });
     context.print(&document, |out| text::targets(out, &document, context.verbose))?;
     Ok(Exit::of(document.ok))
 }

@@ -30,7 +30,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
-    let settings = context.settings()?;
+    let settings = context.settings_if_any()?;
     let request = context::request(&settings, &arguments.targets, false)?;
     let instance = context::instance()?;
     if !arguments.dry_run {
@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     };
     for entry in facts.entries.iter().filter(|entry| record.owns(entry)) {
         let name = entry.display_name();
-        if asked(record.rules.get(&name).and_then(|owned| owned.target.as_ref())) {
+        if asked(record.owned(entry).and_then(|owned| owned.target.as_ref())) {
             remove(&instance, &name, &mut document);
         }
     }
@@ -70,7 +70,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     }
     document.ok = document.errors.is_empty();
     if let Some(store) = store {
-        record.rules.retain(|name, _| !document.removed.contains(name));
+        for name in &document.removed {
+            record.forget(name);
+        }
         store.save(&record)?;
     }
     context.print(&document, |out| text::unregister(out, &document))?;

@@ -23,7 +23,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
-    let settings = context.settings()?;
+    let settings = context.settings_if_any()?;
     let failed =
         |error: std::io::Error| Failure::usage(format!("{}: {error}", arguments.file.display()));
     let mut start = Vec::new();

@@ -1,6 +1,7 @@
 //! Family `exec`: what came of running the probes. The only truth there is.
 
-use super::{Check, Draft, Examination, Finding};
+use super::{Check, Draft, Examination, Finding, Patient};
+use crate::plan::is_qemu;
 use crate::verify::{Level, Outcome};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -50,27 +51,44 @@ fn each(examination: &Examination<'_>, id: &'static str, level: Level) -> Vec<Fi
             let Some(proof) = &patient.proof else {
                 return draft.skip("there is no probe for this target, so nothing could be run");
             };
-            let register = format!("binfmtd register {}", patient.target.name);
-            let fix = match level {
-                Level::Argv0 => format!("{register}, with preserve-argv0 = \"auto\""),
-                Level::Identity => register,
-                // No rule was used: there is none, or it is switched off, alone or with all others.
-                _ if proof.nobody
-                    || examination.winner(patient.target, patient.machine).is_none() =>
-                {
-                    register
-                }
-                _ => format!("{register} --takeover, or install another version of QEMU"),
-            };
             match proof.level(level) {
                 Some(Outcome::Pass(what)) => draft.pass(what),
-                Some(Outcome::Warn(what)) => draft.warn(what).fix(fix),
-                Some(Outcome::Fail(what)) => draft.fail(what).with(evidence(proof)).fix(fix),
+                Some(Outcome::Warn(what)) => {
+                    draft.warn(what).fix(way_out(examination, patient, level))
+                }
+                // One cause, told once.
+                Some(same @ Outcome::Fail(_))
+                    if level == Level::EmptyRoot && proof.level(Level::Host) == Some(same) =>
+                {
+                    draft.skip("it fails as on the host")
+                }
+                Some(Outcome::Fail(what)) => {
+                    draft.fail(what).with(evidence(proof)).fix(way_out(examination, patient, level))
+                }
                 Some(Outcome::Skip(why)) => draft.skip(why),
                 None => draft.skip("not run"),
             }
         })
         .collect()
+}
+
+/// What cures it: mostly to register again, which replaces what is stale or broken.
+fn way_out(examination: &Examination<'_>, patient: &Patient<'_>, level: Level) -> String {
+    let register = format!("binfmtd register {}", patient.target.name);
+    let Some(entry) = examination.winner(patient.target, patient.machine) else { return register };
+    let ours = examination.instance().is_some_and(|seen| seen.record.owns(entry));
+    let fixed = entry.flags.known.fix_binary;
+    match level {
+        Level::Argv0 => format!("{register} --takeover, with preserve-argv0 = \"auto\""),
+        _ if !is_qemu(entry) => format!(
+            "repair or remove {}, or put ours before it: {register} --takeover",
+            entry.display_name()
+        ),
+        Level::Host | Level::EmptyRoot if ours && fixed => {
+            format!("install another version of QEMU, then {register}")
+        }
+        _ => register,
+    }
 }
 
 fn evidence(proof: &crate::verify::Proof) -> String {

@@ -87,7 +87,7 @@ fn present(examination: &Examination<'_>) -> Vec<Finding> {
                 .pass("no rule is to be seen, and its programs run: a parent namespace has one");
         }
         draft
-            .fail(format!("no rule takes programs with e_machine {}", patient.machine))
+            .fail(format!("no rule takes programs with e_machine {:#x}", patient.machine))
             .fix(register(patient))
     })
 }

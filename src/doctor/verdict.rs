@@ -12,6 +12,8 @@ pub enum Verdict {
     Working,
     /// The kernel runs its programs without a rule.
     Native,
+    /// A rule takes its programs, and there is no probe to tell whether they run.
+    Unproved,
     /// Something takes its programs, and fails at one level at least.
     Broken,
     /// Nothing takes its programs.
@@ -27,7 +29,7 @@ pub fn verdict(examination: &Examination<'_>, patient: &Patient<'_>) -> Verdict 
         Some(_) => Verdict::Broken,
         // Without a probe only the listing is left.
         None if examination.is_native(patient.target) => Verdict::Native,
-        None if examination.winner(patient.target, patient.machine).is_some() => Verdict::Broken,
+        None if examination.winner(patient.target, patient.machine).is_some() => Verdict::Unproved,
         None => Verdict::Missing,
     }
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use super::guard::{Native, Refusal, refusal};
-use super::{Action, Decision, Item, Request, flags, is_qemu, unfinished_name};
-use crate::config::{PreserveArgv0, Settings};
-use crate::observation::{InterpreterFault, InterpreterFile, Observation, Serving};
+use super::{Action, Decision, Item, Request, flags, is_qemu, may_drop_p};
+use crate::config::Settings;
+use crate::observation::{
+    InterpreterFault, InterpreterFile, Observation, Serving, unfinished_name,
+};
 use crate::rule::{Entry, Header, InterpreterPath, Magic, Matcher, Name, Rule, winner};
 use crate::target::Target;
 
@@ -64,9 +66,9 @@ impl Decider<'_> {
         let whole = rule.as_ref().ok().map(|(rule, _)| rule.clone());
         let entries: Vec<Entry> = self.settled_entries();
         let decision = match winner(&entries, &header, "/".as_ref()) {
-            Some(entry) if self.seen.record.owns(entry) => self.ours(entry, rule),
+            Some(entry) if self.seen.record.owns(entry) => self.ours(target, entry, rule),
             Some(entry) => self.somebody_elses(target, entry, rule),
-            None => self.unserved(rule),
+            None => self.unserved(target, rule),
         };
         finish(decision, whole.as_ref(), leftovers)
     }
@@ -82,13 +84,7 @@ impl Decider<'_> {
     fn unfinished(&self, entry: &Entry) -> Option<String> {
         let name = entry.display_name();
         let rule = unfinished_name(&name)?;
-        // The record tells of a rule before the kernel hears of it.
-        let recorded = || {
-            let owned = self.seen.record.rules.get(rule)?;
-            crate::rule::parse_register(owned.register.as_bytes()).ok()
-        };
-        let ours = is_qemu(entry) || recorded().is_some_and(|rule| rule.serves_like(entry));
-        ours.then(|| rule.to_owned())
+        (is_qemu(entry) || self.seen.record.owns(entry)).then(|| rule.to_owned())
     }
 
     /// What interrupted replacements of this rule left: it may be all that serves.
@@ -123,9 +119,9 @@ impl Decider<'_> {
         let Some(entry) = self.named(rule.name().as_str()) else {
             return Decision::Change(Action::Add(rule.clone()));
         };
-        let ours = self.seen.record.owns(entry);
-        let recorded =
-            self.seen.record.rules.get(rule.name().as_str()).and_then(|owned| owned.interpreter);
+        let owned = self.seen.record.owned(entry);
+        let ours = owned.is_some();
+        let recorded = owned.and_then(|owned| owned.interpreter);
         let same = rule.serves_like(entry);
         let changed =
             recorded.is_some() && rule.flags().fix_binary && recorded != file.map(|file| file.id);
@@ -178,7 +174,12 @@ impl Decider<'_> {
         Ok((rule, file))
     }
 
-    fn ours(&self, entry: &Entry, rule: Result<(Rule, InterpreterFile), Refusal>) -> Decision {
+    fn ours(
+        &self,
+        target: &Target,
+        entry: &Entry,
+        rule: Result<(Rule, InterpreterFile), Refusal>,
+    ) -> Decision {
         let (rule, file) = match rule {
             Ok(built) => built,
             // With F, the pinned interpreter goes on.
@@ -189,13 +190,8 @@ impl Decider<'_> {
                 };
             }
         };
-        let recorded = self
-            .seen
-            .record
-            .rules
-            .get(entry.display_name().as_str())
-            .and_then(|owned| owned.interpreter);
-        if !self.is_as_wanted(&rule, entry) {
+        let recorded = self.seen.record.owned(entry).and_then(|owned| owned.interpreter);
+        if !self.is_as_wanted(target, &rule, entry) {
             self.replace(&rule, entry, "the configuration says otherwise now")
         } else if recorded.is_some_and(|recorded| recorded != file.id) {
             self.replace(&rule, entry, "its interpreter was replaced on disk")
@@ -205,13 +201,13 @@ impl Decider<'_> {
     }
 
     /// Whether an entry of ours is what the settings ask for; with `auto` the trial decided on `P`.
-    fn is_as_wanted(&self, rule: &Rule, entry: &Entry) -> bool {
+    fn is_as_wanted(&self, target: &Target, rule: &Rule, entry: &Entry) -> bool {
         if rule.is(entry) {
             return true;
         }
         let mut flags = rule.flags();
         flags.preserve_argv0 = false;
-        self.settings.preserve_argv0 == PreserveArgv0::Auto
+        may_drop_p(self.settings, &target.name)
             && rule.with_flags(flags).is_ok_and(|rule| rule.is(entry))
     }
 
@@ -276,7 +272,11 @@ impl Decider<'_> {
     }
 
     /// No enabled rule takes these programs.
-    fn unserved(&self, rule: Result<(Rule, InterpreterFile), Refusal>) -> Decision {
+    fn unserved(
+        &self,
+        target: &Target,
+        rule: Result<(Rule, InterpreterFile), Refusal>,
+    ) -> Decision {
         let rule = match rule {
             Ok((rule, _)) => rule,
             Err(refusal) => return Decision::Refused(refusal),
@@ -284,7 +284,7 @@ impl Decider<'_> {
         let Some(entry) = self.named(rule.name().as_str()) else {
             return Decision::Change(Action::Add(rule));
         };
-        if self.seen.record.owns(entry) && self.is_as_wanted(&rule, entry) {
+        if self.seen.record.owns(entry) && self.is_as_wanted(target, &rule, entry) {
             Decision::Change(Action::Enable(rule))
         } else if is_qemu(entry) || self.seen.record.owns(entry) {
             let why =
@@ -336,6 +336,11 @@ fn finish(decision: Decision, rule: Option<&Rule>, mut leftovers: Vec<OsString>)
         // Which file either of them pinned, nobody knows.
         (Decision::Kept { name, .. }, Some(rule)) => {
             leftovers.insert(0, name);
+            replace(rule.clone(), leftovers)
+        }
+        // Under this name nobody else's: it is the new one, or the old one that was to go.
+        (Decision::Served { by }, Some(rule)) if by == rule.name().as_str() => {
+            leftovers.insert(0, by);
             replace(rule.clone(), leftovers)
         }
         // Nothing of ours is wanted beside somebody else's rule.

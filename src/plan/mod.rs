@@ -14,25 +14,6 @@ use crate::target::{Target, UnknownTarget};
 
 pub use guard::{Native, Refusal};
 
-/// Before a replacement is finished, the new rule goes by its name and this.
-const SWAP_SUFFIX: &str = ".binfmtd-swap";
-
-/// Names that a rule may go by before a replacement is finished, best first: what an interrupted
-/// replacement left stays until the next is finished.
-pub fn swap_names(rule: &str) -> impl Iterator<Item = String> {
-    std::iter::once(format!("{rule}{SWAP_SUFFIX}"))
-        .chain((2..10).map(move |number| format!("{rule}.{number}{SWAP_SUFFIX}")))
-}
-
-/// The rule that goes by this name before a replacement is finished.
-fn unfinished_name(name: &str) -> Option<&str> {
-    let rule = name.strip_suffix(SWAP_SUFFIX)?;
-    Some(match rule.rsplit_once('.') {
-        Some((bare, number)) if matches!(number.as_bytes(), [b'2'..=b'9']) => bare,
-        _ => rule,
-    })
-}
-
 /// What the caller asks for besides the settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Request {
@@ -143,6 +124,12 @@ pub fn wanted<'a>(
         }
     };
     named.iter().map(|name| settings.table.find(name)).collect()
+}
+
+/// Whether a trial may drop `P`: nobody said that the target's rule has to have it.
+pub fn may_drop_p(settings: &Settings, target: &str) -> bool {
+    let said = settings.overrides.get(target).is_some_and(|own| own.flags.is_some());
+    settings.preserve_argv0 == PreserveArgv0::Auto && !said
 }
 
 /// The flags that a target's rule gets. `auto` begins with `P`; a trial may drop it.

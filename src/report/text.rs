@@ -292,6 +292,7 @@ pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, verbose: bool) -> 
     let words = [
         (Verdict::Working, GOOD, "working"),
         (Verdict::Native, GOOD, "native"),
+        (Verdict::Unproved, DOUBTFUL, "unproved"),
         (Verdict::Broken, BAD, "broken"),
         (Verdict::Missing, BAD, "missing"),
     ];
@@ -313,11 +314,13 @@ fn is_shown(check: &CheckDocument, verbose: bool) -> bool {
 fn heading(target: &DoctorTarget) -> String {
     let style = match target.verdict {
         Verdict::Working | Verdict::Native => GOOD,
+        Verdict::Unproved => DOUBTFUL,
         Verdict::Broken | Verdict::Missing => BAD,
     };
     let word = match target.verdict {
         Verdict::Working => "working",
         Verdict::Native => "native",
+        Verdict::Unproved => "unproved",
         Verdict::Broken => "broken",
         Verdict::Missing => "missing",
     };

@@ -9,6 +9,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use sha2::{Digest as _, Sha256};
 
+use super::trust::Trust;
 use crate::observation::FileId;
 use crate::rule::to_hex;
 
@@ -79,8 +80,14 @@ pub fn executable_folder() -> io::Result<tempfile::TempDir> {
     let mut last = io::Error::other(
         "no folder to start programs from: tried TMPDIR, /tmp, /var/tmp, /run and /dev/shm",
     );
+    let mut trust = Trust::new();
     for place in places {
-        if is_noexec(&place).unwrap_or(true) {
+        // Who may rename what is in there could have us start something else.
+        let is_trusted = trust.check(&place).is_ok_and(|checked| {
+            let sticky = checked.metadata.permissions().mode() & 0o1000 != 0;
+            checked.faults.iter().all(|fault| sticky && fault.path == checked.path)
+        });
+        if !is_trusted || is_noexec(&place).unwrap_or(true) {
             continue;
         }
         match tempfile::Builder::new()

@@ -63,6 +63,13 @@ impl Instance {
         // Not O_PATH, which would not trigger an automount.
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let root = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| match errno {
+            // What the kernel tells the first who waits for an automount daemon that is gone: then the
+            // folder is there for whoever does not ask for what is mounted on it.
+            Errno::ENOENT
+                if nix::fcntl::open(path, flags | OFlag::O_PATH, Mode::empty()).is_ok() =>
+            {
+                InstanceError::BrokenAutomount(errno.to_string())
+            }
             Errno::ENOENT | Errno::ENOTDIR => InstanceError::NoFolder,
             // A dead automount daemon: the kernel gives up with one of these.
             Errno::ELOOP | Errno::EHOSTDOWN | Errno::ENODEV => {

@@ -72,8 +72,13 @@ impl Drop for Mount {
 pub fn ensure() -> Result<Mounted, MountError> {
     match Instance::open(Path::new(MOUNT_POINT)) {
         Ok(instance) => {
-            let lifetime = Lifetime::Host;
-            return Ok(Mounted { instance, lifetime, mount: None });
+            if may_be_the_containers_own(&instance) {
+                tracing::warn!(
+                    "binfmt_misc was mounted after this container began: if it was mounted in here only, \
+                     its rules vanish when the container ends (mount it on the host to be sure)"
+                );
+            }
+            return Ok(Mounted { instance, lifetime: Lifetime::Host, mount: None });
         }
         Err(
             InstanceError::NoFolder | InstanceError::NotMounted | InstanceError::BrokenAutomount(_),
@@ -107,6 +112,22 @@ pub fn ensure() -> Result<Mounted, MountError> {
     // On the host the mount is what was wanted.
     std::mem::forget(mount);
     Ok(Mounted { instance, lifetime: Lifetime::Host, mount: None })
+}
+
+/// Whether an instance that somebody mounted may be the container's own: it is younger than the
+/// container's first process. The host may have mounted it in the meantime as well; nothing in here
+/// could tell.
+fn may_be_the_containers_own(instance: &Instance) -> bool {
+    let began = || {
+        let first = Process::new(1).ok()?.stat().ok()?;
+        let ticks = i128::from(first.starttime) * 1_000_000_000;
+        let after_boot = ticks / i128::from(procfs::ticks_per_second());
+        Some(i128::from(procfs::boot_time_secs().ok()?) * 1_000_000_000 + after_boot)
+    };
+    namespace::in_pid_namespace()
+        && instance
+            .born()
+            .is_ok_and(|born| began().is_some_and(|began| i128::from(born) > began))
 }
 
 /// Has the kernel load the module by its filesystem alias, without a path and without a fork of ours.

@@ -90,10 +90,15 @@ pub fn in_first_user_namespace() -> bool {
     link_is("/proc/self/ns/user", FIRST_USER_NAMESPACE)
 }
 
+/// Whether this process is in another PID namespace than the first.
+pub(super) fn in_pid_namespace() -> bool {
+    !link_is("/proc/self/ns/pid", FIRST_PID_NAMESPACE)
+}
+
 /// Whether this process lives in a container: in another PID namespace than the first, or with
 /// other mounts than process 1.
 pub fn in_container() -> bool {
-    if !link_is("/proc/self/ns/pid", FIRST_PID_NAMESPACE) {
+    if in_pid_namespace() {
         return true;
     }
     let link = |pid: &str| fs::read_link(Path::new("/proc").join(pid).join("ns/mnt")).ok();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{self, Lock};
 use super::host;
+use super::trust::Trust;
 use crate::observation::Record;
 
 /// Names another folder than `/run/binfmtd`; a private instance has its own.
@@ -31,6 +32,9 @@ impl Store {
             io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
         };
         fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(named)?;
+        if let Some(fault) = distrust(folder) {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, fault));
+        }
         let lock = file::lock(&folder.join("lock")).map_err(named)?;
         Ok(Self { folder: folder.to_owned(), _lock: lock })
     }
@@ -55,6 +59,10 @@ pub fn load(folder: &Path, instance: u64) -> io::Result<Record> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(empty),
         Err(error) => return Err(error),
     };
+    if let Some(fault) = distrust(&path_in(folder)) {
+        tracing::warn!("the record of ownership is left out: {fault}");
+        return Ok(empty);
+    }
     Ok(match serde_json::from_slice::<Record>(&content) {
         Ok(record)
             if (record.schema, record.instance) == (Record::SCHEMA, instance)
@@ -68,6 +76,12 @@ pub fn load(folder: &Path, instance: u64) -> io::Result<Record> {
             empty
         }
     })
+}
+
+/// Where somebody else than root could forge what is ours.
+fn distrust(path: &Path) -> Option<String> {
+    let checked = Trust::new().check(path).ok()?;
+    checked.faults.first().map(ToString::to_string)
 }
 
 fn path_in(folder: &Path) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::Settings;
+use crate::config::{Settings, Shown};
 use crate::report::SCHEMA;
 
 /// The settings in force.
@@ -13,17 +13,14 @@ pub struct ConfigDocument {
     pub schema: u32,
     /// Always true: settings that are not well are an error.
     pub ok: bool,
-    /// Each value, and where it comes from.
-    pub settings: serde_json::Value,
+    /// `files`, `settings`, `target` and `rule`: each value, and where it comes from.
+    #[serde(flatten)]
+    pub shown: Shown,
 }
 
 impl ConfigDocument {
     /// From valid settings.
     pub fn new(settings: &Settings) -> Self {
-        Self {
-            schema: SCHEMA,
-            ok: true,
-            settings: serde_json::to_value(settings.show()).unwrap_or_default(),
-        }
+        Self { schema: SCHEMA, ok: true, shown: settings.show() }
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::observation::Candidates;
 use crate::report::SCHEMA;
-use crate::target::Target;
+use crate::target::{Table, Target};
 
 /// The table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,6 +53,7 @@ pub struct TargetRule {
 impl TargetsDocument {
     /// The targets that are asked about, with what was found for them.
     pub fn new(
+        table: &Table,
         targets: &[&Target],
         natives: &[String],
         seen: &dyn Fn(&str) -> Option<Candidates>,
@@ -68,7 +69,11 @@ impl TargetsDocument {
                     .chain(&target.uname)
                     .cloned()
                     .collect();
-                aliases.retain(|alias| *alias != target.name);
+                // Only what find would take: uname's names may be of several targets.
+                aliases.retain(|alias| {
+                    *alias != target.name
+                        && table.find(alias).is_ok_and(|found| found.name == target.name)
+                });
                 aliases.sort();
                 aliases.dedup();
                 TargetDocument {
