@@ -147,8 +147,7 @@ pub fn other_owners(entries: &[Entry]) -> BTreeMap<String, String> {
             for rule in rule::parse_binfmt_d(&content).rules() {
                 let name = rule.name().as_str();
                 if named(name).is_some_and(|entry| rule.is(entry)) {
-                    owners
-                        .insert(name.to_owned(), format!("systemd-binfmt ({})", path.display()));
+                    owners.insert(name.to_owned(), format!("systemd-binfmt ({})", path.display()));
                 }
             }
         }

@@ -27,10 +27,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     let asked = |name: &String| request.only.as_ref().is_none_or(|names| names.contains(name));
     let targets: Vec<_> =
         settings.table.targets().iter().filter(|target| asked(&target.name)).collect();
-    let document =
-        TargetsDocument::new(&settings.table, &targets, &seen.natives, &|name| {
-            seen.interpreters.get(name).cloned()
-        });
+    let document = TargetsDocument::new(&settings.table, &targets, &seen.natives, &|name| {
+        seen.interpreters.get(name).cloned()
+    });
     context.print(&document, |out| text::targets(out, &document, context.verbose))?;
     Ok(Exit::of(document.ok))
 }

@@ -76,6 +76,10 @@ fn each(examination: &Examination<'_>, id: &'static str, level: Level) -> Vec<Fi
 fn way_out(examination: &Examination<'_>, patient: &Patient<'_>, level: Level) -> String {
     let register = format!("binfmtd register {}", patient.target.name);
     let Some(entry) = examination.winner(patient.target, patient.machine) else { return register };
+    // No rule was used: binfmt_misc as a whole is switched off.
+    if patient.proof.as_ref().is_some_and(|proof| proof.nobody) {
+        return register;
+    }
     let ours = examination.instance().is_some_and(|seen| seen.record.owns(entry));
     let fixed = entry.flags.known.fix_binary;
     match level {

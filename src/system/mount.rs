@@ -125,9 +125,7 @@ fn may_be_the_containers_own(instance: &Instance) -> bool {
         Some(i128::from(procfs::boot_time_secs().ok()?) * 1_000_000_000 + after_boot)
     };
     namespace::in_pid_namespace()
-        && instance
-            .born()
-            .is_ok_and(|born| began().is_some_and(|began| i128::from(born) > began))
+        && instance.born().is_ok_and(|born| began().is_some_and(|began| i128::from(born) > began))
 }
 
 /// Has the kernel load the module by its filesystem alias, without a path and without a fork of ours.

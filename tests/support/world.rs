@@ -343,6 +343,11 @@ pub(crate) fn probe(target: &str) -> Vec<u8> {
     binfmtd::probe::build(target, target.identity.machines[0]).unwrap()
 }
 
+/// The usual targets, with an interpreter of our choice for one of them.
+pub(crate) fn with_interpreter(target: &str, path: &Path) -> String {
+    format!("{TARGETS}\n[target.{target}]\ninterpreter = \"{}\"\n", path.display())
+}
+
 /// A static program of this machine that exits with 1 at once; `None` on machines we have no code for.
 pub(crate) fn failing_program() -> Option<Vec<u8>> {
     let code: &[u8] = match std::env::consts::ARCH {
