@@ -200,6 +200,8 @@ pub struct Observation {
     pub interpreters: BTreeMap<String, Candidates>,
     /// Interpreters of rules that are not of the table, by path.
     pub others: BTreeMap<PathBuf, Result<InterpreterFile, InterpreterFault>>,
+    /// Native programs and scripts whose names end in an extension that the settings want a rule for.
+    pub captured: BTreeMap<String, PathBuf>,
     /// How rules of others serve, by the entry's name; empty when nothing was run.
     pub serving: BTreeMap<OsString, Serving>,
     /// What is ours.

@@ -13,7 +13,7 @@ use crate::observation::{
 };
 use crate::plan::guard::{self, Needs};
 use crate::plan::{self, Native, Request};
-use crate::rule::{self, Entry, Header, winner};
+use crate::rule::{self, Entry, Header, Matcher, winner};
 use crate::system::instance::Instance;
 use crate::system::interpreter::Inspector;
 use crate::system::{file, fork, host, namespace, record};
@@ -36,6 +36,9 @@ pub enum ObserveError {
         "this machine is none of the targets in the table, so its own programs could not be protected"
     )]
     UnknownHost,
+    /// A relative of the host could not be tried, so its programs could not be protected.
+    #[error("whether the kernel runs these programs by itself could not be told: {0}")]
+    Native(String),
     /// A target that is not in the table.
     #[error(transparent)]
     Target(#[from] UnknownTarget),
@@ -116,6 +119,7 @@ fn look_around(
         instance,
         interpreters,
         others,
+        captured: captured_names(settings, &native, &inspector)?,
         serving: BTreeMap::new(),
         record,
     };
@@ -186,28 +190,47 @@ fn natives(
     natives.extend(run_natively(&free, limits)?);
     if !captured.is_empty() {
         // A rule stands before the kernel's own loader; in an instance without rules it does not.
-        let alone = fork::run(|| {
-            let Ok(_instance) = namespace::enter_private() else { return Vec::new() };
-            run_natively(&captured, limits).unwrap_or_default().join("\n").into_bytes()
-        })
-        .map_err(io_error("try native programs"))?;
-        natives.extend(String::from_utf8_lossy(&alone).lines().map(str::to_owned));
+        let answer = fork::run(|| {
+            let alone = match namespace::enter_private() {
+                Ok(_instance) => run_natively(&captured, limits).map_err(|error| error.to_string()),
+                // Whoever has the rule has these programs already: nothing more is taken away.
+                Err(_) => Ok(Vec::new()),
+            };
+            serde_json::to_vec(&alone).unwrap_or_default()
+        });
+        let alone: Result<Vec<String>, String> = answer
+            .and_then(|answer| serde_json::from_slice(&answer).map_err(io::Error::other))
+            .map_err(io_error("try native programs"))?;
+        natives.extend(alone.map_err(ObserveError::Native)?);
     }
     Ok(natives)
 }
 
-fn run_natively(targets: &[&Target], limits: Limits) -> Result<Vec<String>, VerifyError> {
+/// The targets among these that the kernel runs by itself. Who cannot be tried is an error, never
+/// foreign: the guard would let a rule take its programs away.
+fn run_natively(targets: &[&Target], limits: Limits) -> Result<Vec<String>, ObserveError> {
     if targets.is_empty() {
         return Ok(Vec::new());
     }
     let subjects: Vec<Subject<'_>> =
         targets.iter().filter_map(|target| subject(target, None)).collect();
-    let proofs = Laboratory::open()?.prove(&subjects, Depth::Native, limits, &mut |_, _| {})?;
-    let runs = subjects.iter().zip(proofs);
-    Ok(runs
-        .filter(|(_, proof)| proof.as_ref().is_some_and(|proof| proof.native))
-        .map(|(subject, _)| subject.target.name.clone())
-        .collect())
+    let laboratory = Laboratory::open().map_err(VerifyError::from)?;
+    let proofs = laboratory.prove(&subjects, Depth::Native, limits, &mut |_, _| {})?;
+    let mut natives = Vec::new();
+    for (subject, proof) in subjects.iter().zip(proofs) {
+        let name = &subject.target.name;
+        match proof {
+            Some(proof) if proof.native => natives.push(name.clone()),
+            Some(proof) if proof.nobody || proof.pinned.is_some() => {}
+            Some(proof) => {
+                let why = proof.failure().unwrap_or("it could not be looked at").to_owned();
+                return Err(ObserveError::Native(format!("{name}: {why}")));
+            }
+            // Of the host's family, and nothing to try it with: protected.
+            None => natives.push(name.clone()),
+        }
+    }
+    Ok(natives)
 }
 
 fn subject<'a>(target: &'a Target, interpreter: Option<&'a Path>) -> Option<Subject<'a>> {
@@ -291,6 +314,47 @@ fn acceptable(
         Some(fault) => Err(fault),
         None => Ok(file),
     }
+}
+
+/// Where programs are that would stop to start if a rule took their names.
+const PROGRAM_FOLDERS: [&str; 9] = [
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/usr/libexec",
+    "/usr/lib",
+    "/sbin",
+    "/bin",
+    "/lib64",
+];
+
+/// A rule by extension looks at the path only: for each extension that is asked for, a native program
+/// or script that it would take.
+fn captured_names(
+    settings: &Settings,
+    native: &Native,
+    inspector: &Inspector,
+) -> Result<BTreeMap<String, PathBuf>, ObserveError> {
+    let mut captured = BTreeMap::new();
+    for custom in &settings.rules {
+        let Matcher::Extension(extension) = custom.rule.matcher() else { continue };
+        let ends = format!(".{}", extension.as_str());
+        for folder in PROGRAM_FOLDERS.map(Path::new) {
+            let names = inspector
+                .list(folder, &|name| name.ends_with(&ends))
+                .map_err(io_error("list a folder of programs"))?;
+            let mut paths = names.into_iter().map(|name| folder.join(name));
+            let is_native = |path: &PathBuf| {
+                file::first_bytes(path).is_ok_and(|start| native.runs(&Header::new(&start)))
+            };
+            if let Some(path) = paths.find(is_native) {
+                captured.insert(extension.as_str().to_owned(), path);
+                break;
+            }
+        }
+    }
+    Ok(captured)
 }
 
 /// Runs the probes of wanted targets whose programs somebody else's rule takes.

@@ -97,7 +97,8 @@ pub fn apply(
         work.outcomes.iter().any(|outcome| matches!(outcome.item.decision, Decision::Change(_)));
     if writes {
         let mut registrar = instance.registrar().map_err(ApplyError::Register)?;
-        let proved = options.verify == Verify::Before && !options.private && work.trial(progress);
+        let proved =
+            options.verify == Verify::Before && !options.private && work.trial(progress)?;
         // Before the kernel hears of it: whatever happens to us, what is ours is known to be.
         let announced = work.record(Moment::Before);
         store.save(&announced).map_err(ApplyError::Record)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ use super::{Work, without_p};
 use crate::rule::Rule;
 use crate::system::instance::{Instance, Registrar};
 use crate::system::{fork, namespace};
-use crate::verify::Proof;
+use crate::verify::{Depth, Laboratory, Proof, Subject, VerifyError};
 
 /// What a trial found, by the place of the line in the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,28 +20,37 @@ enum Tried {
     Fails(String),
 }
 
+/// What the fork says.
+#[derive(Debug, Serialize, Deserialize)]
+enum Answer {
+    /// What became of each rule.
+    Tried(Vec<(usize, Tried)>),
+    /// The kernel or the distribution gives us none.
+    NoInstance(String),
+    /// It gave us one, and then something of ours failed: no reason to go on without a trial.
+    Broke(String),
+}
+
 impl Work<'_> {
     /// Tries every rule in a private instance. False where the kernel has none for us: then rules
     /// are proved in place, before the old ones go.
-    pub(super) fn trial(&mut self, progress: &mut dyn FnMut(&str, usize, usize)) -> bool {
+    pub(super) fn trial(
+        &mut self,
+        progress: &mut dyn FnMut(&str, usize, usize),
+    ) -> Result<bool, VerifyError> {
         let rules = self.rules();
         if rules.is_empty() {
-            return true;
+            return Ok(true);
         }
         progress("trying rules in a private instance", 0, rules.len());
-        let answer = fork::run(|| self.try_rules(&rules));
-        let tried: Option<Vec<(usize, Tried)>> = match answer {
-            Ok(answer) => serde_json::from_slice(&answer).ok(),
-            Err(error) => {
-                tracing::debug!("no trial: {error}");
-                None
+        let answer = fork::run(|| serde_json::to_vec(&self.try_rules(&rules)).unwrap_or_default())?;
+        let tried = match serde_json::from_slice(&answer).map_err(io::Error::other)? {
+            Answer::Tried(tried) => tried,
+            Answer::NoInstance(why) => {
+                tracing::info!("each rule is proved in place before it replaces another: {why}");
+                return Ok(false);
             }
-        };
-        let Some(tried) = tried else {
-            tracing::info!(
-                "no private instance here: each rule is proved in place before it replaces another"
-            );
-            return false;
+            Answer::Broke(why) => return Err(VerifyError::Io(io::Error::other(why))),
         };
         for (index, tried) in tried {
             match tried {
@@ -52,20 +62,19 @@ impl Work<'_> {
                 }
             }
         }
-        true
+        Ok(true)
     }
 
-    /// Runs in a fork: whatever it does to the namespace ends with it. An empty answer says that
-    /// there is no private instance.
-    fn try_rules(&self, rules: &[(usize, Rule, Vec<OsString>)]) -> Vec<u8> {
+    /// Runs in a fork: whatever it does to the namespace ends with it.
+    fn try_rules(&self, rules: &[(usize, Rule, Vec<OsString>)]) -> Answer {
         let instance = match namespace::enter_private() {
             Ok(instance) => instance,
-            Err(error) => {
-                tracing::debug!("{error}");
-                return Vec::new();
-            }
+            Err(error) => return Answer::NoInstance(error.to_string()),
         };
-        let Ok(mut registrar) = instance.registrar() else { return Vec::new() };
+        let mut registrar = match instance.registrar() {
+            Ok(registrar) => registrar,
+            Err(error) => return Answer::Broke(error.to_string()),
+        };
         let mut tried = BTreeMap::new();
         let mut registered = Vec::new();
         for (index, rule, _) in rules {
@@ -76,19 +85,45 @@ impl Work<'_> {
                 }
             }
         }
-        match self.prove(&registered, &mut |_, _| {}) {
-            Err(_) => return Vec::new(),
-            Ok(proofs) => {
-                for ((index, rule), proof) in registered.iter().zip(proofs) {
-                    tried.insert(
-                        *index,
-                        self.judge_trial(&instance, &mut registrar, *index, rule, proof),
-                    );
-                }
-            }
+        let proofs = match self.prove(&registered, &mut |_, _| {}) {
+            Ok(proofs) => proofs,
+            Err(error) => return Answer::Broke(error.to_string()),
+        };
+        // Before any of them is judged: with all of them in place, the host's programs must run.
+        let harm = match self.harm() {
+            Ok(harm) => harm,
+            Err(error) => return Answer::Broke(error.to_string()),
+        };
+        for ((index, rule), proof) in registered.iter().zip(proofs) {
+            let judged = match (&harm, &proof) {
+                // No probe ran through it, so it may be the one.
+                (Some(harm), None) => Tried::Fails(harm.clone()),
+                _ => self.judge_trial(&instance, &mut registrar, *index, rule, proof),
+            };
+            tried.insert(*index, judged);
         }
-        let tried: Vec<_> = tried.into_iter().collect();
-        serde_json::to_vec(&tried).unwrap_or_default()
+        Answer::Tried(tried.into_iter().collect())
+    }
+
+    /// Whether the host's own programs no longer run by themselves: the second line behind the guard.
+    fn harm(&self) -> Result<Option<String>, VerifyError> {
+        let targets = self.settings.table.targets().iter();
+        let subjects: Vec<Subject<'_>> = targets
+            .filter(|target| self.seen.natives.contains(&target.name))
+            .filter_map(|target| {
+                let machine = *target.identity.machines.first()?;
+                Some(Subject { target, machine, interpreter: None })
+            })
+            .collect();
+        let limits = self.options.limits;
+        let proofs = Laboratory::open()?.prove(&subjects, Depth::Native, limits, &mut |_, _| {})?;
+        let harmed = subjects
+            .iter()
+            .zip(proofs)
+            .find(|(_, proof)| proof.as_ref().is_some_and(|proof| !proof.native));
+        Ok(harmed.map(|(subject, _)| {
+            format!("with it, {} programs no longer run by themselves", subject.target.name)
+        }))
     }
 
     fn judge_trial(

@@ -151,7 +151,9 @@ impl From<ObserveError> for Failure {
             ObserveError::Io { what, error } => Self::of_io(&error, format!("{what}: {error}")),
             ObserveError::Target(unknown) => unknown.into(),
             ObserveError::Verify(verify) => verify.into(),
-            other @ ObserveError::UnknownHost => Self::unavailable(other),
+            other @ (ObserveError::UnknownHost | ObserveError::Native(_)) => {
+                Self::unavailable(other)
+            }
         }
     }
 }

@@ -26,6 +26,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     let settings = context.settings_if_any()?;
     let failed =
         |error: std::io::Error| Failure::usage(format!("{}: {error}", arguments.file.display()));
+    // Opening a pipe would wait for its writer.
+    if !std::fs::metadata(&arguments.file).map_err(failed)?.is_file() {
+        return Err(Failure::usage(format!("{}: not a regular file", arguments.file.display())));
+    }
     let mut start = Vec::new();
     File::open(&arguments.file)
         .and_then(|file| file.take(HEADER_SIZE as u64).read_to_end(&mut start))

@@ -116,6 +116,19 @@ impl Decider<'_> {
         if let Err(refusal) = self.native.guard(rule) {
             return Decision::Refused(refusal);
         }
+        if let Matcher::Extension(extension) = rule.matcher()
+            && let Some(path) = self.seen.captured.get(extension.as_str())
+        {
+            return Decision::Refused(Refusal {
+                why: format!(
+                    "rule {} would take {} and whatever else ends in .{}, whatever is in it",
+                    rule.name(),
+                    path.display(),
+                    extension.as_str()
+                ),
+                fix: "choose an extension that no native program has".to_owned(),
+            });
+        }
         let Some(entry) = self.named(rule.name().as_str()) else {
             return Decision::Change(Action::Add(rule.clone()));
         };
@@ -183,11 +196,15 @@ impl Decider<'_> {
         let (rule, file) = match rule {
             Ok(built) => built,
             // With F, the pinned interpreter goes on.
-            Err(refusal) => {
+            Err(refusal) if self.has_vanished(target) => {
                 return Decision::Kept {
                     name: entry.name.clone(),
                     remark: Some(format!("{refusal}; the old one goes on")),
                 };
+            }
+            Err(Refusal { why, fix }) => {
+                let fix = format!("{fix}; until then the rule that is there goes on");
+                return Decision::Refused(Refusal { why, fix });
             }
         };
         let recorded = self.seen.record.owned(entry).and_then(|owned| owned.interpreter);
@@ -198,6 +215,14 @@ impl Decider<'_> {
         } else {
             Decision::Kept { name: entry.name.clone(), remark: None }
         }
+    }
+
+    /// Whether there is just no interpreter any more, none being named by the settings.
+    fn has_vanished(&self, target: &Target) -> bool {
+        let own = self.settings.overrides.get(&target.name);
+        let named = own.is_some_and(|own| own.interpreter.is_some());
+        let found = self.seen.interpreters.get(&target.name);
+        !named && found.is_none_or(|found| found.usable.is_none() && found.faulty.is_empty())
     }
 
     /// Whether an entry of ours is what the settings ask for; with `auto` the trial decided on `P`.

@@ -82,6 +82,18 @@ impl Native {
                 fix: "give it a magic and a mask that no native file has".to_owned(),
             });
         }
+        if let Matcher::Extension(extension) = rule.matcher()
+            && is_common(extension.as_str())
+        {
+            return Err(Refusal {
+                why: format!(
+                    "rule {} would take every path that ends in .{}, native programs and libraries too",
+                    rule.name(),
+                    extension.as_str()
+                ),
+                fix: "choose an extension that no native program has".to_owned(),
+            });
+        }
         // The kernel would start the interpreter by the rule itself, until it gives up (ELOOP).
         let nothing = crate::rule::Header::new(&[]);
         if matches!(rule.matcher(), Matcher::Extension(_))
@@ -98,6 +110,11 @@ impl Native {
         }
         Ok(())
     }
+}
+
+/// Versions (`python3.11`, `ld-linux-x86-64.so.2`), libraries and shell scripts.
+fn is_common(extension: &str) -> bool {
+    matches!(extension, "so" | "sh") || extension.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn exact(what: &str, start: &[u8], more: Option<(usize, &[u8])>) -> Option<(String, Magic)> {

@@ -37,6 +37,7 @@ impl Situation {
             },
             interpreters: [("aarch64".to_owned(), usable(QEMU))].into(),
             others: [(PathBuf::from("/usr/bin/tool"), Ok(file("/usr/bin/tool")))].into(),
+            captured: std::collections::BTreeMap::new(),
             serving: std::collections::BTreeMap::new(),
             record: Record { schema: Record::SCHEMA, ..Record::default() },
         };
@@ -749,4 +750,19 @@ fn flags_of_a_target() {
     assert_eq!(said(&settings), "F");
     assert!(!may_drop_p(&settings, "aarch64"));
     assert!(may_drop_p(&settings, "arm"));
+}
+
+#[test]
+fn extensions_that_native_programs_have_are_refused() {
+    let native = Native::new(&crate::target::Table::embedded(), &["x86_64".to_owned()]);
+    for (extension, refused) in [("11", true), ("so", true), ("sh", true), ("wasm", false)] {
+        let rule = Rule::new(
+            "x".parse().unwrap(),
+            crate::rule::Matcher::Extension(extension.parse().unwrap()),
+            crate::rule::InterpreterPath::new("/usr/bin/tool").unwrap(),
+            crate::rule::Flags::default(),
+        )
+        .unwrap();
+        assert_eq!(native.guard(&rule).is_err(), refused, "{extension}");
+    }
 }

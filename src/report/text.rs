@@ -20,12 +20,24 @@ const STRONG: Style = Style::new().bold();
 /// One field of a row: a text, and how it looks.
 type Cell = (String, Style);
 
-fn cell(text: impl Into<String>) -> Cell {
-    (text.into(), Style::new())
+fn cell(text: impl AsRef<str>) -> Cell {
+    styled(Style::new(), text)
 }
 
-fn styled(style: Style, text: impl Into<String>) -> Cell {
-    (text.into(), style)
+fn styled(style: Style, text: impl AsRef<str>) -> Cell {
+    (plain(text.as_ref()), style)
+}
+
+/// Anybody may name a rule, and an interpreter may write what it likes: nothing of that is to steer
+/// a terminal.
+fn plain(text: &str) -> String {
+    let shown =
+        |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    if text.chars().any(char::is_control) {
+        text.chars().map(shown).collect()
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Writes rows with aligned columns; the last one is as long as it likes.
@@ -55,6 +67,7 @@ pub fn register(out: &mut dyn Write, document: &RegisterDocument, verbose: bool)
     let interesting = |line: &&RegisterLine| {
         verbose
             || line.error.is_some()
+            || line.remark.is_some()
             || line.changed
             || document.dry_run
             || !matches!(line.action, "keep" | "native")
@@ -347,12 +360,12 @@ fn findings(out: &mut dyn Write, checks: &[&CheckDocument]) -> io::Result<()> {
             Status::Skip => (QUIET, "skip"),
             Status::Error => (BAD, "error"),
         };
-        writeln!(out, "  {style}{word:<5}{style:#} {:<22} {}", check.id, check.summary)?;
+        writeln!(out, "  {style}{word:<5}{style:#} {:<22} {}", check.id, plain(&check.summary))?;
         if !check.evidence.is_empty() {
-            writeln!(out, "        {QUIET}seen: {}{QUIET:#}", check.evidence)?;
+            writeln!(out, "        {QUIET}seen: {}{QUIET:#}", plain(&check.evidence))?;
         }
         if let Some(fix) = &check.fix {
-            writeln!(out, "        fix:  {fix}")?;
+            writeln!(out, "        fix:  {}", plain(fix))?;
         }
     }
     Ok(())

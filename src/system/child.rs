@@ -105,6 +105,9 @@ pub enum ExecError {
     /// EPERM.
     #[error("not permitted: a security policy forbids it, or there is no right to change the root")]
     NotPermitted,
+    /// This process or the machine is at a limit: says nothing about the program.
+    #[error("no resources to start it: {0}")]
+    Resources(String),
     /// Anything else, or a failure before it came to execve.
     #[error("{0}")]
     Other(String),
@@ -119,6 +122,9 @@ impl From<io::Error> for ExecError {
             Some(Errno::ELOOP) => Self::Loop,
             Some(Errno::ETXTBSY) => Self::Busy,
             Some(Errno::EPERM) => Self::NotPermitted,
+            Some(Errno::EMFILE | Errno::ENFILE | Errno::EAGAIN | Errno::ENOMEM) => {
+                Self::Resources(error.to_string())
+            }
             _ => Self::Other(error.to_string()),
         }
     }

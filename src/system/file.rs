@@ -4,7 +4,9 @@ use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use sha2::{Digest as _, Sha256};
@@ -62,12 +64,36 @@ pub struct Lock {
     _held: Flock<File>,
 }
 
-/// Waits for the lock: whoever holds it is another one of us, and done in seconds.
+/// How long another one of us may take; probes have limits of their own.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Waits for the lock. Only who may write the file can hold it: whoever may read a file can lock it,
+/// so others may not even read it.
 pub fn lock(path: &Path) -> io::Result<Lock> {
-    let file = File::options().create(true).truncate(false).write(true).open(path)?;
-    match Flock::lock(file, FlockArg::LockExclusive) {
-        Ok(held) => Ok(Lock { _held: held }),
-        Err((_, errno)) => Err(errno.into()),
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file =
+        File::options().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    let begun = Instant::now();
+    loop {
+        // flock(2) has no time limit, and a blocking one would outlast every signal that we hold back.
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(held) => return Ok(Lock { _held: held }),
+            Err((unlocked, Errno::EWOULDBLOCK)) if begun.elapsed() < LONGEST_WAIT => {
+                file = unlocked;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err((_, Errno::EWOULDBLOCK)) => {
+                let seconds = LONGEST_WAIT.as_secs();
+                return Err(io::Error::other(format!(
+                    "{}: another binfmtd has held this lock for {seconds} s (fuser {0} names it)",
+                    path.display()
+                )));
+            }
+            Err((_, errno)) => return Err(errno.into()),
+        }
     }
 }
 
@@ -78,15 +104,13 @@ pub fn executable_folder() -> io::Result<tempfile::TempDir> {
         .into_iter()
         .chain(["/tmp", "/var/tmp", "/run", "/dev/shm"].map(PathBuf::from));
     let mut last = io::Error::other(
-        "no folder to start programs from: tried TMPDIR, /tmp, /var/tmp, /run and /dev/shm",
+        "no folder to start programs from: TMPDIR, /tmp, /var/tmp, /run and /dev/shm are noexec or others may \
+         change them (set TMPDIR to a folder on a filesystem that is mounted with exec)",
     );
     let mut trust = Trust::new();
     for place in places {
         // Who may rename what is in there could have us start something else.
-        let is_trusted = trust.check(&place).is_ok_and(|checked| {
-            let sticky = checked.metadata.permissions().mode() & 0o1000 != 0;
-            checked.faults.iter().all(|fault| sticky && fault.path == checked.path)
-        });
+        let is_trusted = trust.check(&place).is_ok_and(|checked| checked.is_trusted());
         if !is_trusted || is_noexec(&place).unwrap_or(true) {
             continue;
         }
@@ -111,6 +135,16 @@ pub fn is_noexec(path: &Path) -> io::Result<bool> {
 pub fn write_program(path: &Path, content: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     File::options().create_new(true).write(true).mode(0o755).open(path)?.write_all(content)
+}
+
+/// What the kernel would look at, of a regular file.
+pub fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut start = Vec::new();
+    File::open(path)?.take(crate::rule::HEADER_SIZE as u64).read_to_end(&mut start)?;
+    Ok(start)
 }
 
 /// Every file of a folder with its content, by name; what cannot be read is left out.

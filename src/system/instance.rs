@@ -97,10 +97,13 @@ impl Instance {
         self.device
     }
 
-    /// When the instance came into being, in nanoseconds since 1970: its control files are as old as it.
+    /// When the instance came into being, in nanoseconds since 1970, or later: the least of the times
+    /// of its root, which a removed rule changes, and of a control file, which a truncating write does.
     pub fn born(&self) -> io::Result<i64> {
-        let stat = nix::sys::stat::fstatat(&self.root, "register", AtFlags::empty())?;
-        Ok(stat.st_ctime * 1_000_000_000 + stat.st_ctime_nsec)
+        let time =
+            |stat: nix::sys::stat::FileStat| stat.st_mtime * 1_000_000_000 + stat.st_mtime_nsec;
+        let file = nix::sys::stat::fstatat(&self.root, "register", AtFlags::empty())?;
+        Ok(time(fstat(&self.root)?).min(time(file)))
     }
 
     /// Whether this process may register; asks the kernel, not the mode bits.

@@ -57,7 +57,10 @@ pub fn load(folder: &Path, instance: u64) -> io::Result<Record> {
     let content = match fs::read(path_in(folder)) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(empty),
-        Err(error) => return Err(error),
+        Err(error) => {
+            let path = path_in(folder);
+            return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
+        }
     };
     if let Some(fault) = distrust(&path_in(folder)) {
         tracing::warn!("the record of ownership is left out: {fault}");
@@ -80,8 +83,10 @@ pub fn load(folder: &Path, instance: u64) -> io::Result<Record> {
 
 /// Where somebody else than root could forge what is ours.
 fn distrust(path: &Path) -> Option<String> {
-    let checked = Trust::new().check(path).ok()?;
-    checked.faults.first().map(ToString::to_string)
+    match Trust::new().check(path) {
+        Ok(checked) => checked.faults.first().map(ToString::to_string),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 fn path_in(folder: &Path) -> PathBuf {

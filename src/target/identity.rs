@@ -78,6 +78,7 @@ pub struct Identity {
     pub descriptor: bool,
 }
 
+const EM_MIPS: u16 = 8;
 const EI_CLASS: usize = 4;
 const EI_DATA: usize = 5;
 const EI_VERSION: usize = 6;
@@ -102,7 +103,9 @@ impl Identity {
     /// Every header that this target's own kernel could take; it looks at neither version nor OSABI
     /// (`load_elf_binary`). A rule that overlaps one of these could capture a native program.
     pub fn accepted(&self) -> Vec<Magic> {
-        self.headers(|_, _| {})
+        // Only MIPS kernels tell their programs apart by `e_flags`; others run whatever they say.
+        let match_flags = self.match_flags.filter(|_| self.machines.contains(&EM_MIPS));
+        Self { match_flags, ..self.clone() }.headers(|_, _| {})
     }
 
     fn headers(&self, narrow: impl Fn(&mut [u8], &mut [u8])) -> Vec<Magic> {

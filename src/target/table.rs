@@ -87,17 +87,33 @@ impl Table {
         let raw: BTreeMap<Spanned<String>, Raw> = toml::from_str(text)
             .map_err(|error| TableError::Toml(error.to_string().trim_end().to_owned()))?;
         let mut targets = self.targets.clone();
-        for (name, raw) in raw {
+        let mut added = Vec::new();
+        for (name, mut raw) in raw {
             let at = name.span().start;
             let name = name.into_inner();
-            let target = raw.validate(&name).map_err(|problem| TableError::Target {
+            let error = |problem| TableError::Target {
                 line: 1 + text[..at].matches('\n').count(),
                 name: name.clone(),
                 problem,
-            })?;
-            match targets.iter_mut().find(|known| known.name == name) {
-                Some(known) => *known = target,
+            };
+            let known = targets.iter().position(|known| known.name == name);
+            // A relative of the host that lost its family would no longer be tried on the host.
+            raw.family = raw.family.or_else(|| known.map(|at| targets[at].family.clone()));
+            let target = raw.validate(&name).map_err(error)?;
+            added.push((name.clone(), at));
+            match known {
+                Some(at) => targets[at] = target,
                 None => targets.push(target),
+            }
+        }
+        // The embedded table is tested for that; here it is a start-up cost.
+        if !self.targets.is_empty() {
+            for (name, at) in &added {
+                let line = 1 + text[..*at].matches('\n').count();
+                if let Some(other) = overlapping(&targets, name) {
+                    let problem = format!("its programs look like those of {other}");
+                    return Err(TableError::Target { line, name: name.clone(), problem });
+                }
             }
         }
         targets.sort_by(|one, two| one.name.cmp(&two.name));
@@ -157,6 +173,17 @@ impl Table {
             .iter()
             .find(|target| target.identity.magics().iter().any(|magic| magic.matches(header)))
     }
+}
+
+/// Another target whose rules could take this one's programs.
+fn overlapping<'a>(targets: &'a [Target], name: &str) -> Option<&'a str> {
+    let own = targets.iter().find(|target| target.name == name)?.identity.magics();
+    let overlaps = |other: &&Target| {
+        let theirs = other.identity.magics();
+        theirs.iter().any(|theirs| own.iter().any(|own| own.overlaps(theirs)))
+    };
+    let mut others = targets.iter().filter(|other| other.name != name);
+    others.find(overlaps).map(|other| other.name.as_str())
 }
 
 impl Raw {

@@ -133,3 +133,30 @@ fn names_of_other_tables_are_found_in_any_case() {
         assert_eq!(table.find(name).map(|found| found.name.as_str()), Ok("x1"), "{name}");
     }
 }
+
+#[test]
+fn an_extension_takes_no_other_targets_programs() {
+    let mut table = Table::embedded();
+    let error = table
+        .extend("[foo]\nclass = 64\nbyte-order = \"little\"\nmachines = [183]\n")
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "line 1: target foo: its programs look like those of aarch64");
+    assert_eq!(table, Table::embedded(), "all or none");
+}
+
+#[test]
+fn a_redefined_target_stays_in_its_family_and_protected() {
+    let mut table = Table::embedded();
+    table
+        .extend(
+            "[i386]\nclass = 32\nbyte-order = \"little\"\nmachines = [3]\ne-flags = 1\n\
+             match-flags = { mask = 1, value = 1 }\n",
+        )
+        .unwrap();
+    let i386 = table.find("i386").unwrap();
+    assert_eq!(i386.family, "x86");
+    // The kernel of that machine does not look at e_flags.
+    let plain = Table::embedded().find("i386").unwrap().identity.magics()[0].clone();
+    assert!(i386.identity.accepted()[0].overlaps(&plain));
+}

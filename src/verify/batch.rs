@@ -122,6 +122,9 @@ pub(super) fn run(
         {
             match start(index, &tasks[index]) {
                 Ok(child) => running.push(child),
+                Err(error @ ExecError::Resources(_)) => {
+                    return Err(VerifyError::Io(io::Error::other(error.to_string())));
+                }
                 Err(error) => {
                     runs[index] = Some(Run::never(error));
                     done += 1;
@@ -138,6 +141,7 @@ pub(super) fn run(
             // Dropping the children ends them.
             return Err(VerifyError::Interrupted);
         }
+        let before = done;
         let mut still = Vec::with_capacity(parallel);
         for mut one in running {
             if let Some(ended) = one.step(limits.time) {
@@ -149,7 +153,9 @@ pub(super) fn run(
             }
         }
         running = still;
-        progress(done);
+        if done > before {
+            progress(done);
+        }
     }
     Ok(runs.into_iter().flatten().collect())
 }

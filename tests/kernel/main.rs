@@ -14,10 +14,9 @@ mod strings;
 mod winners;
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use random::Random;
-use support::{Private, need};
+use support::{Private, harness, need};
 
 /// What a test says: a figure or two when it passed, what went wrong when not.
 type Outcome = Result<String, String>;
@@ -26,6 +25,7 @@ type Outcome = Result<String, String>;
 struct Setting {
     private: Private,
     random: Random,
+    seed: u64,
     cases: usize,
 }
 
@@ -39,54 +39,35 @@ const TESTS: [(&str, Test); 4] = [
 ];
 
 fn main() -> ExitCode {
-    let begin = Instant::now();
-    let (flags, filters): (Vec<_>, Vec<_>) =
-        std::env::args().skip(1).partition(|word| word.starts_with('-'));
-    let wanted = |name: &str| {
-        filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
-    };
-    let tests: Vec<_> = TESTS.into_iter().filter(|(name, _)| wanted(name)).collect();
-    if flags.iter().any(|flag| flag == "--list") {
-        for (name, _) in tests {
-            println!("{name}: test");
+    // Every test has the same instance, emptied before each.
+    let mut setting: Option<Option<Setting>> = None;
+    harness::run(&TESTS, |test| {
+        let Some(setting) = setting.get_or_insert_with(Setting::enter) else {
+            return harness::Outcome::Ignored;
+        };
+        let seed = setting.seed;
+        // Each begins at the seed, so that one test alone does what it did among all.
+        setting.random = Random(seed);
+        let outcome =
+            Private::flush().map_err(|error| error.to_string()).and_then(|()| test(setting));
+        match outcome {
+            Ok(figures) => harness::Outcome::Passed(figures),
+            Err(problem) => {
+                harness::Outcome::Failed(format!("{problem}\nrepeat with BINFMTD_SEED={seed}"))
+            }
         }
-        return ExitCode::SUCCESS;
-    }
-    println!("\nrunning {} tests", tests.len());
-    let (mut passed, mut failed, mut ignored) = (0, 0, 0);
-    if let Some(private) = need("a private instance of binfmt_misc", Private::enter()) {
+    })
+}
+
+impl Setting {
+    fn enter() -> Option<Self> {
+        let private = need("a private instance of binfmt_misc", Private::enter())?;
         let seed = number("BINFMTD_SEED").unwrap_or_else(seed_of_the_clock);
         println!("BINFMTD_SEED={seed}");
         let cases =
             number("BINFMTD_CASES").and_then(|cases| usize::try_from(cases).ok()).unwrap_or(2400);
-        let mut setting = Setting { private, random: Random(seed), cases };
-        for (name, test) in tests {
-            // Each begins at the seed, so that one test alone does what it did among all.
-            setting.random = Random(seed);
-            let outcome = Private::flush()
-                .map_err(|error| error.to_string())
-                .and_then(|()| test(&mut setting));
-            match outcome {
-                Ok(figures) => {
-                    passed += 1;
-                    println!("test {name} ... ok ({figures})");
-                }
-                Err(problem) => {
-                    failed += 1;
-                    println!("test {name} ... FAILED\n{problem}\nrepeat with BINFMTD_SEED={seed}");
-                }
-            }
-        }
-    } else {
-        ignored = tests.len();
+        Some(Self { private, random: Random(seed), seed, cases })
     }
-    let word = if failed == 0 { "ok" } else { "FAILED" };
-    println!(
-        "\ntest result: {word}. {passed} passed; {failed} failed; {ignored} ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
-        TESTS.len() - passed - failed - ignored,
-        begin.elapsed().as_secs_f64()
-    );
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -195,31 +195,36 @@ impl Stage {
     }
 
     /// Starts `program` again and again from another thread, each time a process of its own, while
-    /// `work` goes on; `work` is told how many started so far. How many started, and how many failed.
+    /// `work` goes on; `work` sees how many started so far, and how many failed. How many started, and
+    /// what went wrong with the others.
     pub(crate) fn under_load(
         program: &Path,
         work: impl FnOnce(&AtomicUsize, &AtomicUsize),
-    ) -> (usize, usize) {
+    ) -> (usize, Vec<String>) {
         let (started, failed, over) =
             (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
+        let failures = std::thread::scope(|scope| {
+            let load = scope.spawn(|| {
+                let mut failures = Vec::new();
                 while !over.load(Ordering::Relaxed) {
-                    let count = match start(program) {
-                        Ok(()) => &started,
+                    match start(program) {
+                        Ok(()) => started.fetch_add(1, Ordering::Relaxed),
                         Err(problem) => {
-                            eprintln!("under load: {problem}");
-                            &failed
+                            failures.push(problem);
+                            failed.fetch_add(1, Ordering::Relaxed)
                         }
                     };
-                    count.fetch_add(1, Ordering::Relaxed);
                 }
+                failures
             });
-            // A panic in the work must not leave the thread running, which the scope waits for.
-            let _end = SetOnDrop(&over);
-            work(&started, &failed);
+            {
+                // A panic in the work must not leave the thread running, which the scope waits for.
+                let _end = SetOnDrop(&over);
+                work(&started, &failed);
+            }
+            load.join().expect("a thread that does not panic")
         });
-        (started.into_inner(), failed.into_inner())
+        (started.into_inner(), failures)
     }
 }
 

@@ -34,6 +34,8 @@ pub struct RegisterLine {
     pub changed: bool,
     /// Whether a probe ran through it: null when none was run.
     pub proved: Option<bool>,
+    /// What is to be said though all is well: an interpreter that is gone from the disk.
+    pub remark: Option<String>,
     /// What is done and why, in words.
     pub detail: String,
     /// What went wrong.
@@ -69,7 +71,12 @@ impl RegisterLine {
             Decision::Refused(refusal) => Some(refusal.to_string()),
             _ => None,
         };
+        let remark = match &outcome.item.decision {
+            Decision::Kept { remark, .. } => remark.clone(),
+            _ => None,
+        };
         Self {
+            remark,
             target: outcome.item.target.clone(),
             rule,
             action,
