@@ -47,7 +47,9 @@ impl Work<'_> {
         let tried = match serde_json::from_slice(&answer).map_err(io::Error::other)? {
             Answer::Tried(tried) => tried,
             Answer::NoInstance(why) => {
-                tracing::info!("each rule is proved in place before it replaces another: {why}");
+                tracing::info!(
+                    "no private instance here, so each rule is proved in place before it replaces another: {why}"
+                );
                 return Ok(false);
             }
             Answer::Broke(why) => return Err(VerifyError::Io(io::Error::other(why))),

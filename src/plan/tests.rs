@@ -637,12 +637,15 @@ fn the_guard_sees_through_disguises() {
         assert_eq!(captured(offset, magic, mask).as_deref(), expected, "{what}");
     }
     assert_eq!(Magic::new(0, vec![0], Some(vec![0])), Err(MagicError::ZeroMask));
-    // The kernel goes by the last dot of the interpreter's path.
     for (extension, interpreter, is_caught) in [
-        ("11", "/usr/bin/python3.11", true),
-        ("11", "/usr/bin.11/python", false),
+        // The kernel goes by the last dot of the whole path.
+        ("mine", "/usr/bin/tool.mine", true),
+        ("mine", "/usr/bin.mine/tool", false),
         ("py", "/usr/bin/python3.11", false),
-        ("3", "/usr/bin/python3", false),
+        ("3", "/usr/bin/python3", true),
+        ("so", "/usr/bin/tool", true),
+        ("sh", "/usr/bin/tool", true),
+        ("so2", "/usr/bin/tool", false),
     ] {
         let register = format!(":mine:E::{extension}::{interpreter}:");
         let rule = parse_register(register.as_bytes()).unwrap();

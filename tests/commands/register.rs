@@ -71,7 +71,7 @@ fn a_dry_run_prints_what_is_done_then_and_changes_nothing() {
     assert_eq!(keys(&done), ["dry-run", "ok", "rules", "schema"]);
     assert_eq!(
         keys(&done["rules"][0]),
-        ["action", "changed", "detail", "error", "proved", "rule", "target"]
+        ["action", "changed", "detail", "error", "proved", "remark", "rule", "target"]
     );
     for field in ["action", "detail", "rule", "target"] {
         assert_eq!(column(&planned["rules"], field), column(&done["rules"], field));

@@ -109,7 +109,7 @@ fn what_is_no_file_is_bad_usage() {
     let Some(world) = World::mounted() else { return };
     for (path, part) in [
         ("/no/such/file", "No such file"),
-        ("/usr/bin", "directory"),
+        ("/usr/bin", "not a regular file"),
         ("/bin/sh/x", "Not a directory"),
     ] {
         let said = world.binfmtd(&format!("which {path}")).ended(2);
