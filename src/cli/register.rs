@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     /// Print the plan and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Run no programs: neither a trial before nor a proof after
+    /// Run no programs of other CPUs: neither a trial before nor a proof after
     #[arg(long)]
     no_verify: bool,
     /// Replace working rules of other owners, too

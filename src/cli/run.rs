@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     /// Do not run the command when a target that was asked for does not work
     #[arg(long)]
     strict: bool,
-    /// Run no probes
+    /// Run no programs of other CPUs before the command
     #[arg(long)]
     no_verify: bool,
     /// Only this target or platform; may be given more than once, or with commas
