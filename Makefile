@@ -38,7 +38,7 @@ setup: ## install what the tests and checks need
 test: setup ## all tests; BINFMTD_TESTS=require-all forbids skipping
 	tests/assemblers/install
 	tests/assemblers/assemble --check
-	$(CARGO) test --locked
+	$(CARGO) test --locked --no-fail-fast
 	@set -e; for test in tests/scripts/*; do echo "$$test"; "$$test"; done
 
 .PHONY: lint

@@ -31,8 +31,9 @@ pub enum Status {
     Error,
 }
 
-/// One thing that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One thing that was found; in a report as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Finding {
     /// The check's id.
     pub id: &'static str,

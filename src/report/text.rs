@@ -5,11 +5,10 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::document::{
-    CheckDocument, ChecksDocument, DoctorDocument, DoctorTarget, ErrorDocument, ExportDocument,
-    RegisterDocument, RegisterLine, StatusDocument, TargetsDocument, UnregisterDocument,
-    WhichDocument,
+    ChecksDocument, DoctorDocument, DoctorTarget, ErrorDocument, ExportDocument, RegisterDocument,
+    RegisterLine, StatusDocument, TargetsDocument, UnregisterDocument, WhichDocument,
 };
-use crate::doctor::{Status, Verdict};
+use crate::doctor::{Finding, Status, Verdict};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
@@ -260,14 +259,14 @@ pub fn targets(out: &mut dyn Write, document: &TargetsDocument, verbose: bool) -
 
 /// `doctor`: what is wrong, and a line that says how much is well; with `verbose`, every check.
 pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, verbose: bool) -> io::Result<()> {
-    let host_checks: Vec<&CheckDocument> = document
+    let host_checks: Vec<&Finding> = document
         .checks
         .iter()
         .filter(|check| check.target.is_none() && is_shown(check, verbose))
         .collect();
     findings(out, &host_checks)?;
     for target in &document.targets {
-        let checks: Vec<&CheckDocument> = document
+        let checks: Vec<&Finding> = document
             .checks
             .iter()
             .filter(|check| {
@@ -320,7 +319,7 @@ pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, verbose: bool) -> 
     rows(out, &summary)
 }
 
-fn is_shown(check: &CheckDocument, verbose: bool) -> bool {
+fn is_shown(check: &Finding, verbose: bool) -> bool {
     verbose || matches!(check.status, Status::Warn | Status::Fail | Status::Error)
 }
 
@@ -351,7 +350,7 @@ fn heading(target: &DoctorTarget) -> String {
     format!("{STRONG}{}{STRONG:#}{platforms}: {style}{word}{style:#}{version}", target.target)
 }
 
-fn findings(out: &mut dyn Write, checks: &[&CheckDocument]) -> io::Result<()> {
+fn findings(out: &mut dyn Write, checks: &[&Finding]) -> io::Result<()> {
     for check in checks {
         let (style, word) = match check.status {
             Status::Pass => (GOOD, "pass"),

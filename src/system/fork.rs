@@ -14,6 +14,7 @@ pub fn run(task: impl FnOnce() -> Vec<u8>) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("a task can only be forked off while there is one thread"));
     }
     let (mut reader, mut writer) = io::pipe()?;
+    let parent = nix::unistd::getpid();
     // SAFETY: this process has one thread, so the child's memory is whole and no lock is held by
     // anybody who is not there any more.
     match unsafe { fork() }? {
@@ -21,6 +22,12 @@ pub fn run(task: impl FnOnce() -> Vec<u8>) -> io::Result<Vec<u8>> {
             drop(reader);
             // When we are killed, it must not go on; TERM lets it clean up.
             let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGTERM);
+            if nix::unistd::getppid() != parent {
+                // It was killed before we asked to hear of it.
+                // SAFETY: as below.
+                unsafe { libc::_exit(1) }
+            }
+            // Where panics unwind (not in releases) one must not run into what the parent goes on with.
             let status = match catch_unwind(AssertUnwindSafe(task)) {
                 Ok(answer) => i32::from(writer.write_all(&answer).is_err()),
                 Err(_) => 101,

@@ -10,7 +10,7 @@ use crate::rule::Entry;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DoctorDocument {
-    /// [`SCHEMA`].
+    /// [`SCHEMA`](crate::report::SCHEMA).
     pub schema: u32,
     /// Whether everything that was asked about works.
     pub ok: bool,
@@ -19,7 +19,7 @@ pub struct DoctorDocument {
     /// A verdict for each target.
     pub targets: Vec<DoctorTarget>,
     /// Every check.
-    pub checks: Vec<CheckDocument>,
+    pub checks: Vec<Finding>,
 }
 
 /// The machine that was examined.
@@ -100,24 +100,6 @@ pub struct PinnedDocument {
     pub is_on_disk: bool,
 }
 
-/// One finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct CheckDocument {
-    /// Stable: `rule.fix-binary`.
-    pub id: &'static str,
-    /// The target; null for the host as a whole.
-    pub target: Option<String>,
-    /// `pass`, `warn`, `fail`, `skip` or `error`.
-    pub status: Status,
-    /// One sentence.
-    pub summary: String,
-    /// What was seen.
-    pub evidence: String,
-    /// A command, or what to do.
-    pub fix: Option<String>,
-}
-
 impl DoctorDocument {
     /// From an examination and its findings.
     pub fn new(examination: &Examination<'_>, findings: Vec<Finding>) -> Self {
@@ -145,17 +127,7 @@ impl DoctorDocument {
                 root: examination.root,
             },
             targets,
-            checks: findings
-                .into_iter()
-                .map(|Finding { id, target, status, summary, evidence, fix }| CheckDocument {
-                    id,
-                    target,
-                    status,
-                    summary,
-                    evidence,
-                    fix,
-                })
-                .collect(),
+            checks: findings,
         }
     }
 }

@@ -14,8 +14,8 @@ mod which;
 pub use checks::{CheckText, ChecksDocument};
 pub use config::ConfigDocument;
 pub use doctor::{
-    CheckDocument, DoctorDocument, DoctorTarget, HostDocument, InterpreterDocument,
-    MachineDocument, PinnedDocument,
+    DoctorDocument, DoctorTarget, HostDocument, InterpreterDocument, MachineDocument,
+    PinnedDocument,
 };
 pub use error::{ErrorDocument, ErrorText};
 pub use export::{ExportDocument, FileDocument};
