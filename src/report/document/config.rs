@@ -9,7 +9,7 @@ use crate::report::SCHEMA;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ConfigDocument {
-    /// [`SCHEMA`](crate::report::SCHEMA).
+    /// [`crate::report::SCHEMA`].
     pub schema: u32,
     /// Always true: settings that are not well are an error.
     pub ok: bool,

@@ -10,7 +10,7 @@ use crate::rule::Entry;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DoctorDocument {
-    /// [`SCHEMA`](crate::report::SCHEMA).
+    /// [`crate::report::SCHEMA`].
     pub schema: u32,
     /// Whether everything that was asked about works.
     pub ok: bool,

@@ -8,7 +8,7 @@ use crate::report::SCHEMA;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ErrorDocument {
-    /// [`SCHEMA`](crate::report::SCHEMA).
+    /// [`crate::report::SCHEMA`].
     pub schema: u32,
     /// Always false.
     pub ok: bool,

@@ -10,7 +10,7 @@ use crate::report::SCHEMA;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RegisterDocument {
-    /// [`SCHEMA`](crate::report::SCHEMA).
+    /// [`crate::report::SCHEMA`].
     pub schema: u32,
     /// Whether everything that was asked for is so.
     pub ok: bool,

@@ -10,7 +10,7 @@ use crate::target::{Table, Target};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TargetsDocument {
-    /// [`SCHEMA`](crate::report::SCHEMA).
+    /// [`crate::report::SCHEMA`].
     pub schema: u32,
     /// Always true.
     pub ok: bool,

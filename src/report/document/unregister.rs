@@ -6,7 +6,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct UnregisterDocument {
-    /// [`SCHEMA`](crate::report::SCHEMA).
+    /// [`crate::report::SCHEMA`].
     pub schema: u32,
     /// Whether all that was to go is gone.
     pub ok: bool,

@@ -11,7 +11,7 @@ use crate::target::Table;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct WhichDocument {
-    /// [`SCHEMA`](crate::report::SCHEMA).
+    /// [`crate::report::SCHEMA`].
     pub schema: u32,
     /// Whether something runs it: a rule, or the kernel itself.
     pub ok: bool,
