@@ -11,6 +11,7 @@ mod world;
 mod automount;
 mod disabled;
 mod hidden;
+mod limits;
 mod nested;
 mod no_namespaces;
 mod no_qemu;
