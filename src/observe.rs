@@ -213,7 +213,7 @@ fn run_natively(targets: &[&Target], limits: Limits) -> Result<Vec<String>, Obse
         return Ok(Vec::new());
     }
     let subjects: Vec<Subject<'_>> =
-        targets.iter().filter_map(|target| subject(target, None)).collect();
+        targets.iter().filter_map(|target| Subject::native(target)).collect();
     let laboratory = Laboratory::open().map_err(VerifyError::from)?;
     let proofs = laboratory.prove(&subjects, Depth::Native, limits, &mut |_, _| {})?;
     let mut natives = Vec::new();
@@ -231,11 +231,6 @@ fn run_natively(targets: &[&Target], limits: Limits) -> Result<Vec<String>, Obse
         }
     }
     Ok(natives)
-}
-
-fn subject<'a>(target: &'a Target, interpreter: Option<&'a Path>) -> Option<Subject<'a>> {
-    let machine = *target.identity.machines.first()?;
-    Some(Subject { target, machine, interpreter })
 }
 
 /// For each target that is asked about: the first file that can serve, and what is wrong with those before it.

@@ -112,10 +112,7 @@ impl Work<'_> {
         let targets = self.settings.table.targets().iter();
         let subjects: Vec<Subject<'_>> = targets
             .filter(|target| self.seen.natives.contains(&target.name))
-            .filter_map(|target| {
-                let machine = *target.identity.machines.first()?;
-                Some(Subject { target, machine, interpreter: None })
-            })
+            .filter_map(Subject::native)
             .collect();
         let limits = self.options.limits;
         let proofs = Laboratory::open()?.prove(&subjects, Depth::Native, limits, &mut |_, _| {})?;

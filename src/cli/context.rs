@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::{Arguments, Exit, Failure, Format};
 use crate::config::{self, Settings};
-use crate::observe::Manner;
+use crate::observation::Observation;
+use crate::observe::{self, Manner};
 use crate::plan::Request;
 use crate::report::json;
 use crate::system::instance::{Instance, InstanceError, MOUNT_POINT};
@@ -55,6 +56,16 @@ impl Context {
     /// The same with another folder for the record.
     pub(super) fn in_runtime(&self, runtime: PathBuf) -> Self {
         Self { runtime, ..self.clone() }
+    }
+
+    /// Looks at interpreters and at what is native, for commands that no instance matters to.
+    pub(super) fn look_around(
+        &self,
+        settings: &Settings,
+        request: &Request,
+    ) -> Result<Observation, Failure> {
+        let manner = self.manner(false, Limits::default());
+        Ok(observe::observe_without_instance(settings, request, manner)?)
     }
 
     /// How to look at the machine.

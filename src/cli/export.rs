@@ -7,11 +7,9 @@ use clap::ValueEnum;
 
 use super::context::{self, Context};
 use super::{Exit, Failure};
-use crate::observe;
 use crate::plan::{self, Action, Decision};
 use crate::report::{ExportDocument, FileDocument, SCHEMA, text};
 use crate::rule::{DebianError, Rule, write_debian};
-use crate::verify::Limits;
 
 /// Another tool's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,11 +41,7 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     let request = context::request(&settings, &arguments.targets, false)?;
-    let seen = observe::observe_without_instance(
-        &settings,
-        &request,
-        context.manner(false, Limits::default()),
-    )?;
+    let seen = context.look_around(&settings, &request)?;
     let mut notes = Vec::new();
     let mut rules: Vec<Rule> = Vec::new();
     for item in plan::plan(&settings, &request, &seen)?.items {

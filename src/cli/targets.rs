@@ -2,9 +2,7 @@
 
 use super::context::{self, Context};
 use super::{Exit, Failure};
-use crate::observe;
 use crate::report::{TargetsDocument, text};
-use crate::verify::Limits;
 
 /// Show the table of targets: names, platforms, magic, mask, interpreter found
 #[derive(Debug, clap::Args)]
@@ -19,11 +17,7 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     let request = context::request(&settings, &arguments.targets, false)?;
-    let seen = observe::observe_without_instance(
-        &settings,
-        &request,
-        context.manner(false, Limits::default()),
-    )?;
+    let seen = context.look_around(&settings, &request)?;
     let asked = |name: &String| request.only.as_ref().is_none_or(|names| names.contains(name));
     let targets: Vec<_> =
         settings.table.targets().iter().filter(|target| asked(&target.name)).collect();

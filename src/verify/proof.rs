@@ -161,6 +161,14 @@ pub struct Subject<'a> {
     pub interpreter: Option<&'a Path>,
 }
 
+impl<'a> Subject<'a> {
+    /// A target as its own kernel would run it, without a rule.
+    pub fn native(target: &'a Target) -> Option<Self> {
+        let machine = *target.identity.machines.first()?;
+        Some(Self { target, machine, interpreter: None })
+    }
+}
+
 /// A folder of probes to run.
 #[derive(Debug)]
 pub struct Laboratory {

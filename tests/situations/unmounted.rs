@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use crate::support::need;
 use crate::world::{Said, World, qemu};
 use crate::{fails, finding, verdict};
 
@@ -75,7 +76,6 @@ fn in_a_privileged_container() {
 
 /// The host's instance is nobody's: not mounted, and held by no other namespace. Else this situation
 /// cannot be had on this machine, and touching the rules of others is out of the question.
-#[allow(clippy::print_stdout, reason = "a test's words to a person")]
 pub(crate) fn is_free(world: &World) -> bool {
     let mounts = world.mounts();
     // An instance that is made by this mount is empty and a moment old.
@@ -84,10 +84,8 @@ pub(crate) fn is_free(world: &World) -> bool {
         echo $(($(date +%s) - $(stat -c %Z $M/register)))
         umount $M";
     let free = mounts == 0 && matches!(world.sh(age).as_str(), "2\n0" | "2\n1");
-    if !free {
-        println!("not run: somebody has mounted this machine's own binfmt_misc");
-    }
-    free
+    let found = if free { Ok(()) } else { Err("somebody has mounted it".to_owned()) };
+    need("this machine's own binfmt_misc, unmounted,", found).is_some()
 }
 
 #[test]
