@@ -20,6 +20,34 @@ const TABLES: &str = "tables.d";
 /// The largest file that is read, in bytes.
 const MAX_SIZE: u64 = 1024 * 1024;
 
+/// The folders whose files make up the configuration, absolute, whether they are there or not.
+///
+/// What changes in one of them matters when [`is_configuration`] says so of its name; the file that
+/// `--config` names does by any name. What links lead to lies elsewhere. A path that cannot be made
+/// absolute is left out: [`super::load`] says why.
+pub fn places(root: &Path, explicit: Option<&Path>) -> Vec<PathBuf> {
+    let root = std::path::absolute(root);
+    let folders = root.iter().flat_map(|root| FOLDERS.map(|folder| root.join(folder)));
+    match explicit {
+        Some(file) => {
+            let file = std::path::absolute(file).ok();
+            let of_file = file.iter().filter_map(|file| file.parent()).map(Path::to_owned);
+            of_file.chain(folders.map(|folder| folder.join(TABLES))).collect()
+        }
+        None => folders
+            .flat_map(|folder| {
+                let (drop_ins, tables) = (folder.join(DROP_INS), folder.join(TABLES));
+                [folder, drop_ins, tables]
+            })
+            .collect(),
+    }
+}
+
+/// Whether something of this name, in one of [`places`], can be a part of the configuration.
+pub fn is_configuration(name: &OsStr) -> bool {
+    is_read(name) || name == DROP_INS || name == TABLES
+}
+
 /// The texts in the order of reading, each with its path; and what could not be read.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -166,15 +194,17 @@ impl Finder {
 }
 
 /// The file names that count: `*.toml`, and not hidden (an editor's or a package manager's leftovers are neither).
+fn is_read(name: &OsStr) -> bool {
+    !name.as_bytes().starts_with(b".")
+        && Path::new(name).extension().is_some_and(|end| end == "toml")
+}
+
+/// The names in a folder that count.
 fn names(folder: &Path) -> io::Result<Vec<OsString>> {
-    let counts = |name: &OsStr| {
-        !name.as_bytes().starts_with(b".")
-            && Path::new(name).extension().is_some_and(|end| end == "toml")
-    };
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
-        if counts(&name) {
+        if is_read(&name) {
             names.push(name);
         }
     }

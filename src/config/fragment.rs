@@ -1,8 +1,11 @@
 //! One file's settings, and several laid over each other.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -19,9 +22,13 @@ pub(super) const KEYS: &[&str] = &[
     "verify",
     "credentials",
     "preserve-argv0",
+    "daemon",
     "target",
     "rule",
 ];
+/// The keys of `[daemon]`.
+pub(super) const DAEMON_KEYS: &[&str] =
+    &["backstop-minutes", "pause-after", "longest-pause-seconds", "metrics-file"];
 /// The keys of `[target.NAME]`.
 pub(super) const TARGET_KEYS: &[&str] = &["interpreter", "flags"];
 /// The keys of `[rule.NAME]`.
@@ -37,6 +44,7 @@ pub struct Fragment {
     pub(super) verify: Option<Located<Verify>>,
     pub(super) credentials: Option<Located<bool>>,
     pub(super) preserve_argv0: Option<Located<PreserveArgv0>>,
+    pub(super) daemon: DaemonParts,
     /// In the order of reading: a target may go by several names, and the last one wins.
     pub(super) overrides: Vec<NamedOverride>,
     pub(super) rules: BTreeMap<String, RuleParts>,
@@ -47,6 +55,15 @@ pub struct Fragment {
 pub(super) enum NamedTargets {
     Auto,
     List(Vec<Located<String>>),
+}
+
+/// `[daemon]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct DaemonParts {
+    pub(super) backstop: Option<Located<Option<Duration>>>,
+    pub(super) pause_after: Option<Located<u32>>,
+    pub(super) longest_pause: Option<Located<Duration>>,
+    pub(super) metrics_file: Option<Located<PathBuf>>,
 }
 
 /// `[target.NAME]`, by whatever name.
@@ -88,8 +105,20 @@ impl Fragment {
             verify: later.verify.or(self.verify),
             credentials: later.credentials.or(self.credentials),
             preserve_argv0: later.preserve_argv0.or(self.preserve_argv0),
+            daemon: self.daemon.overridden_by(later.daemon),
             overrides: self.overrides,
             rules: self.rules,
+        }
+    }
+}
+
+impl DaemonParts {
+    fn overridden_by(self, later: Self) -> Self {
+        Self {
+            backstop: later.backstop.or(self.backstop),
+            pause_after: later.pause_after.or(self.pause_after),
+            longest_pause: later.longest_pause.or(self.longest_pause),
+            metrics_file: later.metrics_file.or(self.metrics_file),
         }
     }
 }
@@ -139,6 +168,17 @@ pub fn parse(text: &str, file: &Path) -> Result<Fragment, ConfigErrors> {
         }),
         ..Fragment::default()
     };
+    let daemon = top.table("daemon", DAEMON_KEYS, |mut table| DaemonParts {
+        backstop: table.one("backstop-minutes", |value| {
+            let minutes = number(value, 0..=10080_u32)?;
+            Ok((minutes > 0).then(|| Duration::from_secs(u64::from(minutes) * 60)))
+        }),
+        pause_after: table.one("pause-after", |value| number(value, 0..=1_000_000)),
+        longest_pause: table.one("longest-pause-seconds", |value| {
+            number(value, 1..=86400).map(Duration::from_secs)
+        }),
+        metrics_file: table.one("metrics-file", absolute_file),
+    });
     let overrides = top.tables("target", TARGET_KEYS, |name, mut table| NamedOverride {
         name,
         interpreter: table.one("interpreter", interpreter),
@@ -149,7 +189,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Fragment, ConfigErrors> {
             origin: name.origin,
             magic: table.get("magic", bytes),
             mask: table.get("mask", bytes),
-            offset: table.one("offset", offset),
+            offset: table.one("offset", |value| number(value, 0..=HEADER_SIZE - 1)),
             extension: table.one("extension", |value| {
                 text_of(value)?.parse::<Extension>().map_err(|error| error.to_string())
             }),
@@ -158,6 +198,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Fragment, ConfigErrors> {
         };
         (name.value, parts)
     });
+    fragment.daemon = daemon.unwrap_or_default();
     fragment.overrides = overrides;
     fragment.rules = rules.into_iter().collect();
     reader.finish(fragment)
@@ -279,6 +320,23 @@ impl<'t, 'x> Section<'_, 't, 'x> {
         self.get(key, |_, value| read(value.get_ref()).map_err(|problem| vec![(0, problem)]))
     }
 
+    /// Reads a table: `[key]`.
+    fn table<T>(
+        &mut self,
+        key: &'static str,
+        known: &'static [&'static str],
+        read: impl FnOnce(Section<'_, 't, 'x>) -> T,
+    ) -> Option<T> {
+        let (origin, value) = self.found.remove(key)?;
+        let path = join(&self.prefix, key);
+        if let Some(table) = value.get_ref().as_table() {
+            return Some(read(self.reader.section(path, table, known)));
+        }
+        let problem = no_table(value.get_ref(), &path, known);
+        self.reader.errors.push(ConfigError::at(&origin, path, problem));
+        None
+    }
+
     /// Reads a table of tables: `[key.NAME]`.
     fn tables<T>(
         &mut self,
@@ -288,11 +346,8 @@ impl<'t, 'x> Section<'_, 't, 'x> {
     ) -> Vec<T> {
         let Some((origin, value)) = self.found.remove(key) else { return Vec::new() };
         let path = join(&self.prefix, key);
-        let no_table = |value: &DeValue<'_>, path: &str| {
-            format!("{} is no table; write [{path}] and {} below it", what(value), known.join(", "))
-        };
         let Some(table) = value.get_ref().as_table() else {
-            let problem = no_table(value.get_ref(), &join(&path, "NAME"));
+            let problem = no_table(value.get_ref(), &join(&path, "NAME"), known);
             self.reader.errors.push(ConfigError::at(&origin, path, problem));
             return Vec::new();
         };
@@ -303,7 +358,7 @@ impl<'t, 'x> Section<'_, 't, 'x> {
             let path = join(&path, name.get_ref());
             let origin = self.reader.origin(name.span().start);
             let Some(table) = value.get_ref().as_table() else {
-                let problem = no_table(value.get_ref(), &path);
+                let problem = no_table(value.get_ref(), &path, known);
                 self.reader.errors.push(ConfigError::at(&origin, path, problem));
                 continue;
             };
@@ -343,6 +398,10 @@ fn unknown(key: &str, known: &[&str]) -> String {
         Some((_, nearest)) => format!("unknown key (did you mean {nearest}?)"),
         None => format!("unknown key (known: {})", known.join(", ")),
     }
+}
+
+fn no_table(value: &DeValue<'_>, path: &str, known: &[&str]) -> String {
+    format!("{} is no table; write [{path}] and {} below it", what(value), known.join(", "))
 }
 
 /// A value as it is named in a sentence.
@@ -390,12 +449,35 @@ fn bytes(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<Vec<u8>> {
     parse_hex(text).map_err(|error| one(error.to_string()))
 }
 
-fn offset(value: &DeValue<'_>) -> Result<usize, String> {
+fn number<T: TryFrom<u64> + PartialOrd + Display>(
+    value: &DeValue<'_>,
+    range: RangeInclusive<T>,
+) -> Result<T, String> {
     value
         .as_integer()
-        .and_then(|number| usize::from_str_radix(number.as_str(), number.radix()).ok())
-        .filter(|offset| *offset < HEADER_SIZE)
-        .ok_or_else(|| format!("{} is no number from 0 to {}", what(value), HEADER_SIZE - 1))
+        .and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok())
+        .and_then(|number| T::try_from(number).ok())
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            format!("{} is no number from {} to {}", what(value), range.start(), range.end())
+        })
+}
+
+fn absolute(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    let text = text_of(value)?;
+    let is_plain = text.starts_with('/') && !text.chars().any(char::is_control);
+    let problem = || format!("{text:?} is no absolute path without control characters");
+    is_plain.then(|| PathBuf::from(text)).ok_or_else(problem)
+}
+
+fn absolute_file(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    let path = absolute(value)?;
+    let text = text_of(value)?;
+    // `Path::file_name` overlooks a slash or a dot at the end, which only a folder can have.
+    if matches!(text.rsplit('/').next(), Some("" | "." | "..")) {
+        return Err(format!("{text:?} is a folder; add the name of a file in it"));
+    }
+    Ok(path)
 }
 
 fn targets(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<NamedTargets> {
@@ -420,14 +502,8 @@ fn directories(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<Vec<Pa
     let list = value
         .as_array()
         .ok_or_else(|| vec![(0, format!("{} is no list of absolute paths", what(value)))])?;
-    let path = |value: &DeValue<'_>| {
-        let text = text_of(value)?;
-        let is_plain = text.starts_with('/') && !text.chars().any(char::is_control);
-        let problem = || format!("{text:?} is no absolute path without control characters");
-        is_plain.then(|| PathBuf::from(text)).ok_or_else(problem)
-    };
     let mut paths: Vec<PathBuf> = Vec::new();
-    for Located { value, .. } in each(reader, list, path)? {
+    for Located { value, .. } in each(reader, list, absolute)? {
         if !paths.contains(&value) {
             paths.push(value);
         }

@@ -13,9 +13,12 @@ mod show;
 use std::path::Path;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use files::{is_configuration, places};
 pub use fragment::{Fragment, parse};
 pub use origin::Origin;
-pub use settings::{CustomRule, Override, PreserveArgv0, Settings, Sources, Targets, Verify};
+pub use settings::{
+    CustomRule, Daemon, Override, PreserveArgv0, Settings, Sources, Targets, Verify,
+};
 pub use show::{Shown, ShownValue};
 
 use self::settings::Whole;

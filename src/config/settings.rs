@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::error::{ConfigError, ConfigErrors};
-use super::fragment::{Fragment, NamedOverride, NamedTargets, RuleParts, join};
+use super::fragment::{DaemonParts, Fragment, NamedOverride, NamedTargets, RuleParts, join};
 use super::origin::{Located, Origin};
 use crate::rule::{Flags, InterpreterPath, Magic, MagicError, Matcher, Name, Rule};
 use crate::target::{Table, UnknownTarget};
@@ -33,6 +34,8 @@ pub struct Settings {
     pub overrides: BTreeMap<String, Override>,
     /// Rules for anything else, by name.
     pub rules: Vec<CustomRule>,
+    /// How the service goes about it.
+    pub daemon: Daemon,
     /// The targets that there are, those of `tables.d` included.
     pub table: Table,
     /// Where all this was written.
@@ -112,6 +115,31 @@ pub struct CustomRule {
     pub origin: Origin,
 }
 
+/// How the service goes about it: `[daemon]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Daemon {
+    /// How long it may be since the last full check without any event; `None`: never by the clock.
+    pub backstop: Option<Duration>,
+    /// How often others may undo our work in a row before pauses begin; 0: they begin at once.
+    pub pause_after: u32,
+    /// The longest of the growing pauses.
+    pub longest_pause: Duration,
+    /// Where the `OpenMetrics` text goes; `None`: metrics.prom in the runtime folder.
+    pub metrics_file: Option<PathBuf>,
+}
+
+impl Default for Daemon {
+    /// What holds without any file.
+    fn default() -> Self {
+        Self {
+            backstop: Some(Duration::from_secs(15 * 60)),
+            pause_after: 10,
+            longest_pause: Duration::from_secs(5 * 60),
+            metrics_file: None,
+        }
+    }
+}
+
 /// Where the settings were written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sources {
@@ -132,6 +160,7 @@ impl Settings {
             preserve_argv0: PreserveArgv0::Auto,
             overrides: BTreeMap::new(),
             rules: Vec::new(),
+            daemon: Daemon::default(),
             table,
             sources: Sources::default(),
         }
@@ -178,6 +207,7 @@ pub(super) fn validate(
         check.place("credentials", fragment.credentials).unwrap_or(defaults.credentials);
     let preserve_argv0 =
         check.place("preserve-argv0", fragment.preserve_argv0).unwrap_or(defaults.preserve_argv0);
+    let daemon = check.daemon(fragment.daemon, defaults.daemon);
     let overrides = check.overrides(fragment.overrides);
     let rules =
         fragment.rules.into_iter().filter_map(|(name, parts)| check.rule(&name, parts)).collect();
@@ -195,6 +225,7 @@ pub(super) fn validate(
         preserve_argv0,
         overrides,
         rules,
+        daemon,
         table: defaults.table,
         sources: Sources { files, origins },
     })
@@ -238,6 +269,21 @@ impl Check<'_> {
             }
         }
         found
+    }
+
+    fn daemon(&mut self, parts: DaemonParts, defaults: Daemon) -> Daemon {
+        let DaemonParts { backstop, pause_after, longest_pause, metrics_file } = parts;
+        let key = |part: &str| join("daemon", part);
+        Daemon {
+            backstop: self.place(&key("backstop-minutes"), backstop).unwrap_or(defaults.backstop),
+            pause_after: self
+                .place(&key("pause-after"), pause_after)
+                .unwrap_or(defaults.pause_after),
+            longest_pause: self
+                .place(&key("longest-pause-seconds"), longest_pause)
+                .unwrap_or(defaults.longest_pause),
+            metrics_file: self.place(&key("metrics-file"), metrics_file).or(defaults.metrics_file),
+        }
     }
 
     fn overrides(&mut self, all: Vec<NamedOverride>) -> BTreeMap<String, Override> {

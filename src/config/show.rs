@@ -8,17 +8,19 @@ use toml::Value;
 
 use super::fragment::{join, key_text};
 use super::origin::{Origin, plain};
-use super::settings::{Settings, Targets};
+use super::settings::{Daemon, Settings, Targets};
 use crate::rule::Matcher;
 
 /// The settings in force. As text it is a configuration file that says the same, as JSON an object
-/// of `files`, `settings`, `target` and `rule`.
+/// of `files`, `settings`, `daemon`, `target` and `rule`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Shown {
     /// Every file that was read, in that order.
     pub files: Vec<String>,
     /// The general keys.
     pub settings: BTreeMap<&'static str, ShownValue>,
+    /// `[daemon]`; without `metrics-file` when none is set, as its default is the runtime folder's.
+    pub daemon: BTreeMap<&'static str, ShownValue>,
     /// `[target.NAME]`, by QEMU's names.
     pub target: BTreeMap<String, BTreeMap<&'static str, ShownValue>>,
     /// `[rule.NAME]`; magic and mask as hex digits.
@@ -62,13 +64,23 @@ impl Settings {
             ("credentials", Value::Boolean(self.credentials)),
             ("preserve-argv0", text(&self.preserve_argv0.as_str())),
         ];
-        let table = |section: &str, name: &str, values: Vec<(&'static str, Option<Value>)>| {
-            let section = join(section, name);
-            let values = values
+        let within = |section: &str, values: Vec<(&'static str, Option<Value>)>| {
+            values
                 .into_iter()
-                .filter_map(|(key, value)| Some((key, shown(join(&section, key), value?))));
-            (name.to_owned(), values.collect())
+                .filter_map(|(key, value)| Some((key, shown(join(section, key), value?))))
+                .collect()
         };
+        let table = |section: &str, name: &str, values: Vec<(&'static str, Option<Value>)>| {
+            (name.to_owned(), within(&join(section, name), values))
+        };
+        let Daemon { backstop, pause_after, longest_pause, metrics_file } = &self.daemon;
+        let whole = |number: u64| i64::try_from(number).ok().map(Value::Integer);
+        let daemon = vec![
+            ("backstop-minutes", whole(backstop.map_or(0, |backstop| backstop.as_secs() / 60))),
+            ("pause-after", whole(u64::from(*pause_after))),
+            ("longest-pause-seconds", whole(longest_pause.as_secs())),
+            ("metrics-file", metrics_file.as_ref().map(|path| text(&path.display()))),
+        ];
         let target = self.overrides.iter().map(|(name, special)| {
             let interpreter = special.interpreter.as_ref().map(|path| text(path));
             let flags = special.flags.as_ref().map(|flags| text(flags));
@@ -98,6 +110,7 @@ impl Settings {
                 .into_iter()
                 .map(|(key, value)| (key, shown(key.to_owned(), value)))
                 .collect(),
+            daemon: within("daemon", daemon),
             target: target.collect(),
             rule: rule.collect(),
         }
@@ -114,6 +127,8 @@ impl fmt::Display for Shown {
         }
         writeln!(f)?;
         values(f, &self.settings)?;
+        writeln!(f, "\n[daemon]")?;
+        values(f, &self.daemon)?;
         for (section, tables) in [("target", &self.target), ("rule", &self.rule)] {
             for (name, table) in tables {
                 writeln!(f, "\n[{section}.{}]", key_text(name))?;

@@ -1,4 +1,6 @@
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -24,7 +26,7 @@ fn errors(text: &str) -> Vec<String> {
 
 #[test]
 fn nothing_is_required() {
-    for text in ["", "# nothing\n", "[target]\n[rule]\n"] {
+    for text in ["", "# nothing\n", "[daemon]\n[target]\n[rule]\n"] {
         let settings = read(text).unwrap();
         assert_eq!(settings, Settings { sources: settings.sources.clone(), ..Settings::default() });
     }
@@ -39,6 +41,11 @@ fn every_key_is_read() {
         verify = "after"
         credentials = true
         preserve-argv0 = false
+        [daemon]
+        backstop-minutes = 1_440
+        pause-after = 0x20
+        longest-pause-seconds = 60
+        metrics-file = "/var/lib/node exporter/../binfmtd.prom"
         [target.arm64]
         interpreter = "/opt/qemu/bin/qemu-aarch64"
         flags = "FOC"
@@ -56,12 +63,95 @@ fn every_key_is_read() {
     assert_eq!(settings.verify, Verify::After);
     assert!(settings.credentials);
     assert_eq!(settings.preserve_argv0, PreserveArgv0::No);
+    let daemon = Daemon {
+        backstop: Some(Duration::from_secs(86400)),
+        pause_after: 32,
+        longest_pause: Duration::from_secs(60),
+        metrics_file: Some("/var/lib/node exporter/../binfmtd.prom".into()),
+    };
+    assert_eq!(settings.daemon, daemon);
+    assert_eq!(settings.sources.origins["daemon.pause-after"].line, 9);
     let special = &settings.overrides["aarch64"];
     assert_eq!(special.interpreter.as_ref().unwrap().to_string(), "/opt/qemu/bin/qemu-aarch64");
     assert_eq!(special.flags.unwrap().to_string(), "OCF");
     assert_eq!(settings.rules[0].rule.register_string(), b":jar:E::jar::/usr/bin/jexec:");
-    assert_eq!(settings.rules[0].origin.to_string(), format!("{FILE}:10"));
-    assert_eq!(settings.sources.origins["target.aarch64.flags"].line, 9);
+    assert_eq!(settings.rules[0].origin.to_string(), format!("{FILE}:15"));
+    assert_eq!(settings.sources.origins["target.aarch64.flags"].line, 14);
+}
+
+#[test]
+fn the_service_has_defaults_and_bounds() {
+    let daemon = |text: &str| read(&format!("[daemon]\n{text}\n")).unwrap().daemon;
+    let defaults = Daemon {
+        backstop: Some(Duration::from_secs(900)),
+        pause_after: 10,
+        longest_pause: Duration::from_secs(300),
+        metrics_file: None,
+    };
+    assert_eq!(daemon(""), defaults);
+    assert_eq!(daemon("backstop-minutes = 0"), Daemon { backstop: None, ..defaults.clone() });
+    let week = Some(Duration::from_secs(7 * 86400));
+    assert_eq!(daemon("backstop-minutes = 10080"), Daemon { backstop: week, ..defaults.clone() });
+    for (text, pause_after) in [("0", 0), ("1000000", 1_000_000)] {
+        let wanted = Daemon { pause_after, ..defaults.clone() };
+        assert_eq!(daemon(&format!("pause-after = {text}")), wanted);
+    }
+    for seconds in [1, 86400] {
+        let longest_pause = Duration::from_secs(seconds);
+        let wanted = Daemon { longest_pause, ..defaults.clone() };
+        assert_eq!(daemon(&format!("longest-pause-seconds = {seconds}")), wanted);
+    }
+}
+
+#[test]
+fn a_watcher_knows_where_to_look() {
+    let all = places(Path::new("/"), None);
+    for place in [
+        "/etc/binfmtd",
+        "/etc/binfmtd/binfmtd.d",
+        "/etc/binfmtd/tables.d",
+        "/run/binfmtd/binfmtd.d",
+        "/usr/local/lib/binfmtd/tables.d",
+        "/usr/lib/binfmtd",
+    ] {
+        assert!(all.contains(&PathBuf::from(place)), "{place} in {all:?}");
+    }
+    assert_eq!(all.len(), 12);
+    let here = std::env::current_dir().unwrap();
+    assert!(
+        places(Path::new("tree"), None).iter().all(|place| place.starts_with(here.join("tree")))
+    );
+
+    let explicit = places(Path::new("/"), Some(Path::new("/srv/mine.toml")));
+    let (first, rest) = explicit.split_first().unwrap();
+    assert_eq!(first, Path::new("/srv"));
+    assert_eq!(rest.len(), 4);
+    assert!(rest.iter().all(|place| place.ends_with("tables.d") && all.contains(place)));
+    assert_eq!(places(Path::new("/"), Some(Path::new("mine.toml")))[0], here);
+    assert_eq!(places(Path::new("/"), Some(Path::new("/"))).len(), 4);
+    assert_eq!(places(Path::new("/"), Some(Path::new(""))).len(), 4);
+}
+
+#[test]
+fn a_watcher_knows_which_names_matter() {
+    for (name, matters) in [
+        ("binfmtd.toml", true),
+        ("50-mine.toml", true),
+        ("binfmtd.d", true),
+        ("tables.d", true),
+        (".50-mine.toml.swp", false),
+        (".50-mine.toml", false),
+        (".toml", false),
+        ("toml", false),
+        ("50-mine.toml~", false),
+        ("50-mine.toml.dpkg-new", false),
+        // The service's own files, in a folder that is both.
+        ("rules.json", false),
+        ("metrics.prom", false),
+        ("lock", false),
+    ] {
+        assert_eq!(is_configuration(OsStr::new(name)), matters, "{name}");
+    }
 }
 
 #[test]
@@ -107,6 +197,70 @@ const FAULTS: &[(&str, &str)] = &[
         "interpreter_directories = []",
         ":1: interpreter_directories: unknown key (did you mean interpreter-directories?)",
     ),
+    (
+        "daemon.backstop-minutes = 10081",
+        ":1: daemon.backstop-minutes: 10081 is no number from 0 to 10080",
+    ),
+    (
+        "[daemon]\nbackstop-minutes = -1",
+        ":2: daemon.backstop-minutes: -1 is no number from 0 to 10080",
+    ),
+    (
+        "[daemon]\nbackstop-minutes = '15'",
+        ":2: daemon.backstop-minutes: \"15\" is no number from 0 to 10080",
+    ),
+    (
+        "[daemon]\nbackstop-minutes = 15.0",
+        ":2: daemon.backstop-minutes: 15.0 is no number from 0 to 10080",
+    ),
+    (
+        "[daemon]\npause-after = 1000001",
+        ":2: daemon.pause-after: 1000001 is no number from 0 to 1000000",
+    ),
+    // One more than fits into 64 bits.
+    (
+        "[daemon]\npause-after = 0x10000000000000000",
+        ":2: daemon.pause-after: 0x10000000000000000 is no number from 0 to 1000000",
+    ),
+    (
+        "[daemon]\nlongest-pause-seconds = 0",
+        ":2: daemon.longest-pause-seconds: 0 is no number from 1 to 86400",
+    ),
+    (
+        "[daemon]\nlongest-pause-seconds = 86401",
+        ":2: daemon.longest-pause-seconds: 86401 is no number from 1 to 86400",
+    ),
+    (
+        "[daemon]\nmetrics-file = true",
+        ":2: daemon.metrics-file: true is no string; put it in quotes",
+    ),
+    (
+        "[daemon]\nmetrics-file = 'metrics.prom'",
+        ":2: daemon.metrics-file: \"metrics.prom\" is no absolute path without control characters",
+    ),
+    (
+        "[daemon]\nmetrics-file = \"/a\\nb\"",
+        ":2: daemon.metrics-file: \"/a\\nb\" is no absolute path without control characters",
+    ),
+    (
+        "[daemon]\nmetrics-file = '/var/lib/'",
+        ":2: daemon.metrics-file: \"/var/lib/\" is a folder; add the name of a file in it",
+    ),
+    (
+        "[daemon]\nmetrics-file = '/var/lib/..'",
+        ":2: daemon.metrics-file: \"/var/lib/..\" is a folder; add the name of a file in it",
+    ),
+    ("daemon.pause_after = 1", ":1: daemon.pause_after: unknown key (did you mean pause-after?)"),
+    (
+        "daemon.colour = 1",
+        ":1: daemon.colour: unknown key (known: backstop-minutes, pause-after, longest-pause-seconds, metrics-file)",
+    ),
+    (
+        "daemon = true",
+        ":1: daemon: true is no table; write [daemon] and backstop-minutes, pause-after, longest-pause-seconds, metrics-file below it",
+    ),
+    ("[[daemon]]", ":1: daemon: a list is no table; write [daemon] and backstop-minutes, "),
+    ("[demon]", ":1: demon: unknown key (did you mean daemon?)"),
     ("target.arm64.flag = ''", ":1: target.arm64.flag: unknown key (did you mean flags?)"),
     (
         "target.arm64.colour = ''",
@@ -213,9 +367,9 @@ fn no_text_can_forge_a_line_of_output() {
 #[test]
 fn a_later_file_overrides_key_by_key_by_any_name() {
     let texts = [
-        "verify = 'off'\ntargets = ['arm', 'arm64']\n[target.arm64]\ninterpreter = '/a'\nflags = 'F'\n",
+        "verify = 'off'\ntargets = ['arm', 'arm64']\n[daemon]\npause-after = 1\nbackstop-minutes = 2\n[target.arm64]\ninterpreter = '/a'\nflags = 'F'\n",
         "targets = ['riscv64']\n[target.aarch64]\ninterpreter = '/b'\n[rule.x]\ninterpreter = '/x'\n",
-        "[rule.x]\nextension = 'x'\n",
+        "[daemon]\nbackstop-minutes = 0\n[rule.x]\nextension = 'x'\n",
     ];
     let mut merged = Fragment::default();
     for (number, text) in texts.iter().enumerate() {
@@ -224,23 +378,33 @@ fn a_later_file_overrides_key_by_key_by_any_name() {
     let settings = validate(merged, Table::embedded(), Vec::new(), WHOLE).unwrap();
     assert_eq!(settings.verify, Verify::Off);
     assert_eq!(settings.targets, Targets::List(vec!["riscv64".into()]));
+    assert_eq!((settings.daemon.pause_after, settings.daemon.backstop), (1, None));
+    assert_eq!(settings.sources.origins["daemon.pause-after"].to_string(), "/0:4");
+    assert_eq!(settings.sources.origins["daemon.backstop-minutes"].to_string(), "/2:2");
     let special = &settings.overrides["aarch64"];
     assert_eq!(special.interpreter.as_ref().unwrap().to_string(), "/b");
     assert_eq!(special.flags, Some(Flags { fix_binary: true, ..Flags::default() }));
     assert_eq!(settings.sources.origins["target.aarch64.interpreter"].to_string(), "/1:3");
-    assert_eq!(settings.sources.origins["target.aarch64.flags"].to_string(), "/0:5");
+    assert_eq!(settings.sources.origins["target.aarch64.flags"].to_string(), "/0:8");
     assert_eq!(settings.rules.len(), 1);
-    assert_eq!(settings.rules[0].origin.to_string(), "/2:1");
+    assert_eq!(settings.rules[0].origin.to_string(), "/2:3");
 }
 
 #[test]
 fn what_is_shown_is_json_too() {
-    let settings = read("credentials = true\n[target.arm64]\nflags = 'F'\n").unwrap();
+    let settings =
+        read("credentials = true\n[daemon]\npause-after = 3\n[target.arm64]\nflags = 'F'\n")
+            .unwrap();
     let json = serde_json::to_value(settings.show()).unwrap();
     assert_eq!(json["files"][0], FILE);
     assert_eq!(json["settings"]["targets"]["value"], "auto");
     assert_eq!(json["settings"]["targets"]["origin"], serde_json::Value::Null);
     assert_eq!(json["settings"]["credentials"]["origin"]["line"], 1);
+    assert_eq!(json["daemon"]["pause-after"]["value"], 3);
+    assert_eq!(json["daemon"]["pause-after"]["origin"]["line"], 3);
+    assert_eq!(json["daemon"]["backstop-minutes"]["value"], 15);
+    assert_eq!(json["daemon"]["backstop-minutes"]["origin"], serde_json::Value::Null);
+    assert_eq!(json["daemon"].get("metrics-file"), None);
     assert_eq!(json["target"]["aarch64"]["flags"]["value"], "F");
     let errors = parse("verify = 1", Path::new(FILE)).unwrap_err();
     let json = serde_json::to_value(&errors).unwrap();
@@ -263,14 +427,21 @@ fn the_sample_validates() {
         })
         .collect();
     let settings = read(&on).unwrap();
+    // Its default is no path that a file could have.
+    let metrics_file = settings.daemon.metrics_file.clone();
+    assert!(metrics_file.is_some());
     let general = Settings {
+        daemon: Daemon { metrics_file, ..Daemon::default() },
         overrides: settings.overrides.clone(),
         rules: settings.rules.clone(),
         sources: settings.sources.clone(),
         ..Settings::default()
     };
-    assert_eq!(settings, general, "the general keys show the defaults");
+    assert_eq!(settings, general, "the general keys and [daemon] show the defaults");
     assert_eq!(settings.sources.origins.keys().filter(|key| !key.contains('.')).count(), 5);
+    for key in fragment::DAEMON_KEYS {
+        assert!(settings.sources.origins.contains_key(&format!("daemon.{key}")), "{key}");
+    }
     assert!(!settings.overrides.is_empty() && !settings.rules.is_empty());
 }
 
@@ -278,11 +449,10 @@ fn the_sample_validates() {
 #[test]
 fn the_reference_is_complete() {
     let reference = include_str!("../../docs/reference/configuration.md");
-    for key in fragment::KEYS.iter().chain(fragment::TARGET_KEYS).chain(fragment::RULE_KEYS) {
-        assert!(
-            reference.contains(&format!("`{key}`")) || reference.contains(&format!("`[{key}.")),
-            "{key}"
-        );
+    let tables = [fragment::DAEMON_KEYS, fragment::TARGET_KEYS, fragment::RULE_KEYS];
+    for key in fragment::KEYS.iter().chain(tables.into_iter().flatten()) {
+        let spellings = [format!("`{key}`"), format!("`[{key}]`"), format!("`[{key}.")];
+        assert!(spellings.iter().any(|spelling| reference.contains(spelling)), "{key}");
     }
     for directory in Settings::default().interpreter_directories {
         assert!(reference.contains(&directory.display().to_string()), "{}", directory.display());
@@ -352,14 +522,28 @@ fn valid() -> impl Strategy<Value = String> {
                 };
                 all.into_iter().map(table).collect::<String>()
             });
-    (targets, directories, verify, any::<bool>(), preserve, special, rules).prop_map(
-        |(targets, directories, verify, credentials, preserve, special, rules)| {
-            format!(
-                "{targets}\n{directories}\nverify = '{verify}'\ncredentials = {credentials}\n\
-                 preserve-argv0 = {preserve}\n{special}{rules}"
-            )
-        },
+    let daemon = (
+        0..=10080,
+        0..=1_000_000,
+        1..=86400,
+        proptest::option::of("(/[a-zA-Z0-9 _'\"\\\\#é-]{1,12}){1,4}"),
     )
+        .prop_map(move |(backstop, pause_after, longest_pause, metrics_file)| {
+            let metrics_file = metrics_file
+                .map_or_else(String::new, |path| format!("metrics-file = {}\n", quoted(path)));
+            format!(
+                "[daemon]\nbackstop-minutes = {backstop}\npause-after = {pause_after}\n\
+                     longest-pause-seconds = {longest_pause}\n{metrics_file}"
+            )
+        });
+    let general = (targets, directories, verify, any::<bool>(), preserve);
+    (general, daemon, special, rules).prop_map(|(general, daemon, special, rules)| {
+        let (targets, directories, verify, credentials, preserve) = general;
+        format!(
+            "{targets}\n{directories}\nverify = '{verify}'\ncredentials = {credentials}\n\
+             preserve-argv0 = {preserve}\n{daemon}{special}{rules}"
+        )
+    })
 }
 
 proptest! {
@@ -369,7 +553,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_looks_like_toml_panics(text in "([a-z.]{1,6}|[\\[\\]{}='\",.\\\\#\n0-9-]|targets|verify|rule|target|magic| = ){0,24}") {
+    fn nothing_that_looks_like_toml_panics(text in "([a-z.]{1,6}|[\\[\\]{}='\",.\\\\#\n0-9-]|targets|verify|daemon|pause-after|rule|target|magic| = ){0,24}") {
         let _ = read(&text);
     }
 

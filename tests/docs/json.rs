@@ -152,6 +152,8 @@ printf '%s' ':newer:E::jar::/usr/bin/missing:' >$instance/register
 const ALL: &str = r#"
 targets = ["arm64", "arm"]
 interpreter-directories = ["BAD", "/usr/bin", "/usr/libexec/qemu-binfmt"]
+[daemon]
+pause-after = 3
 [target.arm64]
 flags = "OF"
 [rule.jar]
