@@ -13,12 +13,14 @@
 //! - [`observe`] system → observation
 //! - [`apply`] carries actions out: trial, make-before-break, rollback, record of ownership
 //! - [`doctor`] checks as data, findings, verdicts
+//! - [`daemon`] the service: event loop, state, metrics
 //! - [`report`] documents, and one file per output format
 //! - [`cli`] one file per subcommand; exit codes
 
 pub mod apply;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod doctor;
 pub mod observation;
 pub mod observe;

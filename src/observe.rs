@@ -1,6 +1,6 @@
 //! system → observation: looks at everything that a plan needs, and changes nothing.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,13 @@ use crate::observation::{
 };
 use crate::plan::guard::{self, Needs};
 use crate::plan::{self, Native, Request};
+use crate::probe::{self, Kind};
 use crate::rule::{self, Entry, Header, Matcher, winner};
+use crate::system::child::ExecError;
 use crate::system::instance::Instance;
 use crate::system::interpreter::Inspector;
-use crate::system::{file, fork, host, namespace, record};
+use crate::system::native::{self, Answer};
+use crate::system::{file, host, record};
 use crate::target::{Target, UnknownTarget};
 use crate::verify::{Depth, Laboratory, Limits, Subject, VerifyError};
 
@@ -36,7 +39,7 @@ pub enum ObserveError {
         "this machine is none of the targets in the table, so its own programs could not be protected"
     )]
     UnknownHost,
-    /// A relative of the host could not be tried, so its programs could not be protected.
+    /// The kernel did not say of a relative of the host, so its programs could not be protected.
     #[error("whether the kernel runs these programs by itself could not be told: {0}")]
     Native(String),
     /// A target that is not in the table.
@@ -99,7 +102,7 @@ fn look_around(
     manner: Manner<'_>,
 ) -> Result<Observation, ObserveError> {
     let host = host_target(settings)?;
-    let natives = natives(settings, host, &instance.entries, instance.enabled, manner.limits)?;
+    let natives = natives(settings, host)?;
     let native = Native::new(&settings.table, &natives);
     let mut inspector = Inspector::default();
     let interpreters = find_interpreters(settings, request, &native, &mut inspector)?;
@@ -129,6 +132,20 @@ fn look_around(
     Ok(seen)
 }
 
+/// Where systemd-binfmt reads its rules (`binfmt.d(5)`).
+const BINFMT_D: [&str; 4] =
+    ["/usr/lib/binfmt.d", "/usr/local/lib/binfmt.d", "/run/binfmt.d", "/etc/binfmt.d"];
+
+/// Names of the rules that systemd-binfmt registers whenever it starts.
+pub fn names_of_binfmt_d() -> BTreeSet<String> {
+    let files = BINFMT_D.iter().flat_map(|folder| file::read_folder(Path::new(folder)));
+    let names = files.flat_map(|(_, content)| {
+        let parsed = rule::parse_binfmt_d(&content);
+        parsed.rules().map(|rule| rule.name().to_string()).collect::<Vec<_>>()
+    });
+    names.collect()
+}
+
 /// Whose each rule seems to be, by its name, going by the files of other tools: they must say what
 /// the rule says, for a name alone proves nothing.
 pub fn other_owners(entries: &[Entry]) -> BTreeMap<String, String> {
@@ -145,8 +162,7 @@ pub fn other_owners(entries: &[Entry]) -> BTreeMap<String, String> {
             owners.insert(name.into_owned(), format!("update-binfmts ({})", path.display()));
         }
     }
-    for folder in ["/usr/lib/binfmt.d", "/usr/local/lib/binfmt.d", "/run/binfmt.d", "/etc/binfmt.d"]
-    {
+    for folder in BINFMT_D {
         for (path, content) in file::read_folder(Path::new(folder)) {
             for rule in rule::parse_binfmt_d(&content).rules() {
                 let name = rule.name().as_str();
@@ -165,69 +181,54 @@ pub fn host_target(settings: &Settings) -> Result<&Target, ObserveError> {
     settings.table.of_header(&Header::new(&header)).ok_or(ObserveError::UnknownHost)
 }
 
-/// The host's own target, and those of its family that the kernel really runs: tried, not guessed.
-fn natives(
-    settings: &Settings,
-    host: &Target,
-    entries: &[Entry],
-    enabled: bool,
-    limits: Limits,
-) -> Result<Vec<String>, ObserveError> {
-    let relatives: Vec<&Target> = settings
+/// The host's own target, and those of its family that the kernel really runs: asked, not guessed.
+fn natives(settings: &Settings, host: &Target) -> Result<Vec<String>, ObserveError> {
+    let relatives = settings
         .table
         .targets()
         .iter()
-        .filter(|target| target.family == host.family && target.name != host.name)
-        .collect();
-    let is_captured = |target: &&Target| {
-        target.rules().iter().any(|(_, magic)| {
-            winner(entries, &Header::new(magic.magic()), Path::new("/")).is_some()
-        })
-    };
-    let (captured, free): (Vec<&Target>, Vec<&Target>) =
-        relatives.into_iter().partition(|target| enabled && is_captured(target));
-    let mut natives = vec![host.name.clone()];
-    natives.extend(run_natively(&free, limits)?);
-    if !captured.is_empty() {
+        .filter(|target| target.family == host.family && target.name != host.name);
+    let family: Vec<&Target> = std::iter::once(host).chain(relatives).collect();
+    let programs: Vec<Vec<u8>> =
+        family.iter().map(|target| probe::truncated(target, Kind::Executable)).collect();
+    let untold = |error: ExecError| ObserveError::Native(error.to_string());
+    let mut answers = native::ask(&programs).map_err(untold)?;
+    let taken: Vec<usize> =
+        (0..answers.len()).filter(|place| answers[*place] == Answer::Rule).collect();
+    if !taken.is_empty() {
         // A rule stands before the kernel's own loader; in an instance without rules it does not.
-        let answer = fork::run(|| {
-            let alone = match namespace::enter_private() {
-                Ok(_instance) => run_natively(&captured, limits).map_err(|error| error.to_string()),
-                // Whoever has the rule has these programs already: nothing more is taken away.
-                Err(_) => Ok(Vec::new()),
-            };
-            serde_json::to_vec(&alone).unwrap_or_default()
-        });
-        let alone: Result<Vec<String>, String> = answer
-            .and_then(|answer| serde_json::from_slice(&answer).map_err(io::Error::other))
-            .map_err(io_error("try native programs"))?;
-        natives.extend(alone.map_err(ObserveError::Native)?);
+        let programs: Vec<Vec<u8>> = taken.iter().map(|place| programs[*place].clone()).collect();
+        let alone = native::ask_without_rules(&programs).map_err(untold)?;
+        for (place, answer) in taken.into_iter().zip(alone.into_iter().flatten()) {
+            answers[place] = answer;
+        }
     }
-    Ok(natives)
+    native_ones(&family, answers)
 }
 
-/// The targets among these that the kernel runs by itself. Who cannot be tried is an error, never
-/// foreign: the guard would let a rule take its programs away.
-fn run_natively(targets: &[&Target], limits: Limits) -> Result<Vec<String>, ObserveError> {
-    if targets.is_empty() {
-        return Ok(Vec::new());
-    }
-    let subjects: Vec<Subject<'_>> =
-        targets.iter().filter_map(|target| Subject::native(target)).collect();
-    let laboratory = Laboratory::open().map_err(VerifyError::from)?;
-    let proofs = laboratory.prove(&subjects, Depth::Native, limits, &mut |_, _| {})?;
+/// The targets of the host's family, its own first, that the kernel runs by itself. What was not told
+/// is an error, never foreign: the guard would let a rule take those programs away.
+fn native_ones(family: &[&Target], answers: Vec<Answer>) -> Result<Vec<String>, ObserveError> {
     let mut natives = Vec::new();
-    for (subject, proof) in subjects.iter().zip(proofs) {
-        let name = &subject.target.name;
-        match proof {
-            Some(proof) if proof.native => natives.push(name.clone()),
-            Some(proof) if proof.nobody || proof.pinned.is_some() => {}
-            Some(proof) => {
-                let why = proof.failure().unwrap_or("it could not be looked at").to_owned();
-                return Err(ObserveError::Native(format!("{name}: {why}")));
+    for (place, (target, answer)) in family.iter().zip(answers).enumerate() {
+        let is_host = place == 0;
+        let is_native = match answer {
+            Answer::Kernel => true,
+            // Still, and there is no instance without rules for us. The host's own run by definition. Of
+            // others, whoever has the rule has the programs already: nothing more is taken away.
+            Answer::Rule => is_host,
+            // Then it means something else by this answer, of the others too.
+            Answer::Nobody if is_host => {
+                let why = format!("{}: the kernel does not know its own programs", target.name);
+                return Err(ObserveError::Native(why));
             }
-            // Of the host's family, and nothing to try it with: protected.
-            None => natives.push(name.clone()),
+            Answer::Nobody => false,
+            Answer::Unclear(why) => {
+                return Err(ObserveError::Native(format!("{}: {why}", target.name)));
+            }
+        };
+        if is_native {
+            natives.push(target.name.clone());
         }
     }
     Ok(natives)
@@ -384,4 +385,37 @@ fn serving(
         .zip(proofs)
         .filter_map(|(name, proof)| Some((name, proof?.serving())))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::Table;
+
+    #[test]
+    fn what_the_kernel_did_not_tell_is_never_foreign() {
+        let table = Table::embedded();
+        let family = ["x86_64", "i386", "i486"].map(|name| table.find(name).unwrap());
+        let natives = |answers: [Answer; 3]| {
+            native_ones(&family, answers.to_vec()).map_err(|error| error.to_string())
+        };
+        let (kernel, rule, nobody) = (Answer::Kernel, Answer::Rule, Answer::Nobody);
+        let unclear = Answer::Unclear("why".to_owned());
+        let names = |names: &[&str]| Ok(names.iter().map(|&name| name.to_owned()).collect());
+
+        let answers = [kernel.clone(), kernel.clone(), nobody.clone()];
+        assert_eq!(natives(answers), names(&["x86_64", "i386"]));
+        let answers = [kernel.clone(), rule.clone(), kernel.clone()];
+        assert_eq!(natives(answers), names(&["x86_64", "i486"]));
+        // Under an emulator, a rule of the host's takes this very program.
+        let answers = [rule.clone(), rule, nobody.clone()];
+        assert_eq!(natives(answers), names(&["x86_64"]));
+
+        let error = natives([kernel.clone(), unclear.clone(), kernel.clone()]).unwrap_err();
+        assert!(error.ends_with("could not be told: i386: why"), "{error}");
+        let error = natives([unclear, kernel.clone(), kernel.clone()]).unwrap_err();
+        assert!(error.ends_with("x86_64: why"), "{error}");
+        let error = natives([nobody, kernel.clone(), kernel]).unwrap_err();
+        assert!(error.contains("x86_64: the kernel does not know its own programs"), "{error}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Carries a plan out: trial, make-before-break, rollback, record of ownership.
 
 mod replace;
+mod restore;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use crate::verify::{Depth, Laboratory, Limits, Proof, Subject, VerifyError};
 
 pub use replace::replace;
 use replace::{Pending, begin, finish};
+pub use restore::restore;
 
 /// Why nothing, or not all, could be carried out: not a verdict about a rule.
 #[derive(Debug, Error)]
@@ -79,20 +81,7 @@ pub fn apply(
     options: Options,
     progress: &mut dyn FnMut(&str, usize, usize),
 ) -> Result<Vec<Outcome>, ApplyError> {
-    let outcomes = plan.items.into_iter().map(|item| Outcome {
-        item,
-        changed: false,
-        error: None,
-        proof: None,
-    });
-    let mut work = Work {
-        instance,
-        settings,
-        seen,
-        options,
-        outcomes: outcomes.collect(),
-        pending: BTreeMap::new(),
-    };
+    let mut work = Work::new(plan, instance, settings, seen, options);
     let writes =
         work.outcomes.iter().any(|outcome| matches!(outcome.item.decision, Decision::Change(_)));
     if writes {
@@ -131,6 +120,22 @@ pub fn apply(
     Ok(work.outcomes)
 }
 
+/// Proves what stands without any change, for a plan that has none: needs no lock.
+pub fn prove(
+    plan: Plan,
+    instance: &Instance,
+    settings: &Settings,
+    seen: &Observation,
+    options: Options,
+    progress: &mut dyn FnMut(&str, usize, usize),
+) -> Result<Vec<Outcome>, ApplyError> {
+    let mut work = Work::new(plan, instance, settings, seen, options);
+    if options.verify != Verify::Off {
+        work.prove_rest(progress)?;
+    }
+    Ok(work.outcomes)
+}
+
 /// When a record is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {
@@ -145,6 +150,25 @@ struct Work<'a> {
     options: Options,
     outcomes: Vec<Outcome>,
     pending: BTreeMap<usize, Pending>,
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        plan: Plan,
+        instance: &'a Instance,
+        settings: &'a Settings,
+        seen: &'a Observation,
+        options: Options,
+    ) -> Self {
+        let outcomes = plan.items.into_iter().map(|item| Outcome {
+            item,
+            changed: false,
+            error: None,
+            proof: None,
+        });
+        let outcomes = outcomes.collect();
+        Self { instance, settings, seen, options, outcomes, pending: BTreeMap::new() }
+    }
 }
 
 impl Work<'_> {

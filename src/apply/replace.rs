@@ -93,6 +93,6 @@ pub(super) fn finish(
         .map_err(|error| format!("remove {meantime}: {error}; it does no harm"))
 }
 
-fn describe(rule: &Rule, refused: &Refused) -> String {
+pub(super) fn describe(rule: &Rule, refused: &Refused) -> String {
     format!("register {} with interpreter {}: {refused}", rule.name(), rule.interpreter())
 }

@@ -7,10 +7,13 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::{Work, without_p};
+use crate::probe::{self, Kind};
 use crate::rule::Rule;
+use crate::system::child::ExecError;
 use crate::system::instance::{Instance, Registrar};
+use crate::system::native;
 use crate::system::{fork, namespace};
-use crate::verify::{Depth, Laboratory, Proof, Subject, VerifyError};
+use crate::verify::{Proof, VerifyError};
 
 /// What a trial found, by the place of the line in the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,21 +111,19 @@ impl Work<'_> {
     }
 
     /// Whether the host's own programs no longer run by themselves: the second line behind the guard.
-    fn harm(&self) -> Result<Option<String>, VerifyError> {
+    fn harm(&self) -> Result<Option<String>, ExecError> {
         let targets = self.settings.table.targets().iter();
-        let subjects: Vec<Subject<'_>> = targets
+        let (names, programs): (Vec<&str>, Vec<Vec<u8>>) = targets
             .filter(|target| self.seen.natives.contains(&target.name))
-            .filter_map(Subject::native)
-            .collect();
-        let limits = self.options.limits;
-        let proofs = Laboratory::open()?.prove(&subjects, Depth::Native, limits, &mut |_, _| {})?;
-        let harmed = subjects
-            .iter()
-            .zip(proofs)
-            .find(|(_, proof)| proof.as_ref().is_some_and(|proof| !proof.native));
-        Ok(harmed.map(|(subject, _)| {
-            format!("with it, {} programs no longer run by themselves", subject.target.name)
-        }))
+            .flat_map(|target| {
+                [Kind::Executable, Kind::Shared]
+                    .map(|kind| (target.name.as_str(), probe::truncated(target, kind)))
+            })
+            .unzip();
+        let answers = native::ask(&programs)?;
+        let harmed =
+            names.iter().zip(answers).find(|(_, answer)| *answer != native::Answer::Kernel);
+        Ok(harmed.map(|(name, _)| format!("with it, {name} programs no longer run by themselves")))
     }
 
     fn judge_trial(

@@ -36,6 +36,11 @@ impl Context {
         }
     }
 
+    /// What `--config` names.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// Reads the configuration.
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
         Ok(config::load(Path::new("/"), self.config.as_deref())?)

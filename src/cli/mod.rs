@@ -3,6 +3,7 @@
 
 mod config;
 mod context;
+mod daemon;
 mod doctor;
 mod exit;
 mod export;
@@ -20,8 +21,13 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use tracing_journald::{Priority, PriorityMappings};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::report::{ErrorDocument, json, text};
+use crate::system::service;
 pub use exit::{Exit, Failure};
 
 /// How results are printed.
@@ -67,6 +73,7 @@ enum Command {
     Which(which::Arguments),
     Targets(targets::Arguments),
     Run(run::Arguments),
+    Daemon(daemon::Arguments),
     Export(export::Arguments),
     Config(config::Arguments),
 }
@@ -83,7 +90,7 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error, wants_json),
     };
     // Before the configuration is read: its trouble has to be heard.
-    log(arguments.verbose);
+    log(arguments.verbose, matches!(arguments.command, Command::Daemon(_)));
     match dispatch(&arguments) {
         Ok(exit) => exit,
         Err(failure) => {
@@ -104,6 +111,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Which(own) => which::run(&context, own),
         Command::Targets(own) => targets::run(&context, own),
         Command::Run(own) => return run::run(&context, own),
+        Command::Daemon(own) => daemon::run(&context, own),
         Command::Export(own) => export::run(&context, own),
         Command::Config(own) => config::run(&context, own),
     };
@@ -150,15 +158,34 @@ fn report(kind: &'static str, code: u8, message: String, format: Format) {
     }
 }
 
-fn log(verbose: u8) {
+/// Messages go to standard error; those of the service to the journal, where it is there, with their
+/// fields.
+fn log(verbose: u8, is_service: bool) {
     use tracing::level_filters::LevelFilter;
-    let level = match verbose {
+    let level = match verbose + u8::from(is_service) {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
+    let registry = tracing_subscriber::registry().with(level);
+    if is_service
+        && service::has_journal()
+        && let Ok(journal) = tracing_journald::layer()
+    {
+        // Field names as they are, and INFO as the journal's info, not notice.
+        let priorities = PriorityMappings {
+            info: Priority::Informational,
+            debug: Priority::Debug,
+            ..PriorityMappings::new()
+        };
+        registry.with(journal.with_field_prefix(None).with_priority_mappings(priorities)).init();
+        return;
+    }
+    let sentences = fmt::format::debug_fn(|out, field, value| {
+        // Messages are whole sentences: fields are for the journal.
+        if field.name() == "message" { write!(out, "{value:?}") } else { Ok(()) }
+    });
+    let lines = fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(
             std::io::IsTerminal::is_terminal(&std::io::stderr())
@@ -166,5 +193,6 @@ fn log(verbose: u8) {
         )
         .without_time()
         .with_target(false)
-        .init();
+        .fmt_fields(sentences);
+    registry.with(lines).init();
 }

@@ -4,6 +4,7 @@ use super::context::{self, Context};
 use super::{Exit, Failure};
 use crate::apply::{self, Options, Outcome};
 use crate::config::{Settings, Targets, Verify};
+use crate::daemon::State;
 use crate::observation::Observation;
 use crate::observe;
 use crate::plan::{self, Decision, Request};
@@ -53,6 +54,12 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
             observe::observe(&instance, &settings, &request, context.manner(run_others, limits))?;
         plan_only(&settings, &request, &seen)?
     } else {
+        if request.only.is_some() && State::load(&context.runtime).is_some() {
+            tracing::warn!(
+                "the service runs: of these, it keeps what the configuration asks for (targets, in \
+                 /etc/binfmtd/binfmtd.d/50-mine.toml, say)"
+            );
+        }
         let mounted = mounted(Holding::No)?;
         let options = Options { verify: settings.verify, private: false, limits };
         carry_out(context, &mounted.instance, &settings, &request, options)?

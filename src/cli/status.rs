@@ -1,12 +1,20 @@
 //! `binfmtd status`
 
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::context::{self, Context};
 use super::{Exit, Failure};
+use crate::daemon::State;
 use crate::observe;
 use crate::report::{StatusDocument, text};
+use crate::system::instance::Instance;
 use crate::system::{namespace, record};
 
 /// Show every rule there is: target, flags, owner, and which one wins
+///
+/// While the service runs, also how that goes: what it keeps, what does not work and why, what it put
+/// right last.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  binfmtd status --format json | jq '.rules[] | select(.state != \"active\")'"
@@ -25,7 +33,14 @@ pub(super) fn run(context: &Context, _: &Arguments) -> Result<Exit, Failure> {
         &record,
         &owners,
         namespace::in_first_user_namespace(),
+        service(&context.runtime, &instance),
     );
-    context.print(&document, |out| text::status(out, &document))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    context.print(&document, |out| text::status(out, &document, now))?;
     Ok(Exit::of(document.ok))
+}
+
+/// What the service wrote down, if one runs and this is the instance that it keeps.
+pub(super) fn service(runtime: &Path, instance: &Instance) -> Option<State> {
+    State::load(runtime).filter(|state| state.instance == instance.device())
 }

@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::context::{self, Context};
-use super::{Exit, Failure};
+use super::{Exit, Failure, status};
+use crate::daemon::State;
 use crate::report::{SCHEMA, UnregisterDocument, text};
 use crate::rule::{Header, winner};
 use crate::system::instance::Instance;
@@ -12,7 +13,8 @@ use crate::system::record::{self, Store};
 
 /// Remove rules of ours
 ///
-/// Takes away only what the record of ownership names and is still as we wrote it.
+/// Takes away only what the record of ownership names and is still as we wrote it. While the service
+/// runs, what the configuration asks for comes back.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  binfmtd unregister arm64   our rule for this target\n  binfmtd unregister --all   all rules of ours"
@@ -45,6 +47,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         dry_run: arguments.dry_run,
         removed: Vec::new(),
         errors: Vec::new(),
+        warnings: Vec::new(),
     };
     let asked = |target: Option<&String>| match &request.only {
         None => true,
@@ -68,6 +71,12 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
             }
         }
     }
+    if let Some(state) = status::service(&context.runtime, &instance) {
+        document.warnings.extend(comes_back(&state, &document.removed));
+    }
+    for warning in &document.warnings {
+        tracing::warn!("{warning}");
+    }
     document.ok = document.errors.is_empty();
     if let Some(store) = store {
         for name in &document.removed {
@@ -77,6 +86,20 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     }
     context.print(&document, |out| text::unregister(out, &document))?;
     Ok(Exit::of(document.ok))
+}
+
+/// What the service wants it registers again, sooner or later.
+fn comes_back(state: &State, removed: &[String]) -> Option<String> {
+    let is_wanted = |name: &&String| state.rules.iter().any(|rule| rule.rule == **name);
+    let wanted: Vec<&str> = removed.iter().filter(is_wanted).map(String::as_str).collect();
+    (!wanted.is_empty()).then(|| {
+        format!(
+            "the service (process {}) registers {} again at its next full check (name the targets that are \
+             wanted in the configuration, or stop the service first: systemctl stop binfmtd)",
+            state.pid,
+            wanted.join(", ")
+        )
+    })
 }
 
 fn remove(instance: &Instance, name: &str, document: &mut UnregisterDocument) {

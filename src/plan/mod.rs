@@ -2,6 +2,7 @@
 
 mod decide;
 pub mod guard;
+mod restore;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -13,6 +14,7 @@ use crate::rule::{Entry, Flags, Rule};
 use crate::target::{Target, UnknownTarget};
 
 pub use guard::{Native, Refusal};
+pub use restore::{missing, restore};
 
 /// What the caller asks for besides the settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -769,3 +769,63 @@ fn extensions_that_native_programs_have_are_refused() {
         assert_eq!(native.guard(&rule).is_err(), refused, "{extension}");
     }
 }
+
+mod put_back {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn actions(situation: &Situation, on_disk: Option<FileId>, wait: &[&str]) -> Vec<String> {
+        let wait: BTreeSet<String> = wait.iter().map(|name| (*name).to_owned()).collect();
+        let seen = &situation.seen;
+        let actions = restore(&seen.instance, &seen.record, &|_| on_disk, &wait);
+        actions.iter().map(ToString::to_string).collect()
+    }
+
+    fn gone(mut situation: Situation) -> Situation {
+        situation.seen.instance.entries.clear();
+        situation
+    }
+
+    #[test]
+    fn what_is_there_stays() {
+        let situation = Situation::new().ours(&aarch64("qemu-aarch64", QEMU, "POF"));
+        assert_eq!(actions(&situation, Some(ID), &[]), Vec::<String>::new());
+        assert_eq!(
+            missing(&situation.seen.instance, &situation.seen.record),
+            Vec::<OsString>::new()
+        );
+    }
+
+    #[test]
+    fn what_is_gone_comes_back_with_the_very_interpreter_only() {
+        let situation = gone(Situation::new().ours(&aarch64("qemu-aarch64", QEMU, "POF")));
+        let back = format!("add qemu-aarch64 → {QEMU} [POF]");
+        assert_eq!(actions(&situation, Some(ID), &[]), [back]);
+        let another = FileId { modified: ID.modified + 1, ..ID };
+        for on_disk in [Some(another), None] {
+            assert_eq!(actions(&situation, on_disk, &[]), Vec::<String>::new(), "{on_disk:?}");
+        }
+        assert_eq!(actions(&situation, Some(ID), &["qemu-aarch64"]), Vec::<String>::new());
+        assert_eq!(missing(&situation.seen.instance, &situation.seen.record), ["qemu-aarch64"]);
+    }
+
+    #[test]
+    fn what_is_disabled_is_enabled_when_it_is_ours() {
+        let ours = Situation::new().ours(&aarch64("qemu-aarch64", QEMU, "POF")).disabled();
+        assert_eq!(actions(&ours, None, &[]), ["enable qemu-aarch64"]);
+        let theirs = gone(Situation::new().ours(&aarch64("qemu-aarch64", QEMU, "POF")))
+            .entry(&aarch64("qemu-aarch64", "/usr/bin/another", "F"))
+            .disabled();
+        assert_eq!(actions(&theirs, Some(ID), &[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_instance_is_switched_on_and_an_interrupted_replacement_left_alone() {
+        let mut situation = gone(Situation::new().ours(&aarch64("qemu-aarch64", QEMU, "POF")));
+        situation.seen.instance.enabled = false;
+        let owned = situation.seen.record.rules["qemu-aarch64"].clone();
+        situation.seen.record.coming.insert("qemu-aarch64".to_owned(), owned);
+        assert_eq!(actions(&situation, Some(ID), &[]), ["enable binfmt_misc as a whole"]);
+    }
+}

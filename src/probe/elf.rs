@@ -1,5 +1,7 @@
 //! The ELF file around a probe's code, made from the target's identity.
 
+use std::ops::Range;
+
 use super::code::code;
 use crate::target::{Class, Identity, Target};
 
@@ -8,8 +10,10 @@ const BASE: u64 = 0x40_0000;
 /// The largest page that a host may have is 64 KiB.
 const ALIGNMENT: u64 = 0x1_0000;
 const PT_LOAD: u32 = 1;
+const PT_INTERP: u32 = 3;
 /// Without this header some kernels make the stack executable, which SELinux forbids.
 const PT_GNU_STACK: u32 = 0x6474_e551;
+const READ: u32 = 4;
 const READ_EXECUTE: u32 = 5;
 const READ_WRITE: u32 = 6;
 const DESCRIPTOR_SIZE: u64 = 24;
@@ -18,9 +22,8 @@ const DESCRIPTOR_SIZE: u64 = 24;
 pub fn build(target: &Target, machine: u16) -> Option<Vec<u8>> {
     let code = code(&target.probe)?;
     let identity = &target.identity;
-    let wide = identity.class == Class::Elf64;
-    let (header, segment) = if wide { (64, 56) } else { (52, 32) };
-    let after_headers = u64::from(header) + 2 * u64::from(segment);
+    let mut file = Writer::new(identity);
+    let after_headers = file.after_headers(2);
     // Sixteen suits every instruction set; what is mapped begins on a page.
     let start = after_headers.next_multiple_of(16);
     let descriptor = if identity.descriptor { DESCRIPTOR_SIZE.next_multiple_of(16) } else { 0 };
@@ -28,23 +31,9 @@ pub fn build(target: &Target, machine: u16) -> Option<Vec<u8>> {
     let entry = BASE + if identity.descriptor { start } else { code_at };
     let size = code_at + code.len() as u64;
 
-    let mut file = Writer { identity, wide, bytes: Vec::new() };
-    let ident = [identity.class_byte(), identity.order_byte(), 1, 0, identity.abi_version];
-    file.bytes.extend_from_slice(b"\x7fELF");
-    file.bytes.extend_from_slice(&ident);
-    file.bytes.resize(16, 0);
-    file.half(2); // ET_EXEC
-    file.half(machine);
-    file.word(1);
-    file.address(entry);
-    file.address(u64::from(header)); // e_phoff
-    file.address(0); // e_shoff
-    file.word(identity.e_flags);
-    for value in [header, segment, 2, 0, 0, 0] {
-        file.half(value);
-    }
-    file.segment(PT_LOAD, READ_EXECUTE, size, ALIGNMENT);
-    file.segment(PT_GNU_STACK, READ_WRITE, 0, 16);
+    file.header(Kind::Executable, machine, entry, 2);
+    file.segment(PT_LOAD, READ_EXECUTE, 0..size, ALIGNMENT);
+    file.segment(PT_GNU_STACK, READ_WRITE, 0..0, 16);
     file.pad_to(start);
     if identity.descriptor {
         file.address(BASE + code_at);
@@ -56,13 +45,74 @@ pub fn build(target: &Target, machine: u16) -> Option<Vec<u8>> {
     Some(file.bytes)
 }
 
+/// A program's `e_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `ET_EXEC`.
+    Executable,
+    /// `ET_DYN`: what compilers make by default today.
+    Shared,
+}
+
+/// A program that ends where the path of its loader should stand.
+///
+/// A kernel's own loader reads that path once it has found that it takes the file's machine, class and
+/// flags, and before it gives up anything of the process (`load_elf_binary`): what it says then (EIO) only
+/// who would run such programs can say.
+pub fn truncated(target: &Target, kind: Kind) -> Vec<u8> {
+    // The first is what today's linkers write.
+    let machine = target.identity.machines.first().copied().unwrap_or_default();
+    let mut file = Writer::new(&target.identity);
+    file.header(kind, machine, BASE, 1);
+    let end = file.after_headers(1);
+    // The shortest path that there can be: a character and a NUL.
+    file.segment(PT_INTERP, READ, end..end + 2, 1);
+    file.bytes
+}
+
 struct Writer<'a> {
     identity: &'a Identity,
     wide: bool,
     bytes: Vec<u8>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn new(identity: &'a Identity) -> Self {
+        Self { identity, wide: identity.class == Class::Elf64, bytes: Vec::new() }
+    }
+
+    /// The sizes of the file's header and of a program header.
+    fn sizes(&self) -> (u16, u16) {
+        if self.wide { (64, 56) } else { (52, 32) }
+    }
+
+    fn after_headers(&self, segments: u16) -> u64 {
+        let (header, segment) = self.sizes();
+        u64::from(header) + u64::from(segments) * u64::from(segment)
+    }
+
+    fn header(&mut self, kind: Kind, machine: u16, entry: u64, segments: u16) {
+        let identity = self.identity;
+        let (header, segment) = self.sizes();
+        let ident = [identity.class_byte(), identity.order_byte(), 1, 0, identity.abi_version];
+        self.bytes.extend_from_slice(b"\x7fELF");
+        self.bytes.extend_from_slice(&ident);
+        self.bytes.resize(16, 0);
+        self.half(match kind {
+            Kind::Executable => 2,
+            Kind::Shared => 3,
+        });
+        self.half(machine);
+        self.word(1);
+        self.address(entry);
+        self.address(u64::from(header)); // e_phoff
+        self.address(0); // e_shoff
+        self.word(identity.e_flags);
+        for value in [header, segment, segments, 0, 0, 0] {
+            self.half(value);
+        }
+    }
+
     fn half(&mut self, value: u16) {
         self.bytes.extend_from_slice(&self.identity.order.u16(value));
     }
@@ -81,14 +131,15 @@ impl Writer<'_> {
         }
     }
 
-    /// A program header for the whole file from its first byte, or for nothing.
-    fn segment(&mut self, kind: u32, flags: u32, size: u64, alignment: u64) {
-        let address = if size == 0 { 0 } else { BASE };
+    /// A program header for these bytes of the file, or for nothing.
+    fn segment(&mut self, kind: u32, flags: u32, bytes: Range<u64>, alignment: u64) {
+        let size = bytes.end - bytes.start;
+        let address = if size == 0 { 0 } else { BASE + bytes.start };
         self.word(kind);
         if self.wide {
             self.word(flags);
         }
-        for value in [0, address, address, size, size] {
+        for value in [bytes.start, address, address, size, size] {
             self.address(value);
         }
         if !self.wide {

@@ -8,7 +8,7 @@ mod code;
 mod elf;
 mod report;
 
-pub use elf::build;
+pub use elf::{Kind, build, truncated};
 pub use report::Report;
 
 #[cfg(test)]

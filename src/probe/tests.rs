@@ -29,6 +29,37 @@ fn every_probe_is_an_elf_file_that_others_can_read() {
 }
 
 #[test]
+fn a_truncated_program_looks_like_its_target_and_ends_before_its_loader() {
+    use goblin::elf::{Elf, ProgramHeader, program_header::PT_INTERP};
+
+    for target in Table::embedded().targets() {
+        let name = &target.name;
+        for (kind, e_type) in [(Kind::Executable, 2), (Kind::Shared, 3)] {
+            let file = truncated(target, kind);
+            assert!(target.rules()[0].1.matches(&Header::new(&file)), "{name}");
+            let header = Elf::parse_header(&file).unwrap();
+            assert_eq!(
+                (header.e_type, header.e_flags),
+                (e_type, target.identity.e_flags),
+                "{name}"
+            );
+            // By this size the kernel knows the class (`load_elf_phdrs`).
+            let size = if header.e_ident[4] == 2 { 56 } else { 32 };
+            assert_eq!((header.e_phnum, header.e_phentsize), (1, size), "{name}");
+            let at = usize::try_from(header.e_phoff).unwrap();
+            let context = goblin::container::Ctx::new(
+                header.container().unwrap(),
+                header.endianness().unwrap(),
+            );
+            let segment = &ProgramHeader::parse(&file, at, 1, context).unwrap()[0];
+            // With less than two bytes it would be no path, and the file no program.
+            assert_eq!((segment.p_type, segment.p_filesz), (PT_INTERP, 2), "{name}");
+            assert_eq!(segment.p_offset, file.len() as u64, "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_report_is_read_only_when_whole() {
     let report = Report::parse(b"aarch64\n./probe\nnonce\n\n").unwrap();
     assert_eq!(report.machine, "aarch64");

@@ -1,12 +1,14 @@
 //! Text for a person: aligned, coloured on a terminal only, quiet when all is well.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
 use super::document::{
     ChecksDocument, DoctorDocument, DoctorTarget, ErrorDocument, ExportDocument, RegisterDocument,
-    RegisterLine, StatusDocument, TargetsDocument, UnregisterDocument, WhichDocument,
+    RegisterLine, ServiceDocument, StatusDocument, TargetsDocument, UnregisterDocument,
+    WhichDocument,
 };
 use crate::doctor::{Finding, Status, Verdict};
 
@@ -141,8 +143,8 @@ pub fn unregister(out: &mut dyn Write, document: &UnregisterDocument) -> io::Res
     Ok(())
 }
 
-/// `status`: a row for each rule, newest first.
-pub fn status(out: &mut dyn Write, document: &StatusDocument) -> io::Result<()> {
+/// `status`: a row for each rule, newest first, and a line about the service; `now` is since 1970.
+pub fn status(out: &mut dyn Write, document: &StatusDocument, now: Duration) -> io::Result<()> {
     let mut shown = vec![
         ["RULE", "TARGET", "STATE", "FLAGS", "OWNER", "INTERPRETER"]
             .map(|title| styled(QUIET, title))
@@ -177,7 +179,52 @@ pub fn status(out: &mut dyn Write, document: &StatusDocument) -> io::Result<()> 
     if !document.host {
         writeln!(out, "this is the instance of a user namespace, not the host's")?;
     }
-    Ok(())
+    document.service.as_ref().map_or(Ok(()), |running| service(out, running, now.as_secs_f64()))
+}
+
+/// One line; what else there is to be told of is in the service's own words.
+fn service(out: &mut dyn Write, service: &ServiceDocument, now: f64) -> io::Result<()> {
+    let (style, ready) = if service.ready { (GOOD, "ready") } else { (DOUBTFUL, "not ready") };
+    write!(
+        out,
+        "service: process {}, running for {}, {style}{ready}{style:#}: {}",
+        service.pid,
+        span(now - service.started),
+        plain(&service.status)
+    )?;
+    if let Some(heal) = service.last_heal {
+        let changes = match heal.changes {
+            1 => "1 change".to_owned(),
+            changes => format!("{changes} changes"),
+        };
+        write!(
+            out,
+            "; last heal {} ago ({}, {changes} in {:.1} ms)",
+            span(now - heal.at),
+            heal.cause.as_str(),
+            heal.seconds * 1000.0
+        )?;
+    }
+    match service.conflicts {
+        0 => {}
+        1 => write!(out, "; paused once")?,
+        times => write!(out, "; paused {times} times")?,
+    }
+    if let Some(until) = service.paused_until.filter(|until| *until > now) {
+        write!(out, ", {DOUBTFUL}the next attempt is in {}{DOUBTFUL:#}", span(until - now))?;
+    }
+    writeln!(out)
+}
+
+/// A time that a person reads. One that has not come is no time: somebody set the clock.
+fn span(seconds: f64) -> String {
+    let seconds = Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }
 
 /// `which`: the winner, and with `verbose` why not each of the others.

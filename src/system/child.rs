@@ -359,7 +359,7 @@ impl Image {
 }
 
 /// What the child does before it becomes the program.
-fn prepare(root: Option<(&Path, bool)>) -> io::Result<()> {
+pub(super) fn prepare(root: Option<(&Path, bool)>) -> io::Result<()> {
     // We read signals from a descriptor and block them; what is blocked would stay so in the program.
     super::signal::unblock_all()?;
     // A broken interpreter must not litter the host with cores, nor outlive us.

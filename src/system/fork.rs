@@ -8,11 +8,17 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
+/// Whether a fork's memory would be whole: with another thread, a lock of its could be held forever.
+pub(super) fn only_thread() -> io::Result<()> {
+    if std::fs::read_dir("/proc/self/task")?.count() == 1 {
+        return Ok(());
+    }
+    Err(io::Error::other("a task can only be forked off while there is one thread"))
+}
+
 /// Runs `task` in a child and returns what it returned. A child that dies is an error.
 pub fn run(task: impl FnOnce() -> Vec<u8>) -> io::Result<Vec<u8>> {
-    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
-        return Err(io::Error::other("a task can only be forked off while there is one thread"));
-    }
+    only_thread()?;
     let (mut reader, mut writer) = io::pipe()?;
     let parent = nix::unistd::getpid();
     // SAFETY: this process has one thread, so the child's memory is whole and no lock is held by

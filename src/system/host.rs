@@ -34,6 +34,12 @@ pub fn boot_id() -> io::Result<String> {
     Ok(String::from_utf8_lossy(&id[..length]).trim().to_owned())
 }
 
+/// When a process began, in clock ticks since boot; `None` when there is none of that number.
+pub fn started(pid: u32) -> Option<u64> {
+    let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
+    Some(process.stat().ok()?.starttime)
+}
+
 /// How many processes can run at once.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)

@@ -12,7 +12,7 @@ use procfs::process::Process;
 use thiserror::Error;
 
 use super::instance::{Instance, InstanceError, MOUNT_POINT};
-use super::{namespace, privilege};
+use super::{fork, namespace, privilege};
 
 /// Why `binfmt_misc` could not be mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -90,6 +90,9 @@ pub fn ensure() -> Result<Mounted, MountError> {
         Err(InstanceError::NotMounted | InstanceError::BrokenAutomount(_)) => {}
         Err(other) => return Err(other.into()),
     }
+    let confined = namespace::in_container() || !namespace::in_first_user_namespace();
+    // There it stays when this container ends; here it is the same instance.
+    let on_host = confined && namespace::may_see_first() && mount_for_first();
     let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     namespace::mount_on(Path::new(MOUNT_POINT)).map_err(|errno| match errno {
         Errno::ENODEV => MountError::Unsupported,
@@ -105,13 +108,32 @@ pub fn ensure() -> Result<Mounted, MountError> {
     let fresh = instance
         .born()
         .is_ok_and(|born| i128::from(born) + slack >= before.as_nanos().cast_signed());
-    let confined = namespace::in_container() || !namespace::in_first_user_namespace();
-    if fresh && confined {
+    if fresh && confined && !on_host {
         return Ok(Mounted { instance, lifetime: Lifetime::Ours, mount: Some(mount) });
     }
     // On the host the mount is what was wanted.
     std::mem::forget(mount);
     Ok(Mounted { instance, lifetime: Lifetime::Host, mount: None })
+}
+
+/// Mounts it where process 1 sees it, by way of a child that moves over; false where that is not
+/// permitted, or not possible.
+fn mount_for_first() -> bool {
+    let answer = fork::run(|| {
+        let mounted = namespace::join_mounts_of_first().is_ok_and(|()| {
+            // Opening it is enough where there is an automount.
+            Instance::open(Path::new(MOUNT_POINT)).is_ok()
+                || namespace::mount_on(Path::new(MOUNT_POINT)).is_ok()
+        });
+        vec![u8::from(mounted)]
+    });
+    let mounted = answer.is_ok_and(|answer| answer == [1]);
+    if mounted {
+        tracing::info!(
+            "binfmt_misc is mounted on the host now, so its rules outlive this container"
+        );
+    }
+    mounted
 }
 
 /// Whether an instance that somebody mounted may be the container's own: it is younger than the

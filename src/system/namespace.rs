@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{getegid, geteuid};
 use procfs::ProcResult;
 use procfs::process::Process;
@@ -108,6 +108,18 @@ pub fn in_container() -> bool {
         // with process 1 is not where it is: each namespace has copies with numbers of their own.
         _ => shares_no_mount_with_first(),
     }
+}
+
+/// Whether process 1, as this process sees it, is the host's: then its mounts can be joined by who has
+/// the rights to.
+pub(super) fn may_see_first() -> bool {
+    in_first_user_namespace() && !in_pid_namespace()
+}
+
+/// Moves this process to the mounts of process 1.
+pub(super) fn join_mounts_of_first() -> std::io::Result<()> {
+    let namespace = fs::File::open("/proc/1/ns/mnt")?;
+    Ok(setns(namespace, CloneFlags::CLONE_NEWNS)?)
 }
 
 fn shares_no_mount_with_first() -> bool {

@@ -1,6 +1,10 @@
 //! What this process may do.
 
-use caps::{CapSet, Capability};
+use std::collections::HashSet;
+use std::io;
+
+use caps::{CapSet, Capability, CapsHashSet};
+use nix::sys::prctl;
 
 /// Whether it may mount (`CAP_SYS_ADMIN`).
 pub fn may_mount() -> bool {
@@ -15,6 +19,49 @@ pub fn may_chroot() -> bool {
 /// Whether it is uid 0 of its namespace.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
+}
+
+/// Gives up every capability, and every way to get one back: permitted, effective, inheritable,
+/// ambient and bounding set are empty afterwards. The files of `binfmt_misc` belong to uid 0, which
+/// stays. Acts on the calling thread, so it comes before a second one.
+pub fn drop_all() -> io::Result<()> {
+    reduce(&CapsHashSet::new())?;
+    // What this process holds open is nobody else's to take: no attaching, no core.
+    prctl::set_dumpable(false)?;
+    Ok(())
+}
+
+/// Gives up all but what probes and trials need, and what they can do without at a price:
+/// `CAP_SYS_CHROOT` for an empty root (else each probe takes a user namespace of its own) and
+/// `CAP_SETFCAP`, without which uid 0 may not map itself into the user namespace of a trial
+/// (`user_namespaces(7)`, since Linux 5.12; else rules are proved in place).
+pub fn drop_all_but_probing() -> io::Result<()> {
+    reduce(&HashSet::from([Capability::CAP_SYS_CHROOT, Capability::CAP_SETFCAP]))
+}
+
+fn reduce(wanted: &CapsHashSet) -> io::Result<()> {
+    let failed = |error: caps::errors::CapsError| io::Error::other(error.to_string());
+    let held = |set: CapSet| caps::read(None, set).map_err(failed);
+    // Kernels before 4.3 have no ambient set, and nothing in it.
+    let _ = caps::clear(None, CapSet::Ambient);
+    // The bounding set first: to make it smaller takes a capability itself.
+    let may_bound = held(CapSet::Effective)?.contains(&Capability::CAP_SETPCAP);
+    for capability in held(CapSet::Bounding)?.difference(wanted) {
+        if may_bound {
+            caps::drop(None, CapSet::Bounding, *capability).map_err(failed)?;
+        }
+    }
+    for set in [CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
+        let kept: CapsHashSet = match set {
+            CapSet::Inheritable => CapsHashSet::new(),
+            _ => held(CapSet::Permitted)?.intersection(wanted).copied().collect(),
+        };
+        caps::set(None, set, &kept).map_err(failed)?;
+    }
+    // Without CAP_SETPCAP the bounding set stays as it is; then this is what keeps an exec from
+    // giving uid 0 what the bounding set allows.
+    prctl::set_no_new_privs()?;
+    Ok(())
 }
 
 fn has(capability: Capability) -> bool {

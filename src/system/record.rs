@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use super::file::{self, Lock};
 use super::host;
 use super::trust::Trust;
-use crate::observation::Record;
+use crate::observation::{FileId, Record};
 
 /// Names another folder than `/run/binfmtd`; a private instance has its own.
 pub const FOLDER_VARIABLE: &str = "BINFMTD_RUNTIME_DIRECTORY";
+
+/// The name of the lock around the record and the kernel's rules.
+const LOCK: &str = "lock";
 
 /// The folder of what lives as long as the kernel: the record and its lock.
 pub fn folder() -> PathBuf {
@@ -27,16 +30,15 @@ pub struct Store {
 impl Store {
     /// Makes the folder where it is not, and waits for the lock.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        let named = |error: io::Error| {
-            io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
-        };
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(named)?;
-        if let Some(fault) = distrust(folder) {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, fault));
-        }
-        let lock = file::lock(&folder.join("lock")).map_err(named)?;
+        make_folder(folder)?;
+        let lock = file::lock(&folder.join(LOCK)).map_err(|error| named(folder, &error))?;
         Ok(Self { folder: folder.to_owned(), _lock: lock })
+    }
+
+    /// The same without waiting; `None` while somebody else has it.
+    pub fn try_open(folder: &Path) -> io::Result<Option<Self>> {
+        let lock = file::try_lock(&folder.join(LOCK)).map_err(|error| named(folder, &error))?;
+        Ok(lock.map(|lock| Self { folder: folder.to_owned(), _lock: lock }))
     }
 
     /// Writes the record, whole.
@@ -46,6 +48,26 @@ impl Store {
         file::write_atomically(&path, &content, 0o644)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
+}
+
+/// Makes the folder of what lives as long as the kernel; refuses one that others could write to.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(folder);
+    made.map_err(|error| named(folder, &error))?;
+    match distrust(folder) {
+        Some(fault) => Err(io::Error::new(io::ErrorKind::PermissionDenied, fault)),
+        None => Ok(()),
+    }
+}
+
+fn named(folder: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
+}
+
+/// Which file the record is now; another one says something else.
+pub fn id(folder: &Path) -> Option<FileId> {
+    file::id_of(&path_in(folder)).ok()
 }
 
 /// Reads the record for this boot and this instance. None, an old one, or one that cannot be read

@@ -13,6 +13,15 @@ pub struct Interrupt {
     before: SigSet,
 }
 
+/// What a signal asks a service for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// To end.
+    End,
+    /// To read its configuration again.
+    Reload,
+}
+
 impl Interrupt {
     /// Begins to catch them.
     pub fn catch() -> io::Result<Self> {
@@ -28,6 +37,12 @@ impl Interrupt {
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))?;
         let descriptor = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC)?;
         Ok(Self { descriptor, before })
+    }
+
+    /// Waits for the next one, as a service understands it: HUP means its configuration.
+    pub fn wish(&self) -> io::Result<Wish> {
+        let (number, _) = self.next()?;
+        Ok(if number == Signal::SIGHUP as i32 { Wish::Reload } else { Wish::End })
     }
 
     /// Waits for the next one: its number, and whether a process sent it (not a terminal or the kernel).

@@ -142,8 +142,6 @@ impl Proof {
 /// How much to prove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// One run on the host, to see whether the kernel needs no rule for it.
-    Native,
     /// One run, in an empty root: all but death by a signal and the version.
     Quick,
     /// Every level.
@@ -159,14 +157,6 @@ pub struct Subject<'a> {
     pub machine: u16,
     /// The interpreter's path in the rule that should serve it.
     pub interpreter: Option<&'a Path>,
-}
-
-impl<'a> Subject<'a> {
-    /// A target as its own kernel would run it, without a rule.
-    pub fn native(target: &'a Target) -> Option<Self> {
-        let machine = *target.identity.machines.first()?;
-        Some(Self { target, machine, interpreter: None })
-    }
 }
 
 /// A folder of probes to run.
@@ -219,7 +209,7 @@ impl Laboratory {
                 .map(Some)
                 .collect();
         if depth == Depth::Quick {
-            self.again_on_host(&files, &nonce, limits, &mut places, &mut runs)?;
+            Self::again_on_host(&files, &nonce, limits, &mut places, &mut runs)?;
         }
         let mut digests = HashMap::new();
         let mut proofs = Vec::with_capacity(subjects.len());
@@ -242,7 +232,6 @@ impl Laboratory {
 
     /// Where this process may not change its root, the host is where a quick look can still be had.
     fn again_on_host(
-        &self,
         files: &[Option<ProbeFile>],
         nonce: &str,
         limits: Limits,
@@ -255,8 +244,15 @@ impl Laboratory {
             let (Some(file), Some(places)) = (file, places) else { continue };
             let run = places.empty.and_then(|place| runs[place].as_ref());
             if run.is_some_and(|run| run.started == Err(ExecError::NotPermitted)) {
-                let mut again = plan(file, self.folder.path(), nonce, Depth::Native, &mut tasks);
-                places.host = again.host.take().map(|place| done + place);
+                places.host = Some(done + tasks.len());
+                tasks.push(Task {
+                    program: &file.path,
+                    root: Root::Host,
+                    argv0: ARGV0,
+                    nonce,
+                    environment: &[],
+                    finish: Finish::Release(STATUS),
+                });
             }
         }
         runs.extend(batch::run(&tasks, limits, &mut |_| {})?.into_iter().map(Some));
@@ -293,11 +289,6 @@ fn plan<'a>(
     };
     let inside = Root::Folder(folder);
     match depth {
-        Depth::Native => Places {
-            host: add(&file.path, Root::Host, &[], Finish::Release(STATUS)),
-            empty: None,
-            version: None,
-        },
         Depth::Quick => Places {
             host: None,
             empty: add(&file.inside, inside, &[], Finish::Release(STATUS)),

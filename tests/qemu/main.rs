@@ -9,6 +9,7 @@ mod at_once;
 mod guard;
 mod halfway;
 mod misbehaving;
+mod natives;
 mod others;
 mod ours;
 mod releases;
@@ -41,6 +42,8 @@ const TESTS: &[(&str, Test)] = &[
     ("a_dropped_target_goes_with_a_full_register_only", ours::dropped),
     ("no_disguise_captures_native_programs", guard::native),
     ("no_bad_interpreter_is_registered", guard::interpreters),
+    ("natives_are_told_behind_a_rule_that_takes_them", natives::behind_a_rule),
+    ("natives_are_told_where_they_may_not_run", natives::sandboxed),
     ("a_name_that_is_taken_stops_one_rule_only", halfway::taken),
     ("an_interrupted_replacement_is_cleaned_up", halfway::leftovers),
     ("a_killed_register_leaves_no_gap", halfway::killed),

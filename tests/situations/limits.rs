@@ -2,14 +2,15 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use crate::support::need;
 use crate::world::{BINFMTD, World};
 
 #[test]
 fn what_could_be_native_is_never_taken_for_foreign() {
     let Some(world) = World::mounted() else { return };
     let mut refused = 0;
-    // From too few to start at all to enough: somewhere between, the native probes cannot be started.
-    for descriptors in 10..30 {
+    // From too few to start at all to enough: somewhere between, nobody can ask what is native.
+    for descriptors in 4..20 {
         let command = format!("ulimit -n {descriptors}; exec {BINFMTD} register --no-verify");
         let said = world.run(["sh", "-c", &command]);
         let captured = |name: &String| name.contains("i386") || name.contains("i486");
@@ -20,6 +21,25 @@ fn what_could_be_native_is_never_taken_for_foreign() {
         }
     }
     assert!(refused > 0, "the limit was never felt where it matters");
+}
+
+#[test]
+fn natives_are_told_where_no_file_in_memory_is_executed() {
+    let Some(world) = World::mounted() else { return };
+    let folder = world.folder().join("tmp");
+    std::fs::create_dir(&folder).unwrap();
+    // The setting is one of the PID namespace.
+    let script = format!(
+        "echo 2 > /proc/sys/vm/memfd_noexec || exit 77
+         export TMPDIR={} && exec {BINFMTD} --config {} --format json targets",
+        folder.display(),
+        world.config().display()
+    );
+    let said = world.run(["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", &script]);
+    let said = if said.code == 77 { Err(said.err) } else { Ok(said) };
+    let Some(said) = need("vm.memfd_noexec, to be set", said) else { return };
+    assert_eq!(said.ended(0).document()["targets"], world.json("targets")["targets"]);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "something was left behind");
 }
 
 #[test]

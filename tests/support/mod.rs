@@ -1,6 +1,7 @@
 //! Shared by the tests that touch a real system: what is needed, and a private instance.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub(crate) mod daemon;
 pub(crate) mod harness;
 pub(crate) mod stage;
 

@@ -20,7 +20,7 @@ pub use doctor::{
 pub use error::{ErrorDocument, ErrorText};
 pub use export::{ExportDocument, FileDocument};
 pub use register::{RegisterDocument, RegisterLine};
-pub use status::{RuleDocument, StatusDocument};
+pub use status::{RuleDocument, ServiceDocument, ServiceRule, StatusDocument};
 pub use targets::{TargetDocument, TargetRule, TargetsDocument};
 pub use unregister::UnregisterDocument;
 pub use which::{WhichDocument, WhichLine};

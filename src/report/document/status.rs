@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::daemon::{Cause, Condition, Heal, RuleState, State};
 use crate::observation::{InstanceFacts, Record};
 use crate::report::SCHEMA;
 use crate::rule::{self, Entry, Header, Matcher};
@@ -41,8 +42,60 @@ pub struct RuleDocument {
     pub unknown: Vec<String>,
 }
 
+/// One rule that the service keeps, as in `status`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ServiceRule {
+    /// Its target; null for a rule of the configuration.
+    pub target: Option<String>,
+    /// The name that our rule has or would have.
+    pub rule: String,
+    /// The entry that serves.
+    pub by: String,
+    /// Whether it does what it is for.
+    pub condition: Condition,
+    /// What is wrong, or worth knowing.
+    pub why: Option<String>,
+    /// What the interpreter says of itself.
+    pub version: Option<String>,
+    /// The interpreter's digest.
+    pub sha256: Option<String>,
+    /// How long the last probe took.
+    pub probe_seconds: Option<f64>,
+}
+
+/// What only a running service knows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ServiceDocument {
+    /// The version that runs.
+    pub version: String,
+    /// Its main process.
+    pub pid: u32,
+    /// Seconds since 1970.
+    pub started: f64,
+    /// Whether everything that has to work did, once.
+    pub ready: bool,
+    /// One line, as `systemctl status` shows it.
+    pub status: String,
+    /// Whether the rules live no longer than the service or the container around it.
+    pub only_here: bool,
+    /// Each rule that is wanted.
+    pub rules: Vec<ServiceRule>,
+    /// How many changes were made, for every cause there is.
+    pub heals: BTreeMap<Cause, u64>,
+    /// The last of them.
+    pub last_heal: Option<Heal>,
+    /// How often pauses began.
+    pub conflicts: u64,
+    /// When the present pause ends, in seconds since 1970.
+    pub paused_until: Option<f64>,
+    /// Why the last full check could not be carried out, if it could not.
+    pub trouble: Option<String>,
+}
+
 /// Every rule there is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StatusDocument {
     /// [`crate::report::SCHEMA`].
@@ -59,6 +112,8 @@ pub struct StatusDocument {
     pub rules: Vec<RuleDocument>,
     /// Entries that could not be understood, and why.
     pub unreadable: Vec<String>,
+    /// Null when none runs.
+    pub service: Option<ServiceDocument>,
 }
 
 impl StatusDocument {
@@ -69,6 +124,7 @@ impl StatusDocument {
         record: &Record,
         owners: &BTreeMap<String, String>,
         host: bool,
+        service: Option<State>,
     ) -> Self {
         let rules = instance
             .entries
@@ -88,7 +144,36 @@ impl StatusDocument {
             host,
             rules,
             unreadable,
+            service: service.map(ServiceDocument::from),
         }
+    }
+}
+
+impl From<State> for ServiceDocument {
+    fn from(state: State) -> Self {
+        let count = |cause| (cause, state.heals.get(&cause).copied().unwrap_or_default());
+        Self {
+            heals: Cause::ALL.map(count).into(),
+            version: state.version,
+            pid: state.pid,
+            started: state.started,
+            ready: state.ready,
+            status: state.status,
+            only_here: state.only_here,
+            rules: state.rules.into_iter().map(ServiceRule::from).collect(),
+            last_heal: state.last_heal,
+            conflicts: state.conflicts,
+            paused_until: state.paused_until,
+            trouble: state.trouble,
+        }
+    }
+}
+
+impl From<RuleState> for ServiceRule {
+    fn from(rule: RuleState) -> Self {
+        let RuleState { target, rule, by, condition, why, version, sha256, probe_seconds, .. } =
+            rule;
+        Self { target, rule, by, condition, why, version, sha256, probe_seconds }
     }
 }
 

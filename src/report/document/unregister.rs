@@ -16,4 +16,6 @@ pub struct UnregisterDocument {
     pub removed: Vec<String>,
     /// What could not be removed, or was not ours to remove, and why.
     pub errors: Vec<String>,
+    /// What will undo this, and the way out.
+    pub warnings: Vec<String>,
 }

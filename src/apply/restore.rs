@@ -1,0 +1,46 @@
+//! Putting back what was there.
+
+use std::ffi::OsStr;
+
+use super::ApplyError;
+use super::replace::describe;
+use crate::plan::Action;
+use crate::system::instance::{Instance, Refused};
+use crate::system::record::Store;
+
+/// Carries out what [`crate::plan::restore`] says. The record names these rules already, so it stays
+/// as it is. Returns what did not succeed, a sentence each.
+///
+/// The store is locked since before the instance was looked at.
+pub fn restore(
+    actions: &[Action],
+    instance: &Instance,
+    _store: &Store,
+) -> Result<Vec<String>, ApplyError> {
+    let mut registrar = None;
+    let mut errors = Vec::new();
+    for action in actions {
+        let result = match action {
+            Action::EnableInstance => {
+                instance.enable_all().map_err(|error| format!("enable binfmt_misc: {error}"))
+            }
+            Action::Enable(rule) => instance
+                .enable(OsStr::new(rule.name().as_str()))
+                .map_err(|error| format!("enable {}: {error}", rule.name())),
+            Action::Add(rule) => {
+                let registrar = match &mut registrar {
+                    Some(registrar) => registrar,
+                    none => none.insert(instance.registrar().map_err(ApplyError::Register)?),
+                };
+                match registrar.register(rule) {
+                    // Somebody was faster; whether it serves, the next look tells.
+                    Ok(()) | Err(Refused::Exists) => Ok(()),
+                    Err(refused) => Err(describe(rule, &refused)),
+                }
+            }
+            Action::Replace { .. } | Action::Remove { .. } => continue,
+        };
+        errors.extend(result.err());
+    }
+    Ok(errors)
+}

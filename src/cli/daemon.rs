@@ -1,0 +1,38 @@
+//! `binfmtd daemon`
+
+use super::context::Context;
+use super::register::{self, Holding};
+use super::{Exit, Failure};
+use crate::daemon::{self, DaemonError};
+
+/// Keep the kernel as the configuration says, until stopped
+///
+/// Registers and proves every wanted target, then waits: rules that are removed, disabled or shadowed, an
+/// interpreter that is upgraded, a configuration that changes are put right without a gap. Runs in the
+/// foreground, speaks to systemd where that started it, and gives up its capabilities once the file system
+/// is mounted. SIGHUP reads the configuration again; SIGTERM ends it, and rules stay.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  systemctl enable --now binfmtd    the usual way\n  \
+    binfmtd daemon                    in a container or under another supervisor\n\n\
+    State: /run/binfmtd/state.json, which binfmtd status reads; metrics: /run/binfmtd/metrics.prom.")]
+pub(super) struct Arguments {}
+
+pub(super) fn run(context: &Context, _: &Arguments) -> Result<Exit, Failure> {
+    let mounted = register::mounted(Holding::Yes)?;
+    daemon::run(mounted, context.config(), &context.runtime)?;
+    Ok(Exit::Well)
+}
+
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        match error {
+            DaemonError::Configuration(message) => Self::usage(message),
+            DaemonError::NotPermitted(message) => Self::not_permitted(message),
+            DaemonError::Io { what, error } => {
+                let failure = Self::from(error);
+                Self { message: format!("{what}: {}", failure.message), ..failure }
+            }
+            other => Self::unavailable(other),
+        }
+    }
+}

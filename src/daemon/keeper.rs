@@ -1,0 +1,665 @@
+//! The loop.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ffi::OsString;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::job::{
+    Answer, Described, Description, Job, Kind, Reconciled, Task, Trouble, digest_of_others,
+};
+use super::pace::Pace;
+use super::state::{Cause, Condition, Heal, RuleState, State};
+use super::{DaemonError, io_error, journal, metrics};
+use crate::apply;
+use crate::observation::{FileId, Record};
+use crate::plan::{self, Action};
+use crate::system::helper::Helper;
+use crate::system::instance::{Instance, MOUNT_POINT};
+use crate::system::poller::{Poller, Ready};
+use crate::system::record::{self, Store};
+use crate::system::service::Manager;
+use crate::system::signal::{Interrupt, Wish};
+use crate::system::watch::{self, Seen, Watcher};
+use crate::system::{file, host};
+
+const SIGNALS: u64 = 0;
+const WATCHER: u64 = 1;
+const MOUNTS: u64 = 2;
+const HELPER: u64 = 3;
+
+/// How long it has to be quiet before the instance is looked at: a flush tells of each rule.
+const SETTLE: Duration = Duration::from_millis(1);
+/// However much goes on, the look comes this long after the first change.
+const LONGEST_SETTLE: Duration = Duration::from_millis(20);
+/// The same for files: a package brings one after the other.
+const FILES_SETTLE: Duration = Duration::from_millis(250);
+const LONGEST_FILES_SETTLE: Duration = Duration::from_secs(5);
+/// systemd-binfmt removes everything and then registers its own: who takes one of its names in
+/// between makes it fail.
+const CLAIMED_SETTLE: Duration = Duration::from_millis(250);
+/// After rules were put back, they are proved, once it is quiet.
+const PROVE_AFTER: Duration = Duration::from_secs(2);
+/// While somebody else of us works, it is looked again this soon.
+const LOCKED: Duration = Duration::from_millis(20);
+/// Versions and digests can wait: at boot there is more to do.
+const DESCRIBE_AFTER: Duration = Duration::from_secs(2);
+/// The first pause after a job that could not be done; each further one is twice as long.
+const FIRST_RETRY: Duration = Duration::from_secs(15);
+const LONGEST_RETRY: Duration = Duration::from_secs(15 * 60);
+/// Longer than all time limits of a job together.
+const LONGEST_JOB: Duration = Duration::from_secs(30 * 60);
+
+pub(super) struct Keeper<'a> {
+    runtime: &'a Path,
+    manager: Manager,
+    instance: Instance,
+    helper: Helper,
+    poller: Poller,
+    watcher: Watcher,
+    signals: Interrupt,
+    /// Held open: the kernel tells of changes by it.
+    _mounts: std::fs::File,
+    state: State,
+    /// What was last told to the manager.
+    told: String,
+    /// Something is to be written down.
+    changed: bool,
+    /// READY is to be told, once that is done.
+    announce: bool,
+    record: Record,
+    record_file: Option<FileId>,
+    pace: Pace,
+    described: Described,
+    /// Names of ours that systemd-binfmt registers, too.
+    claimed: BTreeSet<String>,
+    metrics_file: PathBuf,
+    /// What the rules of others were at the last reconciliation.
+    others: Option<u64>,
+    /// What was missing after the last reconciliation, and cannot be put back as it was.
+    missing: Option<Vec<OsString>>,
+    /// When the first change was told that nobody has looked at yet.
+    heard: Option<Instant>,
+    files_heard: Option<Instant>,
+    due: Due,
+    job: Option<(Task, Instant)>,
+    /// Rules were put back while a job ran: what it saw is not what is.
+    disturbed: bool,
+    /// Somebody waits for the end of a reload.
+    reloading: bool,
+    retry: Duration,
+    backstop: Option<Duration>,
+    watchdog: Option<Duration>,
+}
+
+/// Moments.
+#[derive(Debug, Default)]
+struct Due {
+    look: Option<Instant>,
+    reconcile: Option<Instant>,
+    /// The same as `reconcile`, put off by every further change.
+    prove: Option<Instant>,
+    describe: Option<Instant>,
+    watchdog: Option<Instant>,
+    backstop: Option<Instant>,
+}
+
+impl<'a> Keeper<'a> {
+    pub(super) fn new(
+        instance: Instance,
+        helper: Helper,
+        runtime: &'a Path,
+        only_here: bool,
+    ) -> Result<Self, DaemonError> {
+        let manager = Manager;
+        let poller = Poller::new().map_err(io_error("epoll"))?;
+        let mut watcher = Watcher::new().map_err(io_error("inotify"))?;
+        watcher.follow_instance(instance.root()).map_err(io_error("watch binfmt_misc"))?;
+        let signals = Interrupt::catch().map_err(io_error("signalfd"))?;
+        let mounts = watch::mounts().map_err(io_error("open mountinfo"))?;
+        for (descriptor, token) in
+            [(signals.as_fd(), SIGNALS), (watcher.as_fd(), WATCHER), (helper.descriptor(), HELPER)]
+        {
+            poller.add(descriptor, token).map_err(io_error("epoll"))?;
+        }
+        poller.add_exceptional(mounts.as_fd(), MOUNTS).map_err(io_error("epoll"))?;
+        let pid = std::process::id();
+        let state = State {
+            schema: State::SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid,
+            pid_started: host::started(pid).unwrap_or_default(),
+            started: since_1970(),
+            ready: false,
+            status: "first check".to_owned(),
+            instance: instance.device(),
+            only_here,
+            rules: Vec::new(),
+            heals: BTreeMap::new(),
+            last_heal: None,
+            conflicts: 0,
+            paused_until: None,
+            trouble: None,
+        };
+        let now = Instant::now();
+        let watchdog = manager.watchdog();
+        let due = Due {
+            reconcile: Some(now),
+            watchdog: watchdog.map(|every| now + every),
+            ..Due::default()
+        };
+        Ok(Self {
+            runtime,
+            manager,
+            instance,
+            helper,
+            poller,
+            watcher,
+            signals,
+            _mounts: mounts,
+            state,
+            told: String::new(),
+            changed: true,
+            announce: false,
+            record: Record::default(),
+            record_file: None,
+            // Until the configuration is known, nothing is put back.
+            pace: Pace::new(0, Duration::ZERO),
+            described: Described::new(),
+            claimed: BTreeSet::new(),
+            metrics_file: runtime.join(metrics::FILE),
+            others: None,
+            missing: None,
+            heard: None,
+            files_heard: None,
+            due,
+            job: None,
+            disturbed: false,
+            reloading: false,
+            retry: FIRST_RETRY,
+            backstop: None,
+            watchdog,
+        })
+    }
+
+    /// Until somebody asks us to end.
+    pub(super) fn run(&mut self) -> Result<(), DaemonError> {
+        if self.state.only_here {
+            journal::only_here();
+        }
+        loop {
+            self.publish();
+            let ready = self.poller.wait(self.next()).map_err(io_error("epoll"))?;
+            let now = Instant::now();
+            for ready in ready {
+                match ready {
+                    Ready::Descriptor(SIGNALS) => {
+                        match self.signals.wish().map_err(io_error("signalfd"))? {
+                            Wish::End => {
+                                self.manager.stopping();
+                                return Ok(());
+                            }
+                            Wish::Reload => {
+                                // Its end is told with READY, which is not true before.
+                                if self.state.ready {
+                                    self.manager.reloading();
+                                    self.reloading = true;
+                                }
+                                self.due.reconcile = Some(now);
+                            }
+                        }
+                    }
+                    Ready::Descriptor(WATCHER) => self.hear(now)?,
+                    Ready::Descriptor(MOUNTS) => self.mounts_changed(now),
+                    Ready::Descriptor(_) => self.take_answer(now)?,
+                    Ready::Deadline => {}
+                }
+            }
+            self.act(now)?;
+        }
+    }
+
+    /// The next moment at which something is due.
+    fn next(&self) -> Option<Instant> {
+        let jobs = if let Some((_, begun)) = self.job {
+            Some(begun + LONGEST_JOB)
+        } else {
+            let Due { reconcile, prove, describe, backstop, .. } = self.due;
+            earliest([reconcile, prove, describe, backstop])
+        };
+        earliest([self.due.look, self.due.watchdog, jobs])
+    }
+
+    /// Does what is due.
+    fn act(&mut self, now: Instant) -> Result<(), DaemonError> {
+        let is_due = |moment: Option<Instant>| moment.is_some_and(|moment| moment <= now);
+        if is_due(self.due.watchdog) {
+            self.manager.alive();
+            self.due.watchdog = self.watchdog.map(|every| now + every);
+        }
+        if is_due(self.due.look) {
+            self.look(now)?;
+        }
+        if let Some((_, begun)) = self.job {
+            if now >= begun + LONGEST_JOB {
+                return Err(DaemonError::Unavailable(format!(
+                    "a full check has not ended for {} minutes",
+                    LONGEST_JOB.as_secs() / 60
+                )));
+            }
+        } else if [self.due.reconcile, self.due.prove, self.due.backstop].into_iter().any(is_due) {
+            (self.due.reconcile, self.due.prove, self.due.backstop) = (None, None, None);
+            self.files_heard = None;
+            self.begin(Task::Reconcile, now)?;
+        } else if is_due(self.due.describe) {
+            self.due.describe = None;
+            self.begin(Task::Describe, now)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, task: Task, now: Instant) -> Result<(), DaemonError> {
+        let job = Job { task, instance: self.instance.device() };
+        let bytes = serde_json::to_vec(&job).map_err(|error| io_error("job")(error.into()))?;
+        self.helper.ask(&bytes).map_err(io_error("ask the helper"))?;
+        self.job = Some((task, now));
+        self.disturbed = false;
+        Ok(())
+    }
+
+    fn hear(&mut self, now: Instant) -> Result<(), DaemonError> {
+        for seen in self.watcher.read().map_err(io_error("inotify"))? {
+            match seen {
+                Seen::Instance => self.look_soon(now),
+                Seen::Folder(_) => self.files_changed(now),
+                Seen::Lost => {
+                    self.look_soon(now);
+                    self.files_changed(now);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn look_soon(&mut self, now: Instant) {
+        let first = *self.heard.get_or_insert(now);
+        // A pause goes on, whatever happens meanwhile.
+        if self.state.paused_until.is_none() {
+            self.due.look = Some((now + SETTLE).min(first + LONGEST_SETTLE));
+        }
+    }
+
+    fn files_changed(&mut self, now: Instant) {
+        let first = *self.files_heard.get_or_insert(now);
+        self.due.reconcile = Some((now + FILES_SETTLE).min(first + LONGEST_FILES_SETTLE));
+    }
+
+    /// Something was mounted or unmounted somewhere.
+    fn mounts_changed(&mut self, now: Instant) {
+        if watch::mounted_device().ok() != Some(self.instance.device()) {
+            // The worker opens it: an automount may keep whoever triggers it waiting.
+            self.files_changed(now);
+        }
+    }
+
+    /// Looks at the instance, and puts back what can be put back at once.
+    fn look(&mut self, now: Instant) -> Result<(), DaemonError> {
+        self.due.look = None;
+        let Some(store) = Store::try_open(self.runtime).map_err(io_error("lock"))? else {
+            // While a worker has it, its answer brings the look; and nobody tells when another is done.
+            let ours = matches!(self.job, Some((Task::Reconcile, _)));
+            self.due.look = (!ours).then_some(now + LOCKED);
+            return Ok(());
+        };
+        let facts = self.instance.look().map_err(io_error("read the rules"))?;
+        self.reload_record(now)?;
+        let heard = self.heard.unwrap_or(now);
+        let claimed: BTreeSet<String> =
+            if now < heard + CLAIMED_SETTLE { self.claimed.clone() } else { BTreeSet::new() };
+        let on_disk = |path: &Path| file::id_of(path).ok();
+        let actions = if self.others.is_some() {
+            plan::restore(&facts, &self.record, &on_disk, &claimed)
+        } else {
+            // Before the first reconciliation nobody knows what is wanted.
+            Vec::new()
+        };
+        if !actions.is_empty() {
+            if let Some(until) = self.pace.wait(now) {
+                self.pause(now, until);
+                return Ok(());
+            }
+            match apply::restore(&actions, &self.instance, &store) {
+                Ok(errors) => self.restored(&actions, &errors, heard),
+                // Mounted read-only, say: a full check tells more.
+                Err(error) => {
+                    drop(store);
+                    self.heard = None;
+                    return self.failed(Some(Task::Reconcile), Trouble::unavailable(error), now);
+                }
+            }
+            // Its own events bring the next look, which finds all well, or does not.
+            return Ok(());
+        }
+        drop(store);
+        self.heard = None;
+        self.end_pause();
+        let missing = plan::missing(&facts, &self.record);
+        if missing.iter().any(|name| name.to_str().is_some_and(|name| claimed.contains(name))) {
+            self.heard = Some(heard);
+            self.due.look = Some(heard + CLAIMED_SETTLE);
+            return Ok(());
+        }
+        let others = digest_of_others(&facts.entries, &self.record);
+        let is_in_step = self.is_in_step();
+        let is_settled = self.missing.as_ref().is_none_or(|known| *known == missing);
+        self.missing = Some(missing);
+        if self.others.is_some_and(|known| known != others) || !is_settled || !is_in_step {
+            self.others = self.others.map(|_| others);
+            // What others did is for a whole plan; but nobody is hurried into a war.
+            let moment = self.pace.wait(now);
+            if let Some(until) = moment {
+                self.pause(now, until);
+                self.due.look = None;
+            }
+            self.reconcile_by(moment.unwrap_or(now));
+        }
+        Ok(())
+    }
+
+    /// Whether what is ours is still in the record: whoever runs `binfmtd unregister` takes it out.
+    fn is_in_step(&self) -> bool {
+        let working = |rule: &&RuleState| rule.ours && rule.condition == Condition::Working;
+        let mut rules = self.state.rules.iter().filter(working);
+        rules.all(|rule| self.record.rules.contains_key(&rule.by))
+    }
+
+    fn reconcile_by(&mut self, moment: Instant) {
+        self.due.reconcile = earliest([self.due.reconcile, Some(moment)]);
+    }
+
+    fn reload_record(&mut self, now: Instant) -> Result<(), DaemonError> {
+        let file = record::id(self.runtime);
+        if file.is_none() || file != self.record_file {
+            if self.record_file.is_some() && self.others.is_some() {
+                // Somebody registered or unregistered by hand; the configuration decides.
+                self.reconcile_by(now + FILES_SETTLE);
+            }
+            self.record = record::load(self.runtime, self.instance.device())
+                .map_err(io_error("read the record of ownership"))?;
+            self.record_file = file;
+        }
+        Ok(())
+    }
+
+    fn restored(&mut self, actions: &[Action], errors: &[String], heard: Instant) {
+        let seconds = heard.elapsed().as_secs_f64();
+        self.heard = None;
+        self.end_pause();
+        self.pace.done(Instant::now());
+        self.disturbed = true;
+        let mut counts: BTreeMap<Cause, u64> = BTreeMap::new();
+        for action in actions {
+            let cause = match action {
+                Action::EnableInstance => Cause::InstanceDisabled,
+                Action::Enable(_) => Cause::Disabled,
+                _ => Cause::Removed,
+            };
+            *counts.entry(cause).or_default() += 1;
+        }
+        let what: Vec<_> = counts
+            .iter()
+            .map(|(cause, count)| match (cause, count) {
+                (Cause::InstanceDisabled, _) => {
+                    "binfmt_misc was disabled and is enabled".to_owned()
+                }
+                (Cause::Disabled, 1) => "1 rule was disabled and is enabled".to_owned(),
+                (Cause::Disabled, count) => format!("{count} rules were disabled and are enabled"),
+                (_, 1) => "1 rule was removed and is back".to_owned(),
+                (_, count) => format!("{count} rules were removed and are back"),
+            })
+            .collect();
+        let rule = match actions {
+            [Action::Add(rule) | Action::Enable(rule)] => Some(rule.name().as_str()),
+            _ => None,
+        };
+        journal::restored(&what.join(", "), rule, seconds);
+        for error in errors {
+            journal::trouble(error);
+        }
+        self.count(&counts, seconds);
+        // What was put back is what was proved; that it works, only an exec shows.
+        self.due.prove = Some(Instant::now() + PROVE_AFTER);
+    }
+
+    fn count(&mut self, counts: &BTreeMap<Cause, u64>, seconds: f64) {
+        for (cause, count) in counts {
+            *self.state.heals.entry(*cause).or_default() += count;
+        }
+        if let Some(cause) = counts.keys().next() {
+            let changes = counts.values().sum();
+            self.state.last_heal = Some(Heal { at: since_1970(), seconds, cause: *cause, changes });
+        }
+        self.changed = true;
+    }
+
+    fn pause(&mut self, now: Instant, until: Instant) {
+        let left = until.saturating_duration_since(now).as_secs_f64();
+        self.due.look = Some(until);
+        if let Some(times) = self.pace.is_pausing().filter(|_| self.state.paused_until.is_none()) {
+            journal::conflict(times, left);
+            self.state.conflicts += 1;
+        }
+        self.state.paused_until = Some(since_1970() + left);
+        self.changed = true;
+    }
+
+    fn end_pause(&mut self) {
+        self.changed |= self.state.paused_until.take().is_some();
+    }
+
+    fn take_answer(&mut self, now: Instant) -> Result<(), DaemonError> {
+        let gone = |error| io_error("the helper has ended")(error);
+        let Some(answer) = self.helper.answer().map_err(gone)? else { return Ok(()) };
+        let task = self.job.take().map(|(task, _)| task);
+        let answer = serde_json::from_slice(&answer).unwrap_or_else(|error| {
+            Answer::Failed(Trouble::unavailable(format!("the worker ended early ({error})")))
+        });
+        match answer {
+            Answer::Reconciled(reconciled) => self.reconciled(*reconciled, now)?,
+            Answer::Described(descriptions) => self.take_descriptions(descriptions),
+            Answer::Failed(trouble) => self.failed(task, trouble, now)?,
+        }
+        // Whatever was told while the lock was held.
+        self.due.look = earliest([self.due.look, Some(now)]);
+        if self.reloading && self.due.reconcile.is_none() {
+            self.reloading = false;
+            self.changed = true;
+            self.announce = true;
+        }
+        Ok(())
+    }
+
+    fn failed(
+        &mut self,
+        task: Option<Task>,
+        trouble: Trouble,
+        now: Instant,
+    ) -> Result<(), DaemonError> {
+        // Nothing was ever right: whoever started us is told.
+        if self.others.is_none() {
+            return Err(trouble.into());
+        }
+        if self.state.trouble.as_ref() != Some(&trouble.message) {
+            journal::trouble(&trouble.message);
+        }
+        // A faulty configuration does not mend itself, and its change is told.
+        if task == Some(Task::Reconcile) && trouble.kind != Kind::Configuration {
+            self.reconcile_by(now + self.retry);
+            self.retry = (self.retry * 2).min(LONGEST_RETRY);
+        }
+        self.state.trouble = Some(trouble.message);
+        self.arm_backstop(now);
+        self.changed = true;
+        Ok(())
+    }
+
+    fn reconciled(&mut self, answer: Reconciled, now: Instant) -> Result<(), DaemonError> {
+        self.changed = true;
+        self.retry = FIRST_RETRY;
+        self.state.trouble = None;
+        self.pace.free = answer.pause_after;
+        self.pace.longest = answer.longest_pause;
+        self.backstop = answer.backstop;
+        self.metrics_file = answer.metrics_file.unwrap_or_else(|| self.runtime.join(metrics::FILE));
+        self.claimed = answer.claimed;
+        self.others = Some(answer.others);
+        self.missing = None;
+        // It may have written it, and that is no news.
+        self.record_file = None;
+        self.arm_backstop(now);
+        if answer.instance != self.instance.device() {
+            self.hold_another()?;
+        }
+        match self.watcher.follow(answer.follow) {
+            Ok(changed) if changed.is_empty() => {}
+            Ok(_) => self.files_changed(now),
+            Err(error) => journal::trouble(&format!("watch files: {error}")),
+        }
+        let mut counts: BTreeMap<Cause, u64> = BTreeMap::new();
+        for change in &answer.changes {
+            journal::changed(change);
+            *counts.entry(change.cause).or_default() += 1;
+        }
+        if !counts.is_empty() {
+            let begun = self.heard.or(self.files_heard).unwrap_or(now);
+            self.count(&counts, begun.elapsed().as_secs_f64());
+            self.pace.done(now);
+        }
+        if self.disturbed {
+            // It saw rules that were gone for the moment; how they are, the next one tells.
+            self.reconcile_by(now + PROVE_AFTER);
+            return Ok(());
+        }
+        let before = std::mem::replace(&mut self.state.rules, answer.rules);
+        for rule in &mut self.state.rules {
+            let known = before.iter().find(|known| known.rule == rule.rule);
+            let was = known.map(|known| known.condition);
+            let said = known.and_then(|known| known.why.as_ref());
+            match rule.condition {
+                Condition::Degraded
+                    if was != Some(Condition::Degraded) || said != rule.why.as_ref() =>
+                {
+                    journal::degraded(rule);
+                }
+                Condition::Working if was == Some(Condition::Degraded) => journal::recovered(rule),
+                _ => {}
+            }
+            if let Some((version, sha256)) = rule.file.and_then(|file| self.described.get(&file)) {
+                rule.version.clone_from(version);
+                rule.sha256.clone_from(sha256);
+            }
+        }
+        let is_unknown = |file: FileId| !self.described.contains_key(&file);
+        if self.state.rules.iter().any(|rule| rule.file.is_some_and(is_unknown)) {
+            self.due.describe = Some(now + DESCRIBE_AFTER);
+        }
+        let degraded = self.state.degraded();
+        // What nobody named by name cannot be missed; what is registered has passed its probe.
+        if !self.state.ready && (degraded.is_empty() || !answer.named) {
+            self.state.ready = true;
+            self.announce = true;
+            journal::ready(&self.status());
+        }
+        Ok(())
+    }
+
+    fn arm_backstop(&mut self, now: Instant) {
+        self.due.backstop = self.backstop.map(|after| now + after);
+    }
+
+    /// The worker found another instance mounted than the one that is held.
+    fn hold_another(&mut self) -> Result<(), DaemonError> {
+        match Instance::open(Path::new(MOUNT_POINT)) {
+            Ok(instance) => {
+                self.watcher
+                    .follow_instance(instance.root())
+                    .map_err(io_error("watch binfmt_misc"))?;
+                self.state.instance = instance.device();
+                self.instance = instance;
+                self.record_file = None;
+            }
+            Err(error) => journal::trouble(&error),
+        }
+        Ok(())
+    }
+
+    fn take_descriptions(&mut self, descriptions: BTreeMap<String, Description>) {
+        for (name, description) in descriptions {
+            let Description { file, version, sha256, failure } = description;
+            let Some(rule) = self.state.rules.iter_mut().find(|rule| rule.rule == name) else {
+                continue;
+            };
+            if let Some(file) = file {
+                self.described.insert(file, (version.clone(), sha256.clone()));
+            }
+            (rule.version, rule.sha256) = (version, sha256);
+            if let Some(why) = failure.filter(|_| rule.condition == Condition::Working) {
+                rule.condition = Condition::Degraded;
+                rule.why = Some(why);
+                journal::degraded(rule);
+            }
+        }
+        let used: HashSet<FileId> = self.state.rules.iter().filter_map(|rule| rule.file).collect();
+        self.described.retain(|file, _| used.contains(file));
+        self.changed = true;
+    }
+
+    /// The line for `systemctl status`.
+    fn status(&self) -> String {
+        let mut status = self.state.summary();
+        if self.state.rules.is_empty() {
+            "no interpreter found yet: install qemu-user-static".clone_into(&mut status);
+        }
+        if let Some(trouble) = &self.state.trouble {
+            let first = trouble.lines().next().unwrap_or_default();
+            status = format!("{status}; the last check was not possible: {first}");
+        }
+        if self.state.paused_until.is_some() {
+            status.push_str("; pausing: somebody keeps undoing our work");
+        }
+        status
+    }
+
+    /// Writes down and tells what changed.
+    fn publish(&mut self) {
+        if !std::mem::take(&mut self.changed) {
+            return;
+        }
+        if self.others.is_some() {
+            self.state.status = self.status();
+        }
+        let saved = self.state.save(self.runtime);
+        let measured = metrics::save(&self.state, &self.metrics_file);
+        for (what, result) in [("state.json", saved), ("metrics", measured)] {
+            if let Err(error) = result {
+                tracing::warn!("write {what}: {error}");
+            }
+        }
+        // Last: whoever is told may look at what was written.
+        if std::mem::take(&mut self.announce) {
+            self.manager.ready(&self.state.status);
+        } else if self.state.status != self.told {
+            self.manager.status(&self.state.status);
+        }
+        self.told.clone_from(&self.state.status);
+    }
+}
+
+fn earliest<const N: usize>(moments: [Option<Instant>; N]) -> Option<Instant> {
+    moments.into_iter().flatten().min()
+}
+
+fn since_1970() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}

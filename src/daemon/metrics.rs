@@ -1,0 +1,104 @@
+//! The state as text in the format of `OpenMetrics`.
+//!
+//! Only what `node_exporter`'s textfile collector understands as well, which reads the older Prometheus
+//! format: no types `info` and `stateset`, and no exemplars.
+
+use std::fmt::{self, Write as _};
+use std::io;
+use std::path::Path;
+
+use super::state::{Cause, Condition, State};
+use crate::system::file;
+
+/// Its name in the runtime folder, where the configuration names no other.
+pub(super) const FILE: &str = "metrics.prom";
+
+/// Writes the file, whole, for everybody to read.
+pub(super) fn save(state: &State, path: &Path) -> io::Result<()> {
+    file::write_atomically(path, render(state).as_bytes(), 0o644)
+}
+
+/// The text.
+pub fn render(state: &State) -> String {
+    let mut text = Text::default();
+    let working = state.rules.iter().filter(|rule| rule.condition == Condition::Working).count();
+    text.family("binfmtd_build_info", "gauge", "The running version; always 1.");
+    text.sample("", &[("version", &state.version)], 1);
+    text.family("binfmtd_ready", "gauge", "1 once everything that has to work did.");
+    text.sample("", &[], u8::from(state.ready));
+    text.family("binfmtd_start_time_seconds", "gauge", "When the service began, since 1970.");
+    text.sample("", &[], state.started);
+    text.family("binfmtd_rules_wanted", "gauge", "Rules that the configuration asks for.");
+    text.sample("", &[], state.rules.len());
+    text.family("binfmtd_rules_working", "gauge", "Of these, those whose probe ran.");
+    text.sample("", &[], working);
+    text.family("binfmtd_heals", "counter", "Changes made, by what made them necessary.");
+    for cause in Cause::ALL {
+        let heals = state.heals.get(&cause).copied().unwrap_or_default();
+        text.sample("_total", &[("cause", cause.as_str())], heals);
+    }
+    text.family("binfmtd_conflicts", "counter", "Pauses begun as somebody kept undoing our work.");
+    text.sample("_total", &[], state.conflicts);
+    text.family("binfmtd_check_failed", "gauge", "1 when the last full check was impossible.");
+    text.sample("", &[], u8::from(state.trouble.is_some()));
+    if let Some(heal) = state.last_heal {
+        text.family("binfmtd_last_heal_seconds", "gauge", "How long the last change took.");
+        text.sample("", &[], heal.seconds);
+        text.family("binfmtd_last_heal_timestamp_seconds", "gauge", "When it was, since 1970.");
+        text.sample("", &[], heal.at);
+    }
+    text.family("binfmtd_rule_working", "gauge", "1 for each rule that works, else 0.");
+    for rule in &state.rules {
+        let labels = [("target", rule.target.as_deref().unwrap_or("")), ("rule", &rule.rule)];
+        text.sample("", &labels, u8::from(rule.condition == Condition::Working));
+    }
+    text.family("binfmtd_probe_seconds", "gauge", "How long each rule's last probe took.");
+    for rule in &state.rules {
+        let Some(seconds) = rule.probe_seconds else { continue };
+        let labels = [("target", rule.target.as_deref().unwrap_or("")), ("rule", &rule.rule)];
+        text.sample("", &labels, seconds);
+    }
+    text.family("binfmtd_interpreter_info", "gauge", "The interpreter of each rule; always 1.");
+    for rule in &state.rules {
+        let Some(interpreter) = &rule.interpreter else { continue };
+        let labels = [
+            ("target", rule.target.as_deref().unwrap_or("")),
+            ("rule", &rule.rule),
+            ("interpreter", interpreter),
+            ("version", rule.version.as_deref().unwrap_or("")),
+            ("sha256", rule.sha256.as_deref().unwrap_or("")),
+        ];
+        text.sample("", &labels, 1);
+    }
+    text.end()
+}
+
+#[derive(Default)]
+struct Text {
+    text: String,
+    family: &'static str,
+}
+
+impl Text {
+    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.family = name;
+        // A String takes everything.
+        let _ = writeln!(self.text, "# TYPE {name} {kind}\n# HELP {name} {help}");
+    }
+
+    fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl fmt::Display) {
+        let _ = write!(self.text, "{}{suffix}", self.family);
+        for (index, (name, value)) in labels.iter().enumerate() {
+            let before = if index == 0 { '{' } else { ',' };
+            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _ = write!(self.text, "{before}{name}=\"{value}\"");
+        }
+        let after = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.text, "{after} {value}");
+    }
+
+    fn end(mut self) -> String {
+        self.text.push_str("# EOF\n");
+        self.text
+    }
+}

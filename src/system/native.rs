@@ -1,0 +1,252 @@
+//! Asks the kernel who would run a program, and runs none.
+//!
+//! What is executed are files that end where the path of their loader should stand
+//! (`probe::truncated`). Who would run them says so by an error of their own:
+//!
+//! - EIO: a loader of the kernel took the file, and could not read that path;
+//! - ENOENT: a rule of `binfmt_misc` took it, and its interpreter could not open it, for the
+//!   descriptor that it is executed by is closed on exec (`load_misc_binary`);
+//! - ENOEXEC: nobody took it.
+#![allow(unsafe_code, reason = "fork and _exit")]
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, PipeWriter, Read as _, Write as _};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fexecve};
+use serde::{Deserialize, Serialize};
+
+use super::child::{self, ExecError};
+use super::signal::Interrupt;
+use super::{file, fork, namespace};
+
+/// `MFD_EXEC` of `include/uapi/linux/memfd.h`, which neither crate has.
+const MFD_EXEC: u32 = 0x10;
+
+/// Who would run a program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// The kernel by itself.
+    Kernel,
+    /// Whatever a rule says.
+    Rule,
+    /// Nobody.
+    Nobody,
+    /// It was not told, and why.
+    Unclear(String),
+}
+
+impl Answer {
+    fn of(errno: i32) -> Self {
+        match Errno::from_raw(errno) {
+            Errno::EIO => Self::Kernel,
+            Errno::ENOENT => Self::Rule,
+            Errno::ENOEXEC => Self::Nobody,
+            _ => Self::Unclear(ExecError::from(io::Error::from_raw_os_error(errno)).to_string()),
+        }
+    }
+}
+
+/// Asks about each of these files, which must be truncated ones. An error says nothing about any.
+pub fn ask(programs: &[Vec<u8>]) -> Result<Vec<Answer>, ExecError> {
+    let files: Vec<File> =
+        programs.iter().map(|program| executable(program)).collect::<io::Result<_>>()?;
+    let mut answers = Vec::with_capacity(files.len());
+    while answers.len() < files.len() {
+        answers.extend(ask_by_child(&files[answers.len()..])?);
+    }
+    Ok(answers)
+}
+
+/// Asks in a private instance, where no rule stands before the kernel's own loaders; `None` where there is
+/// none for us.
+pub fn ask_without_rules(programs: &[Vec<u8>]) -> Result<Option<Vec<Answer>>, ExecError> {
+    // With more than one thread nobody gets a user namespace; an emulator brings one of its own.
+    if std::fs::read_dir("/proc/self/task")?.count() > 1 {
+        return Ok(None);
+    }
+    let answer = fork::run(|| {
+        let alone = match namespace::enter_private() {
+            Ok(_instance) => ask(programs).map(Some).map_err(|error| error.to_string()),
+            Err(_) => Ok(None),
+        };
+        serde_json::to_vec(&alone).unwrap_or_default()
+    })?;
+    let alone: Result<Option<Vec<Answer>>, String> =
+        serde_json::from_slice(&answer).map_err(io::Error::other)?;
+    alone.map_err(ExecError::Other)
+}
+
+/// A file that can be executed by its descriptor.
+fn executable(content: &[u8]) -> io::Result<File> {
+    match in_memory(content) {
+        // `vm.memfd_noexec` is 2, or a sandbox lets nobody have such files.
+        Err(Errno::EACCES | Errno::EPERM | Errno::ENOSYS) => on_disk(content),
+        other => Ok(other?),
+    }
+}
+
+fn in_memory(content: &[u8]) -> nix::Result<File> {
+    let usual = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let create = |flags| memfd_create(c"binfmtd", flags);
+    let descriptor = match create(usual | MFdFlags::from_bits_retain(MFD_EXEC)) {
+        // Before Linux 6.3.
+        Err(Errno::EINVAL) => create(usual),
+        other => other,
+    }?;
+    let mut file = File::from(descriptor);
+    file.write_all(content)
+        .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    let all = SealFlag::F_SEAL_WRITE
+        | SealFlag::F_SEAL_SHRINK
+        | SealFlag::F_SEAL_GROW
+        | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(all))?;
+    Ok(file)
+}
+
+/// The folder goes at once: the descriptor is enough.
+fn on_disk(content: &[u8]) -> io::Result<File> {
+    // Who asks us to end waits until it is gone.
+    let _interrupt = Interrupt::catch()?;
+    let folder = file::executable_folder()?;
+    let path = folder.path().join("program");
+    file::write_program(&path, content)?;
+    File::open(&path)
+}
+
+/// The answers about as many of the files, from the first on, as one child could ask about: all, or
+/// up to the first that became a program, against all expectation.
+fn ask_by_child(files: &[File]) -> io::Result<Vec<Answer>> {
+    let (mut reader, writer) = io::pipe()?;
+    // SAFETY: up to its end the child makes system calls, and allocates short arrays of pointers, which
+    // the C library's allocator allows after fork; it takes no lock of ours.
+    let child = match unsafe { nix::unistd::fork() }? {
+        ForkResult::Child => {
+            let answered = answer(files, &writer);
+            // SAFETY: _exit(2) never returns; what the parent registered to run at exit is its own.
+            unsafe { libc::_exit(i32::from(answered.is_err())) }
+        }
+        ForkResult::Parent { child } => child,
+    };
+    drop(writer);
+    let mut said = Vec::new();
+    let read = reader.read_to_end(&mut said);
+    let (numbers, _) = said.as_chunks();
+    let numbers: Vec<i32> = numbers.iter().copied().map(i32::from_ne_bytes).collect();
+    let failed = numbers.iter().find(|number| **number < 0).copied();
+    let is_whole = failed.is_some() || numbers.len() == files.len();
+    let became_a_program = if is_whole {
+        wait(child, None)?;
+        false
+    } else {
+        end(child)?
+    };
+    read?;
+    if let Some(failed) = failed {
+        return Err(io::Error::from_raw_os_error(-failed));
+    }
+    let mut answers: Vec<Answer> = numbers.into_iter().map(Answer::of).collect();
+    if became_a_program {
+        // Where there is no execveat(2), in an emulator, a rule takes it by a path.
+        answers.push(Answer::Rule);
+    } else if !is_whole {
+        return Err(io::Error::other("the child that asks the kernel was ended"));
+    }
+    Ok(answers)
+}
+
+/// Ends a child that answered less than it was asked: whether it became a program. The other reason
+/// is that a signal ended it.
+fn end(child: Pid) -> io::Result<bool> {
+    // A process that is about to end does not stop any more, so that either can be told from the other.
+    kill(child, Signal::SIGSTOP)?;
+    match wait(child, Some(WaitPidFlag::WUNTRACED))? {
+        WaitStatus::Stopped(..) => {
+            kill(child, Signal::SIGKILL)?;
+            wait(child, None)?;
+            Ok(true)
+        }
+        WaitStatus::Exited(..) => Ok(true),
+        _ => Ok(false),
+    }
+}
+
+fn wait(child: Pid, options: Option<WaitPidFlag>) -> nix::Result<WaitStatus> {
+    loop {
+        match waitpid(child, options) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Executes one after the other, and writes what the kernel says; a negative number is a failure of ours.
+fn answer(files: &[File], mut writer: &PipeWriter) -> io::Result<()> {
+    if let Err(error) = child::prepare(None) {
+        return writer.write_all(&(-error.raw_os_error().unwrap_or(libc::EIO)).to_ne_bytes());
+    }
+    // Should it become a program, that has no business with our terminal.
+    for descriptor in 0..3 {
+        let _ = nix::unistd::close(descriptor);
+    }
+    for file in files {
+        let Err(errno) = fexecve(file, &[c"binfmtd"], &[] as &[&CStr]);
+        writer.write_all(&(errno as i32).to_ne_bytes())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::{self, Kind, truncated};
+    use crate::rule::Header;
+    use crate::target::{Table, Target};
+
+    fn own_target() -> Target {
+        let header = crate::system::host::own_header().unwrap();
+        Table::embedded().of_header(&Header::new(&header)).unwrap().clone()
+    }
+
+    /// Truncated programs of this machine, as two kinds of file.
+    fn own() -> [Vec<u8>; 2] {
+        [Kind::Executable, Kind::Shared].map(|kind| truncated(&own_target(), kind))
+    }
+
+    /// The same of a machine that there is not.
+    fn of_no_machine() -> Vec<u8> {
+        let [mut program, _] = own();
+        program[18..20].fill(0xfe);
+        program
+    }
+
+    #[test]
+    fn the_kernel_knows_its_own() {
+        let [executable, shared] = own();
+        let answers = ask(&[executable, of_no_machine(), shared]).unwrap();
+        assert_eq!(answers, [Answer::Kernel, Answer::Nobody, Answer::Kernel]);
+        assert_eq!(ask(&[]).unwrap(), []);
+    }
+
+    #[test]
+    fn nobody_can_write_to_what_is_executed() {
+        let mut file = in_memory(b"text").unwrap();
+        let error = file.write_all(b"more").unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+    }
+
+    #[test]
+    fn what_runs_all_the_same_is_ended_and_the_rest_is_asked() {
+        let target = own_target();
+        let program = probe::build(&target, target.identity.machines[0]).unwrap();
+        let [executable, shared] = own();
+        let answers = ask(&[executable, program, shared]).unwrap();
+        assert_eq!(answers, [Answer::Kernel, Answer::Rule, Answer::Kernel]);
+    }
+}

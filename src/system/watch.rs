@@ -1,0 +1,292 @@
+//! Being told of changes: to rules, interpreters, configuration and mounts.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use serde::{Deserialize, Serialize};
+
+use super::instance::MOUNT_POINT;
+
+/// Which files of a folder matter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Names {
+    /// These.
+    Only(BTreeSet<String>),
+    /// Those that end so, less hidden ones, and these.
+    Ending(String, BTreeSet<String>),
+}
+
+impl Names {
+    fn matter(&self, name: &OsStr) -> bool {
+        let is_in =
+            |names: &BTreeSet<String>| name.to_str().is_some_and(|name| names.contains(name));
+        match self {
+            Self::Only(names) => is_in(names),
+            Self::Ending(end, names) => {
+                let bytes = name.as_bytes();
+                (bytes.ends_with(end.as_bytes()) && !bytes.starts_with(b".")) || is_in(names)
+            }
+        }
+    }
+}
+
+/// A folder to be told of, whether it is there or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Followed {
+    /// Absolute.
+    pub folder: PathBuf,
+    /// What matters in it.
+    pub names: Names,
+    /// What mattered in it when it was looked at, as a digest; `None` when it was not there. What
+    /// changed between that look and the watch is told at once.
+    pub looked: Option<u64>,
+}
+
+impl Followed {
+    /// To be made before the folder is looked at.
+    pub fn new(folder: PathBuf, names: Names) -> Self {
+        let looked = digest(&folder, &names);
+        Self { folder, names, looked }
+    }
+}
+
+/// What was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Seen {
+    /// A rule, or the instance's switch.
+    Instance,
+    /// Something that matters in the followed folder of this place in the list.
+    Folder(usize),
+    /// More happened than the kernel's queue holds: anything may have changed.
+    Lost,
+}
+
+/// Watches over one instance and any number of folders.
+#[derive(Debug)]
+pub struct Watcher {
+    inotify: Inotify,
+    instance: Option<WatchDescriptor>,
+    followed: Vec<Followed>,
+    /// The folder's place, and the one name that matters when it is only on the way to that folder.
+    places: HashMap<WatchDescriptor, Vec<(usize, Option<OsString>)>>,
+}
+
+/// Every folder gets the same: one that is followed twice is one watch to the kernel.
+fn folder_events() -> AddWatchFlags {
+    AddWatchFlags::IN_CREATE
+        | AddWatchFlags::IN_DELETE
+        | AddWatchFlags::IN_MOVED_FROM
+        | AddWatchFlags::IN_MOVED_TO
+        | AddWatchFlags::IN_CLOSE_WRITE
+        | AddWatchFlags::IN_ATTRIB
+        | AddWatchFlags::IN_DELETE_SELF
+        | AddWatchFlags::IN_MOVE_SELF
+        | AddWatchFlags::IN_ONLYDIR
+}
+
+impl Watcher {
+    /// Watches nothing yet.
+    pub fn new() -> io::Result<Self> {
+        let flags = InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK;
+        let inotify = Inotify::init(flags)?;
+        Ok(Self { inotify, instance: None, followed: Vec::new(), places: HashMap::new() })
+    }
+
+    /// Watches this instance in place of another.
+    ///
+    /// A registration is told as a change of `register`, a removal as a deletion (older kernels: as a
+    /// change of the rule's file), switching as a change.
+    pub fn follow_instance(&mut self, root: BorrowedFd<'_>) -> io::Result<()> {
+        if let Some(old) = self.instance.take() {
+            // It is gone by itself when its instance is.
+            let _ = self.inotify.rm_watch(old);
+        }
+        // By its descriptor: it may be mounted nowhere any more.
+        let path = format!("/proc/self/fd/{}", root.as_raw_fd());
+        let events = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE;
+        self.instance = Some(self.inotify.add_watch(Path::new(&path), events)?);
+        Ok(())
+    }
+
+    /// Follows these folders in place of the former ones. Returns the places of those that changed
+    /// since they were looked at.
+    pub fn follow(&mut self, folders: Vec<Followed>) -> io::Result<Vec<usize>> {
+        let mut places: HashMap<_, Vec<_>> = HashMap::new();
+        for (place, followed) in folders.iter().enumerate() {
+            if let Some((watch, on_the_way)) = self.watch(&followed.folder)? {
+                places.entry(watch).or_default().push((place, on_the_way));
+            }
+        }
+        for watch in self.places.keys().filter(|watch| !places.contains_key(*watch)) {
+            // It is gone by itself when its folder is.
+            let _ = self.inotify.rm_watch(*watch);
+        }
+        self.places = places;
+        self.followed = folders;
+        let followed = self.followed.iter().enumerate();
+        Ok(followed
+            .filter(|(_, followed)| digest(&followed.folder, &followed.names) != followed.looked)
+            .map(|(place, _)| place)
+            .collect())
+    }
+
+    /// Watches a folder, or the nearest one above it that is there, for the name that would lead on.
+    fn watch(&self, folder: &Path) -> io::Result<Option<(WatchDescriptor, Option<OsString>)>> {
+        let mut on_the_way = None;
+        let mut at = folder;
+        loop {
+            match self.inotify.add_watch(at, folder_events()) {
+                Ok(watch) => return Ok(Some((watch, on_the_way))),
+                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::ELOOP) => {}
+                Err(Errno::ENOSPC) => {
+                    return Err(io::Error::other(
+                        "no more inotify watches for root (fs.inotify.max_user_watches)",
+                    ));
+                }
+                Err(errno) => return Err(errno.into()),
+            }
+            let (Some(above), Some(name)) = (at.parent(), at.file_name()) else { return Ok(None) };
+            on_the_way = Some(name.to_owned());
+            at = above;
+        }
+    }
+
+    /// Everything that was told since, each thing once; never blocks.
+    pub fn read(&mut self) -> io::Result<Vec<Seen>> {
+        let mut seen = Vec::new();
+        let mut add = |one| {
+            if !seen.contains(&one) {
+                seen.push(one);
+            }
+        };
+        loop {
+            let events = match self.inotify.read_events() {
+                Ok(events) => events,
+                Err(Errno::EAGAIN) => return Ok(seen),
+                Err(Errno::EINTR) => continue,
+                Err(errno) => return Err(errno.into()),
+            };
+            for event in events {
+                if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+                    add(Seen::Lost);
+                }
+                if Some(event.wd) == self.instance {
+                    add(Seen::Instance);
+                }
+                for (place, on_the_way) in self.places.get(&event.wd).into_iter().flatten() {
+                    let matters = match (&event.name, on_the_way) {
+                        // The folder itself.
+                        (None, _) => !event.mask.contains(AddWatchFlags::IN_ATTRIB),
+                        (Some(name), Some(wanted)) => name == wanted,
+                        (Some(name), None) => self.followed[*place].names.matter(name),
+                    };
+                    if matters {
+                        add(Seen::Folder(*place));
+                    }
+                }
+                if event.mask.contains(AddWatchFlags::IN_IGNORED) {
+                    self.places.remove(&event.wd);
+                }
+            }
+        }
+    }
+}
+
+impl AsFd for Watcher {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
+    }
+}
+
+/// The names that matter and when each of these files changed. The hasher's keys are fixed, so that
+/// another process of this program comes to the same.
+fn digest(folder: &Path, names: &Names) -> Option<u64> {
+    let mut found: Vec<_> = std::fs::read_dir(folder)
+        .ok()?
+        .flatten()
+        .filter(|entry| names.matter(&entry.file_name()))
+        .map(|entry| {
+            let link = entry.metadata().map(|it| (it.ino(), it.ctime(), it.ctime_nsec()));
+            let file = std::fs::metadata(entry.path()).map(|it| (it.ino(), it.ctime_nsec()));
+            (entry.file_name(), link.ok(), file.ok())
+        })
+        .collect();
+    found.sort();
+    let mut hasher = DefaultHasher::new();
+    found.hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+/// The mounts of this namespace, as a file that is exceptional whenever one comes or goes.
+pub fn mounts() -> io::Result<File> {
+    File::open("/proc/self/mountinfo")
+}
+
+/// `st_dev` of what is on the mount point now; triggers no automount.
+pub fn mounted_device() -> io::Result<u64> {
+    Ok(nix::sys::stat::fstatat(AT_FDCWD, MOUNT_POINT, AtFlags::AT_NO_AUTOMOUNT)?.st_dev)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn only(names: &[&str]) -> Names {
+        Names::Only(names.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    #[test]
+    fn only_what_matters_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut watcher = Watcher::new().unwrap();
+        let toml = Names::Ending(".toml".to_owned(), BTreeSet::new());
+        let followed =
+            [only(&["qemu-arm"]), toml].map(|names| Followed::new(folder.path().to_owned(), names));
+        assert_eq!(watcher.follow(followed.to_vec()).unwrap(), Vec::<usize>::new());
+        fs::write(folder.path().join("ls"), "").unwrap();
+        fs::write(folder.path().join(".new.toml"), "").unwrap();
+        assert_eq!(watcher.read().unwrap(), []);
+        fs::write(folder.path().join("new"), "").unwrap();
+        fs::rename(folder.path().join("new"), folder.path().join("qemu-arm")).unwrap();
+        assert_eq!(watcher.read().unwrap(), [Seen::Folder(0)]);
+        fs::write(folder.path().join("10-mine.toml"), "").unwrap();
+        assert_eq!(watcher.read().unwrap(), [Seen::Folder(1)]);
+        fs::remove_dir_all(folder.path()).unwrap();
+        let mut seen = watcher.read().unwrap();
+        seen.sort_by_key(|seen| format!("{seen:?}"));
+        assert_eq!(seen, [Seen::Folder(0), Seen::Folder(1)]);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_told_of_when_it_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = folder.path().join("etc/binfmtd");
+        let mut watcher = Watcher::new().unwrap();
+        let follow = || vec![Followed::new(wanted.clone(), only(&["binfmtd.toml"]))];
+        watcher.follow(follow()).unwrap();
+        fs::write(folder.path().join("other"), "").unwrap();
+        assert_eq!(watcher.read().unwrap(), []);
+        fs::create_dir(folder.path().join("etc")).unwrap();
+        assert_eq!(watcher.read().unwrap(), [Seen::Folder(0)]);
+        watcher.follow(follow()).unwrap();
+        fs::create_dir(&wanted).unwrap();
+        assert_eq!(watcher.read().unwrap(), [Seen::Folder(0)]);
+        let before = follow();
+        fs::write(wanted.join("binfmtd.toml"), "").unwrap();
+        assert_eq!(watcher.follow(before).unwrap(), [0], "changed after the look");
+        fs::write(wanted.join("binfmtd.toml"), "targets = []").unwrap();
+        assert_eq!(watcher.read().unwrap(), [Seen::Folder(0)]);
+    }
+}

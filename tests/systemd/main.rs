@@ -1,0 +1,45 @@
+//! The units under a real systemd, booted in a container: the service from boot to shutdown.
+//!
+//! The container has a user namespace, and with it an instance of `binfmt_misc`, of its own. What only another machine
+//! can show is not here: autofs cannot be mounted in a user namespace, so the mount unit is started without it.
+#![allow(clippy::print_stdout, reason = "it is its own test harness")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod life;
+mod load;
+mod machine;
+mod trouble;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use machine::Machine;
+use support::harness::{self, Outcome};
+
+/// Returns a figure or two. Panics when it fails.
+type Test = fn(Machine) -> String;
+
+/// The last one whose type of service is not yet `notify-reload`, and one of today.
+const OLD: &str = "bookworm";
+const NEW: &str = "trixie";
+
+const TESTS: &[(&str, (&str, Test))] = &[
+    ("from_boot_to_shutdown", (NEW, life::whole)),
+    ("reload_puts_a_new_configuration_in_force", (NEW, life::reload)),
+    ("an_older_systemd_starts_and_reloads_by_the_drop_in", (OLD, life::old)),
+    ("what_systemd_binfmt_flushes_comes_back", (NEW, trouble::flushed)),
+    ("a_killed_or_stuck_daemon_loses_nothing", (NEW, trouble::killed)),
+];
+
+fn main() -> ExitCode {
+    harness::run(TESTS, |(suite, test)| {
+        let Some(machine) = Machine::boot(suite) else { return Outcome::Ignored };
+        match catch_unwind(AssertUnwindSafe(|| test(machine))) {
+            Ok(figures) => Outcome::Passed(figures),
+            // What it was, its panic has said on standard error.
+            Err(_) => Outcome::Failed("it panicked".to_owned()),
+        }
+    })
+}
