@@ -79,11 +79,14 @@ pub(super) struct Keeper<'a> {
     others: Option<u64>,
     /// What was missing after the last reconciliation, and cannot be put back as it was.
     missing: Option<Vec<OsString>>,
+    /// `st_dev` of what is on the mount point, when it was last asked.
+    mounted: Option<u64>,
     /// When the first change was told that nobody has looked at yet.
     heard: Option<Instant>,
-    files_heard: Option<Instant>,
+    /// The same of what a reconciliation is to put right.
+    asked: Option<Instant>,
     due: Due,
-    job: Option<(Task, Instant)>,
+    job: Option<Running>,
     /// Rules were put back while a job ran: what it saw is not what is.
     disturbed: bool,
     /// Somebody waits for the end of a reload.
@@ -91,6 +94,15 @@ pub(super) struct Keeper<'a> {
     retry: Duration,
     backstop: Option<Duration>,
     watchdog: Option<Duration>,
+}
+
+/// A job that a worker does.
+#[derive(Debug, Clone, Copy)]
+struct Running {
+    task: Task,
+    begun: Instant,
+    /// When the first change was told that it is to put right.
+    asked: Instant,
 }
 
 /// Moments.
@@ -171,8 +183,9 @@ impl<'a> Keeper<'a> {
             metrics_file: runtime.join(metrics::FILE),
             others: None,
             missing: None,
+            mounted: watch::mounted_device().ok(),
             heard: None,
-            files_heard: None,
+            asked: None,
             due,
             job: None,
             disturbed: false,
@@ -222,8 +235,8 @@ impl<'a> Keeper<'a> {
 
     /// The next moment at which something is due.
     fn next(&self) -> Option<Instant> {
-        let jobs = if let Some((_, begun)) = self.job {
-            Some(begun + LONGEST_JOB)
+        let jobs = if let Some(job) = self.job {
+            Some(job.begun + LONGEST_JOB)
         } else {
             let Due { reconcile, prove, describe, backstop, .. } = self.due;
             earliest([reconcile, prove, describe, backstop])
@@ -241,8 +254,8 @@ impl<'a> Keeper<'a> {
         if is_due(self.due.look) {
             self.look(now)?;
         }
-        if let Some((_, begun)) = self.job {
-            if now >= begun + LONGEST_JOB {
+        if let Some(job) = self.job {
+            if now >= job.begun + LONGEST_JOB {
                 return Err(DaemonError::Unavailable(format!(
                     "a full check has not ended for {} minutes",
                     LONGEST_JOB.as_secs() / 60
@@ -250,7 +263,6 @@ impl<'a> Keeper<'a> {
             }
         } else if [self.due.reconcile, self.due.prove, self.due.backstop].into_iter().any(is_due) {
             (self.due.reconcile, self.due.prove, self.due.backstop) = (None, None, None);
-            self.files_heard = None;
             self.begin(Task::Reconcile, now)?;
         } else if is_due(self.due.describe) {
             self.due.describe = None;
@@ -263,7 +275,7 @@ impl<'a> Keeper<'a> {
         let job = Job { task, instance: self.instance.device() };
         let bytes = serde_json::to_vec(&job).map_err(|error| io_error("job")(error.into()))?;
         self.helper.ask(&bytes).map_err(io_error("ask the helper"))?;
-        self.job = Some((task, now));
+        self.job = Some(Running { task, begun: now, asked: self.asked.take().unwrap_or(now) });
         self.disturbed = false;
         Ok(())
     }
@@ -291,13 +303,15 @@ impl<'a> Keeper<'a> {
     }
 
     fn files_changed(&mut self, now: Instant) {
-        let first = *self.files_heard.get_or_insert(now);
+        let first = *self.asked.get_or_insert(now);
         self.due.reconcile = Some((now + FILES_SETTLE).min(first + LONGEST_FILES_SETTLE));
     }
 
     /// Something was mounted or unmounted somewhere.
     fn mounts_changed(&mut self, now: Instant) {
-        if watch::mounted_device().ok() != Some(self.instance.device()) {
+        let mounted = watch::mounted_device().ok();
+        let before = std::mem::replace(&mut self.mounted, mounted);
+        if mounted != before && mounted != Some(self.instance.device()) {
             // The worker opens it: an automount may keep whoever triggers it waiting.
             self.files_changed(now);
         }
@@ -308,7 +322,7 @@ impl<'a> Keeper<'a> {
         self.due.look = None;
         let Some(store) = Store::try_open(self.runtime).map_err(io_error("lock"))? else {
             // While a worker has it, its answer brings the look; and nobody tells when another is done.
-            let ours = matches!(self.job, Some((Task::Reconcile, _)));
+            let ours = self.job.is_some_and(|job| job.task == Task::Reconcile);
             self.due.look = (!ours).then_some(now + LOCKED);
             return Ok(());
         };
@@ -356,6 +370,7 @@ impl<'a> Keeper<'a> {
         self.missing = Some(missing);
         if self.others.is_some_and(|known| known != others) || !is_settled || !is_in_step {
             self.others = self.others.map(|_| others);
+            self.asked.get_or_insert(heard);
             // What others did is for a whole plan; but nobody is hurried into a war.
             let moment = self.pace.wait(now);
             if let Some(until) = moment {
@@ -461,14 +476,15 @@ impl<'a> Keeper<'a> {
     fn take_answer(&mut self, now: Instant) -> Result<(), DaemonError> {
         let gone = |error| io_error("the helper has ended")(error);
         let Some(answer) = self.helper.answer().map_err(gone)? else { return Ok(()) };
-        let task = self.job.take().map(|(task, _)| task);
+        let job = self.job.take();
+        let asked = job.map_or(now, |job| job.asked);
         let answer = serde_json::from_slice(&answer).unwrap_or_else(|error| {
             Answer::Failed(Trouble::unavailable(format!("the worker ended early ({error})")))
         });
         match answer {
-            Answer::Reconciled(reconciled) => self.reconciled(*reconciled, now)?,
+            Answer::Reconciled(reconciled) => self.reconciled(*reconciled, asked, now)?,
             Answer::Described(descriptions) => self.take_descriptions(descriptions),
-            Answer::Failed(trouble) => self.failed(task, trouble, now)?,
+            Answer::Failed(trouble) => self.failed(job.map(|job| job.task), trouble, now)?,
         }
         // Whatever was told while the lock was held.
         self.due.look = earliest([self.due.look, Some(now)]);
@@ -504,7 +520,12 @@ impl<'a> Keeper<'a> {
         Ok(())
     }
 
-    fn reconciled(&mut self, answer: Reconciled, now: Instant) -> Result<(), DaemonError> {
+    fn reconciled(
+        &mut self,
+        answer: Reconciled,
+        asked: Instant,
+        now: Instant,
+    ) -> Result<(), DaemonError> {
         self.changed = true;
         self.retry = FIRST_RETRY;
         self.state.trouble = None;
@@ -532,8 +553,7 @@ impl<'a> Keeper<'a> {
             *counts.entry(change.cause).or_default() += 1;
         }
         if !counts.is_empty() {
-            let begun = self.heard.or(self.files_heard).unwrap_or(now);
-            self.count(&counts, begun.elapsed().as_secs_f64());
+            self.count(&counts, asked.elapsed().as_secs_f64());
             self.pace.done(now);
         }
         if self.disturbed {
