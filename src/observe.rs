@@ -210,13 +210,16 @@ fn natives(settings: &Settings, host: &Target) -> Result<Vec<String>, ObserveErr
 /// is an error, never foreign: the guard would let a rule take those programs away.
 fn native_ones(family: &[&Target], answers: Vec<Answer>) -> Result<Vec<String>, ObserveError> {
     let mut natives = Vec::new();
+    // By a rule that takes everything, or because the kernel says so of everything: Linux 5.10 does
+    // where there is no /dev/fd. Then it means nothing of the others.
+    let host_is_taken = answers.first() == Some(&Answer::Rule);
     for (place, (target, answer)) in family.iter().zip(answers).enumerate() {
         let is_host = place == 0;
         let is_native = match answer {
             Answer::Kernel => true,
             // Still, and there is no instance without rules for us. The host's own run by definition. Of
             // others, whoever has the rule has the programs already: nothing more is taken away.
-            Answer::Rule => is_host,
+            Answer::Rule => is_host || host_is_taken,
             // Then it means something else by this answer, of the others too.
             Answer::Nobody if is_host => {
                 let why = format!("{}: the kernel does not know its own programs", target.name);
@@ -407,9 +410,9 @@ mod tests {
         assert_eq!(natives(answers), names(&["x86_64", "i386"]));
         let answers = [kernel.clone(), rule.clone(), kernel.clone()];
         assert_eq!(natives(answers), names(&["x86_64", "i486"]));
-        // Under an emulator, a rule of the host's takes this very program.
+        // Under an emulator, where a rule takes this very program; or nothing can be told by this.
         let answers = [rule.clone(), rule, nobody.clone()];
-        assert_eq!(natives(answers), names(&["x86_64"]));
+        assert_eq!(natives(answers), names(&["x86_64", "i386"]));
 
         let error = natives([kernel.clone(), unclear.clone(), kernel.clone()]).unwrap_err();
         assert!(error.ends_with("could not be told: i386: why"), "{error}");

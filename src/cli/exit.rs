@@ -124,6 +124,9 @@ impl From<MountError> for Failure {
 
 impl From<PrivateError> for Failure {
     fn from(error: PrivateError) -> Self {
+        if let PrivateError::Unsupported(kernel) = error {
+            return kernel.into();
+        }
         let way_out = match error {
             PrivateError::Instance(InstanceError::NoFolder) => "modprobe binfmt_misc",
             _ => "binfmtd register works on the host's own",

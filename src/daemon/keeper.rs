@@ -532,7 +532,12 @@ impl<'a> Keeper<'a> {
         self.pace.free = answer.pause_after;
         self.pace.longest = answer.longest_pause;
         self.backstop = answer.backstop;
-        self.metrics_file = answer.metrics_file.unwrap_or_else(|| self.runtime.join(metrics::FILE));
+        let file = answer.metrics_file.unwrap_or_else(|| self.runtime.join(metrics::FILE));
+        let before = std::mem::replace(&mut self.metrics_file, file);
+        if before != self.metrics_file {
+            // Nobody would write it any more, and whoever reads it would not know.
+            let _ = std::fs::remove_file(before);
+        }
         self.claimed = answer.claimed;
         self.others = Some(answer.others);
         self.missing = None;

@@ -12,6 +12,7 @@ use procfs::process::Process;
 use thiserror::Error;
 
 use super::instance::{Instance, InstanceError, MOUNT_POINT};
+use super::mount::MountError;
 
 /// `PROC_PID_INIT_INO` of `include/linux/proc_ns.h`: the first PID namespace.
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
@@ -30,6 +31,9 @@ pub enum PrivateError {
     /// The namespace was made, but no identity could be mapped into it.
     #[error("the user namespace takes no uid map ({0}); a security module restricts it")]
     Map(String),
+    /// ENODEV: neither built in nor a module that could be loaded.
+    #[error(transparent)]
+    Unsupported(MountError),
     /// Kernels before 6.7 have one instance for all.
     #[error(
         "this kernel has no binfmt_misc of its own for a user namespace ({0}; Linux 6.7 and later have)"
@@ -68,12 +72,13 @@ pub fn enter_private() -> Result<Instance, PrivateError> {
     match mount_on(Path::new(MOUNT_POINT)) {
         // There is no folder before the module is loaded, which the kernel does for anybody who mounts.
         Err(Errno::ENOENT) => {
-            super::mount::load_module().map_err(|error| PrivateError::Mount(error.to_string()))?;
+            super::mount::load_module().map_err(PrivateError::Unsupported)?;
             mount_on(Path::new(MOUNT_POINT)).map_err(|errno| match errno {
                 Errno::ENOENT => InstanceError::NoFolder.into(),
                 other => failed(other),
             })?;
         }
+        Err(Errno::ENODEV) => return Err(PrivateError::Unsupported(MountError::Unsupported)),
         other => other.map_err(failed)?,
     }
     Ok(Instance::open(Path::new(MOUNT_POINT))?)

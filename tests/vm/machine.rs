@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::support::stage::has_ended;
 
 /// Far more than a boot and all steps take on two cores.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// Debian's cloud kernel of a suite, as `tests/setup/kernel` fetched it.
 pub(crate) struct Kernel {
