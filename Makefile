@@ -9,7 +9,9 @@ FUZZ_SECONDS ?= 60
 # make turns exit codes into its own, 2: for binfmtd's own, run the scripts that the targets name.
 target_dir := $(or $(CARGO_TARGET_DIR),target)
 host = $(shell rustc -vV | sed -n 's/^host: //p')
-units = $(wildcard systemd/*.service systemd/*.socket systemd/*.timer systemd/*.path systemd/*.target)
+units = $(wildcard systemd/*.service systemd/*.timer)
+# Of the systemd that is to run the units; with DESTDIR it may be another than this machine's.
+SYSTEMD_VERSION ?= $(shell systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
 # What make install takes; the static one: make install BINARY=target/HOST/release/binfmtd
 BINARY ?= $(target_dir)/release/binfmtd
 
@@ -68,9 +70,15 @@ install: ## into DESTDIR and PREFIX (/usr/local), after make build
 	@test -x $(BINARY) || { echo "$(BINARY): not found (run 'make build' first)" >&2; exit 1; }
 	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/binfmtd
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	for unit in $(units); do \
-		sed 's|/usr/bin/binfmtd|$(PREFIX)/bin/binfmtd|' "$$unit" >"$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}"; \
+	set -e; for unit in $(units); do \
+		file="$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}"; \
+		sed 's|/usr/bin/binfmtd|$(PREFIX)/bin/binfmtd|' "$$unit" >"$$file"; chmod 644 "$$file"; \
 	done
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system-preset systemd/80-binfmtd.preset
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/catalog systemd/binfmtd.catalog
+	if [ "$(or $(SYSTEMD_VERSION),0)" -lt 253 ]; then \
+		install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system/binfmtd.service.d systemd/binfmtd.service.d/10-notify.conf; \
+	fi
 
 .PHONY: clean
 clean: ## remove what was built

@@ -11,7 +11,7 @@ use super::state::RuleState;
 /// The kinds of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message {
-    /// Every target that has to work does.
+    /// The first check is over, and what is in force works.
     Ready,
     /// Rules of ours that were taken away, or switched off, are back.
     Restored,

@@ -211,6 +211,8 @@ impl<'a> Keeper<'a> {
                         match self.signals.wish().map_err(io_error("signalfd"))? {
                             Wish::End => {
                                 self.manager.stopping();
+                                // Whoever reads it would take it for the state of things.
+                                let _ = std::fs::remove_file(&self.metrics_file);
                                 return Ok(());
                             }
                             Wish::Reload => {
@@ -590,8 +592,10 @@ impl<'a> Keeper<'a> {
             self.due.describe = Some(now + DESCRIBE_AFTER);
         }
         let degraded = self.state.degraded();
-        // What nobody named by name cannot be missed; what is registered has passed its probe.
-        if !self.state.ready && (degraded.is_empty() || !answer.named) {
+        // What is in force has passed its probe. One target that does not work is no reason to leave the
+        // others without care, or whoever starts after us waiting; but if all do not, nothing is ready.
+        let nothing_works = answer.named && degraded.len() == self.state.names().len();
+        if !self.state.ready && (degraded.is_empty() || !nothing_works) {
             self.state.ready = true;
             self.announce = true;
             journal::ready(&self.status());

@@ -24,7 +24,7 @@ pub fn render(state: &State) -> String {
     let working = state.rules.iter().filter(|rule| rule.condition == Condition::Working).count();
     text.family("binfmtd_build_info", "gauge", "The running version; always 1.");
     text.sample("", &[("version", &state.version)], 1);
-    text.family("binfmtd_ready", "gauge", "1 once everything that has to work did.");
+    text.family("binfmtd_ready", "gauge", "1 once the first check found something that works.");
     text.sample("", &[], u8::from(state.ready));
     text.family("binfmtd_start_time_seconds", "gauge", "When the service began, since 1970.");
     text.sample("", &[], state.started);

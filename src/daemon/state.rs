@@ -23,7 +23,7 @@ pub struct State {
     pub pid_started: u64,
     /// Seconds since 1970.
     pub started: f64,
-    /// Whether everything that has to work did, once.
+    /// Whether something that is wanted worked, once, or nothing is to be had yet.
     pub ready: bool,
     /// One line, as `systemctl status` shows it.
     pub status: String,
@@ -171,15 +171,18 @@ impl State {
 
     /// Names of what is degraded: targets, and rules of the configuration.
     pub fn degraded(&self) -> Vec<&str> {
-        self.names(Condition::Degraded)
+        self.names_of(|rule| rule.condition == Condition::Degraded)
+    }
+
+    /// Names of all that is wanted.
+    pub fn names(&self) -> Vec<&str> {
+        self.names_of(|_| true)
     }
 
     /// `31 targets working, 1 degraded: riscv64`
     pub fn summary(&self) -> String {
         let degraded = self.degraded();
-        let mut working = self.names(Condition::Working);
-        working.retain(|name| !degraded.contains(name));
-        let mut summary = match working.len() {
+        let mut summary = match self.names().len() - degraded.len() {
             1 => "1 target working".to_owned(),
             count => format!("{count} targets working"),
         };
@@ -189,9 +192,9 @@ impl State {
         summary
     }
 
-    fn names(&self, condition: Condition) -> Vec<&str> {
+    fn names_of(&self, is_meant: impl Fn(&RuleState) -> bool) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
-        for rule in self.rules.iter().filter(|rule| rule.condition == condition) {
+        for rule in self.rules.iter().filter(|rule| is_meant(rule)) {
             let name = rule.target.as_deref().unwrap_or(&rule.rule);
             if !names.contains(&name) {
                 names.push(name);

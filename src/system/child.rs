@@ -373,6 +373,8 @@ pub(super) fn prepare(root: Option<(&Path, bool)>) -> io::Result<()> {
         nix::unistd::chroot(folder)?;
         nix::unistd::chdir("/")?;
     }
+    // What got it here is no right of the program's. (Without no_new_privs, uid 0 gets it back.)
+    privilege::clear()?;
     Ok(())
 }
 

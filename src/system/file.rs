@@ -53,6 +53,8 @@ pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()
         .prefix(".new-")
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder)?;
+    // The mode above is less the umask, and a service has one.
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
     file.write_all(content)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
@@ -147,7 +149,10 @@ pub fn executable_folder() -> io::Result<tempfile::TempDir> {
             .permissions(Permissions::from_mode(0o755))
             .tempdir_in(place)
         {
-            Ok(folder) => return Ok(folder),
+            Ok(folder) => {
+                fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+                return Ok(folder);
+            }
             Err(error) => last = error,
         }
     }
@@ -162,7 +167,9 @@ pub fn is_noexec(path: &Path) -> io::Result<bool> {
 /// Writes a program.
 pub fn write_program(path: &Path, content: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    File::options().create_new(true).write(true).mode(0o755).open(path)?.write_all(content)
+    let mut file = File::options().create_new(true).write(true).mode(0o755).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o755))?;
+    file.write_all(content)
 }
 
 /// What the kernel would look at, of a regular file.

@@ -39,6 +39,14 @@ pub fn drop_all_but_probing() -> io::Result<()> {
     reduce(&HashSet::from([Capability::CAP_SYS_CHROOT, Capability::CAP_SETFCAP]))
 }
 
+/// Gives up the capabilities of a process that is about to become a program.
+pub(super) fn clear() -> io::Result<()> {
+    for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
+        caps::clear(None, set).map_err(|_| io::Error::from(io::ErrorKind::PermissionDenied))?;
+    }
+    Ok(())
+}
+
 fn reduce(wanted: &CapsHashSet) -> io::Result<()> {
     let failed = |error: caps::errors::CapsError| io::Error::other(error.to_string());
     let held = |set: CapSet| caps::read(None, set).map_err(failed);

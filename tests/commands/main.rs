@@ -11,6 +11,7 @@ mod export;
 mod output;
 mod register;
 mod run;
+mod service;
 mod status;
 mod targets;
 mod usage;

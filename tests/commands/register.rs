@@ -126,7 +126,7 @@ fn unregister_takes_what_is_ours_and_says_what_is_not() {
     assert_eq!(said.out, "nothing of ours was there\n");
 
     let document = world.json("unregister --all");
-    assert_eq!(keys(&document), ["dry-run", "errors", "ok", "removed", "schema"]);
+    assert_eq!(keys(&document), ["dry-run", "errors", "ok", "removed", "schema", "warnings"]);
     assert_eq!(world.rules(), ["other"]);
 
     // Somebody else's, of a name and a content that could be ours.

@@ -12,7 +12,11 @@ fn an_empty_instance_has_no_rules() {
     let document = world.json("status");
     assert_eq!(
         keys(&document),
-        ["enabled", "host", "ok", "rules", "schema", "unreadable", "writable"]
+        ["enabled", "host", "ok", "rules", "schema", "service", "unreadable", "writable"]
+    );
+    assert!(
+        document["service"].is_null() && !said.out.contains("service:"),
+        "{document:#} {said:#?}"
     );
     assert_eq!(document["rules"].as_array().unwrap().len(), 0);
     assert_eq!((&document["enabled"], &document["writable"]), (&true.into(), &true.into()));

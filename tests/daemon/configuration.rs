@@ -11,14 +11,10 @@ use serde_json::Value;
 use crate::support::Private;
 use crate::support::daemon::{Daemon, Launch};
 use crate::support::stage::{Entries, Stage};
-use crate::{configure, set_up, unchanged};
+use crate::{configure, set_up, text, unchanged};
 
 const ONE: &str = r#"targets = ["aarch64"]"#;
 const TWO: &str = r#"targets = ["aarch64", "riscv64"]"#;
-
-fn text(stage: &Stage, more: &str) -> String {
-    format!("interpreter-directories = [{:?}]\n{more}\n", stage.path("bin"))
-}
 
 pub(crate) fn changed(stage: &Stage) -> Option<String> {
     set_up(stage, &["aarch64", "riscv64"], "")?;

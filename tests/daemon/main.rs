@@ -51,7 +51,7 @@ const TESTS: &[(&str, Test)] = &[
     ("without_its_helper_it_ends", life::helper),
     ("there_is_only_one", life::second),
     ("without_any_interpreter_it_waits", start::nothing),
-    ("what_is_named_has_to_work", start::named),
+    ("of_what_is_named_something_has_to_work", start::named),
     ("with_auto_a_broken_target_is_no_obstacle", start::auto),
     ("nobody_has_more_rights_than_his_work_takes", rights::sets_of_all),
     ("probes_see_an_empty_root", rights::root),
@@ -95,9 +95,14 @@ fn set_up(stage: &Stage, targets: &[&str], more: &str) -> Option<()> {
     Some(())
 }
 
-/// Writes the configuration: the stage's folder of interpreters, and `more`.
+/// A configuration: the stage's folder of interpreters, and `more`.
+fn text(stage: &Stage, more: &str) -> String {
+    format!("interpreter-directories = [\"{}\"]\n{more}\n", stage.path("bin").display())
+}
+
+/// Writes it.
 fn configure(stage: &Stage, more: &str) {
-    stage.configure(&format!("interpreter-directories = [{:?}]\n{more}\n", stage.path("bin")));
+    stage.configure(&text(stage, more));
 }
 
 /// Asserts that the kernel has these rules and no others, byte for byte.

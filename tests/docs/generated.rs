@@ -14,7 +14,7 @@ const BEGIN: &str = "<!-- generated: BINFMTD_BLESS=1 cargo test --test docs -->\
 const END: &str = "<!-- end -->";
 
 /// Holds the generated part of a file against what it should be, or writes it.
-fn hold(file: &str, wanted: &str) {
+pub(crate) fn hold(file: &str, wanted: &str) {
     let text = read(file);
     let (before, rest) = text.split_once(BEGIN).unwrap_or_else(|| panic!("{file}: no {BEGIN}"));
     let (found, after) = rest.split_once(END).unwrap_or_else(|| panic!("{file}: no {END}"));

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::markdown::{code, read, rows, sections, split};
 use crate::private::Place;
+use crate::service::state;
 
 /// What one section explains: its fields, with the words for their types.
 struct Explained {
@@ -140,7 +141,25 @@ const COMMANDS: &[(&str, &str, i32)] = &[
     ("status", "status", 0),
     ("unregister", "unregister riscv64 s390x", 1),
     ("doctor", "doctor riscv64 s390x", 1),
+    // And now the service runs.
+    ("status", "--config mine.toml status", 0),
+    ("unregister", "--config mine.toml unregister arm64", 0),
 ];
+
+/// Starts the service before the commands above that need it, and keeps what it wrote.
+const SERVICE: &str = r#"
+binfmtd --config mine.toml daemon 2>daemon.log &
+service=$!
+trap 'kill $service; wait $service' EXIT
+state=$BINFMTD_RUNTIME_DIRECTORY/state.json
+tries=0
+until grep -qs '"sha256": "' $state; do
+    tries=$((tries + 1))
+    [ $tries -lt 600 ] || { echo 'the service knows nothing'; cat daemon.log $state; exit 97; }
+    sleep 0.1
+done
+cp $state state.json
+"#;
 
 /// Rules that another tool could have left; added before the commands above that need them.
 const PLANTED: &str = r"
@@ -179,6 +198,9 @@ fn real_documents(place: &Place) -> Result<BTreeMap<&'static str, Vec<Value>>, S
         if *arguments == "status" {
             script.push_str(PLANTED);
         }
+        if *arguments == "--config mine.toml status" {
+            script.push_str(SERVICE);
+        }
         write!(
             script,
             "binfmtd --format json {arguments} >{index}.json\nstatus=$?\n\
@@ -193,10 +215,14 @@ fn real_documents(place: &Place) -> Result<BTreeMap<&'static str, Vec<Value>>, S
         documents.entry(section).or_default().push(parse(&text, arguments));
     }
     documents.entry("status").or_default().push(status_of_a_newer_kernel());
+    let text = fs::read_to_string(place.path().join("state.json")).unwrap();
+    let states = vec![parse(&text, "state.json"), serde_json::to_value(state()).unwrap()];
+    documents.insert("state.json", states);
     Ok(documents)
 }
 
-/// What no kernel of today has: a line that we do not know, and an entry that is none.
+/// What no kernel of today has: a line that we do not know, and an entry that is none; and a service that
+/// knows everything.
 fn status_of_a_newer_kernel() -> Value {
     let content =
         b"enabled\ninterpreter /usr/bin/true\nflags: F\nnew-thing 1\noffset 0\nmagic 7f454c46\n";
@@ -209,8 +235,8 @@ fn status_of_a_newer_kernel() -> Value {
         entries: vec![entry],
         unreadable: vec![("broken".into(), "why".to_owned())],
     };
-    let document =
-        StatusDocument::new(&Table::embedded(), &facts, &Record::default(), &BTreeMap::new(), true);
+    let (table, record, owners) = (Table::embedded(), Record::default(), BTreeMap::new());
+    let document = StatusDocument::new(&table, &facts, &record, &owners, true, Some(state()));
     serde_json::to_value(&document).unwrap()
 }
 

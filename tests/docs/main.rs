@@ -13,3 +13,4 @@ mod json;
 mod links;
 mod markdown;
 mod private;
+mod service;

@@ -438,7 +438,8 @@ pub(crate) fn descendants(pid: u32) -> Vec<u32> {
 #[track_caller]
 pub(crate) fn status_of(pid: u32, field: &str) -> String {
     let path = Path::new("/proc").join(pid.to_string()).join("status");
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let text =
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     line.unwrap_or_else(|| panic!("no {field} in {text}")).trim().to_owned()
 }

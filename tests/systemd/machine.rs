@@ -82,7 +82,7 @@ impl Machine {
             std::thread::sleep(Duration::from_millis(20));
             machine.first = machine.find_first().unwrap_or_default();
             if machine.first != 0 {
-                state = machine.run(&["systemctl", "is-system-running"]).0.trim().to_owned();
+                machine.run(&["systemctl", "is-system-running"]).0.trim().clone_into(&mut state);
             }
         }
         // From here on it is ours.
@@ -185,6 +185,14 @@ impl Machine {
         }
     }
 
+    /// The same for all targets that are wanted at boot.
+    #[track_caller]
+    pub(crate) fn runs_all(&self) {
+        for target in TARGETS {
+            self.runs(target);
+        }
+    }
+
     /// Whether a target's program runs.
     pub(crate) fn can_run(&self, target: &str) -> bool {
         self.run(&[&format!("/srv/empty/{target}")]).1
@@ -208,8 +216,14 @@ impl Machine {
         self.write("/etc/binfmtd/binfmtd.toml", &configuration(targets));
     }
 
+    /// Ends all of it at once.
+    pub(crate) fn cut_power(&mut self) {
+        let _ = self.container.kill();
+        let _ = self.container.wait();
+    }
+
     /// Shuts the machine down as an administrator would, and waits for its end.
-    pub(crate) fn shut_down(mut self) {
+    pub(crate) fn shut_down(&mut self) {
         self.run(&["systemctl", "poweroff"]);
         let mut ended = false;
         for _ in 0..LONG.as_millis() / 20 {
@@ -225,8 +239,7 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        let _ = self.container.kill();
-        let _ = self.container.wait();
+        self.cut_power();
         let clean = Command::new("unshare")
             .arg("--mount")
             .arg(script("boot"))

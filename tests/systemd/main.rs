@@ -19,7 +19,7 @@ use machine::Machine;
 use support::harness::{self, Outcome};
 
 /// Returns a figure or two. Panics when it fails.
-type Test = fn(Machine) -> String;
+type Test = fn(&mut Machine) -> String;
 
 /// The last one whose type of service is not yet `notify-reload`, and one of today.
 const OLD: &str = "bookworm";
@@ -35,8 +35,8 @@ const TESTS: &[(&str, (&str, Test))] = &[
 
 fn main() -> ExitCode {
     harness::run(TESTS, |(suite, test)| {
-        let Some(machine) = Machine::boot(suite) else { return Outcome::Ignored };
-        match catch_unwind(AssertUnwindSafe(|| test(machine))) {
+        let Some(mut machine) = Machine::boot(suite) else { return Outcome::Ignored };
+        match catch_unwind(AssertUnwindSafe(|| test(&mut machine))) {
             Ok(figures) => Outcome::Passed(figures),
             // What it was, its panic has said on standard error.
             Err(_) => Outcome::Failed("it panicked".to_owned()),

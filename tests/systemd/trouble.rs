@@ -9,25 +9,25 @@ use crate::support::stage::eventually;
 /// A heal is a matter of milliseconds; a busy machine may take more.
 const LONGEST_GAP: Duration = Duration::from_secs(3);
 
-pub(crate) fn flushed(machine: Machine) -> String {
+pub(crate) fn flushed(machine: &mut Machine) -> String {
     machine.runs(TARGETS[0]);
     // Without a rule of its own it would not even start.
     machine.write("/etc/binfmt.d/other.conf", ":other:E::other::/bin/true:");
-    let load = Load::begin(&machine, TARGETS[0]);
-    let before = heals(&machine);
+    let load = Load::begin(machine, TARGETS[0]);
+    let before = heals(machine);
     machine.well(&["systemctl", "restart", "systemd-binfmt.service"]);
-    eventually("a heal", LONG, || heals(&machine) > before);
+    eventually("a heal", LONG, || heals(machine) > before);
     eventually("a foreign program after it", LONG, || machine.can_run(TARGETS[0]));
-    let answer = load.end(&machine);
-    TARGETS.iter().for_each(|target| machine.runs(target));
+    let answer = load.end(machine);
+    machine.runs_all();
     assert!(answer.longest_gap < LONGEST_GAP, "{:?}: {}", answer.longest_gap, machine.journal());
     let rules = machine.rules();
     assert!(rules.iter().any(|name| name == "other"), "{rules:?}");
     assert_eq!(rules.len(), TARGETS.len() + 1, "{rules:?}");
 
-    // A power cut, so to speak: here the rules are still there, which a shutdown removes.
-    let held = Held::of(&machine);
-    drop(machine);
+    // Here the rules are still there, which a shutdown removes.
+    let held = Held::of(machine);
+    machine.cut_power();
     assert_eq!(held.rules(), rules);
     format!(
         "{} of {} starts failed, {:?} at most",
@@ -44,12 +44,12 @@ fn heals(machine: &Machine) -> u64 {
     heals.values().map(|count| count.as_u64().unwrap()).sum()
 }
 
-pub(crate) fn killed(machine: Machine) -> String {
-    let load = Load::begin(&machine, TARGETS[0]);
+pub(crate) fn killed(machine: &mut Machine) -> String {
+    let load = Load::begin(machine, TARGETS[0]);
 
     let first = machine.daemon();
     machine.sh(&format!("kill -KILL {first}"));
-    restarted(&machine, &first, 1);
+    restarted(machine, &first, 1);
 
     machine.write(
         "/run/systemd/system/binfmtd.service.d/50-watchdog.conf",
@@ -59,7 +59,7 @@ pub(crate) fn killed(machine: Machine) -> String {
     machine.well(&["systemctl", "restart", "binfmtd.service"]);
     let stuck = machine.daemon();
     machine.sh(&format!("kill -STOP {stuck}"));
-    restarted(&machine, &stuck, 1);
+    restarted(machine, &stuck, 1);
     let journal = machine.well(&[
         "journalctl",
         "--quiet",
@@ -72,9 +72,9 @@ pub(crate) fn killed(machine: Machine) -> String {
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(machine.daemon(), alive, "{}", machine.journal());
 
-    let answer = load.end(&machine);
+    let answer = load.end(machine);
     assert_eq!(answer.failures, 0, "of {}: {}", answer.starts, machine.journal());
-    TARGETS.iter().for_each(|target| machine.runs(target));
+    machine.runs_all();
     let rules = machine.rules();
     assert_eq!(rules.len(), TARGETS.len(), "{rules:?}");
     format!("none of {} starts failed", answer.starts)

@@ -74,7 +74,7 @@ pub struct ServiceDocument {
     pub pid: u32,
     /// Seconds since 1970.
     pub started: f64,
-    /// Whether everything that has to work did, once.
+    /// Whether its first check is over, and something works.
     pub ready: bool,
     /// One line, as `systemctl status` shows it.
     pub status: String,
