@@ -12,8 +12,8 @@
 //! - [`verify`] runs probes: exec is the truth
 //! - [`observe`] system → observation
 //! - [`apply`] carries actions out: trial, make-before-break, rollback, record of ownership
-//! - [`doctor`] checks as data, findings, verdicts
 //! - [`daemon`] the service: event loop, state, metrics
+//! - [`doctor`] checks as data, findings, verdicts
 //! - [`report`] documents, and one file per output format
 //! - [`cli`] one file per subcommand; exit codes
 

@@ -335,21 +335,34 @@ fn captured_names(
     native: &Native,
     inspector: &Inspector,
 ) -> Result<BTreeMap<String, PathBuf>, ObserveError> {
+    let extensions: BTreeSet<&str> = settings
+        .rules
+        .iter()
+        .filter_map(|custom| match custom.rule.matcher() {
+            Matcher::Extension(extension) => Some(extension.as_str()),
+            Matcher::Magic(_) => None,
+        })
+        .collect();
     let mut captured = BTreeMap::new();
-    for custom in &settings.rules {
-        let Matcher::Extension(extension) = custom.rule.matcher() else { continue };
-        let ends = format!(".{}", extension.as_str());
-        for folder in PROGRAM_FOLDERS.map(Path::new) {
-            let names = inspector
-                .list(folder, &|name| name.ends_with(&ends))
-                .map_err(io_error("list a folder of programs"))?;
-            let mut paths = names.into_iter().map(|name| folder.join(name));
-            let is_native = |path: &PathBuf| {
-                file::first_bytes(path).is_ok_and(|start| native.runs(&Header::new(&start)))
-            };
-            if let Some(path) = paths.find(is_native) {
-                captured.insert(extension.as_str().to_owned(), path);
-                break;
+    if extensions.is_empty() {
+        return Ok(captured);
+    }
+    // As the kernel does: what follows the last dot.
+    let extension_of = |name: &str| {
+        let (_, end) = name.rsplit_once('.')?;
+        extensions.contains(end).then(|| end.to_owned())
+    };
+    for folder in PROGRAM_FOLDERS.map(Path::new) {
+        let names = inspector
+            .list(folder, &|name| extension_of(name).is_some())
+            .map_err(io_error("list a folder of programs"))?;
+        for name in names {
+            let Some(extension) = extension_of(&name) else { continue };
+            let path = folder.join(name);
+            let is_native =
+                || file::first_bytes(&path).is_ok_and(|start| native.runs(&Header::new(&start)));
+            if !captured.contains_key(&extension) && is_native() {
+                captured.insert(extension, path);
             }
         }
     }
@@ -373,6 +386,7 @@ fn serving(
                     target,
                     machine: *machine,
                     interpreter: Some(&entry.interpreter),
+                    credentials: entry.flags.known.credentials,
                 });
                 names.push(entry.name.clone());
             }

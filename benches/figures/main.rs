@@ -3,6 +3,7 @@
 //! Each pair is measured in one run of this program, interleaved, in one private instance. A goal that is not
 //! met is said and is no failure: what has to hold always is held by a test of something that does not vary.
 
+mod daemon;
 mod measure;
 mod register;
 mod start;
@@ -15,7 +16,9 @@ mod table;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::str::FromStr;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use support::Private;
 use table::{Figure, Table};
@@ -39,11 +42,14 @@ struct Setting {
     private: Private,
     /// How often each program is started.
     runs: usize,
+    /// How long the service is watched while it rests.
+    rest: Duration,
 }
 
 type Family = fn(&Setting) -> Result<Vec<Figure>, String>;
 
-const FAMILIES: [(&str, Family); 2] = [("register", register::figures), ("start", start::figures)];
+const FAMILIES: [(&str, Family); 3] =
+    [("register", register::figures), ("start", start::figures), ("service", daemon::figures)];
 
 #[allow(clippy::print_stderr, reason = "standard output has the table")]
 fn main() -> ExitCode {
@@ -58,12 +64,10 @@ fn main() -> ExitCode {
 
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "its table, and how far it is")]
 fn run() -> Result<(), String> {
-    let runs = match std::env::var("BINFMTD_BENCH_RUNS") {
-        Ok(text) => text.parse().map_err(|_| format!("BINFMTD_BENCH_RUNS={text} is no number"))?,
-        Err(_) => 200,
-    };
+    let runs = number("BINFMTD_BENCH_RUNS")?.unwrap_or(200);
+    let rest = number("BINFMTD_BENCH_REST")?.unwrap_or(60);
     let private = Private::enter().map_err(|why| format!("no private instance: {why}"))?;
-    let setting = Setting { private, runs };
+    let setting = Setting { private, runs, rest: Duration::from_secs(rest) };
     let mut figures = Vec::new();
     for (name, family) in FAMILIES {
         eprintln!("measuring {name}: {runs} runs of each");
@@ -76,6 +80,11 @@ fn run() -> Result<(), String> {
         .map_err(|error| format!("write {}: {error}", file.display()))?;
     eprintln!("wrote {}", file.display());
     Ok(())
+}
+
+fn number<T: FromStr>(variable: &str) -> Result<Option<T>, String> {
+    let Ok(text) = std::env::var(variable) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| format!("{variable}={text} is no number"))
 }
 
 fn target_folder() -> PathBuf {

@@ -13,7 +13,7 @@ pub(crate) fn figures(setting: &Setting) -> Result<Vec<Figure>, String> {
         what: "start: --version".to_owned(),
         unit: Unit::Milliseconds,
         ours,
-        peer: Peer { name: "true".to_owned(), measured: Ok(theirs) },
+        peer: Some(Peer { name: "true".to_owned(), measured: Ok(theirs) }),
         goal: Goal::None,
     }])
 }

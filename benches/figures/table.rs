@@ -9,7 +9,12 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     Milliseconds,
+    Seconds,
     Calls,
+    Mebibytes,
+    Kibibytes,
+    /// Wakeups, descriptors.
+    Count,
 }
 
 /// A figure of one program: the median, and between which values the middle half lies.
@@ -45,13 +50,15 @@ pub(crate) struct Figure {
     pub(crate) what: String,
     pub(crate) unit: Unit,
     pub(crate) ours: Measured,
-    pub(crate) peer: Peer,
+    /// Nobody where there is nothing to compare with.
+    pub(crate) peer: Option<Peer>,
     pub(crate) goal: Goal,
 }
 
 impl Figure {
     fn ratio(&self) -> Option<f64> {
-        self.peer.measured.as_ref().ok().map(|peer| self.ours.median / peer.median)
+        let peer = self.peer.as_ref()?.measured.as_ref().ok()?;
+        Some(self.ours.median / peer.median)
     }
 
     /// `None` where there is no goal, or no peer to compare with.
@@ -65,9 +72,12 @@ impl Figure {
     }
 
     fn cells(&self) -> [String; 6] {
-        let peer = match &self.peer.measured {
-            Ok(measured) => format!("{} ({})", self.unit.show(measured.median), self.peer.name),
-            Err(why) => format!("{}: {why}", self.peer.name),
+        let peer = match &self.peer {
+            Some(Peer { name, measured: Ok(measured) }) => {
+                format!("{} ({name})", self.unit.show(measured.median))
+            }
+            Some(Peer { name, measured: Err(why) }) => format!("{name}: {why}"),
+            None => "-".to_owned(),
         };
         let met = match self.is_met() {
             Some(true) => "met",
@@ -95,11 +105,11 @@ impl Figure {
             "figure": self.what,
             "unit": self.unit.name(),
             "binfmtd": value(&self.ours),
-            "peer": {
-                "name": self.peer.name,
-                "measured": self.peer.measured.as_ref().ok().map(value),
-                "missing": self.peer.measured.as_ref().err(),
-            },
+            "peer": self.peer.as_ref().map(|peer| json!({
+                "name": peer.name,
+                "measured": peer.measured.as_ref().ok().map(value),
+                "missing": peer.measured.as_ref().err(),
+            })),
             "ratio": self.ratio(),
             "goal": self.goal.to_string(),
             "met": self.is_met(),
@@ -111,14 +121,20 @@ impl Unit {
     fn name(self) -> &'static str {
         match self {
             Self::Milliseconds => "ms",
+            Self::Seconds => "s",
             Self::Calls => "system calls",
+            Self::Mebibytes => "MiB",
+            Self::Kibibytes => "KiB",
+            Self::Count => "count",
         }
     }
 
     fn show(self, value: f64) -> String {
         match self {
-            Self::Milliseconds => format!("{value:.2} ms"),
             Self::Calls => format!("{value:.1}"),
+            Self::Count => format!("{value:.0}"),
+            Self::Kibibytes => format!("{value:.0} KiB"),
+            unit => format!("{value:.2} {}", unit.name()),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::io;
 use thiserror::Error;
 
 use crate::config::{Settings, Verify};
-use crate::observation::{FileId, Observation, Owned, Record, unfinished_name};
+use crate::observation::{FileId, Observation, Owned, Record, Serving, unfinished_name};
 use crate::plan::{self, Action, Decision, Item, Plan};
 use crate::rule::Rule;
 use crate::system::instance::{Instance, Registrar};
@@ -193,6 +193,7 @@ impl Work<'_> {
             target,
             machine: item.machine?,
             interpreter: Some(rule.interpreter().as_path()),
+            credentials: rule.flags().credentials,
         })
     }
 
@@ -378,6 +379,7 @@ impl Work<'_> {
                     target,
                     machine,
                     interpreter: self.interpreter(&outcome.item),
+                    credentials: self.settings.credentials,
                 });
                 places.push(index);
             }
@@ -409,10 +411,14 @@ impl Work<'_> {
     fn remove_what_fails(&mut self) -> bool {
         let mut removed = false;
         for outcome in &mut self.outcomes {
-            let fails = outcome.proof.as_ref().is_some_and(|proof| !proof.works());
+            // An old interpreter that runs is better than none.
+            let fails = outcome.proof.as_ref().is_some_and(|proof| {
+                !proof.works() && !matches!(proof.serving(), Serving::Stale(_))
+            });
             if let Decision::Change(Action::Add(rule)) = &outcome.item.decision
                 && fails
                 && outcome.changed
+                && is_in_force(self.instance, rule)
                 && self.instance.remove(OsStr::new(rule.name().as_str())).is_ok()
             {
                 outcome.changed = false;
@@ -495,6 +501,14 @@ impl Work<'_> {
         };
         of_table.or_else(other)
     }
+}
+
+/// Whether a rule is there and enabled. If somebody took it away or switched it off meanwhile, a failed
+/// probe says nothing about it.
+fn is_in_force(instance: &Instance, rule: &Rule) -> bool {
+    instance.look().is_ok_and(|facts| {
+        facts.enabled && facts.entries.iter().any(|entry| entry.enabled && rule.is(entry))
+    })
 }
 
 fn without_p(rule: &Rule) -> Option<Rule> {

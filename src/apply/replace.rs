@@ -88,9 +88,13 @@ pub(super) fn finish(
     registrar.register(rule).map_err(|refused| {
         format!("{}; it works under the name {meantime}", describe(rule, &refused))
     })?;
-    instance
-        .remove(&pending.name)
-        .map_err(|error| format!("remove {meantime}: {error}; it does no harm"))
+    match instance.remove(&pending.name) {
+        // Somebody else was faster: what is wanted is there.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(format!("remove {meantime}: {error}; it does no harm"))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn describe(rule: &Rule, refused: &Refused) -> String {

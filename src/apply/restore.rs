@@ -9,16 +9,16 @@ use crate::system::instance::{Instance, Refused};
 use crate::system::record::Store;
 
 /// Carries out what [`crate::plan::restore`] says. The record names these rules already, so it stays
-/// as it is. Returns what did not succeed, a sentence each.
+/// as it is. Returns what came of each action, in their order; of a failure, a sentence.
 ///
 /// The store is locked since before the instance was looked at.
 pub fn restore(
     actions: &[Action],
     instance: &Instance,
     _store: &Store,
-) -> Result<Vec<String>, ApplyError> {
+) -> Result<Vec<Result<(), String>>, ApplyError> {
     let mut registrar = None;
-    let mut errors = Vec::new();
+    let mut results = Vec::new();
     for action in actions {
         let result = match action {
             Action::EnableInstance => {
@@ -38,9 +38,9 @@ pub fn restore(
                     Err(refused) => Err(describe(rule, &refused)),
                 }
             }
-            Action::Replace { .. } | Action::Remove { .. } => continue,
+            Action::Replace { .. } | Action::Remove { .. } => Ok(()),
         };
-        errors.extend(result.err());
+        results.push(result);
     }
-    Ok(errors)
+    Ok(results)
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anstream::AutoStream;
 use serde::Serialize;
@@ -27,10 +28,10 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(arguments: &Arguments) -> Self {
+    pub(super) fn new(arguments: &Arguments, format: Format) -> Self {
         Self {
             config: arguments.config.clone(),
-            format: arguments.format,
+            format,
             verbose: arguments.verbose > 0,
             runtime: record::folder(),
         }
@@ -84,38 +85,73 @@ impl Context {
         document: &impl Serialize,
         text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let stdout = io::stdout();
-        // Whole, so that it takes one write(2).
-        let mut out = AutoStream::new(Vec::new(), AutoStream::choice(&stdout));
-        let result = match self.format {
-            Format::Json => json::write(&mut out, document),
-            Format::Text => text(&mut out),
-        };
-        let mut stdout = stdout.lock();
-        let printed = result.and_then(|()| stdout.write_all(&out.into_inner()));
-        match printed.and_then(|()| stdout.flush()) {
-            // Whoever reads has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => other.map_err(Failure::from),
+        match self.format {
+            Format::Json => print(|out| json::write(out, document)),
+            Format::Text => print(text),
         }
     }
 
     /// Tells a person who waits how far it is; silent unless standard error is a terminal.
     pub(super) fn progress(&self) -> impl FnMut(&str, usize, usize) + use<> {
         let shown = self.format == Format::Text && io::stderr().is_terminal();
+        let mut line = Line::default();
         move |what, done, total| {
-            if !shown {
-                return;
+            if shown {
+                line.say(what, done, total);
             }
+        }
+    }
+}
+
+/// The line of progress. It is gone when the result is printed, or a message that ends the command.
+#[derive(Default)]
+struct Line {
+    said: Option<Instant>,
+}
+
+impl Line {
+    /// Nobody reads faster; with `--repeat` thousands of runs end in a second.
+    const PAUSE: Duration = Duration::from_millis(50);
+
+    fn say(&mut self, what: &str, done: usize, total: usize) {
+        if done >= total {
+            self.clear();
+        } else if self.said.is_none_or(|said| said.elapsed() >= Self::PAUSE) {
+            self.said = Some(Instant::now());
             let mut stderr = io::stderr().lock();
-            // Back to the first column and clear: the line is gone when the result is printed.
-            let _ = if done >= total {
-                write!(stderr, "\r\x1b[K")
-            } else {
-                write!(stderr, "\r\x1b[K{what}: {done} of {total}")
-            };
+            let _ = write!(stderr, "\r\x1b[K{what}: {done} of {total}");
             let _ = stderr.flush();
         }
+    }
+
+    /// Back to the first column.
+    fn clear(&mut self) {
+        if self.said.take().is_some() {
+            let mut stderr = io::stderr().lock();
+            let _ = write!(stderr, "\r\x1b[K");
+            let _ = stderr.flush();
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Prints what is written, in colour where that is wanted.
+pub(super) fn print(result: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let stdout = io::stdout();
+    // Whole, so that it takes one write(2).
+    let mut out = AutoStream::new(Vec::new(), AutoStream::choice(&stdout));
+    let result = result(&mut out);
+    let mut stdout = stdout.lock();
+    let printed = result.and_then(|()| stdout.write_all(&out.into_inner()));
+    match printed.and_then(|()| stdout.flush()) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(Failure::from),
     }
 }
 
@@ -126,7 +162,8 @@ pub(super) fn request(
     takeover: bool,
 ) -> Result<Request, Failure> {
     let mut only: Vec<String> = Vec::new();
-    for name in names.iter().flat_map(|name| name.split(',')).filter(|name| !name.is_empty()) {
+    let names_given = names.iter().flat_map(|name| name.split(',')).map(str::trim);
+    for name in names_given.filter(|name| !name.is_empty()) {
         let found = settings.table.find(name)?;
         if !only.contains(&found.name) {
             only.push(found.name.clone());

@@ -19,6 +19,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use tracing_journald::{Priority, PriorityMappings};
@@ -26,7 +27,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::report::{ErrorDocument, json, text};
+use crate::report::{ErrorDocument, github, json, junit, text};
 use crate::system::service;
 pub use exit::{Exit, Failure};
 
@@ -38,6 +39,45 @@ pub enum Format {
     Text,
     /// One JSON document, valid also on failure
     Json,
+}
+
+/// What `--format` may say: a format of every command, or one that only the doctor has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnyFormat {
+    /// Of every command.
+    Common(Format),
+    /// For the systems that a preflight runs in.
+    Preflight(doctor::Format),
+}
+
+impl Default for AnyFormat {
+    fn default() -> Self {
+        Self::Common(Format::default())
+    }
+}
+
+impl From<Format> for AnyFormat {
+    fn from(format: Format) -> Self {
+        Self::Common(format)
+    }
+}
+
+impl ValueEnum for AnyFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Common(Format::Text),
+            Self::Common(Format::Json),
+            Self::Preflight(doctor::Format::Junit),
+            Self::Preflight(doctor::Format::Github),
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Common(format) => format.to_possible_value(),
+            Self::Preflight(format) => format.to_possible_value(),
+        }
+    }
 }
 
 /// Makes foreign executables run on this host, keeps them running, and proves it.
@@ -56,7 +96,7 @@ pub struct Arguments {
     config: Option<PathBuf>,
     /// How to print results
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
-    format: Format,
+    format: AnyFormat,
     /// Say more; twice, even more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -81,13 +121,13 @@ enum Command {
 /// Runs the program with the process' arguments.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let wants_json = asks_for_json(&arguments);
+    let wanted = wanted_format(&arguments);
     let parsed = Arguments::command()
         .try_get_matches_from(&arguments)
         .and_then(|matches| Arguments::from_arg_matches(&matches));
     let arguments = match parsed {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error, wants_json),
+        Err(error) => return usage(&error, wanted),
     };
     // Before the configuration is read: its trouble has to be heard.
     log(arguments.verbose, matches!(arguments.command, Command::Daemon(_)));
@@ -95,19 +135,35 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit,
         Err(failure) => {
             let Failure { exit, message } = failure;
-            report(exit.kind(), exit.code(), message, arguments.format);
+            let format = match (arguments.format, &arguments.command) {
+                // That is what the message is about.
+                (AnyFormat::Preflight(_), command) if !matches!(command, Command::Doctor(_)) => {
+                    AnyFormat::default()
+                }
+                (format, _) => format,
+            };
+            report(exit.kind(), exit.code(), message, format);
             exit.into()
         }
     }
 }
 
 fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let context = context::Context::new(arguments);
+    let (common, preflight) = match arguments.format {
+        AnyFormat::Common(format) => (format, None),
+        AnyFormat::Preflight(format) => (Format::Text, Some(format)),
+    };
+    if let (Some(format), false) = (preflight, matches!(arguments.command, Command::Doctor(_))) {
+        return Err(Failure::usage(format!(
+            "--format {format} is for doctor only; every command prints text or json"
+        )));
+    }
+    let context = context::Context::new(arguments, common);
     let exit = match &arguments.command {
         Command::Register(own) => register::run(&context, own),
         Command::Unregister(own) => unregister::run(&context, own),
         Command::Status(own) => status::run(&context, own),
-        Command::Doctor(own) => doctor::run(&context, own),
+        Command::Doctor(own) => doctor::run(&context, own, preflight),
         Command::Which(own) => which::run(&context, own),
         Command::Targets(own) => targets::run(&context, own),
         Command::Run(own) => return run::run(&context, own),
@@ -118,9 +174,9 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
     exit.map(ExitCode::from)
 }
 
-/// Help and version are no errors; everything else is bad usage, in JSON too where that was asked for.
-fn usage(error: &clap::Error, wants_json: bool) -> ExitCode {
-    if error.use_stderr() && wants_json {
+/// Help and version are no errors; everything else is bad usage, in the format that was asked for.
+fn usage(error: &clap::Error, wanted: AnyFormat) -> ExitCode {
+    if error.use_stderr() && wanted != AnyFormat::default() {
         let text = error.render().to_string();
         // What is wrong, in the lines before the usage.
         let lines = text.trim_start_matches("error: ").lines().map(str::trim);
@@ -131,7 +187,7 @@ fn usage(error: &clap::Error, wants_json: bool) -> ExitCode {
             }
             _ => lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" "),
         };
-        report(Exit::Usage.kind(), Exit::Usage.code(), message, Format::Json);
+        report(Exit::Usage.kind(), Exit::Usage.code(), message, wanted);
     } else if error.print().is_err() {
         // A broken pipe: whoever asked has gone.
         return ExitCode::SUCCESS;
@@ -140,22 +196,30 @@ fn usage(error: &clap::Error, wants_json: bool) -> ExitCode {
 }
 
 /// Before the arguments are parsed, or when they cannot be.
-fn asks_for_json(arguments: &[OsString]) -> bool {
+fn wanted_format(arguments: &[OsString]) -> AnyFormat {
     let ours = arguments.split(|argument| argument == "--").next().unwrap_or_default();
-    ours.iter().any(|argument| argument == "--format=json")
-        || ours.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
+    let joined = ours.iter().filter_map(|argument| argument.to_str()?.strip_prefix("--format="));
+    let apart = ours.windows(2).filter(|pair| pair[0] == "--format");
+    let given = joined.chain(apart.filter_map(|pair| pair[1].to_str()));
+    let known = given.filter_map(|name| AnyFormat::from_str(name, false).ok());
+    let is_doctor = ours.iter().any(|argument| argument == "doctor");
+    known
+        .filter(|format| is_doctor || matches!(format, AnyFormat::Common(_)))
+        .find(|format| *format != AnyFormat::default())
+        .unwrap_or_default()
 }
 
-fn report(kind: &'static str, code: u8, message: String, format: Format) {
+fn report(kind: &'static str, code: u8, message: String, format: impl Into<AnyFormat>) {
     let document = ErrorDocument::new(kind, code, message);
+    let mut stdout = anstream::stdout().lock();
     // Nobody is left to tell when these fail.
-    if format == Format::Json {
-        let _ = json::write(&mut anstream::stdout().lock(), &document);
-    } else {
-        let mut stderr = anstream::stderr().lock();
-        let _ = text::error(&mut stderr, &document);
-        let _ = stderr.flush();
-    }
+    let _ = match format.into() {
+        AnyFormat::Common(Format::Text) => text::error(&mut anstream::stderr().lock(), &document),
+        AnyFormat::Common(Format::Json) => json::write(&mut stdout, &document),
+        AnyFormat::Preflight(doctor::Format::Junit) => junit::error(&mut stdout, &document),
+        AnyFormat::Preflight(doctor::Format::Github) => github::error(&mut stdout, &document),
+    };
+    let _ = stdout.flush();
 }
 
 /// Messages go to standard error; those of the service to the journal, where it is there, with their

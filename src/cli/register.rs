@@ -7,7 +7,7 @@ use crate::config::{Settings, Targets, Verify};
 use crate::daemon::State;
 use crate::observation::Observation;
 use crate::observe;
-use crate::plan::{self, Decision, Request};
+use crate::plan::{self, Decision, Plan, Request};
 use crate::report::{RegisterDocument, text};
 use crate::system::instance::Instance;
 use crate::system::mount::{self, Lifetime, Mounted};
@@ -120,12 +120,27 @@ pub(super) fn carry_out(
     request: &Request,
     options: Options,
 ) -> Result<Vec<Outcome>, Failure> {
+    carry_out_as(context, instance, settings, request, options, |seen| {
+        let plan = plan::plan(settings, request, seen)?;
+        something_to_do(settings, request, seen)?;
+        Ok(plan)
+    })
+}
+
+/// The same with a plan of the caller's own, who has it before the kernel hears of it.
+pub(super) fn carry_out_as(
+    context: &Context,
+    instance: &Instance,
+    settings: &Settings,
+    request: &Request,
+    options: Options,
+    plan: impl FnOnce(&Observation) -> Result<Plan, Failure>,
+) -> Result<Vec<Outcome>, Failure> {
     let store = Store::open(&context.runtime)?;
     let run_others = options.verify != Verify::Off;
     let seen =
         observe::observe(instance, settings, request, context.manner(run_others, options.limits))?;
-    let plan = plan::plan(settings, request, &seen)?;
-    something_to_do(settings, request, &seen)?;
+    let plan = plan(&seen)?;
     let mut progress = context.progress();
     Ok(apply::apply(plan, instance, &store, settings, &seen, options, &mut progress)?)
 }

@@ -477,6 +477,10 @@ fn absolute_file(value: &DeValue<'_>) -> Result<PathBuf, String> {
     if matches!(text.rsplit('/').next(), Some("" | "." | "..")) {
         return Err(format!("{text:?} is a folder; add the name of a file in it"));
     }
+    // The only names that a textfile collector reads; and none of the service's own files has it.
+    if path.extension().is_none_or(|end| end != "prom") {
+        return Err(format!("{text:?} does not end in .prom"));
+    }
     Ok(path)
 }
 

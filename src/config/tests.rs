@@ -243,6 +243,10 @@ const FAULTS: &[(&str, &str)] = &[
         ":2: daemon.metrics-file: \"/a\\nb\" is no absolute path without control characters",
     ),
     (
+        "[daemon]\nmetrics-file = '/run/binfmtd/rules.json'",
+        ":2: daemon.metrics-file: \"/run/binfmtd/rules.json\" does not end in .prom",
+    ),
+    (
         "[daemon]\nmetrics-file = '/var/lib/'",
         ":2: daemon.metrics-file: \"/var/lib/\" is a folder; add the name of a file in it",
     ),
@@ -529,8 +533,9 @@ fn valid() -> impl Strategy<Value = String> {
         proptest::option::of("(/[a-zA-Z0-9 _'\"\\\\#é-]{1,12}){1,4}"),
     )
         .prop_map(move |(backstop, pause_after, longest_pause, metrics_file)| {
-            let metrics_file = metrics_file
-                .map_or_else(String::new, |path| format!("metrics-file = {}\n", quoted(path)));
+            let metrics_file = metrics_file.map_or_else(String::new, |path| {
+                format!("metrics-file = {}\n", quoted(format!("{path}.prom")))
+            });
             format!(
                 "[daemon]\nbackstop-minutes = {backstop}\npause-after = {pause_after}\n\
                      longest-pause-seconds = {longest_pause}\n{metrics_file}"

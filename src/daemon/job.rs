@@ -11,15 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use super::state::{Cause, Condition, RuleState};
 use crate::apply::{self, ApplyError, Options, Outcome};
-use crate::config::{self, Settings, Targets, Verify};
+use crate::config::{self, Settings, Verify};
 use crate::observation::{FileId, Observation, Record};
 use crate::observe::{self, Manner, ObserveError};
-use crate::plan::{self, Action, Decision, Plan, Request};
-use crate::rule::Entry;
+use crate::plan::{self, Action, Decision, Native, Plan, Request};
+use crate::probe;
+use crate::rule::{Entry, Flags, Header, InterpreterPath, Matcher, Rule, parse_register, winner};
 use crate::system::instance::{Instance, MOUNT_POINT};
 use crate::system::record::Store;
 use crate::system::watch::{Followed, Names};
-use crate::system::{helper, service};
+use crate::system::{helper, native, service};
 use crate::verify::{Depth, Laboratory, Limits, Proof, Subject, VerifyError};
 
 /// What the loop asks for.
@@ -68,14 +69,16 @@ pub(super) enum Kind {
 pub(super) struct Reconciled {
     /// `st_dev` of the instance.
     pub(super) instance: u64,
-    /// A digest of the rules that are not ours, as they were seen.
+    /// Which rules of others matter.
+    pub(super) relevant: Relevant,
+    /// A digest of those, as they were seen.
     pub(super) others: u64,
+    /// What takes the host's own programs, a sentence: then no probe tells anything.
+    pub(super) captured: Option<String>,
     /// Each rule that is wanted.
     pub(super) rules: Vec<RuleState>,
     /// What was changed.
     pub(super) changes: Vec<Change>,
-    /// Whether the configuration names its targets, so that each of them has to work.
-    pub(super) named: bool,
     /// Names of ours that systemd-binfmt's files have as well.
     pub(super) claimed: BTreeSet<String>,
     pub(super) follow: Vec<Followed>,
@@ -134,6 +137,7 @@ impl Worker<'_> {
         let configuration = self.follow_configuration();
         let settings = self.settings()?;
         let interpreters = follow_interpreters(&settings);
+        let links = follow_links(settings.sources.files.iter());
         self.on_instance(held, |instance| {
             let request = Request::default();
             let limits = Limits::default();
@@ -162,14 +166,16 @@ impl Worker<'_> {
             // Where systemd is not, nobody registers them.
             let claimed =
                 if service::is_systemd() { observe::names_of_binfmt_d() } else { BTreeSet::new() };
+            let relevant = Relevant::of(&settings, &request, &seen)?;
             Ok(Reconciled {
                 instance: instance.device(),
-                others: digest_of_others(&seen.instance.entries, &seen.record),
+                others: relevant.digest_of_others(&seen.instance.entries, &seen.record),
+                relevant,
+                captured: captured(&settings, &seen),
                 changes: outcomes.iter().filter_map(|it| change(it, &seen)).collect(),
-                named: settings.targets != Targets::Auto,
                 claimed: claimed.into_iter().filter(|name| names.contains(name.as_str())).collect(),
                 rules,
-                follow: [configuration, interpreters].concat(),
+                follow: [configuration, links, interpreters].concat(),
                 pause_after: settings.daemon.pause_after,
                 longest_pause: settings.daemon.longest_pause,
                 backstop: settings.daemon.backstop,
@@ -204,7 +210,8 @@ impl Worker<'_> {
                 };
                 names.push(rule.clone());
                 let interpreter = Some(entry.interpreter.as_path());
-                subjects.push(Subject { target, machine, interpreter });
+                let credentials = entry.flags.known.credentials;
+                subjects.push(Subject { target, machine, interpreter, credentials });
             }
             let laboratory = Laboratory::open().map_err(VerifyError::from)?;
             let proofs = laboratory.prove(&subjects, Depth::Full, limits, &mut |_, _| {})?;
@@ -245,6 +252,18 @@ impl Worker<'_> {
         let names = Names::Ending(".toml".to_owned(), folders.map(str::to_owned).collect());
         places.into_iter().map(|place| Followed::new(place, names.clone())).collect()
     }
+}
+
+/// Where links to these files lead.
+fn follow_links<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Vec<Followed> {
+    let mut folders: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
+    for file in files.filter(|file| file.canonicalize().is_ok_and(|real| real != **file)) {
+        for (folder, name) in links_on(file) {
+            folders.entry(folder).or_default().insert(name);
+        }
+    }
+    let folders = folders.into_iter();
+    folders.map(|(folder, names)| Followed::new(folder, Names::Only(names))).collect()
 }
 
 /// Where interpreters are, and where links to them lead.
@@ -312,13 +331,78 @@ fn links_on(path: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Tells whether the rules of others are still what they were.
-pub(super) fn digest_of_others(entries: &[Entry], record: &Record) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for entry in entries.iter().filter(|entry| !record.owns(entry)) {
-        format!("{entry:?}").hash(&mut hasher);
+/// Which rules of others matter: those that could take programs of a wanted target or of the host, or
+/// have the name of a rule of ours. Others may come and go by the thousand.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Relevant {
+    names: BTreeSet<String>,
+    /// Register strings, of which the matcher counts.
+    matchers: Vec<String>,
+}
+
+impl Relevant {
+    fn of(settings: &Settings, request: &Request, seen: &Observation) -> Result<Self, Trouble> {
+        let mut relevant = Self::default();
+        let mut add = |matcher: Matcher| {
+            let nobody = "nobody".parse().ok()?;
+            let nothing = InterpreterPath::new(Path::new("/")).ok()?;
+            let rule = Rule::new(nobody, matcher, nothing, Flags::default()).ok()?;
+            relevant.matchers.push(String::from_utf8_lossy(rule.register_string()).into_owned());
+            Some(())
+        };
+        for target in plan::wanted(settings, request, seen)? {
+            for (name, magic) in target.rules() {
+                relevant.names.insert(name.to_string());
+                add(Matcher::Magic(magic));
+            }
+        }
+        for custom in &settings.rules {
+            relevant.names.insert(custom.rule.name().to_string());
+            add(custom.rule.matcher().clone());
+        }
+        for magic in Native::new(&settings.table, &seen.natives).magics() {
+            add(Matcher::Magic(magic.clone()));
+        }
+        Ok(relevant)
     }
-    hasher.finish()
+
+    /// Tells whether the rules of others that matter are still what they were.
+    pub(super) fn digest_of_others(&self, entries: &[Entry], record: &Record) -> u64 {
+        let matchers: Vec<Matcher> = self
+            .matchers
+            .iter()
+            .filter_map(|string| Some(parse_register(string.as_bytes()).ok()?.matcher().clone()))
+            .collect();
+        let matters = |entry: &&Entry| {
+            entry.name.to_str().is_some_and(|name| self.names.contains(name))
+                || matchers.iter().any(|matcher| match (matcher, &entry.matcher) {
+                    (Matcher::Magic(wanted), Matcher::Magic(theirs)) => wanted.overlaps(theirs),
+                    (wanted, theirs) => wanted.is_same(theirs),
+                })
+        };
+        let mut hasher = DefaultHasher::new();
+        for entry in entries.iter().filter(matters).filter(|entry| !record.owns(entry)) {
+            format!("{entry:?}").hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+}
+
+/// A rule that takes the host's own programs, by what the kernel itself says: then nothing starts any
+/// more as it should, probes included.
+fn captured(settings: &Settings, seen: &Observation) -> Option<String> {
+    let host = settings.table.find(&seen.host).ok()?;
+    let program = probe::truncated(host, probe::Kind::Executable);
+    let header = Header::new(&program);
+    if native::ask(&[program]).ok()?.first() != Some(&native::Answer::Rule) {
+        return None;
+    }
+    let entry = winner(&seen.instance.entries, &header, Path::new("/"))?;
+    let name = entry.display_name();
+    Some(format!(
+        "rule {name}, which is not ours, takes this host's own programs (remove it: \
+         echo -1 > {MOUNT_POINT}/{name})"
+    ))
 }
 
 fn rule_state(outcome: &Outcome, seen: &Observation) -> Option<RuleState> {
@@ -330,14 +414,13 @@ fn rule_state(outcome: &Outcome, seen: &Observation) -> Option<RuleState> {
     let (by, interpreter) = match &item.decision {
         // What goes, or never was a rule, is no rule that is wanted.
         Decision::Change(Action::EnableInstance | Action::Remove { .. }) => return None,
-        Decision::Native => ("the kernel".to_owned(), None),
         Decision::Kept { name, .. } | Decision::Served { by: name } => {
-            (name.to_string_lossy().into_owned(), named(name))
+            (Some(name.to_string_lossy().into_owned()), named(name))
         }
         Decision::Change(
             Action::Add(rule) | Action::Enable(rule) | Action::Replace { rule, .. },
-        ) => (rule.name().to_string(), Some(rule.interpreter().to_string())),
-        Decision::Refused(_) => (String::new(), None),
+        ) => (Some(rule.name().to_string()), Some(rule.interpreter().to_string())),
+        Decision::Native | Decision::Refused(_) => (None, None),
     };
     let why = match (&outcome.error, &item.decision) {
         (Some(error), _) => Some(error.clone()),

@@ -2,18 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsString;
+use std::io;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::job::{
-    Answer, Described, Description, Job, Kind, Reconciled, Task, Trouble, digest_of_others,
-};
+use super::job::{Answer, Described, Description, Job, Kind, Reconciled, Relevant, Task, Trouble};
 use super::pace::Pace;
 use super::state::{Cause, Condition, Heal, RuleState, State};
 use super::{DaemonError, io_error, journal, metrics};
 use crate::apply;
-use crate::observation::{FileId, Record};
+use crate::observation::{FileId, InstanceFacts, Record};
 use crate::plan::{self, Action};
 use crate::system::helper::Helper;
 use crate::system::instance::{Instance, MOUNT_POINT};
@@ -43,6 +42,13 @@ const CLAIMED_SETTLE: Duration = Duration::from_millis(250);
 const PROVE_AFTER: Duration = Duration::from_secs(2);
 /// While somebody else of us works, it is looked again this soon.
 const LOCKED: Duration = Duration::from_millis(20);
+const LONGEST_LOCKED: Duration = Duration::from_secs(1);
+/// A register by hand takes less; then somebody is told.
+const TELL_LOCKED: Duration = Duration::from_secs(10);
+/// The longest between full checks for what others did to their own rules.
+const LONGEST_BETWEEN_CHECKS: Duration = Duration::from_secs(60);
+/// What could not be told to the manager is told again this soon.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
 /// Versions and digests can wait: at boot there is more to do.
 const DESCRIBE_AFTER: Duration = Duration::from_secs(2);
 /// The first pause after a job that could not be done; each further one is twice as long.
@@ -64,6 +70,8 @@ pub(super) struct Keeper<'a> {
     state: State,
     /// What was last told to the manager.
     told: String,
+    /// What could not be written, when it was last tried.
+    complaint: Option<String>,
     /// Something is to be written down.
     changed: bool,
     /// READY is to be told, once that is done.
@@ -77,8 +85,16 @@ pub(super) struct Keeper<'a> {
     metrics_file: PathBuf,
     /// What the rules of others were at the last reconciliation.
     others: Option<u64>,
+    /// Which of these matter.
+    relevant: Relevant,
+    /// Full checks for what others did.
+    checks: Pace,
+    /// Since when somebody else has the lock, and how long to wait for it next.
+    locked: Option<(Instant, Duration)>,
     /// What was missing after the last reconciliation, and cannot be put back as it was.
     missing: Option<Vec<OsString>>,
+    /// What the kernel did not take back as it was; tried again once a file has changed.
+    refused: Vec<Action>,
     /// `st_dev` of what is on the mount point, when it was last asked.
     mounted: Option<u64>,
     /// When the first change was told that nobody has looked at yet.
@@ -105,6 +121,15 @@ struct Running {
     asked: Instant,
 }
 
+/// What was seen when there was nothing to put back.
+struct Looked {
+    facts: InstanceFacts,
+    /// When the first change was told.
+    heard: Instant,
+    /// Names of ours that are better left alone for the moment.
+    waiting: BTreeSet<String>,
+}
+
 /// Moments.
 #[derive(Debug, Default)]
 struct Due {
@@ -115,6 +140,8 @@ struct Due {
     describe: Option<Instant>,
     watchdog: Option<Instant>,
     backstop: Option<Instant>,
+    /// What the manager did not hear.
+    tell: Option<Instant>,
 }
 
 impl<'a> Keeper<'a> {
@@ -172,6 +199,7 @@ impl<'a> Keeper<'a> {
             _mounts: mounts,
             state,
             told: String::new(),
+            complaint: None,
             changed: true,
             announce: false,
             record: Record::default(),
@@ -182,7 +210,11 @@ impl<'a> Keeper<'a> {
             claimed: BTreeSet::new(),
             metrics_file: runtime.join(metrics::FILE),
             others: None,
+            relevant: Relevant::default(),
+            checks: Pace::new(0, LONGEST_BETWEEN_CHECKS),
+            locked: None,
             missing: None,
+            refused: Vec::new(),
             mounted: watch::mounted_device().ok(),
             heard: None,
             asked: None,
@@ -210,7 +242,8 @@ impl<'a> Keeper<'a> {
                     Ready::Descriptor(SIGNALS) => {
                         match self.signals.wish().map_err(io_error("signalfd"))? {
                             Wish::End => {
-                                self.manager.stopping();
+                                // Who does not hear it sees it.
+                                let _ = self.manager.stopping();
                                 // Whoever reads it would take it for the state of things.
                                 let _ = std::fs::remove_file(&self.metrics_file);
                                 return Ok(());
@@ -218,9 +251,9 @@ impl<'a> Keeper<'a> {
                             Wish::Reload => {
                                 // Its end is told with READY, which is not true before.
                                 if self.state.ready {
-                                    self.manager.reloading();
-                                    self.reloading = true;
+                                    self.reloading = self.manager.reloading();
                                 }
+                                self.refused.clear();
                                 self.due.reconcile = Some(now);
                             }
                         }
@@ -243,15 +276,20 @@ impl<'a> Keeper<'a> {
             let Due { reconcile, prove, describe, backstop, .. } = self.due;
             earliest([reconcile, prove, describe, backstop])
         };
-        earliest([self.due.look, self.due.watchdog, jobs])
+        earliest([self.due.look, self.due.watchdog, self.due.tell, jobs])
     }
 
     /// Does what is due.
     fn act(&mut self, now: Instant) -> Result<(), DaemonError> {
         let is_due = |moment: Option<Instant>| moment.is_some_and(|moment| moment <= now);
         if is_due(self.due.watchdog) {
-            self.manager.alive();
+            // The next comes before the limit.
+            let _ = self.manager.alive();
             self.due.watchdog = self.watchdog.map(|every| now + every);
+        }
+        if is_due(self.due.tell) {
+            self.due.tell = None;
+            self.changed = true;
         }
         if is_due(self.due.look) {
             self.look(now)?;
@@ -286,7 +324,7 @@ impl<'a> Keeper<'a> {
         for seen in self.watcher.read().map_err(io_error("inotify"))? {
             match seen {
                 Seen::Instance => self.look_soon(now),
-                Seen::Folder(_) => self.files_changed(now),
+                Seen::Files => self.files_changed(now),
                 Seen::Lost => {
                     self.look_soon(now);
                     self.files_changed(now);
@@ -305,6 +343,7 @@ impl<'a> Keeper<'a> {
     }
 
     fn files_changed(&mut self, now: Instant) {
+        self.refused.clear();
         let first = *self.asked.get_or_insert(now);
         self.due.reconcile = Some((now + FILES_SETTLE).min(first + LONGEST_FILES_SETTLE));
     }
@@ -313,110 +352,184 @@ impl<'a> Keeper<'a> {
     fn mounts_changed(&mut self, now: Instant) {
         let mounted = watch::mounted_device().ok();
         let before = std::mem::replace(&mut self.mounted, mounted);
-        if mounted != before && mounted != Some(self.instance.device()) {
-            // The worker opens it: an automount may keep whoever triggers it waiting.
+        // The worker opens it: an automount may keep whoever triggers it waiting.
+        let another = mounted != before && mounted != Some(self.instance.device());
+        // Who mounts something over a folder of interpreters is told of by nothing else.
+        if another || self.watcher.is_mistaken() {
             self.files_changed(now);
         }
     }
 
-    /// Looks at the instance, and puts back what can be put back at once.
+    /// Looks at the instance, puts back what can be put back at once, and has the rest done.
     fn look(&mut self, now: Instant) -> Result<(), DaemonError> {
         self.due.look = None;
-        let Some(store) = Store::try_open(self.runtime).map_err(io_error("lock"))? else {
-            // While a worker has it, its answer brings the look; and nobody tells when another is done.
-            let ours = self.job.is_some_and(|job| job.task == Task::Reconcile);
-            self.due.look = (!ours).then_some(now + LOCKED);
-            return Ok(());
-        };
-        let facts = self.instance.look().map_err(io_error("read the rules"))?;
-        self.reload_record(now)?;
-        let heard = self.heard.unwrap_or(now);
-        let claimed: BTreeSet<String> =
-            if now < heard + CLAIMED_SETTLE { self.claimed.clone() } else { BTreeSet::new() };
-        let on_disk = |path: &Path| file::id_of(path).ok();
-        let actions = if self.others.is_some() {
-            plan::restore(&facts, &self.record, &on_disk, &claimed)
-        } else {
-            // Before the first reconciliation nobody knows what is wanted.
-            Vec::new()
-        };
-        if !actions.is_empty() {
-            if let Some(until) = self.pace.wait(now) {
-                self.pause(now, until);
-                return Ok(());
-            }
-            match apply::restore(&actions, &self.instance, &store) {
-                Ok(errors) => self.restored(&actions, &errors, heard),
-                // Mounted read-only, say: a full check tells more.
-                Err(error) => {
-                    drop(store);
-                    self.heard = None;
-                    return self.failed(Some(Task::Reconcile), Trouble::unavailable(error), now);
-                }
-            }
-            // Its own events bring the next look, which finds all well, or does not.
-            return Ok(());
-        }
-        drop(store);
+        let Some(Looked { facts, heard, waiting }) = self.put_back(now)? else { return Ok(()) };
         self.heard = None;
         self.end_pause();
         let missing = plan::missing(&facts, &self.record);
-        if missing.iter().any(|name| name.to_str().is_some_and(|name| claimed.contains(name))) {
+        if missing.iter().any(|name| name.to_str().is_some_and(|name| waiting.contains(name))) {
             self.heard = Some(heard);
             self.due.look = Some(heard + CLAIMED_SETTLE);
             return Ok(());
         }
-        let others = digest_of_others(&facts.entries, &self.record);
+        let others = self.relevant.digest_of_others(&facts.entries, &self.record);
         let is_in_step = self.is_in_step();
         let is_settled = self.missing.as_ref().is_none_or(|known| *known == missing);
         self.missing = Some(missing);
         if self.others.is_some_and(|known| known != others) || !is_settled || !is_in_step {
             self.others = self.others.map(|_| others);
             self.asked.get_or_insert(heard);
-            // What others did is for a whole plan; but nobody is hurried into a war.
-            let moment = self.pace.wait(now);
-            if let Some(until) = moment {
+            // What others did is for a whole plan; but nobody is hurried into a war, nor into one check
+            // after the other.
+            let war = self.pace.wait(now);
+            if let Some(until) = war {
                 self.pause(now, until);
                 self.due.look = None;
             }
-            self.reconcile_by(moment.unwrap_or(now));
+            let moment = war.max(self.checks.wait(now)).unwrap_or(now);
+            self.checks.done(moment);
+            self.reconcile_by(moment);
         }
         Ok(())
+    }
+
+    /// Puts back what can be put back at once; else what was seen.
+    fn put_back(&mut self, now: Instant) -> Result<Option<Looked>, DaemonError> {
+        let (store, facts) = match self.open(now) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => {
+                self.wait_for_lock(now);
+                return Ok(None);
+            }
+            // No descriptor or no memory left, say: it may be otherwise later.
+            Err(error) => {
+                self.failed(Some(Task::Reconcile), Trouble::unavailable(error), now)?;
+                return Ok(None);
+            }
+        };
+        self.locked = None;
+        let heard = self.heard.unwrap_or(now);
+        let waiting =
+            if now < heard + CLAIMED_SETTLE { self.claimed.clone() } else { BTreeSet::new() };
+        let on_disk = |path: &Path| file::id_of(path).ok();
+        let mut actions = if self.others.is_some() {
+            plan::restore(&facts, &self.record, &on_disk, &waiting)
+        } else {
+            // Before the first reconciliation nobody knows what is wanted.
+            Vec::new()
+        };
+        actions.retain(|action| !self.refused.contains(action));
+        if actions.is_empty() {
+            return Ok(Some(Looked { facts, heard, waiting }));
+        }
+        if let Some(until) = self.pace.wait(now) {
+            self.pause(now, until);
+            return Ok(None);
+        }
+        let restored = apply::restore(&actions, &self.instance, &store);
+        drop(store);
+        match restored {
+            // Its own events bring the next look, which finds all well, or does not.
+            Ok(results) => self.restored(actions, results, heard),
+            // Mounted read-only, say: a full check tells more.
+            Err(error) => {
+                self.heard = None;
+                self.failed(Some(Task::Reconcile), Trouble::unavailable(error), now)?;
+            }
+        }
+        Ok(None)
     }
 
     /// Whether what is ours is still in the record: whoever runs `binfmtd unregister` takes it out.
     fn is_in_step(&self) -> bool {
         let working = |rule: &&RuleState| rule.ours && rule.condition == Condition::Working;
         let mut rules = self.state.rules.iter().filter(working);
-        rules.all(|rule| self.record.rules.contains_key(&rule.by))
+        rules.all(|rule| rule.by.as_ref().is_some_and(|by| self.record.rules.contains_key(by)))
     }
 
     fn reconcile_by(&mut self, moment: Instant) {
         self.due.reconcile = earliest([self.due.reconcile, Some(moment)]);
     }
 
-    fn reload_record(&mut self, now: Instant) -> Result<(), DaemonError> {
+    /// The lock, and what is there; `None` while somebody has it.
+    fn open(&mut self, now: Instant) -> io::Result<Option<(Store, InstanceFacts)>> {
+        if !self.runtime.exists() {
+            record::make_folder(self.runtime)?;
+        }
+        let Some(store) = Store::try_open(self.runtime)? else { return Ok(None) };
+        let facts = self.instance.look()?;
+        self.reload_record(&store, now)?;
+        Ok(Some((store, facts)))
+    }
+
+    /// Nobody tells when the lock is free again.
+    fn wait_for_lock(&mut self, now: Instant) {
+        let (since, pause) = self.locked.unwrap_or((now, LOCKED));
+        self.due.look = Some(now + pause);
+        let next = (pause * 2).min(LONGEST_LOCKED);
+        self.locked = Some((since, next));
+        let is_ours = self.job.is_some_and(|job| job.task == Task::Reconcile);
+        let long = since + TELL_LOCKED;
+        // Once: the last look came before that moment.
+        if !is_ours && now >= long && now < long + pause {
+            let lock = self.runtime.join(record::LOCK);
+            journal::trouble(&format!(
+                "{}: another binfmtd has held this lock for some time, so nothing can be put right \
+                 (fuser {0} names it)",
+                lock.display()
+            ));
+        }
+    }
+
+    fn reload_record(&mut self, store: &Store, now: Instant) -> io::Result<()> {
         let file = record::id(self.runtime);
+        if file.is_none() && !self.record.rules.is_empty() {
+            // Somebody removed it, and with it the knowledge of what is ours.
+            store.save(&self.record)?;
+            self.record_file = record::id(self.runtime);
+            return Ok(());
+        }
         if file.is_none() || file != self.record_file {
             if self.record_file.is_some() && self.others.is_some() {
                 // Somebody registered or unregistered by hand; the configuration decides.
                 self.reconcile_by(now + FILES_SETTLE);
             }
-            self.record = record::load(self.runtime, self.instance.device())
-                .map_err(io_error("read the record of ownership"))?;
+            self.record = record::load(self.runtime, self.instance.device())?;
             self.record_file = file;
         }
         Ok(())
     }
 
-    fn restored(&mut self, actions: &[Action], errors: &[String], heard: Instant) {
+    fn restored(
+        &mut self,
+        mut actions: Vec<Action>,
+        results: Vec<Result<(), String>>,
+        heard: Instant,
+    ) {
+        let failed = results.iter().any(Result::is_err);
+        for (action, result) in std::mem::take(&mut actions).into_iter().zip(results) {
+            match result {
+                Ok(()) => actions.push(action),
+                Err(error) => {
+                    journal::trouble(&error);
+                    self.refused.push(action);
+                }
+            }
+        }
+        if failed {
+            // Of what was not written nobody tells, and it is missing now.
+            self.due.look = Some(Instant::now());
+        }
+        if actions.is_empty() {
+            return;
+        }
         let seconds = heard.elapsed().as_secs_f64();
         self.heard = None;
         self.end_pause();
         self.pace.done(Instant::now());
         self.disturbed = true;
         let mut counts: BTreeMap<Cause, u64> = BTreeMap::new();
-        for action in actions {
+        for action in &actions {
             let cause = match action {
                 Action::EnableInstance => Cause::InstanceDisabled,
                 Action::Enable(_) => Cause::Disabled,
@@ -436,14 +549,11 @@ impl<'a> Keeper<'a> {
                 (_, count) => format!("{count} rules were removed and are back"),
             })
             .collect();
-        let rule = match actions {
+        let rule = match actions.as_slice() {
             [Action::Add(rule) | Action::Enable(rule)] => Some(rule.name().as_str()),
             _ => None,
         };
         journal::restored(&what.join(", "), rule, seconds);
-        for error in errors {
-            journal::trouble(error);
-        }
         self.count(&counts, seconds);
         // What was put back is what was proved; that it works, only an exec shows.
         self.due.prove = Some(Instant::now() + PROVE_AFTER);
@@ -480,17 +590,25 @@ impl<'a> Keeper<'a> {
         let Some(answer) = self.helper.answer().map_err(gone)? else { return Ok(()) };
         let job = self.job.take();
         let asked = job.map_or(now, |job| job.asked);
-        let answer = serde_json::from_slice(&answer).unwrap_or_else(|error| {
-            Answer::Failed(Trouble::unavailable(format!("the worker ended early ({error})")))
+        let answer = serde_json::from_slice(&answer).unwrap_or_else(|_| {
+            let why = "the worker ended early: it was killed, or crashed";
+            Answer::Failed(Trouble::unavailable(why))
         });
+        let failed = matches!(answer, Answer::Failed(_));
         match answer {
-            Answer::Reconciled(reconciled) => self.reconciled(*reconciled, asked, now)?,
+            Answer::Reconciled(reconciled) => {
+                // It may have written it, and that is no news.
+                self.record_file = None;
+                // What it saw may have been gone for the moment, or have gone since.
+                self.put_back(now)?;
+                self.reconciled(*reconciled, asked, now)?;
+            }
             Answer::Described(descriptions) => self.take_descriptions(descriptions),
             Answer::Failed(trouble) => self.failed(job.map(|job| job.task), trouble, now)?,
         }
         // Whatever was told while the lock was held.
         self.due.look = earliest([self.due.look, Some(now)]);
-        if self.reloading && self.due.reconcile.is_none() {
+        if self.reloading && (failed || self.due.reconcile.is_none()) {
             self.reloading = false;
             self.changed = true;
             self.announce = true;
@@ -532,6 +650,7 @@ impl<'a> Keeper<'a> {
         self.retry = FIRST_RETRY;
         self.state.trouble = None;
         self.pace.free = answer.pause_after;
+        self.checks.free = answer.pause_after;
         self.pace.longest = answer.longest_pause;
         self.backstop = answer.backstop;
         let file = answer.metrics_file.unwrap_or_else(|| self.runtime.join(metrics::FILE));
@@ -542,17 +661,19 @@ impl<'a> Keeper<'a> {
         }
         self.claimed = answer.claimed;
         self.others = Some(answer.others);
+        self.relevant = answer.relevant;
         self.missing = None;
-        // It may have written it, and that is no news.
-        self.record_file = None;
         self.arm_backstop(now);
         if answer.instance != self.instance.device() {
             self.hold_another()?;
         }
         match self.watcher.follow(answer.follow) {
-            Ok(changed) if changed.is_empty() => {}
-            Ok(_) => self.files_changed(now),
-            Err(error) => journal::trouble(&format!("watch files: {error}")),
+            Ok(false) => {}
+            Ok(true) => self.files_changed(now),
+            Err(error) => {
+                let trouble = Trouble::unavailable(format!("watch files: {error}"));
+                self.failed(Some(Task::Reconcile), trouble, now)?;
+            }
         }
         let mut counts: BTreeMap<Cause, u64> = BTreeMap::new();
         for change in &answer.changes {
@@ -563,10 +684,18 @@ impl<'a> Keeper<'a> {
             self.count(&counts, asked.elapsed().as_secs_f64());
             self.pace.done(now);
         }
+        if counts.contains_key(&Cause::Disabled) || counts.contains_key(&Cause::InstanceDisabled) {
+            // What was switched off could not be compared with what is on disk, nor with rules of others.
+            self.reconcile_by(now);
+        }
         if self.disturbed {
             // It saw rules that were gone for the moment; how they are, the next one tells.
             self.reconcile_by(now + PROVE_AFTER);
             return Ok(());
+        }
+        if let Some(captured) = answer.captured {
+            // Whatever the probes say of each rule, it is this.
+            return self.failed(None, Trouble::unavailable(captured), now);
         }
         let before = std::mem::replace(&mut self.state.rules, answer.rules);
         for rule in &mut self.state.rules {
@@ -594,7 +723,7 @@ impl<'a> Keeper<'a> {
         let degraded = self.state.degraded();
         // What is in force has passed its probe. One target that does not work is no reason to leave the
         // others without care, or whoever starts after us waiting; but if all do not, nothing is ready.
-        let nothing_works = answer.named && degraded.len() == self.state.names().len();
+        let nothing_works = degraded.len() == self.state.names().len();
         if !self.state.ready && (degraded.is_empty() || !nothing_works) {
             self.state.ready = true;
             self.announce = true;
@@ -616,6 +745,7 @@ impl<'a> Keeper<'a> {
                     .map_err(io_error("watch binfmt_misc"))?;
                 self.state.instance = instance.device();
                 self.instance = instance;
+                self.refused.clear();
                 self.record_file = None;
             }
             Err(error) => journal::trouble(&error),
@@ -668,20 +798,29 @@ impl<'a> Keeper<'a> {
         if self.others.is_some() {
             self.state.status = self.status();
         }
-        let saved = self.state.save(self.runtime);
-        let measured = metrics::save(&self.state, &self.metrics_file);
-        for (what, result) in [("state.json", saved), ("metrics", measured)] {
-            if let Err(error) = result {
-                tracing::warn!("write {what}: {error}");
-            }
+        let saved = self.state.save(self.runtime).map_err(|error| format!("state.json: {error}"));
+        let measured = metrics::save(&self.state, &self.metrics_file).map_err(|error| {
+            let file = self.metrics_file.display();
+            format!("{file}: {error} (the unit may need ReadWritePaths= for its folder)")
+        });
+        let complaint = saved.and(measured).err();
+        if let Some(complaint) = complaint.as_ref().filter(|it| self.complaint.as_ref() != Some(it))
+        {
+            tracing::warn!("write {complaint}");
         }
+        self.complaint = complaint;
         // Last: whoever is told may look at what was written.
-        if std::mem::take(&mut self.announce) {
-            self.manager.ready(&self.state.status);
-        } else if self.state.status != self.told {
-            self.manager.status(&self.state.status);
+        let status = &self.state.status;
+        let is_told = if self.announce {
+            self.manager.ready(status)
+        } else {
+            *status == self.told || self.manager.status(status)
+        };
+        if is_told {
+            self.announce = false;
+            self.told.clone_from(&self.state.status);
         }
-        self.told.clone_from(&self.state.status);
+        self.due.tell = (!is_told).then(|| Instant::now() + TELL_AGAIN);
     }
 }
 

@@ -123,8 +123,8 @@ pub struct RuleState {
     pub condition: Condition,
     /// What is wrong, or worth knowing.
     pub why: Option<String>,
-    /// The entry that serves.
-    pub by: String,
+    /// The entry that serves; `None` for none, and for what is native.
+    pub by: Option<String>,
     /// Whether that is ours.
     pub ours: bool,
     /// The path that it names.
@@ -187,7 +187,11 @@ impl State {
             count => format!("{count} targets working"),
         };
         if !degraded.is_empty() {
-            summary = format!("{summary}, {} degraded: {}", degraded.len(), degraded.join(", "));
+            // One line, and not more than the service manager takes in one message.
+            const SHOWN: usize = 12;
+            let names = degraded[..degraded.len().min(SHOWN)].join(", ");
+            let more = if degraded.len() > SHOWN { ", …" } else { "" };
+            summary = format!("{summary}, {} degraded: {names}{more}", degraded.len());
         }
         summary
     }

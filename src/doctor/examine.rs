@@ -1,20 +1,26 @@
 //! Gathers what the checks look at.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::config::{Settings, Targets};
-use crate::observation::{Candidates, Observation};
+use crate::daemon::State;
+use crate::observation::{Candidates, InterpreterFault, Observation};
 use crate::observe::{self, Manner, ObserveError};
 use crate::plan::{Native, Request};
-use crate::rule::{Entry, Header, winner};
+use crate::rule::{self, Entry, Header, Rule, winner};
 use crate::system::host::{self, Host};
 use crate::system::instance::{Instance, InstanceError, MOUNT_POINT};
-use crate::system::{mount, namespace, privilege};
+use crate::system::interpreter::Inspector;
+use crate::system::surroundings::{self, Distribution, Module, Units};
+use crate::system::{limits, mount, namespace, privilege, service};
 use crate::target::Target;
-use crate::verify::{Depth, Laboratory, Limits, Proof, Subject, VerifyError};
+use crate::verify::load::Load;
+use crate::verify::{Laboratory, Limits, Proof, Scope, Subject, VerifyError};
 
 /// Why nothing could be examined: not a verdict about the host.
 #[derive(Debug, Error)]
@@ -41,6 +47,42 @@ pub struct Patient<'a> {
     pub proof: Option<Proof>,
 }
 
+/// A line of a file that systemd-binfmt reads.
+#[derive(Debug)]
+pub struct Planned {
+    /// The file.
+    pub file: PathBuf,
+    /// The line's number, from 1.
+    pub line: usize,
+    /// What it asks for, or why nothing can be made of it.
+    pub rule: Result<Rule, String>,
+    /// What is wrong with the interpreter's file, where something is.
+    pub fault: Option<InterpreterFault>,
+}
+
+/// What else is on the machine that decides whether there are rules, and which are used.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// Filesystems on the mount point before it was looked at, which triggers an automount.
+    pub stack_before: Vec<String>,
+    /// The same as the host's first process has them, where this process can tell.
+    pub first_stack: Option<Vec<String>>,
+    /// Whether the instance may have been mounted in this container only.
+    pub may_be_the_containers_own: bool,
+    /// Whether the instance belongs to a user namespace above this one.
+    pub from_above: bool,
+    /// Where the kernel's module is.
+    pub module: Module,
+    /// Which packages there are.
+    pub distribution: Distribution,
+    /// Who registers at boot.
+    pub units: Units,
+    /// What systemd-binfmt registers, whenever it is started.
+    pub planned: Vec<Planned>,
+    /// Labels of the interpreters that the rules name, where `SELinux` is on.
+    pub labels: BTreeMap<PathBuf, String>,
+}
+
 /// Everything that the checks look at.
 #[derive(Debug)]
 pub struct Examination<'a> {
@@ -58,6 +100,16 @@ pub struct Examination<'a> {
     pub container: bool,
     /// Whether this is uid 0.
     pub root: bool,
+    /// What programs that are started from here have to live with.
+    pub limits: limits::Limits,
+    /// Whose each rule seems to be, by its name, going by the files of other tools.
+    pub owners: BTreeMap<String, String>,
+    /// Whether systemd runs this machine or container.
+    pub systemd: bool,
+    /// What the service wrote down, where it runs.
+    pub service: Option<State>,
+    /// What else is on the machine.
+    pub around: Surroundings,
     /// Whether the instance is mounted read-only.
     pub read_only: bool,
     /// Why there is no instance to see, where there is none.
@@ -68,51 +120,132 @@ pub struct Examination<'a> {
     pub native: Native,
     /// What is asked about.
     pub patients: Vec<Patient<'a>>,
+    /// What one start of the host's own kind of program took, in the same batch.
+    pub native_cost: Option<Duration>,
+    /// What came of real programs, where a root filesystem was named.
+    pub load: Option<Load>,
 }
 
 /// Looks at the host and runs the probes of the targets that are asked about.
 ///
 /// Without names and with `targets = "auto"`: each with an interpreter or a rule, and what is native.
+/// In any case those of `also`, by QEMU's names.
 pub fn examine<'a>(
     settings: &'a Settings,
     request: &Request,
+    also: &[String],
     manner: Manner<'_>,
+    scope: Scope,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Examination<'a>, ExamineError> {
+    let request = &with(request, settings, also);
+    let stack_before = mount::stack()?;
     let instance = Instance::open(Path::new(MOUNT_POINT));
     let seen = match &instance {
         Ok(instance) => observe::observe(instance, settings, request, manner)?,
         Err(_) => observe::observe_without_instance(settings, request, manner)?,
     };
+    let (host, limits) = (host::describe()?, limits::look());
+    let around = look_around(&host, &limits, instance.as_ref().ok(), stack_before, &seen)?;
     let mut examination = Examination {
         settings,
-        host: host::describe()?,
+        host,
         supported: mount::is_supported()?,
         stack: mount::stack()?,
         first_namespace: namespace::in_first_user_namespace(),
         container: namespace::in_container(),
         root: privilege::is_root(),
+        limits,
+        around,
+        owners: observe::other_owners(&seen.instance.entries),
+        systemd: service::is_systemd(),
+        service: State::load(manner.runtime),
         native: Native::new(&settings.table, &seen.natives),
         read_only: instance.as_ref().is_ok_and(Instance::is_read_only),
         trouble: instance.err(),
         seen,
         patients: Vec::new(),
+        native_cost: None,
+        load: None,
     };
-    let targets = asked_about(settings, request, &examination)?;
-    let who: Vec<(&Target, u16)> = targets
+    let targets = asked_about(settings, request, also, &examination)?;
+    let mut who: Vec<(&Target, u16)> = targets
         .iter()
         .flat_map(|target| target.identity.machines.iter().map(|machine| (*target, *machine)))
         .collect();
-    let proofs = prove(&examination, &who, manner.limits, progress)?;
+    let asked = who.len();
+    let own = own(settings, &examination.native);
+    who.extend(own.filter(|own| asked > 0 && !who.contains(own)));
+    let proofs = prove(&examination, &who, scope, manner.limits, progress)?;
+    let natives = proofs.iter().flatten().filter(|proof| proof.native);
+    examination.native_cost = natives.filter_map(|proof| proof.cost).min();
+    who.truncate(asked);
     let patients = who.into_iter().zip(proofs);
     examination.patients =
         patients.map(|((target, machine), proof)| Patient { target, machine, proof }).collect();
     Ok(examination)
 }
 
+/// Looks at what has nothing to do with targets.
+fn look_around(
+    host: &Host,
+    limits: &limits::Limits,
+    instance: Option<&Instance>,
+    stack_before: Vec<String>,
+    seen: &Observation,
+) -> io::Result<Surroundings> {
+    let root = Path::new("/");
+    let mut inspector = Inspector::default();
+    let mut planned = Vec::new();
+    for (file, content) in surroundings::binfmt_d(root)? {
+        for (line, parsed) in rule::parse_binfmt_d(&content).0 {
+            let fault = parsed
+                .as_ref()
+                .ok()
+                .and_then(|rule| inspector.inspect(rule.interpreter().as_path()).err());
+            let rule = parsed.map_err(|error| error.to_string());
+            planned.push(Planned { file: file.clone(), line, rule, fault });
+        }
+    }
+    let interpreters = seen.instance.entries.iter().map(|entry| &entry.interpreter);
+    let labels = interpreters
+        .filter(|_| limits.selinux.is_some())
+        .filter_map(|path| Some((path.clone(), limits::label(path)?)))
+        .collect();
+    Ok(Surroundings {
+        stack_before,
+        first_stack: mount::stack_of_first(),
+        may_be_the_containers_own: instance.is_some_and(mount::may_be_the_containers_own),
+        // To its own namespace the root of an instance belongs to root.
+        from_above: instance.and_then(|instance| instance.owner().ok()).is_some_and(|uid| uid != 0),
+        module: surroundings::module(root, &host.kernel),
+        distribution: surroundings::distribution(root),
+        units: surroundings::units(root),
+        planned,
+        labels,
+    })
+}
+
+/// Where targets are named, the others are named as well; where they are not, all are looked at.
+fn with(request: &Request, settings: &Settings, also: &[String]) -> Request {
+    let names = match (&request.only, &settings.targets) {
+        (Some(names), _) | (None, Targets::List(names)) => names,
+        (None, Targets::Auto) => return request.clone(),
+    };
+    let more = also.iter().filter(|name| !names.contains(name));
+    Request { only: Some(names.iter().chain(more).cloned().collect()), ..*request }
+}
+
+/// The host's own kind of program, which others are compared with.
+fn own<'a>(settings: &'a Settings, native: &Native) -> Option<(&'a Target, u16)> {
+    let target = settings.table.find(native.names().first()?).ok()?;
+    Some((target, *target.identity.machines.first()?))
+}
+
 fn prove(
     examination: &Examination<'_>,
     who: &[(&Target, u16)],
+    scope: Scope,
     limits: Limits,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Option<Proof>>, ExamineError> {
@@ -127,15 +260,17 @@ fn prove(
                 target,
                 machine: *machine,
                 interpreter: entry.map(|entry| entry.interpreter.as_path()),
+                credentials: entry.is_some_and(|entry| entry.flags.known.credentials),
             }
         })
         .collect();
-    Ok(Laboratory::open()?.prove(&subjects, Depth::Full, limits, progress)?)
+    Ok(Laboratory::open()?.prove(&subjects, scope, limits, progress)?)
 }
 
 fn asked_about<'a>(
     settings: &'a Settings,
     request: &Request,
+    also: &[String],
     examination: &Examination<'_>,
 ) -> Result<Vec<&'a Target>, ExamineError> {
     let named = match (&request.only, &settings.targets) {
@@ -147,7 +282,8 @@ fn asked_about<'a>(
         return found.map_err(|error| ObserveError::from(error).into());
     }
     let is_of_interest = |target: &&Target| {
-        examination.native.names().contains(&target.name)
+        also.contains(&target.name)
+            || examination.native.names().contains(&target.name)
             || examination.candidates(target).is_some_and(|found| found.usable.is_some())
             || target
                 .identity
@@ -184,6 +320,33 @@ impl Examination<'_> {
         let Some(header) = header(target, machine) else { return Vec::new() };
         let entries = self.seen.instance.entries.iter();
         entries.filter(|entry| entry.matcher.matches(&header, Path::new("/"))).collect()
+    }
+
+    /// Whose a rule is: `binfmtd`, `systemd-binfmt (FILE)`, `update-binfmts (FILE)` or `unknown`.
+    pub fn owner(&self, entry: &Entry) -> &str {
+        if self.seen.record.owns(entry) {
+            return "binfmtd";
+        }
+        entry.name.to_str().and_then(|name| self.owners.get(name)).map_or("unknown", String::as_str)
+    }
+
+    /// Whether a patient's rule is there, switched on, and not used: another instance is asked.
+    pub fn is_masked(&self, patient: &Patient<'_>) -> bool {
+        // In the first user namespace there is nothing above that could be hidden.
+        !self.first_namespace
+            && self.instance().is_some_and(|seen| seen.instance.enabled)
+            && self.winner(patient.target, patient.machine).is_some()
+            && patient.proof.as_ref().is_some_and(|proof| proof.nobody)
+    }
+
+    /// Rules of ours that the record names, and that are not in the kernel as we wrote them.
+    pub fn lost(&self) -> Vec<&str> {
+        let entries = &self.seen.instance.entries;
+        let is_there = |name: &str| {
+            entries.iter().any(|entry| entry.name == name && self.seen.record.owns(entry))
+        };
+        let names = self.seen.record.rules.keys().map(String::as_str);
+        names.filter(|name| !is_there(name)).collect()
     }
 
     /// The patients that need a rule.

@@ -1,32 +1,50 @@
 //! Family `interpreter`: what is on disk, which may not be what the kernel runs.
 
+use std::path::{Path, PathBuf};
+
 use super::{Check, Draft, Examination, Finding, Patient};
 use crate::observation::{InterpreterFault, InterpreterFile};
-use crate::plan::guard;
+use crate::plan::{guard, is_qemu};
+use crate::rule::Entry;
 use crate::system::interpreter::Inspector;
+use crate::system::limits::Selinux;
+use crate::system::surroundings::Distribution;
+use crate::system::trust::quote;
+use crate::verify::Proof;
 
 const EXISTS: &str = "interpreter.exists";
 const USABLE: &str = "interpreter.usable";
 const TRUSTED: &str = "interpreter.trusted";
+const LABEL: &str = "interpreter.label";
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         id: EXISTS,
         title: "the interpreter is there",
         proves: "The path that the rule names leads to a file. With F the kernel may still run one that is gone.",
+        cure: "Install QEMU's static emulators (qemu-user-static, or qemu-user where that is static), then binfmtd register.",
         run: exists,
     },
     Check {
         id: USABLE,
         title: "the interpreter is native, static and executable",
         proves: "The file is a program of this machine, needs no loader that other roots lack, and may be executed.",
+        cure: "Install a static emulator for this machine: qemu-user-static.",
         run: usable,
     },
     Check {
         id: TRUSTED,
         title: "only root can replace the interpreter",
         proves: "Owner and mode of the file and of every folder above it let nobody but root change what runs for others.",
+        cure: "Give the file and each folder above it to root, and take the right to write from others; or leave the flag C off.",
         run: trusted,
+    },
+    Check {
+        id: LABEL,
+        title: "SELinux lets containers run the interpreter",
+        proves: "Where SELinux is on: the label of the interpreter's file is one that confined containers may execute, whatever they have in their own root.",
+        cure: "Give the file the label of a program, and register again: chcon -t bin_t FILE, then binfmtd register. An interpreter from a container's image carries that container's categories, and no other container may run it: install QEMU on the host.",
+        run: label,
     },
 ];
 
@@ -55,23 +73,94 @@ fn each(
         .collect()
 }
 
+/// Whether the file that a patient's rule names could be run as an interpreter at all.
+pub(super) fn is_sound(examination: &Examination<'_>, patient: &Patient<'_>) -> bool {
+    let Some(entry) = examination.winner(patient.target, patient.machine) else { return false };
+    let needs = guard::Needs { fixed: false, credentials: false };
+    let (native, table) = (&examination.native, &examination.settings.table);
+    Inspector::default()
+        .inspect(&entry.interpreter)
+        .is_ok_and(|file| guard::fault(&file, native, table, needs).is_none())
+}
+
+/// The interpreter that `register` would take.
+fn usable_one<'a>(examination: &'a Examination<'_>, patient: &Patient<'_>) -> Option<&'a Path> {
+    let found = examination.candidates(patient.target)?.usable.as_ref()?;
+    Some(&found.path)
+}
+
+/// Another name of the same QEMU beside the one that is gone: packages have renamed their programs
+/// (`qemu-arm-static`, `qemu-arm`, `/usr/libexec/qemu-binfmt/arm-binfmt-P`).
+fn renamed(examination: &Examination<'_>, patient: &Patient<'_>, gone: &Path) -> Option<PathBuf> {
+    let beside = gone
+        .parent()
+        .into_iter()
+        .flat_map(|folder| patient.target.interpreters.iter().map(move |name| folder.join(name)));
+    let elsewhere = usable_one(examination, patient).map(Path::to_owned);
+    beside.filter(|path| path.is_file()).chain(elsewhere).find(|path| path != gone)
+}
+
+/// The command that brings a working interpreter, and has the rule use it.
+fn another(examination: &Examination<'_>, patient: &Patient<'_>, entry: &Entry) -> String {
+    let takeover = if is_qemu(entry) { "" } else { " --takeover" };
+    registered(examination, patient, takeover)
+}
+
+/// The command that registers a patient's rule, after it brought an interpreter where none is.
+pub(super) fn registered(
+    examination: &Examination<'_>,
+    patient: &Patient<'_>,
+    takeover: &str,
+) -> String {
+    let register = format!("binfmtd register {}{takeover}", patient.target.name);
+    if usable_one(examination, patient).is_some() {
+        return register;
+    }
+    let install = match examination.around.distribution {
+        Distribution::Debian | Distribution::Ubuntu => {
+            "apt-get install qemu-user-static".to_owned()
+        }
+        Distribution::Fedora => "dnf install qemu-user-static".to_owned(),
+        Distribution::Suse => "zypper install qemu-linux-user".to_owned(),
+        Distribution::Arch => "pacman -S qemu-user-static".to_owned(),
+        Distribution::Alpine => format!("apk add qemu-{}", patient.target.name),
+        Distribution::Other => return format!("install qemu-user-static, then {register}"),
+    };
+    format!("{install} && {register}")
+}
+
 fn exists(examination: &Examination<'_>) -> Vec<Finding> {
     each(examination, EXISTS, |examination, patient, draft, file| {
-        let entry = examination.winner(patient.target, patient.machine);
-        let pinned = entry.is_some_and(|entry| entry.flags.known.fix_binary);
-        let path = entry.map(|entry| entry.interpreter.display().to_string()).unwrap_or_default();
+        let Some(entry) = examination.winner(patient.target, patient.machine) else {
+            return draft.skip("there is no enabled rule that names one");
+        };
+        let path = entry.interpreter.display();
         match file {
             Ok(file) => draft.pass(file.path.display().to_string()),
-            Err(InterpreterFault::Missing) if pinned => draft
-                .warn(format!(
-                    "{path} is gone from the disk; the kernel goes on with the one it pinned"
-                ))
-                .fix("install qemu-user-static, then binfmtd register"),
+            // It never was on this disk: a container's image had it, and the kernel has it now.
+            Err(InterpreterFault::Missing)
+                if entry.flags.known.fix_binary
+                    && examination.owner(entry) == "unknown"
+                    && patient.proof.as_ref().is_some_and(Proof::works) =>
+            {
+                draft.pass(format!("{path} is not on this disk; the kernel has the file it opened"))
+            }
             Err(InterpreterFault::Missing) => {
-                draft.fail(format!("{path} does not exist")).fix("install qemu-user-static")
+                let finding = if entry.flags.known.fix_binary {
+                    draft.warn(format!(
+                        "{path} is gone from the disk; the kernel goes on with the one it pinned"
+                    ))
+                } else {
+                    draft.fail(format!("{path} does not exist"))
+                };
+                let finding = match renamed(examination, patient, &entry.interpreter) {
+                    Some(now) => finding.with(format!("QEMU for it is {} now", now.display())),
+                    None => finding,
+                };
+                finding.fix(another(examination, patient, entry))
             }
             Err(fault) => {
-                let refusal = guard::refusal(path.as_ref(), &fault);
+                let refusal = guard::refusal(&entry.interpreter, &fault);
                 draft.warn(refusal.why).fix(refusal.fix)
             }
         }
@@ -89,7 +178,21 @@ fn usable(examination: &Examination<'_>) -> Vec<Finding> {
             None => draft.pass("native, static and executable"),
             Some(fault) => {
                 let refusal = guard::refusal(&file.path, &fault);
-                draft.fail(refusal.why).fix(refusal.fix)
+                // Another one that could serve is there: to register is all that it takes.
+                let entry = examination.winner(patient.target, patient.machine);
+                let other = usable_one(examination, patient).filter(|path| *path != file.path);
+                let fix = match (entry, other, &fault) {
+                    (Some(entry), Some(_), _)
+                    | (
+                        Some(entry),
+                        None,
+                        InterpreterFault::Dynamic(_)
+                        | InterpreterFault::Foreign(_)
+                        | InterpreterFault::NotElf,
+                    ) => another(examination, patient, entry),
+                    _ => refusal.fix,
+                };
+                draft.fail(refusal.why).fix(fix)
             }
         }
     })
@@ -106,14 +209,81 @@ fn trusted(examination: &Examination<'_>) -> Vec<Finding> {
             .is_some_and(|entry| entry.flags.known.credentials);
         let path = file.path.display();
         let evidence = file.distrust.join("; ");
+        // Each fault says how it is mended.
+        let fixes = file.distrust.iter().filter_map(|fault| fault.rsplit_once("; run: "));
+        let fix = fixes.map(|(_, fix)| fix).collect::<Vec<_>>().join(" && ");
         if credentials {
             draft
                 .fail(format!("others than root could replace {path}, and the rule runs it with credentials (C)"))
                 .with(evidence)
+                .fix(fix)
         } else {
             draft
                 .warn(format!("others than root could replace {path}, which runs for everybody"))
                 .with(evidence)
+                .fix(fix)
         }
+    })
+}
+
+/// Types that confined containers (`container_t`) may execute: those of programs and libraries of the
+/// base policy, and of images (`container_exec_share_files`, `can_exec`, `entrypoint` of
+/// `container_domain` in container.te of github.com/containers/container-selinux).
+const EXECUTABLE: [&str; 8] = [
+    "bin_t",
+    "lib_t",
+    "container_file_t",
+    "container_ro_file_t",
+    "container_share_t",
+    "container_runtime_tmpfs_t",
+    "fusefs_t",
+    "svirt_sandbox_file_t",
+];
+
+/// Types of data, for which that policy has no such rule: what is not allowed is denied.
+const OF_DATA: [&str; 12] = [
+    "user_home_t",
+    "admin_home_t",
+    "data_home_t",
+    "user_tmp_t",
+    "tmp_t",
+    "var_t",
+    "var_lib_t",
+    "var_run_t",
+    "container_var_lib_t",
+    "default_t",
+    "unlabeled_t",
+    "etc_t",
+];
+
+fn label(examination: &Examination<'_>) -> Vec<Finding> {
+    each(examination, LABEL, |examination, patient, draft, file| {
+        let Some(mode) = examination.limits.selinux else {
+            return draft.skip("SELinux is off");
+        };
+        let Ok(file) = file else { return draft.skip("there is no file to look at") };
+        let Some(label) = examination.around.labels.get(&file.path) else {
+            return draft.skip("the file has no label that could be read");
+        };
+        // user:role:type:level, and a level may have categories: s0:c1,c2
+        let mut parts = label.splitn(4, ':').skip(2);
+        let (kind, level) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let draft = Draft { evidence: format!("label {label}"), ..draft };
+        let path = quote(&file.path);
+        let why = if level.contains(":c") {
+            format!("{path} is labelled for one container ({level}): no other may run it")
+        } else if EXECUTABLE.contains(&kind) || kind.ends_with("_exec_t") {
+            return draft.pass(format!("containers may execute {kind}"));
+        } else if OF_DATA.contains(&kind) {
+            format!("SELinux lets no confined container run {path}: {kind} is no program's type")
+        } else {
+            return draft.pass(format!("nothing is known against {kind}"));
+        };
+        let finding = match mode {
+            Selinux::Enforcing => draft.warn(why),
+            Selinux::Permissive => return draft.pass(format!("{why}; SELinux only notes it")),
+        };
+        finding
+            .fix(format!("chcon -t bin_t -l s0 {path} && binfmtd register {}", patient.target.name))
     })
 }

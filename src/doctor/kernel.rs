@@ -1,92 +1,211 @@
 //! Family `kernel`: is there an instance, and is it the right one?
 
-use super::{Check, Draft, Examination, Finding};
+use super::interpreter::is_sound;
+use super::{Check, Draft, Examination, Finding, Patient};
 use crate::system::instance::{InstanceError, MOUNT_POINT};
+use crate::system::surroundings::{Distribution, Module};
+use crate::target::Class;
+use crate::verify::Proof;
 
 const SUPPORTED: &str = "kernel.supported";
 const MOUNTED: &str = "kernel.mounted";
 const ENABLED: &str = "kernel.enabled";
 const WRITABLE: &str = "kernel.writable";
 const INSTANCE: &str = "kernel.instance";
+const LIFETIME: &str = "kernel.lifetime";
+const LIMIT: &str = "kernel.limit";
+const PAGE_SIZE: &str = "kernel.page-size";
+const ADDRESS_SPACE: &str = "kernel.address-space";
+const WRITTEN_CODE: &str = "kernel.written-code";
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         id: SUPPORTED,
         title: "the kernel has binfmt_misc",
         proves: "binfmt_misc is built in or its module is loaded; without it no foreign program can run.",
+        cure: "Load the module (modprobe binfmt_misc). Where there is none, install the distribution's package with further modules (linux-modules-extra on Ubuntu's cloud kernels), or a kernel with CONFIG_BINFMT_MISC.",
         run: supported,
     },
     Check {
         id: MOUNTED,
         title: "binfmt_misc is mounted",
         proves: "Rules can be seen and written. Rules that a parent namespace holds work even where nothing is mounted.",
+        cure: "Mount it on the host: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc. A broken automount has to go first: umount /proc/sys/fs/binfmt_misc.",
         run: mounted,
     },
     Check {
         id: ENABLED,
         title: "binfmt_misc is switched on",
         proves: "The instance as a whole is not disabled by a 0 in its file status.",
+        cure: "Switch it on: echo 1 > /proc/sys/fs/binfmt_misc/status, or binfmtd register.",
         run: enabled,
     },
     Check {
         id: WRITABLE,
         title: "rules can be registered from here",
         proves: "This process could register; a container or a plain user may not, and need not when the host's rules serve.",
+        cure: "Register on the host, not from a container; where it is mounted read-only, remount it: mount -o remount,rw /proc/sys/fs/binfmt_misc.",
         run: writable,
     },
     Check {
         id: INSTANCE,
         title: "which instance is looked at",
         proves: "The rules seen are the host's own, or those of a user namespace, which nobody outside of it sees.",
+        cure: "Register in the namespace whose programs are to run; what a user namespace holds serves nobody outside of it. An instance that was mounted in a namespace hides the host's rules there for good: register in it, or leave it for a new one.",
         run: instance,
     },
+    Check {
+        id: LIFETIME,
+        title: "rules outlive this container",
+        proves: "The instance is the host's, not one that was mounted in a container and goes with it.",
+        cure: "Mount it on the host before the container starts: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc. A service on the host holds it: systemctl enable --now binfmtd.service.",
+        run: lifetime,
+    },
+    Check {
+        id: LIMIT,
+        title: "there is room for more rules",
+        proves: "user.max_binfmt_misc_interpreters, where the kernel has it, is well above the number of rules.",
+        cure: "Raise it: sysctl -w user.max_binfmt_misc_interpreters=N. The kernel answers a rule too many with \"no space left on device\".",
+        run: limit,
+    },
+    Check {
+        id: PAGE_SIZE,
+        title: "pages have 4 KiB",
+        proves: "Memory is managed in the units that most programs of other CPUs are linked for.",
+        cure: "Boot a kernel with pages of 4 KiB (on arm64 distributions have one beside that of 16 or 64 KiB). Under others, programs that are linked for 4 KiB may fail to load or to map files, whatever a small probe says.",
+        run: page_size,
+    },
+    Check {
+        id: ADDRESS_SPACE,
+        title: "there is room for a 32-bit guest",
+        proves: "Neither RLIMIT_AS nor vm.mmap_min_addr keeps QEMU from reserving the 4 GiB that a 32-bit program may address.",
+        cure: "Lift the limit (ulimit -v unlimited, LimitAS=infinity), or lower vm.mmap_min_addr to what distributions set: sysctl -w vm.mmap_min_addr=65536.",
+        run: address_space,
+    },
+    Check {
+        id: WRITTEN_CODE,
+        title: "emulators may write what they execute",
+        proves: "This process is not in a sandbox (MemoryDenyWriteExecute=) in which QEMU's code generator cannot work; elsewhere it may.",
+        cure: "Start it outside of that sandbox: systemd-run --wait --pipe binfmtd doctor, or MemoryDenyWriteExecute=no in its unit.",
+        run: written_code,
+    },
 ];
+
+fn works(patient: &Patient<'_>) -> bool {
+    patient.proof.as_ref().is_some_and(Proof::works)
+}
+
+fn mount_command() -> String {
+    format!("mount -t binfmt_misc binfmt_misc {MOUNT_POINT}")
+}
 
 fn supported(examination: &Examination<'_>) -> Vec<Finding> {
     let draft = Draft::host(SUPPORTED);
     let release = &examination.host.kernel;
-    vec![if examination.supported {
-        draft.pass("the kernel has binfmt_misc").with(format!("/proc/filesystems, Linux {release}"))
+    if examination.supported {
+        let evidence = format!("/proc/filesystems, Linux {release}");
+        return vec![draft.pass("the kernel has binfmt_misc").with(evidence)];
+    }
+    // A container has its own files, and the host's kernel.
+    let module = if examination.container { Module::Unknown } else { examination.around.module };
+    let (what, fix) = match module {
+        Module::Loadable => ("its module is not loaded", "modprobe binfmt_misc"),
+        Module::NotBuilt => (
+            "it was built without, and no module can be loaded",
+            "boot a kernel with CONFIG_BINFMT_MISC",
+        ),
+        Module::OtherKernel => {
+            ("its modules are gone from the disk, because it was upgraded since boot", "reboot")
+        }
+        Module::NotInstalled => {
+            ("its module is not installed", package(examination.around.distribution))
+        }
+        Module::Unknown => {
+            ("it is not built in, and its module is not loaded", "modprobe binfmt_misc")
+        }
+    };
+    let finding = draft
+        .fail(format!("the kernel has no binfmt_misc: {what}"))
+        .with(format!("/proc/filesystems does not name it, Linux {release}"))
+        .fix(fix);
+    vec![if examination.container {
+        finding.with("this is a container: a module is to be loaded on the host")
     } else {
-        draft
-            .fail("the kernel has no binfmt_misc: it is not built in, and its module is not loaded")
-            .with(format!("/proc/filesystems does not name it, Linux {release}"))
-            .fix("modprobe binfmt_misc")
+        finding
     }]
+}
+
+/// The command that installs the further modules of the running kernel, by who packages them where.
+fn package(distribution: Distribution) -> &'static str {
+    match distribution {
+        Distribution::Ubuntu => {
+            "apt-get install linux-modules-extra-$(uname -r) && modprobe binfmt_misc"
+        }
+        Distribution::Debian => {
+            "apt-get install --reinstall linux-image-$(uname -r) && modprobe binfmt_misc"
+        }
+        Distribution::Fedora => {
+            "dnf install kernel-modules-core-$(uname -r) kernel-modules-$(uname -r) && modprobe binfmt_misc"
+        }
+        Distribution::Suse => "zypper install --force kernel-default && reboot",
+        Distribution::Arch => "pacman -S linux && reboot",
+        Distribution::Alpine => "apk add linux-lts && reboot",
+        Distribution::Other => "install the package with the further modules of this kernel",
+    }
 }
 
 fn mounted(examination: &Examination<'_>) -> Vec<Finding> {
     let draft = Draft::host(MOUNTED);
-    let stack = if examination.stack.is_empty() {
-        "nothing".to_owned()
-    } else {
-        examination.stack.join(", then ")
+    let shown = |stack: &[String]| match stack {
+        [] => "nothing".to_owned(),
+        stack => stack.join(", then "),
     };
-    let evidence = format!("mounted there: {stack}");
-    let mount = format!("mount -t binfmt_misc binfmt_misc {MOUNT_POINT}");
-    let works = examination
-        .foreign()
-        .any(|patient| patient.proof.as_ref().is_some_and(crate::verify::Proof::works));
-    vec![match &examination.trouble {
-        None => draft.pass(format!("binfmt_misc is mounted on {MOUNT_POINT}")).with(evidence),
-        Some(error) if works => draft
-            .warn(format!(
-                "{error}; foreign programs run all the same, by rules of a parent namespace"
-            ))
+    let evidence = format!("mounted there: {}", shown(&examination.stack));
+    let Some(error) = &examination.trouble else {
+        let finding = draft.pass(format!("binfmt_misc is mounted on {MOUNT_POINT}")).with(evidence);
+        return vec![if examination.around.stack_before == examination.stack {
+            finding
+        } else {
+            let before = shown(&examination.around.stack_before);
+            finding.with(format!("before anybody looked: {before}"))
+        }];
+    };
+    let is_confined = examination.container || !examination.first_namespace;
+    let mount = mount_command();
+    vec![match error {
+        _ if !examination.supported => {
+            draft.skip("the kernel has no binfmt_misc that could be mounted").with(evidence)
+        }
+        _ if examination.foreign().any(works) && is_confined => draft
+            .pass("nothing is to be seen from in here, and foreign programs run: by rules of the host")
             .with(evidence),
-        Some(error @ InstanceError::BrokenAutomount(_)) => draft
+        error if examination.foreign().any(works) => draft
+            .warn(format!(
+                "{error}; foreign programs run all the same, by rules that somebody else holds"
+            ))
+            .with(evidence)
+            .fix(mount),
+        error if examination.foreign().next().is_none() => {
+            draft.skip(format!("{error}, and nothing here asks for it")).with(evidence)
+        }
+        InstanceError::BrokenAutomount(_) => draft
             .fail(error.to_string())
             .with(evidence)
             .fix(format!("umount {MOUNT_POINT}; {mount}")),
-        Some(InstanceError::NoFolder) => draft
+        InstanceError::NoFolder => draft
             .fail(format!("{MOUNT_POINT} does not exist: the module is not loaded"))
             .with(evidence)
             .fix(format!("modprobe binfmt_misc && {mount}")),
-        Some(error) if !examination.supported => draft
-            .fail(error.to_string())
-            .with(evidence)
-            .fix(format!("modprobe binfmt_misc && {mount}")),
-        Some(error) => draft.fail(error.to_string()).with(evidence).fix(mount),
+        error => {
+            let finding = draft.fail(error.to_string()).with(evidence).fix(mount);
+            if examination.first_namespace {
+                finding
+            } else {
+                finding.with(
+                    "this is a user namespace: one that was mounted here before hides the host's rules even now",
+                )
+            }
+        }
     }]
 }
 
@@ -116,20 +235,200 @@ fn writable(examination: &Examination<'_>) -> Vec<Finding> {
             draft.skip("this is another user namespace than the host's, whose rules only the host can change")
         }
         Some(_) => draft
-            .warn("rules cannot be registered from here, though this is root: a security policy forbids it"),
+            .warn("rules cannot be registered from here, though this is root: a security policy forbids it")
+            .fix("look for the denial: dmesg | grep -e apparmor -e avc"),
     }]
+}
+
+/// Whether the rules that are seen are not those that the kernel asks: of the namespaces from this one
+/// upwards it asks the nearest that ever had an instance, mounted or not.
+pub(super) fn is_masked(examination: &Examination<'_>) -> bool {
+    let has_rule =
+        |patient: &&Patient<'_>| examination.winner(patient.target, patient.machine).is_some();
+    // One rule that works is enough: then the instance that is seen is the one that is asked.
+    !examination.foreign().filter(has_rule).any(works)
+        && examination
+            .foreign()
+            .any(|patient| examination.is_masked(patient) && is_sound(examination, patient))
 }
 
 fn instance(examination: &Examination<'_>) -> Vec<Finding> {
     let draft = Draft::host(INSTANCE);
+    let map = examination.limits.uid_map.split_whitespace().collect::<Vec<_>>().join(" ");
+    let evidence = format!("/proc/self/uid_map says {map}");
     vec![match (examination.instance(), examination.first_namespace) {
-        (None, _) => draft.skip("there is no instance to look at"),
+        (None, true) => draft.skip("there is no instance to look at"),
+        (None, false) => draft
+            .skip("there is no instance to look at in this user namespace, which has rules of its own, or those of the host")
+            .with(evidence),
+        (Some(_), false) if is_masked(examination) => draft
+            .fail("the rules that are to be seen here are not used: this user namespace has an instance of its own, which hides them")
+            .with("a program whose rule is switched on was refused as if there were none")
+            .with(evidence)
+            .fix(format!("{} && binfmtd register", mount_command())),
+        (Some(_), false) if examination.around.from_above => draft
+            .pass("this is the instance of a namespace above this one, seen from a user namespace: its rules serve in here")
+            .with(evidence),
         (Some(_), false) => draft
             .pass("this is the instance of a user namespace: its rules serve nobody outside of it")
-            .with("/proc/self/ns/user is not the first user namespace"),
+            .with(evidence),
         (Some(_), true) if examination.container => {
             draft.pass("this is the host's instance, seen from a container")
         }
         (Some(_), true) => draft.pass("this is the host's instance"),
+    }]
+}
+
+fn lifetime(examination: &Examination<'_>) -> Vec<Finding> {
+    let draft = Draft::host(LIFETIME);
+    let around = &examination.around;
+    let only_here = examination.service.as_ref().is_some_and(|service| service.only_here);
+    let not_the_hosts = around
+        .first_stack
+        .as_ref()
+        .is_some_and(|stack| !stack.iter().any(|mounted| mounted == "binfmt_misc"));
+    vec![match examination.instance() {
+        None => draft.skip("there is no instance to look at"),
+        Some(_) if !examination.first_namespace => {
+            draft.skip("rules of a user namespace live as long as that does")
+        }
+        Some(_) if examination.container && not_the_hosts => draft
+            .warn("binfmt_misc is mounted in this container and not on the host: the rules vanish with the container")
+            .with("/proc/1/mountinfo has no binfmt_misc")
+            .fix(format!("on the host: {}", mount_command())),
+        Some(_) if only_here => draft
+            .warn("the service holds the only mount of binfmt_misc: the rules vanish when it ends")
+            .fix(format!("on the host: {}", mount_command())),
+        Some(_) if around.may_be_the_containers_own => draft
+            .warn("binfmt_misc was mounted after this container began: if in here only, the rules vanish with it")
+            .fix(format!("on the host: {}", mount_command())),
+        Some(_) if examination.container => {
+            draft.pass("the instance was there before this container")
+        }
+        Some(_) => draft.pass("the host's mount holds the rules, until it is shut down"),
+    }]
+}
+
+fn limit(examination: &Examination<'_>) -> Vec<Finding> {
+    let draft = Draft::host(LIMIT);
+    let (Some(seen), limit) = (examination.instance(), examination.limits.interpreters) else {
+        return vec![draft.skip("there is no instance to look at")];
+    };
+    let there = u64::try_from(seen.instance.entries.len()).unwrap_or(u64::MAX);
+    let Some(limit) = limit else {
+        return vec![draft.pass("this kernel has no limit of rules")];
+    };
+    // A replacement takes one more for a moment.
+    vec![if there.saturating_add(there / 10).saturating_add(1) < limit {
+        draft.pass(format!("{there} rules of {limit}"))
+    } else {
+        draft
+            .warn(format!("{there} rules of at most {limit}: the next may be refused"))
+            .with("user.max_binfmt_misc_interpreters")
+            .fix(format!(
+                "sysctl -w user.max_binfmt_misc_interpreters={}",
+                limit.max(there).saturating_mul(2).max(64)
+            ))
+    }]
+}
+
+/// What most programs are linked for.
+const USUAL_PAGE: u64 = 4096;
+
+fn page_size(examination: &Examination<'_>) -> Vec<Finding> {
+    let draft = Draft::host(PAGE_SIZE);
+    let size = examination.limits.page_size;
+    vec![match size {
+        USUAL_PAGE => draft.pass("pages have 4 KiB"),
+        _ if examination.foreign().next().is_none() => {
+            draft.skip(format!("pages have {} KiB, and nothing is emulated here", size / 1024))
+        }
+        _ => draft
+            .warn(format!(
+                "pages have {} KiB: foreign programs that are linked for 4 KiB may not run",
+                size / 1024
+            ))
+            .with(format!("getconf PAGE_SIZE says {size}"))
+            .fix("boot a kernel with pages of 4 KiB"),
+    }]
+}
+
+/// What distributions set (`CONFIG_DEFAULT_MMAP_MIN_ADDR`).
+const LOWEST_ADDRESS: u64 = 65536;
+
+/// Measured with QEMU 7.2: with 4.3 GB of address space most 32-bit guests fail, with 5 GB none.
+const GUEST_SPACE: u64 = 5 << 30;
+
+fn address_space(examination: &Examination<'_>) -> Vec<Finding> {
+    let draft = Draft::host(ADDRESS_SPACE);
+    let small: Vec<&Patient<'_>> = examination
+        .foreign()
+        .filter(|patient| patient.target.identity.class == Class::Elf32)
+        .collect();
+    if small.is_empty() {
+        return vec![draft.skip("no 32-bit target is asked about")];
+    }
+    let limits = &examination.limits;
+    let narrow = limits.address_space.filter(|limit| *limit < GUEST_SPACE);
+    let high = limits.lowest_address.filter(|address| *address > LOWEST_ADDRESS);
+    let shown = |limit: Option<u64>, none: &str| limit.map_or(none.to_owned(), |it| it.to_string());
+    let draft = Draft {
+        evidence: format!(
+            "vm.mmap_min_addr {}, RLIMIT_AS {}",
+            shown(limits.lowest_address, "unknown"),
+            shown(limits.address_space, "unlimited")
+        ),
+        ..draft
+    };
+    if narrow.is_none() && high.is_none() {
+        return vec![draft.pass("no limit keeps a 32-bit program from its addresses")];
+    }
+    let ran = |patient: &&&Patient<'_>| patient.proof.as_ref().is_some_and(|proof| !proof.nobody);
+    if small.iter().any(|patient| ran(&patient) && !works(patient)) {
+        return vec![draft.skip("what keeps 32-bit programs from running is told of each")];
+    }
+    // Nobody knows yet whether those that have no rule would run.
+    let untried: Vec<&str> = small
+        .iter()
+        .filter(|patient| !ran(patient))
+        .map(|patient| patient.target.name.as_str())
+        .collect();
+    vec![match (untried.is_empty(), narrow) {
+        (true, _) => draft.pass("32-bit programs run all the same"),
+        (false, Some(limit)) => draft
+            .warn(format!(
+                "this process may use {limit} bytes of address space, and QEMU reserves up to 4 GiB for {}",
+                untried.join(", ")
+            ))
+            .fix("ulimit -v unlimited"),
+        (false, None) => draft
+            .warn(format!(
+                "vm.mmap_min_addr is above the addresses that programs of {} begin at",
+                untried.join(", ")
+            ))
+            .fix(format!("sysctl -w vm.mmap_min_addr={LOWEST_ADDRESS}")),
+    }]
+}
+
+fn written_code(examination: &Examination<'_>) -> Vec<Finding> {
+    let draft = Draft::host(WRITTEN_CODE);
+    if !examination.limits.no_written_code {
+        return vec![draft.pass("this process may write what it executes")];
+    }
+    let ran = |patient: &&Patient<'_>| patient.proof.as_ref().is_some_and(|proof| !proof.nobody);
+    let tried: Vec<_> = examination.foreign().filter(ran).collect();
+    vec![match tried.as_slice() {
+        _ if examination.foreign().next().is_none() => {
+            draft.skip("this process may not write what it executes, and nothing is emulated here")
+        }
+        [_, ..] if tried.iter().all(|patient| works(patient)) => {
+            draft.pass("this process may not write what it executes, and programs run all the same")
+        }
+        [_, ..] => draft.skip("this process may not write what it executes: what comes of it is told of each target"),
+        // This sandbox's fault, not the host's.
+        [] => draft
+            .error("this process may not write what it executes, as QEMU has to: nothing could be proved from in here")
+            .with("PR_GET_MDWE, which MemoryDenyWriteExecute= sets")
+            .fix("systemd-run --wait --pipe binfmtd doctor"),
     }]
 }

@@ -3,17 +3,25 @@
 //! A check is data: an id, what it proves, and a function from what was seen to findings. It changes
 //! nothing: it neither mounts nor registers.
 
+mod cause;
 mod examine;
 mod exec;
 mod interpreter;
 mod kernel;
+mod known;
+mod load;
+mod others;
 mod rule;
+mod service;
 mod verdict;
 
 pub use examine::{Examination, ExamineError, Patient, examine};
 pub use verdict::{Verdict, verdict};
 
 use serde::Serialize;
+use thiserror::Error;
+
+use crate::verify::Level;
 
 /// What came of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -29,6 +37,24 @@ pub enum Status {
     Skip,
     /// It could not be looked at: says nothing about the host.
     Error,
+}
+
+impl Status {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+            Self::Skip => "skip",
+            Self::Error => "error",
+        }
+    }
+
+    /// Whether somebody has to hear of it who did not ask for everything.
+    pub fn is_trouble(self) -> bool {
+        matches!(self, Self::Warn | Self::Fail | Self::Error)
+    }
 }
 
 /// One thing that was found; in a report as it is.
@@ -58,13 +84,61 @@ pub struct Check {
     pub title: &'static str,
     /// What a pass proves, and why it matters.
     pub proves: &'static str,
+    /// What to do when it is otherwise, in general; a finding says it of the case.
+    pub cure: &'static str,
     /// Looks; returns a finding for the host or for each target.
     run: fn(&Examination<'_>) -> Vec<Finding>,
 }
 
 /// All checks, by family, in the order of a report.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    [kernel::CHECKS, rule::CHECKS, interpreter::CHECKS, exec::CHECKS].into_iter().flatten()
+    [kernel::CHECKS, rule::CHECKS, interpreter::CHECKS, exec::CHECKS, load::CHECKS, service::CHECKS]
+        .into_iter()
+        .flatten()
+}
+
+/// No check has this id.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("unknown check \"{id}\"{}", nearest.map(|id| format!(" (did you mean {id}?)")).unwrap_or_default())]
+pub struct UnknownCheck {
+    /// What was asked for.
+    pub id: String,
+    /// A check whose id looks like it.
+    pub nearest: Option<&'static str>,
+}
+
+/// The check with this id.
+pub fn find(id: &str) -> Result<&'static Check, UnknownCheck> {
+    checks()
+        .find(|check| check.id == id)
+        .ok_or_else(|| UnknownCheck { id: id.to_owned(), nearest: nearest(&id.to_lowercase()) })
+}
+
+/// Half of the name or all of the family may be wrong or left out; what is further off helps nobody.
+fn nearest(id: &str) -> Option<&'static str> {
+    let distance = |known: &'static str| {
+        let (_, name) = known.split_once('.').unwrap_or(("", known));
+        let whole = strsim::damerau_levenshtein(known, id);
+        whole.min(strsim::damerau_levenshtein(name, id))
+    };
+    checks()
+        .map(|check| (distance(check.id), check.id))
+        .filter(|(distance, _)| *distance <= id.chars().count() / 2)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, id)| id)
+}
+
+impl Check {
+    /// What its id has before the dot.
+    pub fn family(&self) -> &'static str {
+        self.id.split_once('.').map_or(self.id, |(family, _)| family)
+    }
+
+    /// The level of running a program that it judges; `None` for what is read or listed.
+    pub fn level(&self) -> Option<Level> {
+        let name = self.id.strip_prefix("exec.")?;
+        Level::ALL.into_iter().find(|level| level.as_str() == name)
+    }
 }
 
 /// Runs every check.
@@ -112,6 +186,11 @@ impl Draft {
     fn skip(self, summary: impl Into<String>) -> Finding {
         self.finding(Status::Skip, summary)
     }
+
+    /// It could not be looked at from here: nothing is said about the host.
+    fn error(self, summary: impl Into<String>) -> Finding {
+        self.finding(Status::Error, summary)
+    }
 }
 
 impl Finding {
@@ -130,3 +209,6 @@ impl Finding {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,13 @@
 //! Family `rule`: is there a rule, is it the right one, does it win?
 
-use super::{Check, Draft, Examination, Finding, Patient};
-use crate::plan::is_qemu;
+use std::path::Path;
+
+use super::interpreter::{is_sound, registered};
+use super::{Check, Draft, Examination, Finding, Patient, others};
+use crate::plan::{self, is_qemu};
 use crate::rule::{Entry, Matcher};
+use crate::system::instance::MOUNT_POINT;
+use crate::system::trust::quote;
 use crate::verify::Proof;
 
 const PRESENT: &str = "rule.present";
@@ -10,6 +15,7 @@ const ENABLED: &str = "rule.enabled";
 const FIX_BINARY: &str = "rule.fix-binary";
 const MATCHER: &str = "rule.matcher";
 const SHADOWED: &str = "rule.shadowed";
+const CREDENTIALS: &str = "rule.credentials";
 const NATIVE: &str = "rule.native";
 
 pub(super) const CHECKS: &[Check] = &[
@@ -17,36 +23,49 @@ pub(super) const CHECKS: &[Check] = &[
         id: PRESENT,
         title: "a rule takes the target's programs",
         proves: "Some rule's magic and mask match this target's files.",
+        cure: "Register one: binfmtd register TARGET. The service keeps it: systemctl enable --now binfmtd.service.",
         run: present,
     },
     Check {
         id: ENABLED,
         title: "the rule is enabled",
         proves: "The rule was not switched off by a 0 in its own file.",
+        cure: "Switch it on: echo 1 > /proc/sys/fs/binfmt_misc/NAME, or binfmtd register TARGET.",
         run: enabled,
     },
     Check {
         id: FIX_BINARY,
         title: "the rule has the flag F",
         proves: "The kernel opened the interpreter at registration, so it also serves containers and other roots.",
+        cure: "Register it with F: binfmtd register TARGET replaces a rule of QEMU's without it.",
         run: fix_binary,
     },
     Check {
         id: MATCHER,
         title: "magic and mask are exact",
         proves: "The rule takes all that this target's own kernel would, and nothing of another target.",
+        cure: "Let binfmtd derive magic and mask: binfmtd register TARGET --takeover.",
         run: matcher,
     },
     Check {
         id: SHADOWED,
         title: "one rule only, or the right one first",
         proves: "No newer rule takes the target's programs before another that would.",
+        cure: "Take away the rule of QEMU's that is not wanted, or put ours before the others: binfmtd register TARGET --takeover. Rules of other emulators (FEX, box64, Rosetta) are never ours to remove.",
         run: shadowed,
+    },
+    Check {
+        id: CREDENTIALS,
+        title: "the flag C is there because it was asked for",
+        proves: "Set-user-ID programs (sudo, su) get their owner's rights under emulation only where somebody wanted that: their interpreter then runs with those rights under its caller's environment. Without C sudo says that its effective uid is not 0.",
+        cure: "Decide: credentials = true in the configuration, or without it, then binfmtd register.",
+        run: credentials,
     },
     Check {
         id: NATIVE,
         title: "no rule takes the host's own programs",
         proves: "No enabled rule could match a program that the kernel runs by itself.",
+        cure: "Remove the rule at once, with a shell that runs already: echo -1 > /proc/sys/fs/binfmt_misc/NAME.",
         run: native,
     },
 ];
@@ -76,6 +95,11 @@ fn named(entries: &[&Entry]) -> String {
     entries.iter().map(|entry| entry.display_name()).collect::<Vec<_>>().join(", ")
 }
 
+/// The command that has the kernel do something with one rule.
+fn tell(word: &str, entry: &Entry) -> String {
+    format!("echo {word} > {}", quote(&Path::new(MOUNT_POINT).join(&entry.name)))
+}
+
 fn present(examination: &Examination<'_>) -> Vec<Finding> {
     each(examination, PRESENT, |examination, patient, draft| {
         let takers = examination.takers(patient.target, patient.machine);
@@ -86,10 +110,57 @@ fn present(examination: &Examination<'_>) -> Vec<Finding> {
             return draft
                 .pass("no rule is to be seen, and its programs run: a parent namespace has one");
         }
-        draft
-            .fail(format!("no rule takes programs with e_machine {:#x}", patient.machine))
-            .fix(register(patient))
+        let lost = lost(examination, patient);
+        let finding = if lost.is_empty() {
+            draft.fail(format!("no rule takes programs with e_machine {:#x}", patient.machine))
+        } else {
+            let lost = lost.join(", ");
+            draft.fail(format!("no rule takes its programs: somebody removed ours, {lost}"))
+        };
+        why_absent(examination, patient).into_iter().fold(finding, Finding::with).fix(registered(
+            examination,
+            patient,
+            "",
+        ))
     })
+}
+
+/// Names of a patient's rules that are ours by the record and gone from the kernel.
+pub(super) fn lost<'a>(examination: &'a Examination<'_>, patient: &Patient<'_>) -> Vec<&'a str> {
+    let own: Vec<String> =
+        patient.target.rules().into_iter().map(|(name, _)| name.to_string()).collect();
+    let names = examination.lost().into_iter();
+    names.filter(|lost| own.iter().any(|name| name == lost)).collect()
+}
+
+/// What may be behind it that there is no rule.
+fn why_absent(examination: &Examination<'_>, patient: &Patient<'_>) -> Vec<String> {
+    let mut why = Vec::new();
+    let around = &examination.around;
+    let host = examination.seen.host.as_str();
+    let is_relative =
+        examination.settings.table.find(host).is_ok_and(|own| {
+            own.family == patient.target.family && own.name != patient.target.name
+        });
+    if is_relative {
+        why.push(format!(
+            "a machine of this family ({host}), whose CPU or kernel does not run these programs by itself"
+        ));
+    }
+    if !examination.first_namespace && !around.from_above {
+        why.push(
+            "this user namespace has an instance of its own, so rules of the host do not serve here"
+                .to_owned(),
+        );
+    }
+    // Nobody had triggered the automount: what was registered until now was in a container's mount.
+    if examination.first_namespace && around.stack_before != examination.stack {
+        why.push(
+            "nobody had looked at binfmt_misc since boot; rules that a container registers before that vanish with its mount"
+                .to_owned(),
+        );
+    }
+    why
 }
 
 fn enabled(examination: &Examination<'_>) -> Vec<Finding> {
@@ -102,7 +173,9 @@ fn enabled(examination: &Examination<'_>) -> Vec<Finding> {
             _ if off.len() == takers.len() => {
                 draft.fail(format!("{} is there and disabled", named(&off))).fix(register(patient))
             }
-            _ => draft.warn(format!("{} is disabled; another rule serves", named(&off))),
+            _ => draft
+                .warn(format!("{} is disabled; another rule serves", named(&off)))
+                .fix(off.iter().map(|entry| tell("1", entry)).collect::<Vec<_>>().join("; ")),
         }
     })
 }
@@ -112,6 +185,13 @@ fn fix_binary(examination: &Examination<'_>) -> Vec<Finding> {
         match examination.winner(patient.target, patient.machine) {
             None => draft.skip("there is no enabled rule"),
             Some(entry) if entry.flags.known.fix_binary => draft.pass(format!("flags {}", entry.flags)),
+            Some(_) if !is_sound(examination, patient) => {
+                draft.skip("its interpreter could not be pinned: what is wrong with that is told there")
+            }
+            Some(entry) if others::owner(entry).is_some() => draft
+                .warn(format!("{} has no flag F, so it serves no container", entry.display_name()))
+                .with(format!("flags {}", entry.flags))
+                .fix(format!("register it with F where it comes from, or put ours before it: {} --takeover", register(patient))),
             Some(entry) => draft
                 .fail(format!(
                     "{} has no flag F: its interpreter is looked up in each container, where it is not",
@@ -129,8 +209,12 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
             return draft.skip("there is no enabled rule");
         };
         let name = entry.display_name();
+        // It works, so nobody replaces it unasked.
+        let takeover = if examination.owner(entry) == "binfmtd" { "" } else { " --takeover" };
         let Matcher::Magic(magic) = &entry.matcher else {
-            return draft.warn(format!("{name} goes by file names, not by magic"));
+            return draft
+                .warn(format!("{name} goes by file names, not by magic"))
+                .fix(format!("{}{takeover}", register(patient)));
         };
         let grabbed: Vec<&str> = examination
             .settings
@@ -145,7 +229,7 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
             return draft
                 .warn(format!("{name} also takes programs of {}", grabbed.join(", ")))
                 .with(format!("magic {} mask {}", magic.magic_hex(), magic.mask_hex()))
-                .fix(register(patient));
+                .fix(format!("{}{takeover}", register(patient)));
         }
         // These bytes no kernel looks at; files that fill them are refused by a rule that does.
         let strict = |at: usize| {
@@ -180,14 +264,21 @@ fn shadowed(examination: &Examination<'_>) -> Vec<Finding> {
         if behind.is_empty() {
             return draft.pass("one rule only");
         }
-        let record = examination.instance().map(|seen| &seen.record);
-        let ours = behind.iter().any(|entry| record.is_some_and(|record| record.owns(entry)));
-        let evidence = format!(
-            "the kernel picks {}, then would come {}",
-            winner.display_name(),
-            named(behind)
-        );
         let works = patient.proof.as_ref().is_some_and(Proof::works);
+        let shown = |entry: &Entry| match others::owner(entry) {
+            Some(whose) => format!("{} (of {whose})", entry.display_name()),
+            None => format!("{} (of {})", entry.display_name(), examination.owner(entry)),
+        };
+        let behind_it: Vec<String> = behind.iter().map(|entry| shown(entry)).collect();
+        let evidence =
+            format!("the kernel picks {}, then would come {}", shown(winner), behind_it.join(", "));
+        // We come first only where nothing that works was before us, or where somebody asked for that.
+        if works && examination.owner(winner) == "binfmtd" {
+            return draft
+                .pass("several rules take these programs, and ours comes first")
+                .with(evidence);
+        }
+        let ours = behind.iter().any(|entry| examination.owner(entry) == "binfmtd");
         let draft = if ours && !works {
             draft
                 .fail(format!("{} comes before our rule, and does not work", winner.display_name()))
@@ -198,15 +289,68 @@ fn shadowed(examination: &Examination<'_>) -> Vec<Finding> {
                 winner.display_name()
             ))
         };
-        let fix = if is_qemu(winner) {
-            format!("{} --takeover", register(patient))
-        } else {
-            format!(
-                "remove one of them: echo -1 > /proc/sys/fs/binfmt_misc/{}",
-                behind[0].display_name()
-            )
+        draft.with(evidence).fix(one_of_them(examination, patient, winner, behind, works))
+    })
+}
+
+/// What leaves one rule that works, and takes nothing away that is another emulator's.
+fn one_of_them(
+    examination: &Examination<'_>,
+    patient: &Patient<'_>,
+    winner: &Entry,
+    behind: &[&Entry],
+    works: bool,
+) -> String {
+    let takeover = format!("{} --takeover", register(patient));
+    if !works || is_qemu(winner) && !behind.iter().any(|entry| others::owner(entry).is_some()) {
+        return takeover;
+    }
+    // Of QEMU's and another emulator's rule, QEMU's can be had again.
+    let spare: Vec<&Entry> = std::iter::once(winner)
+        .chain(behind.iter().copied())
+        .filter(|entry| is_qemu(entry))
+        .collect();
+    if spare.is_empty() {
+        return "nothing of ours is among them: see which of them is wanted".to_owned();
+    }
+    let commands = spare.iter().map(|entry| match examination.owner(entry) {
+        // It would put the rule back.
+        "binfmtd" if examination.service.is_some() => format!(
+            "leave {} out of the targets in binfmtd's configuration, then systemctl reload binfmtd.service",
+            patient.target.name
+        ),
+        owner if owner.starts_with("update-binfmts") => {
+            format!("update-binfmts --disable {}", quote(Path::new(&entry.name)))
+        }
+        _ => tell("-1", entry),
+    });
+    commands.collect::<Vec<_>>().join(" && ")
+}
+
+fn credentials(examination: &Examination<'_>) -> Vec<Finding> {
+    each(examination, CREDENTIALS, |examination, patient, draft| {
+        let Some(entry) = examination.winner(patient.target, patient.machine) else {
+            return draft.skip("there is no enabled rule");
         };
-        draft.with(evidence).fix(fix)
+        let name = entry.display_name();
+        let wanted = plan::flags(examination.settings, &patient.target.name).credentials;
+        let ours = examination.owner(entry) == "binfmtd";
+        match (entry.flags.known.credentials, wanted) {
+            (false, false) => draft.pass(
+                "no C: set-user-ID programs (sudo, su) keep their caller's rights, which is the safe way",
+            ),
+            (false, true) => draft.skip("C is asked for and missing: what that comes to is told by running a program"),
+            (true, true) => {
+                draft.pass("C, as the configuration asks: set-user-ID programs get their owner's rights")
+            }
+            (true, false) if ours => draft
+                .warn(format!("{name} has the flag C, and the configuration no longer asks for it"))
+                .with(format!("flags {}", entry.flags))
+                .fix(register(patient)),
+            (true, false) => draft
+                .pass("C, as its owner wanted: set-user-ID programs get their owner's rights, and so does the interpreter, under its caller's environment")
+                .with(format!("flags {}", entry.flags)),
+        }
     })
 }
 
@@ -222,12 +366,18 @@ fn native(examination: &Examination<'_>) -> Vec<Finding> {
         .filter_map(|entry| {
             let what = examination.native.captured_by(&entry.matcher)?;
             let name = entry.display_name();
-            Some(
-                Draft::host(NATIVE)
-                    .fail(format!("rule {name} could take the host's own {what}"))
-                    .with(format!("interpreter {}", entry.interpreter.display()))
-                    .fix(format!("echo -1 > /proc/sys/fs/binfmt_misc/{name}")),
-            )
+            let finding = Draft::host(NATIVE)
+                .fail(format!("rule {name} could take the host's own {what}"))
+                .with(format!("interpreter {}", entry.interpreter.display()));
+            Some(match (others::owner(entry), examination.owner(entry)) {
+                // Not ours to remove; switched off, it is there for whoever wants it back.
+                (Some(whose), _) => finding.with(format!("of {whose}")).fix(tell("0", entry)),
+                (None, "unknown") => finding.fix(tell("-1", entry)),
+                (None, "binfmtd") => finding.with("of binfmtd").fix(tell("-1", entry)),
+                (None, owner) => {
+                    finding.with(format!("{owner} brings it back")).fix(tell("-1", entry))
+                }
+            })
         })
         .collect();
     if captures.is_empty() {

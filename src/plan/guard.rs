@@ -66,6 +66,11 @@ impl Native {
             .map(|(what, _)| what.as_str())
     }
 
+    /// What the headers of native files have.
+    pub fn magics(&self) -> impl Iterator<Item = &Magic> {
+        self.headers.iter().map(|(_, magic)| magic)
+    }
+
     /// Whether the kernel itself would run a file with this header.
     pub fn runs(&self, header: &crate::rule::Header) -> bool {
         self.headers.iter().any(|(_, native)| native.matches(header))

@@ -46,6 +46,7 @@ codes![
     "sparc32plus",
     "sparc64",
     "x86_64",
+    "x86_64-level",
     "xtensa",
     "xtensaeb",
 ];

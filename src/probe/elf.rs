@@ -20,7 +20,17 @@ const DESCRIPTOR_SIZE: u64 = 24;
 
 /// The whole file for one value of `e_machine`; `None` where there is no code for the target.
 pub fn build(target: &Target, machine: u16) -> Option<Vec<u8>> {
-    let code = code(&target.probe)?;
+    Some(around(code(&target.probe)?, target, machine))
+}
+
+/// The program that tells which CPU it sees (`CpuLevel`): for x86-64 alone, whose distributions ask for
+/// levels.
+pub fn build_cpu(target: &Target, machine: u16) -> Option<Vec<u8>> {
+    let code = code(&format!("{}-level", target.probe))?;
+    Some(around(code, target, machine))
+}
+
+fn around(code: &[u8], target: &Target, machine: u16) -> Vec<u8> {
     let identity = &target.identity;
     let mut file = Writer::new(identity);
     let after_headers = file.after_headers(2);
@@ -42,7 +52,7 @@ pub fn build(target: &Target, machine: u16) -> Option<Vec<u8>> {
         file.pad_to(code_at);
     }
     file.bytes.extend_from_slice(code);
-    Some(file.bytes)
+    file.bytes
 }
 
 /// A program's `e_type`.

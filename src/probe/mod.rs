@@ -5,10 +5,12 @@
 //! input, which holds it, and exits with that byte as its status (0 at the end of input).
 
 mod code;
+mod cpu;
 mod elf;
 mod report;
 
-pub use elf::{Kind, build, truncated};
+pub use cpu::CpuLevel;
+pub use elf::{Kind, build, build_cpu, truncated};
 pub use report::Report;
 
 #[cfg(test)]

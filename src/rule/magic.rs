@@ -135,7 +135,9 @@ impl Magic {
 
     /// Whether some file could match both: where both masks look, the magics must agree.
     pub fn overlaps(&self, other: &Self) -> bool {
-        (0..HEADER_SIZE).all(|at| {
+        // Elsewhere one of them does not look.
+        let ends = [self, other].map(|it| it.offset() + it.bytes.len());
+        (self.offset().max(other.offset())..ends[0].min(ends[1])).all(|at| {
             let (magic, mask) = self.at(at);
             let (other_magic, other_mask) = other.at(at);
             (magic ^ other_magic) & mask & other_mask == 0

@@ -181,12 +181,26 @@ impl Child {
         Ok(Executable { file, id, path: std::fs::read_link(&link)? })
     }
 
+    /// The uid that it has the rights of.
+    pub fn effective_user(&self) -> io::Result<u32> {
+        // Not the owner of its folder in /proc: who has other rights than its caller is not dumpable,
+        // and belongs to root there.
+        let pid = i32::try_from(self.process.id()).map_err(io::Error::other)?;
+        let process = procfs::process::Process::new(pid).map_err(io::Error::other)?;
+        Ok(process.status().map_err(io::Error::other)?.euid)
+    }
+
     /// Writes one byte to its standard input and closes it.
     pub fn release(&mut self, byte: u8) {
         if let Some(mut stdin) = self.stdin.take() {
             // It may have ended already; how it ended tells more than this error.
             let _ = stdin.write_all(&[byte]);
         }
+    }
+
+    /// Closes its standard input: it reads an end.
+    pub fn close_input(&mut self) {
+        self.stdin = None;
     }
 
     /// Asks it to end (SIGTERM).

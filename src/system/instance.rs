@@ -97,6 +97,11 @@ impl Instance {
         self.device
     }
 
+    /// The uid of whoever mounted it first, as this user namespace numbers it: of another's root it has none.
+    pub fn owner(&self) -> io::Result<u32> {
+        Ok(fstat(&self.root)?.st_uid)
+    }
+
     /// When the instance came into being, in nanoseconds since 1970, or later: the least of the times
     /// of its root, which a removed rule changes, and of a control file, which a truncating write does.
     pub fn born(&self) -> io::Result<i64> {

@@ -86,7 +86,7 @@ impl Inspector {
 }
 
 /// Reads what the kernel would look at; `None` when it is no ELF file.
-fn read_elf(file: &mut File) -> io::Result<Option<ElfFacts>> {
+pub(super) fn read_elf(file: &mut File) -> io::Result<Option<ElfFacts>> {
     // One read: what a regular file has is there.
     let mut page = [0; FIRST_PAGE];
     let length = file.read(&mut page)?;

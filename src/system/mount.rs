@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
+use procfs::ProcResult;
 use procfs::process::Process;
 use thiserror::Error;
 
@@ -139,7 +140,7 @@ fn mount_for_first() -> bool {
 /// Whether an instance that somebody mounted may be the container's own: it is younger than the
 /// container's first process. The host may have mounted it in the meantime as well; nothing in here
 /// could tell.
-fn may_be_the_containers_own(instance: &Instance) -> bool {
+pub fn may_be_the_containers_own(instance: &Instance) -> bool {
     let began = || {
         let first = Process::new(1).ok()?.stat().ok()?;
         let ticks = i128::from(first.starttime) * 1_000_000_000;
@@ -188,7 +189,16 @@ pub fn is_supported() -> io::Result<bool> {
 /// The filesystems that are mounted on the mount point, lowest first: an `autofs` without a
 /// `binfmt_misc` on it is an automount that nobody triggered.
 pub fn stack() -> io::Result<Vec<String>> {
-    let mounts = Process::myself().and_then(|this| this.mountinfo()).map_err(io::Error::other)?;
+    stack_of(Process::myself()).map_err(io::Error::other)
+}
+
+/// The same as the host's first process has it; `None` where that is another's, or out of sight.
+pub fn stack_of_first() -> Option<Vec<String>> {
+    namespace::may_see_first().then(|| stack_of(Process::new(1)).ok()).flatten()
+}
+
+fn stack_of(process: ProcResult<Process>) -> ProcResult<Vec<String>> {
+    let mounts = process?.mountinfo()?;
     Ok(mounts
         .into_iter()
         .filter(|mount| mount.mount_point == Path::new(MOUNT_POINT))

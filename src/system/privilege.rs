@@ -16,6 +16,11 @@ pub fn may_chroot() -> bool {
     has(Capability::CAP_SYS_CHROOT)
 }
 
+/// Whether a set-user-ID bit means nothing to it (`PR_SET_NO_NEW_PRIVS`).
+pub fn has_no_new_privileges() -> bool {
+    prctl::get_no_new_privs().unwrap_or(false)
+}
+
 /// Whether it is uid 0 of its namespace.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()

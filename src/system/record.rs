@@ -13,7 +13,7 @@ use crate::observation::{FileId, Record};
 pub const FOLDER_VARIABLE: &str = "BINFMTD_RUNTIME_DIRECTORY";
 
 /// The name of the lock around the record and the kernel's rules.
-const LOCK: &str = "lock";
+pub const LOCK: &str = "lock";
 
 /// The folder of what lives as long as the kernel: the record and its lock.
 pub fn folder() -> PathBuf {

@@ -3,43 +3,43 @@
 use std::env;
 use std::io;
 use std::os::fd::AsFd as _;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use nix::sys::stat::fstat;
 use sd_notify::NotifyState;
 
-/// Tells the manager how it goes; does nothing where there is none. An error is nobody's business but
-/// the log's: the work goes on.
+/// Tells the manager how it goes; does nothing where there is none. It never waits: a manager that does
+/// not read must not keep anybody from his work. False when it could not be told.
 #[derive(Debug, Clone, Copy)]
 pub struct Manager;
 
 impl Manager {
     /// READY=1, with a line for `systemctl status`.
-    pub fn ready(self, status: &str) {
-        tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    pub fn ready(self, status: &str) -> bool {
+        tell(&[NotifyState::Ready, NotifyState::Status(status)])
     }
 
     /// STATUS=
-    pub fn status(self, status: &str) {
-        tell(&[NotifyState::Status(status)]);
+    pub fn status(self, status: &str) -> bool {
+        tell(&[NotifyState::Status(status)])
     }
 
     /// RELOADING=1, to be followed by [`Manager::ready`]. `Type=notify-reload` wants the time with it.
-    pub fn reloading(self) {
-        match NotifyState::monotonic_usec_now() {
-            Ok(now) => tell(&[NotifyState::Reloading, now]),
-            Err(error) => tracing::warn!("read the clock: {error}"),
-        }
+    pub fn reloading(self) -> bool {
+        NotifyState::monotonic_usec_now().is_ok_and(|now| tell(&[NotifyState::Reloading, now]))
     }
 
     /// STOPPING=1
-    pub fn stopping(self) {
-        tell(&[NotifyState::Stopping]);
+    pub fn stopping(self) -> bool {
+        tell(&[NotifyState::Stopping])
     }
 
     /// WATCHDOG=1
-    pub fn alive(self) {
-        tell(&[NotifyState::Watchdog]);
+    pub fn alive(self) -> bool {
+        tell(&[NotifyState::Watchdog])
     }
 
     /// How often it wants to hear that we are alive: half of `WatchdogSec=`, as `sd_watchdog_enabled(3)`
@@ -49,10 +49,24 @@ impl Manager {
     }
 }
 
-fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!("tell the service manager: {error}");
+/// The crate's own function would wait for a full socket.
+fn tell(states: &[NotifyState<'_>]) -> bool {
+    let Some(path) = env::var_os("NOTIFY_SOCKET") else { return true };
+    let lines: Vec<String> = states.iter().map(ToString::to_string).collect();
+    let message = lines.join("\n");
+    let address = match path.as_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
+        _ => SocketAddr::from_pathname(&path),
+    };
+    let sent = address.and_then(|address| {
+        let socket = UnixDatagram::unbound()?;
+        socket.set_nonblocking(true)?;
+        socket.send_to_addr(message.as_bytes(), &address)
+    });
+    if let Err(error) = &sent {
+        tracing::debug!("tell the service manager: {error}");
     }
+    sent.is_ok()
 }
 
 /// Whether systemd runs this machine or container (`sd_booted(3)`).

@@ -314,7 +314,7 @@ fn is_identity(map: &str) -> bool {
 }
 
 /// A path as a shell and a person can read it: bare where it can be, and never with a control character.
-fn quote(path: &Path) -> String {
+pub fn quote(path: &Path) -> String {
     let path = path.as_os_str();
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%=,".contains(&byte);
     match path.to_str() {

@@ -65,8 +65,8 @@ impl Followed {
 pub enum Seen {
     /// A rule, or the instance's switch.
     Instance,
-    /// Something that matters in the followed folder of this place in the list.
-    Folder(usize),
+    /// Something that matters in a followed folder.
+    Files,
     /// More happened than the kernel's queue holds: anything may have changed.
     Lost,
 }
@@ -79,6 +79,8 @@ pub struct Watcher {
     followed: Vec<Followed>,
     /// The folder's place, and the one name that matters when it is only on the way to that folder.
     places: HashMap<WatchDescriptor, Vec<(usize, Option<OsString>)>>,
+    /// Which folder each path led to: another one may be mounted over it, which nobody is told of.
+    folders: Vec<Option<(u64, u64)>>,
 }
 
 /// Every folder gets the same: one that is followed twice is one watch to the kernel.
@@ -98,8 +100,19 @@ impl Watcher {
     /// Watches nothing yet.
     pub fn new() -> io::Result<Self> {
         let flags = InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK;
-        let inotify = Inotify::init(flags)?;
-        Ok(Self { inotify, instance: None, followed: Vec::new(), places: HashMap::new() })
+        let inotify = Inotify::init(flags).map_err(|errno| match errno {
+            Errno::EMFILE => io::Error::other(
+                "no more inotify instances for root (raise fs.inotify.max_user_instances)",
+            ),
+            other => other.into(),
+        })?;
+        Ok(Self {
+            inotify,
+            instance: None,
+            followed: Vec::new(),
+            places: HashMap::new(),
+            folders: Vec::new(),
+        })
     }
 
     /// Watches this instance in place of another.
@@ -114,13 +127,14 @@ impl Watcher {
         // By its descriptor: it may be mounted nowhere any more.
         let path = format!("/proc/self/fd/{}", root.as_raw_fd());
         let events = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE;
-        self.instance = Some(self.inotify.add_watch(Path::new(&path), events)?);
+        let watch = self.inotify.add_watch(Path::new(&path), events).map_err(out_of_watches)?;
+        self.instance = Some(watch);
         Ok(())
     }
 
-    /// Follows these folders in place of the former ones. Returns the places of those that changed
-    /// since they were looked at.
-    pub fn follow(&mut self, folders: Vec<Followed>) -> io::Result<Vec<usize>> {
+    /// Follows these folders in place of the former ones. Returns whether one changed since it was
+    /// looked at.
+    pub fn follow(&mut self, folders: Vec<Followed>) -> io::Result<bool> {
         let mut places: HashMap<_, Vec<_>> = HashMap::new();
         for (place, followed) in folders.iter().enumerate() {
             if let Some((watch, on_the_way)) = self.watch(&followed.folder)? {
@@ -133,11 +147,20 @@ impl Watcher {
         }
         self.places = places;
         self.followed = folders;
-        let followed = self.followed.iter().enumerate();
-        Ok(followed
-            .filter(|(_, followed)| digest(&followed.folder, &followed.names) != followed.looked)
-            .map(|(place, _)| place)
-            .collect())
+        self.folders = self.where_paths_lead();
+        let mut followed = self.followed.iter();
+        Ok(followed.any(|followed| digest(&followed.folder, &followed.names) != followed.looked))
+    }
+
+    /// Whether a path leads to another folder than the one that is watched, as when something was
+    /// mounted over it.
+    pub fn is_mistaken(&self) -> bool {
+        self.where_paths_lead() != self.folders
+    }
+
+    fn where_paths_lead(&self) -> Vec<Option<(u64, u64)>> {
+        let folders = self.followed.iter().map(|followed| std::fs::metadata(&followed.folder));
+        folders.map(|found| found.ok().map(|folder| (folder.dev(), folder.ino()))).collect()
     }
 
     /// Watches a folder, or the nearest one above it that is there, for the name that would lead on.
@@ -148,12 +171,10 @@ impl Watcher {
             match self.inotify.add_watch(at, folder_events()) {
                 Ok(watch) => return Ok(Some((watch, on_the_way))),
                 Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::ELOOP) => {}
-                Err(Errno::ENOSPC) => {
-                    return Err(io::Error::other(
-                        "no more inotify watches for root (fs.inotify.max_user_watches)",
-                    ));
+                Err(errno) => {
+                    let error = out_of_watches(errno);
+                    return Err(io::Error::new(error.kind(), format!("{}: {error}", at.display())));
                 }
-                Err(errno) => return Err(errno.into()),
             }
             let (Some(above), Some(name)) = (at.parent(), at.file_name()) else { return Ok(None) };
             on_the_way = Some(name.to_owned());
@@ -191,7 +212,7 @@ impl Watcher {
                         (Some(name), None) => self.followed[*place].names.matter(name),
                     };
                     if matters {
-                        add(Seen::Folder(*place));
+                        add(Seen::Files);
                     }
                 }
                 if event.mask.contains(AddWatchFlags::IN_IGNORED) {
@@ -199,6 +220,16 @@ impl Watcher {
                 }
             }
         }
+    }
+}
+
+fn out_of_watches(errno: Errno) -> io::Error {
+    match errno {
+        Errno::ENOSPC => io::Error::other(
+            "no more inotify watches for root (raise fs.inotify.max_user_watches, or \
+             user.max_inotify_watches)",
+        ),
+        other => other.into(),
     }
 }
 
@@ -254,19 +285,17 @@ mod tests {
         let toml = Names::Ending(".toml".to_owned(), BTreeSet::new());
         let followed =
             [only(&["qemu-arm"]), toml].map(|names| Followed::new(folder.path().to_owned(), names));
-        assert_eq!(watcher.follow(followed.to_vec()).unwrap(), Vec::<usize>::new());
+        assert!(!watcher.follow(followed.to_vec()).unwrap());
         fs::write(folder.path().join("ls"), "").unwrap();
         fs::write(folder.path().join(".new.toml"), "").unwrap();
         assert_eq!(watcher.read().unwrap(), []);
         fs::write(folder.path().join("new"), "").unwrap();
         fs::rename(folder.path().join("new"), folder.path().join("qemu-arm")).unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Folder(0)]);
+        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
         fs::write(folder.path().join("10-mine.toml"), "").unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Folder(1)]);
+        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
         fs::remove_dir_all(folder.path()).unwrap();
-        let mut seen = watcher.read().unwrap();
-        seen.sort_by_key(|seen| format!("{seen:?}"));
-        assert_eq!(seen, [Seen::Folder(0), Seen::Folder(1)]);
+        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
     }
 
     #[test]
@@ -279,14 +308,14 @@ mod tests {
         fs::write(folder.path().join("other"), "").unwrap();
         assert_eq!(watcher.read().unwrap(), []);
         fs::create_dir(folder.path().join("etc")).unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Folder(0)]);
+        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
         watcher.follow(follow()).unwrap();
         fs::create_dir(&wanted).unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Folder(0)]);
+        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
         let before = follow();
         fs::write(wanted.join("binfmtd.toml"), "").unwrap();
-        assert_eq!(watcher.follow(before).unwrap(), [0], "changed after the look");
+        assert!(watcher.follow(before).unwrap(), "changed after the look");
         fs::write(wanted.join("binfmtd.toml"), "targets = []").unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Folder(0)]);
+        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
     }
 }

@@ -60,6 +60,8 @@ pub(super) struct Task<'a> {
     pub(super) nonce: &'a str,
     pub(super) environment: &'a [(&'a str, &'a str)],
     pub(super) finish: Finish,
+    /// Whether to look at the rights that it runs with.
+    pub(super) whose: bool,
 }
 
 /// How a program ended.
@@ -88,6 +90,8 @@ pub struct Run {
     pub errors: String,
     /// What ran, looked at while it was held.
     pub executable: Option<Executable>,
+    /// The uid that it ran with the rights of, looked at while it was held.
+    pub effective_user: Option<u32>,
     /// How it ended; `None` when it never started.
     pub ended: Option<Ended>,
     /// From start to end.
@@ -98,8 +102,10 @@ struct Running<'a> {
     index: usize,
     child: Child,
     finish: Finish,
+    whose: bool,
     begun: Instant,
     executable: Option<Executable>,
+    effective_user: Option<u32>,
     answered: bool,
     expected: &'a str,
 }
@@ -177,8 +183,10 @@ fn start<'a>(index: usize, task: &Task<'a>) -> Result<Running<'a>, ExecError> {
         index,
         child,
         finish: task.finish,
+        whose: task.whose,
         begun,
         executable: None,
+        effective_user: None,
         answered: false,
         expected: task.nonce,
     })
@@ -204,6 +212,9 @@ impl Running<'_> {
             self.answered = true;
             // It waits for its byte, so what it runs can be looked at in peace.
             self.executable = self.child.executable().ok();
+            if self.whose {
+                self.effective_user = self.child.effective_user().ok();
+            }
             match self.finish {
                 Finish::Release(byte) => self.child.release(byte),
                 Finish::Terminate => self.child.terminate(),
@@ -225,6 +236,7 @@ impl Running<'_> {
             output: text(&self.child.output),
             errors: text(&self.child.errors),
             executable: self.executable.take(),
+            effective_user: self.effective_user,
             ended: Some(ended),
             time: self.begun.elapsed(),
         }
@@ -239,6 +251,7 @@ impl Run {
             output: String::new(),
             errors: String::new(),
             executable: None,
+            effective_user: None,
             ended: None,
             time: Duration::ZERO,
         }

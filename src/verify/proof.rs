@@ -2,26 +2,27 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tempfile::TempDir;
-
-use super::batch::{self, Ended, Finish, Limits, Run, Task, VerifyError};
+use super::batch::{Ended, Run};
+use super::laboratory::Subject;
 use crate::observation::{FileId, Serving};
-use crate::probe;
-use crate::system::child::{ExecError, Executable, Root};
+use crate::probe::CpuLevel;
+use crate::system::child::{ExecError, Executable};
 use crate::system::file;
-use crate::system::signal::Interrupt;
-use crate::target::Target;
 
 /// The status that a probe is asked to exit with: no shell, kernel or QEMU uses it by itself.
-const STATUS: u8 = 42;
+pub(super) const STATUS: u8 = 42;
 const SIGTERM: i32 = 15;
 /// What a probe is told to be called; unlike its path, so that either can be told from the other.
-const ARGV0: &str = "called-by-another-name";
+pub(super) const ARGV0: &str = "called-by-another-name";
+/// `ET_DYN`, where the kernel chooses the address of a program.
+const ET_DYN: u16 = 3;
+/// Enough of what was written to see why; a flood is no reason.
+const MOST_WORDS: usize = 2000;
 
 /// What can be proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,12 +39,38 @@ pub enum Level {
     Signal,
     /// The interpreter that runs is the file on disk.
     Identity,
+    /// A set-user-ID program has its owner's rights: what the flag `C` is for.
+    Credentials,
+    /// It ran again, as often as was asked for.
+    Repeat,
 }
 
 impl Level {
     /// All of them, in the order of a report.
-    pub const ALL: [Self; 6] =
-        [Self::Host, Self::EmptyRoot, Self::Argv0, Self::Status, Self::Signal, Self::Identity];
+    pub const ALL: [Self; 8] = [
+        Self::Host,
+        Self::EmptyRoot,
+        Self::Argv0,
+        Self::Status,
+        Self::Signal,
+        Self::Identity,
+        Self::Credentials,
+        Self::Repeat,
+    ];
+
+    /// As it is written: what the check of it has behind `exec.`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::EmptyRoot => "empty-root",
+            Self::Argv0 => "argv0",
+            Self::Status => "status",
+            Self::Signal => "signal",
+            Self::Identity => "identity",
+            Self::Credentials => "credentials",
+            Self::Repeat => "repeat",
+        }
+    }
 }
 
 /// What came of one level.
@@ -77,6 +104,20 @@ pub struct Pinned {
     pub sha256: Option<String>,
     /// Whether it is the file on disk, or at least the same bytes.
     pub is_on_disk: bool,
+    /// Whether it is linked for one address only (`ET_EXEC`), as builds with `--disable-pie` are;
+    /// `None` when it could not be read.
+    pub fixed_address: Option<bool>,
+}
+
+/// A run that did not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What execve(2) said, when it never started.
+    pub refused: Option<ExecError>,
+    /// How it ended, when it did start.
+    pub ended: Option<Ended>,
+    /// What was written, standard error first: mostly the interpreter's complaint.
+    pub words: String,
 }
 
 /// All that was proved of one probe.
@@ -96,6 +137,14 @@ pub struct Proof {
     pub levels: Vec<(Level, Outcome)>,
     /// How long the first run took.
     pub time: Duration,
+    /// The quickest of all runs that answered: what one exec costs, least disturbed by the others.
+    pub cost: Option<Duration>,
+    /// The CPU that an x86-64 program sees; `None` for others, and where it could not be asked.
+    pub cpu: Option<CpuLevel>,
+    /// The first run of each level that did not answer.
+    pub failures: Vec<(Level, Failure)>,
+    /// How many of how many runs answered, where it was run more than once.
+    pub tries: Option<(usize, usize)>,
 }
 
 impl Proof {
@@ -125,9 +174,19 @@ impl Proof {
         self.levels.iter().find(|(level, _)| *level == wanted).map(|(_, outcome)| outcome)
     }
 
+    /// How a level's run failed, where it gave no answer.
+    pub fn failed_run(&self, wanted: Level) -> Option<&Failure> {
+        self.failures.iter().find(|(level, _)| *level == wanted).map(|(_, failure)| failure)
+    }
+
     /// Whether its arguments came shifted: the rule has `P`, and the interpreter does not expect it.
     pub fn arguments_are_shifted(&self) -> bool {
         self.level(Level::Argv0).is_some_and(Outcome::failed)
+    }
+
+    /// Whether some of several runs answered, and some did not.
+    pub fn is_flaky(&self) -> bool {
+        self.tries.is_some_and(|(answered, of)| answered > 0 && answered < of)
     }
 
     /// The first failure, as a sentence.
@@ -139,180 +198,25 @@ impl Proof {
     }
 }
 
-/// How much to prove.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
-    /// One run, in an empty root: all but death by a signal and the version.
-    Quick,
-    /// Every level.
-    Full,
-}
-
-/// What to prove something of.
-#[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
-    /// The target.
-    pub target: &'a Target,
-    /// Which of its values of `e_machine`.
-    pub machine: u16,
-    /// The interpreter's path in the rule that should serve it.
-    pub interpreter: Option<&'a Path>,
-}
-
-/// A folder of probes to run.
-#[derive(Debug)]
-pub struct Laboratory {
-    folder: TempDir,
-    /// Who asks us to end waits until the folder is gone: fields are dropped in this order.
-    _interrupt: Interrupt,
-}
-
-/// The tasks of one subject, by their places in the batch.
-struct Places {
-    host: Option<usize>,
-    empty: Option<usize>,
-    version: Option<usize>,
-}
-
-impl Laboratory {
-    /// Makes the folder; it goes when this is dropped.
-    pub fn open() -> io::Result<Self> {
-        let interrupt = Interrupt::catch()?;
-        Ok(Self { folder: file::executable_folder()?, _interrupt: interrupt })
-    }
-
-    /// Runs the probes of all subjects; the proofs come in the same order, `None` for a target
-    /// without a probe.
-    pub fn prove(
-        &self,
-        subjects: &[Subject<'_>],
-        depth: Depth,
-        limits: Limits,
-        progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Option<Proof>>, VerifyError> {
-        let nonce = nonce();
-        let mut files = Vec::with_capacity(subjects.len());
-        for (index, subject) in subjects.iter().enumerate() {
-            files.push(self.write(index, subject)?);
-        }
-        let mut tasks = Vec::new();
-        let mut places = Vec::with_capacity(subjects.len());
-        for file in &files {
-            places.push(
-                file.as_ref().map(|file| plan(file, self.folder.path(), &nonce, depth, &mut tasks)),
-            );
-        }
-        let total = tasks.len();
-        let mut runs: Vec<Option<Run>> =
-            batch::run(&tasks, limits, &mut |done| progress(done, total))?
-                .into_iter()
-                .map(Some)
-                .collect();
-        if depth == Depth::Quick {
-            Self::again_on_host(&files, &nonce, limits, &mut places, &mut runs)?;
-        }
-        let mut digests = HashMap::new();
-        let mut proofs = Vec::with_capacity(subjects.len());
-        for ((subject, places), file) in subjects.iter().zip(places).zip(&files) {
-            let (Some(places), Some(file)) = (places, file) else {
-                proofs.push(None);
-                continue;
-            };
-            let mut take =
-                |place: Option<usize>| place.and_then(|place| runs.get_mut(place)?.take());
-            let taken = Taken {
-                host: take(places.host),
-                empty: take(places.empty),
-                version: take(places.version),
-            };
-            proofs.push(Some(taken.judge(subject, file, &mut digests)));
-        }
-        Ok(proofs)
-    }
-
-    /// Where this process may not change its root, the host is where a quick look can still be had.
-    fn again_on_host(
-        files: &[Option<ProbeFile>],
-        nonce: &str,
-        limits: Limits,
-        places: &mut [Option<Places>],
-        runs: &mut Vec<Option<Run>>,
-    ) -> Result<(), VerifyError> {
-        let mut tasks = Vec::new();
-        let done = runs.len();
-        for (file, places) in files.iter().zip(places) {
-            let (Some(file), Some(places)) = (file, places) else { continue };
-            let run = places.empty.and_then(|place| runs[place].as_ref());
-            if run.is_some_and(|run| run.started == Err(ExecError::NotPermitted)) {
-                places.host = Some(done + tasks.len());
-                tasks.push(Task {
-                    program: &file.path,
-                    root: Root::Host,
-                    argv0: ARGV0,
-                    nonce,
-                    environment: &[],
-                    finish: Finish::Release(STATUS),
-                });
-            }
-        }
-        runs.extend(batch::run(&tasks, limits, &mut |_| {})?.into_iter().map(Some));
-        Ok(())
-    }
-
-    fn write(&self, index: usize, subject: &Subject<'_>) -> io::Result<Option<ProbeFile>> {
-        let Some(content) = probe::build(subject.target, subject.machine) else { return Ok(None) };
-        let name = format!("{index}-{}", subject.target.name);
-        let path = self.folder.path().join(&name);
-        if !path.exists() {
-            file::write_program(&path, &content)?;
-        }
-        Ok(Some(ProbeFile { id: file::id_of(&path)?, inside: Path::new("/").join(&name), path }))
-    }
-}
-
-struct ProbeFile {
-    path: PathBuf,
-    inside: PathBuf,
-    id: FileId,
-}
-
-fn plan<'a>(
-    file: &'a ProbeFile,
-    folder: &'a Path,
-    nonce: &'a str,
-    depth: Depth,
-    tasks: &mut Vec<Task<'a>>,
-) -> Places {
-    let mut add = |program, root, environment, finish| {
-        tasks.push(Task { program, root, argv0: ARGV0, nonce, environment, finish });
-        Some(tasks.len() - 1)
-    };
-    let inside = Root::Folder(folder);
-    match depth {
-        Depth::Quick => Places {
-            host: None,
-            empty: add(&file.inside, inside, &[], Finish::Release(STATUS)),
-            version: None,
-        },
-        Depth::Full => Places {
-            host: add(&file.path, Root::Host, &[], Finish::Release(STATUS)),
-            empty: add(&file.inside, inside, &[], Finish::Terminate),
-            version: add(&file.path, Root::Host, &[("QEMU_VERSION", "1")], Finish::Wait),
-        },
-    }
-}
-
-struct Taken {
-    host: Option<Run>,
-    empty: Option<Run>,
-    version: Option<Run>,
+/// What came of a subject's runs.
+pub(super) struct Taken {
+    pub(super) host: Option<Run>,
+    pub(super) empty: Option<Run>,
+    pub(super) version: Option<Run>,
+    /// With the uid that owns the file; or why it was not run.
+    pub(super) set_user_id: Result<(Run, u32), String>,
+    /// Further runs on the host.
+    pub(super) again: Vec<Run>,
+    /// Of the program that tells its CPU.
+    pub(super) cpu: Option<Run>,
 }
 
 impl Taken {
-    fn judge(
+    /// `probe` is the file that was run.
+    pub(super) fn judge(
         mut self,
         subject: &Subject<'_>,
-        probe: &ProbeFile,
+        probe: FileId,
         digests: &mut HashMap<FileId, Option<String>>,
     ) -> Proof {
         let executable = [&mut self.host, &mut self.empty]
@@ -322,7 +226,7 @@ impl Taken {
         let quick = self.host.is_none();
         let first = if quick { self.empty.as_ref() } else { self.host.as_ref() };
         let native =
-            executable.as_ref().is_some_and(|executable| executable.id.is_same_file(&probe.id));
+            executable.as_ref().is_some_and(|executable| executable.id.is_same_file(&probe));
         let pinned = executable
             .filter(|_| !native)
             .map(|executable| pinned(executable, subject.interpreter, quick, digests));
@@ -340,19 +244,52 @@ impl Taken {
                 Level::Signal => self.empty.as_ref().map_or_else(|| skip("not run"), signal),
                 Level::Identity if native => skip("native: there is no interpreter"),
                 Level::Identity => identity(pinned.as_ref(), subject.interpreter),
+                Level::Credentials if native => skip("native: there is no rule"),
+                Level::Credentials => match &self.set_user_id {
+                    Ok((run, owner)) => credentials(run, *owner),
+                    Err(why) => skip(why),
+                },
+                Level::Repeat => again(first, &self.again),
             };
             levels.push((level, outcome));
         }
         let nobody = first.is_some_and(|run| run.started == Err(ExecError::Format));
+        let set_user_id = self.set_user_id.as_ref().ok().map(|(run, _)| run);
+        let empty = self.empty.as_ref();
+        let answered = first.into_iter().chain(empty).chain(&self.again);
+        let cost = answered.filter(|run| run.report.is_some()).map(|run| run.time).min();
+        let failed_again = first.into_iter().chain(&self.again).find(|run| run.report.is_none());
+        let runs = [
+            (Level::Host, self.host.as_ref()),
+            (Level::EmptyRoot, empty),
+            (Level::Credentials, set_user_id),
+            (Level::Repeat, failed_again),
+        ];
+        let failures =
+            runs.into_iter().filter_map(|(level, run)| Some((level, Failure::of(run?)?))).collect();
         Proof {
             native,
             nobody,
             machine: first.and_then(|run| run.report.as_ref()).map(|report| report.machine.clone()),
             version: if native { None } else { self.version.as_ref().and_then(version) },
             time: first.map(|run| run.time).unwrap_or_default(),
+            cost,
+            cpu: self.cpu.as_ref().and_then(|run| CpuLevel::read(&run.output)),
+            failures,
+            tries: tries(first, &self.again),
             pinned,
             levels,
         }
+    }
+}
+
+impl Failure {
+    fn of(run: &Run) -> Option<Self> {
+        run.report.is_none().then(|| Self {
+            refused: run.started.as_ref().err().cloned(),
+            ended: run.ended,
+            words: run.errors.chars().chain(run.output.chars()).take(MOST_WORDS).collect(),
+        })
     }
 }
 
@@ -434,6 +371,43 @@ fn signal(run: &Run) -> Outcome {
     }
 }
 
+/// The rights are those of the process while it waited.
+fn credentials(run: &Run, owner: u32) -> Outcome {
+    match (&run.report, run.effective_user) {
+        (None, _) => match ran(run) {
+            Outcome::Fail(why) => Outcome::Fail(format!("a set-user-ID program: {why}")),
+            other => other,
+        },
+        (Some(_), Some(user)) if user == owner => {
+            Outcome::Pass(format!("a set-user-ID program of uid {owner} ran as that"))
+        }
+        (Some(_), Some(user)) => Outcome::Fail(format!(
+            "a set-user-ID program of uid {owner} ran as uid {user}, though the rule has the flag C"
+        )),
+        (Some(_), None) => Outcome::Skip("it did not run long enough to be looked at".to_owned()),
+    }
+}
+
+fn tries(first: Option<&Run>, again: &[Run]) -> Option<(usize, usize)> {
+    let runs = first.into_iter().chain(again);
+    let answered = runs.filter(|run| run.report.is_some()).count();
+    (!again.is_empty()).then_some((answered, again.len() + 1))
+}
+
+fn again(first: Option<&Run>, again: &[Run]) -> Outcome {
+    let Some((answered, of)) = tries(first, again) else {
+        return Outcome::Skip("run once; --repeat N runs it again".to_owned());
+    };
+    let mut failures = first.into_iter().chain(again).filter(|run| run.report.is_none());
+    match failures.next().map(ran) {
+        None => Outcome::Pass(format!("{answered} of {of} runs answered")),
+        Some(Outcome::Fail(why)) => {
+            Outcome::Fail(format!("{answered} of {of} runs answered; one of the others: {why}"))
+        }
+        Some(other) => other,
+    }
+}
+
 fn end(ended: Option<Ended>) -> String {
     match ended {
         Some(Ended::Exited(status)) => format!("it exited with status {status}"),
@@ -478,6 +452,7 @@ fn pinned(
             .or_insert_with(|| file.and_then(|mut file| file::sha256(&mut file)).ok())
             .clone()
     };
+    let fixed_address = fixed_address(&file);
     let there = interpreter.and_then(|on_disk| Some((on_disk, file::id_of(on_disk).ok()?)));
     let same = there.is_some_and(|(_, there)| there == id);
     // Megabytes for each target: only who wants to know pays.
@@ -486,16 +461,18 @@ fn pinned(
     let copy = !same
         && sha256.is_some()
         && there.is_some_and(|(on_disk, there)| digest(there, File::open(on_disk)) == sha256);
-    Pinned { id, path, sha256, is_on_disk: same || copy }
+    Pinned { id, path, sha256, is_on_disk: same || copy, fixed_address }
+}
+
+/// By `e_type`; what runs here has the byte order of this program.
+fn fixed_address(file: &File) -> Option<bool> {
+    let mut kind = [0; 2];
+    file.read_exact_at(&mut kind, 16).ok()?;
+    Some(u16::from_ne_bytes(kind) != ET_DYN)
 }
 
 /// QEMU's own words: `qemu-aarch64 version 7.2.17 (Debian 1:7.2+dfsg-7+deb12u13)`.
 fn version(run: &Run) -> Option<String> {
     let line = run.output.lines().next()?;
     line.contains("version").then(|| line.trim().to_owned())
-}
-
-/// Sixteen hex digits that nobody can guess from outside: the standard library's hash keys are random.
-fn nonce() -> String {
-    format!("{:016x}", RandomState::new().build_hasher().finish())
 }

@@ -1,5 +1,7 @@
 //! Each command, as somebody who types it would see it: text, JSON, exit codes.
 
+#[path = "../support/python.rs"]
+mod python;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../support/world.rs"]
@@ -7,9 +9,16 @@ mod world;
 
 mod config;
 mod doctor;
+mod doctor_explain;
+mod doctor_formats;
+mod doctor_require;
+mod doctor_schema;
+mod doctor_unchecked;
 mod export;
+mod fix;
 mod output;
 mod register;
+mod rootfs;
 mod run;
 mod service;
 mod status;

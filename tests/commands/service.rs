@@ -64,6 +64,8 @@ impl Drop for Service<'_> {
         // The helper ends with it, and takes its workers along.
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             self.signal(Signal::SIGTERM);
+            // A test may have stopped it.
+            self.signal(Signal::SIGCONT);
         }
         let _ = self.child.wait();
     }
@@ -162,4 +164,24 @@ fn unregister_warns_that_the_service_undoes_it() {
     assert_eq!(document["removed"].as_array().unwrap().len(), 2, "{document:#}");
     assert_eq!(document["warnings"], Value::Array(Vec::new()), "nobody is there");
     assert_eq!(world.rules(), ["theirs"]);
+}
+
+#[test]
+fn the_doctor_fixes_beside_it_and_says_what_it_reports() {
+    let (Some(()), Some(world)) = (qemu(), World::mounted()) else { return };
+    let mut service = Service::start(&world);
+    // Else it would be quicker.
+    service.signal(Signal::SIGSTOP);
+    world.binfmtd("unregister riscv64").ended(0);
+    let said = world.binfmtd("--format json doctor --fix").ended(0);
+    let document = said.document();
+    assert_eq!(column(&document["fixes"], "target"), ["riscv64"], "{document:#}");
+    assert_eq!(document["fixes"][0]["done"], true, "{document:#}");
+    let pid = format!("the service (process {})", service.child.id());
+    for part in [pid.as_str(), "by itself", "it reports: "] {
+        assert!(said.err.contains(part), "{part}: {said:#?}");
+    }
+    service.signal(Signal::SIGCONT);
+    // Who has nothing to do is told nothing.
+    assert_eq!(world.binfmtd("doctor --fix").ended(0).err, "");
 }

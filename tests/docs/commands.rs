@@ -20,6 +20,8 @@ const BUILDS: &str = "builds what this test is part of; the tests' own run does 
 const INSTALLS: &str = "tests/scripts/install does it, into a folder of its own";
 const HOST: &str = "changes the host";
 const SYSTEMD: &str = "tests/systemd does it, in a container with systemd";
+const ROOTFS: &str =
+    "tests/commands/rootfs.rs does it, with Debian's packages of arm64 and riscv64";
 const FOREIGN: &str = "needs a program that the tests do not";
 
 /// Closed: a command that is new runs, or is put here on purpose. An entry that no file has is a failure.
@@ -38,6 +40,7 @@ const NOT_RUN: &[NotRun] = &[
     not_run("docs/guide/install.md", "sudo make install", INSTALLS),
     not_run("docs/guide/install.md", "make install DESTDIR=./staged PREFIX=/usr", INSTALLS),
     not_run("docs/guide/install.md", "sudo systemctl enable --now binfmtd.service", HOST),
+    not_run("docs/guide/install.md", "sudo systemctl disable --now binfmtd.service", HOST),
     not_run("docs/guide/install.md", "sudo install -m 644 qemu.conf /etc/binfmt.d/qemu.conf", HOST),
     not_run("README.md", "sudo systemctl enable --now binfmtd.service", SYSTEMD),
     not_run("README.md", "systemctl status binfmtd.service", SYSTEMD),
@@ -49,6 +52,12 @@ const NOT_RUN: &[NotRun] = &[
     not_run("docs/guide/service.md", "sudo systemctl enable --now binfmtd-doctor.timer", SYSTEMD),
     not_run("docs/guide/service.md", "systemctl start binfmtd-doctor.service", SYSTEMD),
     not_run("docs/guide/service.md", "journalctl -u binfmtd.service -b", SYSTEMD),
+    not_run("docs/guide/doctor.md", "sudo binfmtd doctor --rootfs ./rootfs --repeat 20", ROOTFS),
+    not_run(
+        "docs/guide/doctor.md",
+        "sudo binfmtd doctor --rootfs ./rootfs --exec apk info",
+        ROOTFS,
+    ),
     not_run(
         "docs/guide/doctor.md",
         "jq -r '.targets[] | [.target, .verdict, .interpreter.version] | @tsv' preflight.json",

@@ -82,17 +82,25 @@ fn help(wanted: &mut String, command: &clap::Command, path: &mut Vec<String>) {
 #[test]
 fn the_checks_are_those_of_the_doctor() {
     let mut wanted = String::new();
-    let mut family = String::new();
-    for check in json(&["doctor", "--list-checks"])["checks"].as_array().unwrap() {
+    let mut family = "";
+    let document = json(&["doctor", "--list-checks"]);
+    for check in document["checks"].as_array().unwrap() {
         let id = text(check, "id");
-        let (of, _) = id.split_once('.').expect("FAMILY.NAME");
-        if of != family {
-            of.clone_into(&mut family);
-            write!(wanted, "\n## {family}\n\n| id | title | what a pass proves |\n|---|---|---|\n")
-                .unwrap();
+        if text(check, "family") != family {
+            family = text(check, "family");
+            assert!(id.starts_with(&format!("{family}.")), "{id}: FAMILY.NAME");
+            write!(wanted, "## {family}\n\n").unwrap();
         }
-        writeln!(wanted, "| `{id}` | {} | {} |", text(check, "title"), text(check, "proves"))
-            .unwrap();
+        let words = ["title", "proves", "cure"].map(|key| text(check, key));
+        // No markup of ours: it is printed as it is, too.
+        assert!(words.iter().all(|word| !word.contains(['`', '<', '*', '\n'])), "{id}: {words:?}");
+        let [title, proves, cure] = words;
+        write!(wanted, "### {id}\n\n**{title}.** {proves}\n\nFix: {cure}\n\n").unwrap();
+        // The same words, one check at a time.
+        let alone = json(&["doctor", "--explain", id]);
+        assert_eq!(&alone["check"], check, "{id}");
+        let said = said(&["doctor", "--explain", id]);
+        assert!([id, title, proves, cure].iter().all(|word| said.contains(word)), "{said}");
     }
     hold("docs/reference/checks.md", &wanted);
 }

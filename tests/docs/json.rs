@@ -133,7 +133,11 @@ const COMMANDS: &[(&str, &str, i32)] = &[
     ("config show", "--config all.toml config show", 0),
     ("config show", "config check", 0),
     ("doctor", "doctor arm64 amd64", 0),
+    ("doctor", "doctor --repeat 2 --require arm64 riscv64", 0),
+    ("doctor", "doctor --rootfs rootfs --exec /hello-arm64", 0),
     ("doctor --list-checks", "doctor --list-checks", 0),
+    ("doctor --explain", "doctor --explain exec.host", 0),
+    ("doctor --explain", "doctor --explain kernel.enabled", 0),
     // What comes now is about somebody else's rules.
     ("unregister", "unregister --dry-run arm64", 0),
     ("unregister", "unregister --all", 0),
@@ -141,6 +145,7 @@ const COMMANDS: &[(&str, &str, i32)] = &[
     ("status", "status", 0),
     ("unregister", "unregister riscv64 s390x", 1),
     ("doctor", "doctor riscv64 s390x", 1),
+    ("doctor", "doctor --fix --dry-run riscv64 s390x", 1),
     // And now the service runs.
     ("status", "--config mine.toml status", 0),
     ("unregister", "--config mine.toml unregister arm64", 0),

@@ -13,4 +13,6 @@ mod json;
 mod links;
 mod markdown;
 mod private;
+mod schema;
 mod service;
+mod symptoms;

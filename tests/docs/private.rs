@@ -32,6 +32,9 @@ impl Place {
         let table = Table::embedded();
         let probe = binfmtd::probe::build(table.find("aarch64").unwrap(), 183).unwrap();
         place.program(&place.path().join("hello-arm64"), &probe);
+        // The smallest root filesystem that there can be.
+        fs::create_dir(place.path().join("rootfs")).unwrap();
+        place.program(&place.path().join("rootfs/hello-arm64"), &probe);
         place.file("mine.toml", "targets = [\"arm64\"]\n");
         support::need("a private instance with QEMU's emulators", place.run("true").map(|_| place))
     }

@@ -22,7 +22,7 @@ pub(crate) fn state() -> State {
         rule: format!("qemu-{target}"),
         condition,
         why: why.map(str::to_owned),
-        by: format!("qemu-{target}"),
+        by: Some(format!("qemu-{target}")),
         ours: true,
         interpreter: Some(format!("/usr/bin/qemu-{target}-static")),
         file: None,

@@ -6,6 +6,8 @@
 mod support;
 
 mod at_once;
+mod causes;
+mod credentials;
 mod guard;
 mod halfway;
 mod misbehaving;
@@ -50,13 +52,28 @@ const TESTS: &[(&str, Test)] = &[
     ("a_misbehaving_interpreter_is_named_and_refused", misbehaving::named),
     ("an_interrupted_doctor_leaves_nothing_behind", misbehaving::interrupted),
     ("two_at_once_do_not_mix", at_once::two),
+    ("an_interpreter_that_fails_now_and_then_is_flaky", misbehaving::flaky),
+    ("what_execve_refuses_has_its_cause_named", causes::refused),
+    ("what_limits_refuse_has_its_cause_named", causes::limited),
+    ("a_version_that_is_known_to_fail_is_named", causes::known),
 ];
 
+/// Those that take files of other users than root.
+const EVERY_USER: &[(&str, Test)] =
+    &[("a_set_user_id_program_keeps_its_rights_where_it_should", credentials::kept)];
+
 fn main() -> ExitCode {
-    harness::run(TESTS, |test| {
+    let all = TESTS.iter().map(|(name, test)| (*name, (false, *test)));
+    let every_user = EVERY_USER.iter().map(|(name, test)| (*name, (true, *test)));
+    let all: Vec<(&str, (bool, Test))> = all.chain(every_user).collect();
+    harness::run(&all, |(every_user, test)| {
         // Each in a process, and with it in namespaces, of its own.
         let answer = fork::run(|| {
-            let stage = need("a private instance of binfmt_misc", Stage::enter());
+            let stage = if *every_user {
+                need("a user namespace with every user", Stage::enter_with_every_user())
+            } else {
+                need("a private instance of binfmt_misc", Stage::enter())
+            };
             stage.and_then(|stage| test(&stage)).unwrap_or_default().into_bytes()
         });
         match answer {

@@ -17,10 +17,25 @@ use crate::support::stage::{Stage, eventually, has_ended, listing, says};
 /// A static program that misbehaves by the name it has: with any flag, the kernel starts an
 /// interpreter under the path that the rule names.
 const ACTOR: &str = r#"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* How often it was started: a byte for each, in a file beside it. 0 where that cannot be written. */
+static long starts(const char *path) {
+    char name[4096];
+    struct stat seen;
+    snprintf(name, sizeof name, "%s.starts", path);
+    int file = open(name, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (file < 0 || flock(file, LOCK_EX) || write(file, ".", 1) != 1 || fstat(file, &seen)) return 0;
+    return seen.st_size;
+}
 
 static void answer(const char *argv0, const char *nonce) {
     printf("actor\n%s\n%s\n\n", argv0, nonce);
@@ -47,6 +62,16 @@ int main(int argc, char **argv) {
         if (read(0, &byte, 1) == 1) return byte;
         for (;;) pause();
     }
+    if (!strcmp(name, "flaky") && !getenv("QEMU_VERSION") && starts(argv[0]) % 3 == 2) raise(SIGSEGV);
+    if (!strcmp(name, "flaky") || !strcmp(name, "honest")) {
+        answer(argv0, nonce);
+        return read(0, &byte, 1) == 1 ? byte : 0;
+    }
+    /* No interpreter: starts a command that may not run what it wrote. */
+    if (!strcmp(name, "mdwe")) {
+        if (prctl(65 /* PR_SET_MDWE */, 1, 0, 0, 0)) return 77;
+        execv(argv[1], argv + 1);
+    }
     if (!strcmp(name, "forks")) { if (!fork()) for (;;) pause(); return 3; }
     return 1;
 }
@@ -54,13 +79,23 @@ int main(int argc, char **argv) {
 
 /// Builds the program, once for a stage.
 pub(crate) fn actor(stage: &Stage) -> Result<PathBuf, String> {
-    let (source, program) = (stage.path("actor.c"), stage.path("actor"));
+    built(stage, "actor", &["-static"])
+}
+
+/// The same, which needs a loader.
+pub(crate) fn dynamic_actor(stage: &Stage) -> Result<PathBuf, String> {
+    built(stage, "dynamic-actor", &[])
+}
+
+fn built(stage: &Stage, name: &str, how: &[&str]) -> Result<PathBuf, String> {
+    let (source, program) = (stage.path("actor.c"), stage.path(name));
     if program.exists() {
         return Ok(program);
     }
     fs::write(&source, ACTOR).map_err(|error| error.to_string())?;
     let output = Command::new("cc")
-        .args(["-static", "-O1", "-w", "-o"])
+        .args(how)
+        .args(["-O1", "-w", "-o"])
         .args([&program, &source])
         .stdin(Stdio::null())
         .output()
@@ -137,6 +172,41 @@ pub(crate) fn named(stage: &Stage) -> Option<String> {
         assert!(stage.starts("aarch64"));
     }
     Some(format!("{} ways to misbehave", ACTS.len()))
+}
+
+pub(crate) fn flaky(stage: &Stage) -> Option<String> {
+    cast(stage, &[("flaky", "arm", "", "")], "")?;
+    stage.well(&["register", "--no-verify"]);
+    let again = || {
+        let _ = fs::remove_file(stage.path("bin/flaky.starts"));
+    };
+    again();
+    let examined = stage.fails(&["doctor", "--repeat", "9"]);
+    assert_eq!(examined.verdict("arm"), "flaky");
+    assert_eq!(examined.verdict("aarch64"), "working");
+    let check = examined.check("exec.repeat", "arm");
+    assert_eq!(check["status"], "fail", "{check:#}");
+    says(&check["summary"], &["6 of 9 runs answered", "died by signal 11"]);
+    says(&check["fix"], &["another version of QEMU", "binfmtd register arm"]);
+    // Said once: whatever run was the one that died.
+    let said: Vec<_> = examined.json["checks"]
+        .as_array()?
+        .iter()
+        .filter(|check| {
+            check["target"] == "arm" && (check["status"] == "fail" || check["status"] == "error")
+        })
+        .collect();
+    assert_eq!(said.len(), 1, "{said:#?}");
+    let check = examined.check("exec.repeat", "aarch64");
+    says(&check["summary"], &["9 of 9 runs answered"]);
+
+    // Once is not asked for more than once.
+    again();
+    let examined = stage.run(&["doctor"]);
+    let check = examined.check("exec.repeat", "arm");
+    assert_eq!(check["status"], "skip", "{check:#}");
+    says(&check["summary"], &["--repeat N"]);
+    Some("6 of 9".to_owned())
 }
 
 /// Whether a command of ours has started programs, and so has its folder.

@@ -20,8 +20,8 @@ fn the_doctor_names_the_kernel() {
         (&supported["status"], &supported["fix"]),
         (&"fail".into(), &"modprobe binfmt_misc".into())
     );
-    let fix = finding(&document, "kernel.mounted", None)["fix"].as_str().unwrap();
-    assert!(fix.starts_with("modprobe binfmt_misc && mount "), "{fix}");
+    // Told once: what is not there cannot be mounted.
+    assert_eq!(finding(&document, "kernel.mounted", None)["status"], "skip");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use crate::finding;
 use crate::support::need;
 use crate::world::{BINFMTD, World};
 
@@ -48,4 +49,21 @@ fn nobody_else_can_hold_the_lock() {
     world.binfmtd("register --no-verify").ended(0);
     let mode = world.runtime().join("lock").metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "whoever may read a file can lock it");
+}
+
+#[test]
+fn a_limit_that_32_bit_targets_would_feel_is_told_before_they_do() {
+    let Some(world) = World::mounted() else { return };
+    let doctor = |targets: &str| {
+        let command = format!(
+            "ulimit -S -v 2000000; exec {BINFMTD} --config {} --format json doctor {targets}",
+            world.config().display()
+        );
+        world.run(["sh", "-c", &command]).ended(1).document()
+    };
+    let document = doctor("arm s390x");
+    let found = finding(&document, "kernel.address-space", None);
+    assert_eq!((&found["status"], &found["fix"]), (&"warn".into(), &"ulimit -v unlimited".into()));
+    let document = doctor("s390x");
+    assert_eq!(finding(&document, "kernel.address-space", None)["status"], "skip");
 }

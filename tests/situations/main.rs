@@ -9,13 +9,16 @@ mod support;
 mod world;
 
 mod automount;
+mod binfmt_d;
 mod disabled;
 mod hidden;
 mod limits;
+mod masked;
 mod nested;
 mod no_namespaces;
 mod no_qemu;
 mod read_only;
+mod rivals;
 mod unmounted;
 mod unprivileged;
 

@@ -72,6 +72,14 @@ fn in_a_privileged_container() {
     }
     refuses_what_would_vanish(&world, "the host has not mounted binfmt_misc");
     holds_rules_for_a_command(&world);
+    // While such a command runs, the doctor knows how long the rules live.
+    let mut words = world.words("run --target s390x --");
+    words.extend(world.words("--format json doctor s390x"));
+    let document = world.run(words).ended(0).document();
+    let lifetime = finding(&document, "kernel.lifetime", None);
+    assert_eq!(lifetime["status"], "warn", "{lifetime:#}");
+    let said = lifetime["summary"].as_str().unwrap();
+    assert!(said.contains("the rules vanish with the container"), "{said}");
 }
 
 /// The host's instance is nobody's: not mounted, and held by no other namespace. Else this situation

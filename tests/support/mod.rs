@@ -8,6 +8,7 @@ pub(crate) mod stage;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -46,20 +47,48 @@ impl Private {
     /// others), so a test that wants this brings its own `main` (`harness = false`).
     pub(crate) fn enter() -> Result<Self, String> {
         let (uid, gid) = (getuid(), getgid());
+        Self::enter_mapped(|| {
+            for (file, content) in [
+                ("setgroups", "deny".to_owned()),
+                ("uid_map", format!("0 {uid} 1")),
+                ("gid_map", format!("0 {gid} 1")),
+            ] {
+                fs::write(Path::new("/proc/self").join(file), content)
+                    .map_err(|error| format!("write {file}: {error}"))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The same with every user of the host in it, so that files can belong to others; for root alone.
+    pub(crate) fn enter_with_every_user() -> Result<Self, String> {
+        if !getuid().is_root() {
+            return Err("only root may map other users".to_owned());
+        }
+        // Who maps others has to stand outside of the namespace (user_namespaces(7)).
+        let me = std::process::id();
+        let mut outside = Command::new("sh")
+            .args(["-ec", "read -r go; for map in uid_map gid_map; do echo '0 0 4294967295' >/proc/$1/$map; done"])
+            .args(["sh", &me.to_string()])
+            .stdin(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("sh: {error}"))?;
+        Self::enter_mapped(|| {
+            // Closing it is what it waits for as well as the line: it ends in any case.
+            let told = outside.stdin.take().is_some_and(|mut pipe| pipe.write_all(b"go\n").is_ok());
+            let status = outside.wait().map_err(|error| error.to_string())?;
+            if told && status.success() { Ok(()) } else { Err(format!("map all users: {status}")) }
+        })
+    }
+
+    fn enter_mapped(map: impl FnOnce() -> Result<(), String>) -> Result<Self, String> {
         let folder = tempfile::Builder::new()
             .prefix("binfmtd")
             .tempdir()
             .map_err(|error| error.to_string())?;
         unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
             .map_err(|error| format!("unshare user and mount namespace: {error}"))?;
-        for (file, content) in [
-            ("setgroups", "deny".to_owned()),
-            ("uid_map", format!("0 {uid} 1")),
-            ("gid_map", format!("0 {gid} 1")),
-        ] {
-            fs::write(Path::new("/proc/self").join(file), content)
-                .map_err(|error| format!("write {file}: {error}"))?;
-        }
+        map()?;
         let mount_here = |kind: &str, at: &Path| {
             mount(Some(kind), at, Some(kind), MsFlags::empty(), None::<&str>)
                 .map_err(|error| format!("mount {kind} on {}: {error}", at.display()))

@@ -44,7 +44,15 @@ pub(crate) struct Stage {
 impl Stage {
     /// Moves this process into an instance of its own; see [`Private::enter`].
     pub(crate) fn enter() -> Result<Self, String> {
-        let private = Private::enter()?;
+        Self::set(Private::enter()?)
+    }
+
+    /// The same, with every user of the host in it.
+    pub(crate) fn enter_with_every_user() -> Result<Self, String> {
+        Self::set(Private::enter_with_every_user()?)
+    }
+
+    fn set(private: Private) -> Result<Self, String> {
         // Whatever a command leaves behind becomes our child, and is seen.
         nix::sys::prctl::set_child_subreaper(true).map_err(|error| error.to_string())?;
         let stage = Self { private, table: Table::embedded() };

@@ -336,6 +336,12 @@ pub(crate) fn qemu() -> Option<()> {
     need("QEMU", found.clone())
 }
 
+/// The interpreter that is found for a target.
+pub(crate) fn interpreter(target: &str) -> PathBuf {
+    let document = World::host().json(&format!("targets {target}"));
+    document["targets"][0]["interpreter"].as_str().unwrap().into()
+}
+
 /// A probe of a target: a foreign program that everybody has.
 pub(crate) fn probe(target: &str) -> Vec<u8> {
     let table = binfmtd::target::Table::embedded();

@@ -14,8 +14,8 @@ const LAYERS: [&[&str]; 15] = [
     &["verify"],
     &["observe"],
     &["apply"],
-    &["doctor"],
     &["buildx", "daemon"],
+    &["doctor"],
     &["report"],
     &["cli"],
     // The two roots: the map of the modules, and the one call.

@@ -1,8 +1,10 @@
-//! The document of `doctor --list-checks`.
+//! The documents of `doctor --list-checks` and `doctor --explain`.
 
 use serde::Serialize;
 
+use crate::doctor::Check;
 use crate::report::SCHEMA;
+use crate::verify::Level;
 
 /// Every check of the doctor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,25 +18,53 @@ pub struct ChecksDocument {
     pub checks: Vec<CheckText>,
 }
 
+/// One check of the doctor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CheckDocument {
+    /// [`crate::report::SCHEMA`].
+    pub schema: u32,
+    /// Always true.
+    pub ok: bool,
+    /// It.
+    pub check: CheckText,
+}
+
 /// One check, in words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CheckText {
     /// Stable.
     pub id: &'static str,
+    /// What the id has before the dot.
+    pub family: &'static str,
+    /// The level of running a program that it judges; null for what is read or listed.
+    pub level: Option<&'static str>,
     /// A few words.
     pub title: &'static str,
     /// What a pass proves.
     pub proves: &'static str,
+    /// What to do when it is otherwise, in general.
+    pub cure: &'static str,
+}
+
+impl From<&Check> for CheckText {
+    fn from(check: &Check) -> Self {
+        Self {
+            id: check.id,
+            family: check.family(),
+            level: check.level().map(Level::as_str),
+            title: check.title,
+            proves: check.proves,
+            cure: check.cure,
+        }
+    }
 }
 
 impl ChecksDocument {
     /// From the table of checks.
     pub fn new() -> Self {
-        let checks = crate::doctor::checks();
-        let checks = checks
-            .map(|check| CheckText { id: check.id, title: check.title, proves: check.proves })
-            .collect();
+        let checks = crate::doctor::checks().map(CheckText::from).collect();
         Self { schema: SCHEMA, ok: true, checks }
     }
 }
@@ -42,5 +72,12 @@ impl ChecksDocument {
 impl Default for ChecksDocument {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl CheckDocument {
+    /// Of one check.
+    pub fn new(check: &Check) -> Self {
+        Self { schema: SCHEMA, ok: true, check: check.into() }
     }
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::doctor::{Examination, Finding, Patient, Status, Verdict, verdict};
 use crate::report::SCHEMA;
+use crate::report::document::{FixDocument, LoadDocument};
 use crate::rule::Entry;
 
 /// What the doctor found.
@@ -12,18 +13,26 @@ use crate::rule::Entry;
 pub struct DoctorDocument {
     /// [`crate::report::SCHEMA`].
     pub schema: u32,
-    /// Whether everything that was asked about works.
+    /// Whether everything that counts works.
     pub ok: bool,
+    /// What alone counts; null when everything does.
+    pub require: Option<Vec<String>>,
     /// The machine.
     pub host: HostDocument,
     /// A verdict for each target.
     pub targets: Vec<DoctorTarget>,
     /// Every check.
     pub checks: Vec<Finding>,
+    /// What was done about it; with `--fix` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixes: Option<Vec<FixDocument>>,
+    /// What was run of a root filesystem; with `--rootfs` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadDocument>,
 }
 
 /// The machine that was examined.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct HostDocument {
     /// Kernel release.
@@ -38,6 +47,8 @@ pub struct HostDocument {
     pub container: bool,
     /// Whether this is uid 0.
     pub root: bool,
+    /// How long the quickest program that needs no rule took; null when none ran.
+    pub native_cost: Option<f64>,
 }
 
 /// How one target fares.
@@ -50,12 +61,20 @@ pub struct DoctorTarget {
     pub platforms: Vec<String>,
     /// One word; the worst, where its files carry several values of `e_machine`.
     pub verdict: Verdict,
+    /// Whether it decides how the doctor ends.
+    pub required: bool,
     /// The rule that takes its programs; of the first value of `e_machine`, as is what follows.
     pub rule: Option<String>,
+    /// Every rule that would take its programs, in the kernel's order.
+    pub rules: Vec<Taker>,
     /// What runs them.
     pub interpreter: Option<InterpreterDocument>,
     /// How long one probe took, from start to end.
     pub seconds: Option<f64>,
+    /// How long the quickest of all its probes took: what one exec costs.
+    pub cost: Option<f64>,
+    /// How often it answered; null when it was run once.
+    pub tries: Option<Tries>,
     /// One for each value of `e_machine`, the first one included.
     pub machines: Vec<MachineDocument>,
 }
@@ -70,6 +89,64 @@ pub struct MachineDocument {
     pub verdict: Verdict,
     /// The rule that takes them.
     pub rule: Option<String>,
+    /// Every rule that would take them, in the kernel's order.
+    pub rules: Vec<Taker>,
+}
+
+/// A rule that would take a target's programs, if it were alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Taker {
+    /// The entry's name.
+    pub name: String,
+    /// `binfmtd`, `systemd-binfmt (FILE)`, `update-binfmts (FILE)` or `unknown`.
+    pub owner: String,
+    /// Whether it does.
+    pub state: TakerState,
+}
+
+/// What becomes of a rule that would take a target's programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TakerState {
+    /// The kernel picks it.
+    Winner,
+    /// Another comes before it.
+    Shadowed,
+    /// It is switched off, or the instance is.
+    Disabled,
+}
+
+impl TakerState {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Winner => "winner",
+            Self::Shadowed => "shadowed",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// How often a program answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Tries {
+    /// So often.
+    pub answered: usize,
+    /// Of so many runs.
+    pub of: usize,
+}
+
+/// How it went, as far as it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conclusion {
+    /// All is well.
+    Well,
+    /// Something does not work.
+    Failed,
+    /// Nothing is known to be wrong, and something could not be looked at.
+    Unchecked,
 }
 
 /// The interpreter, as the rule names it and as the kernel runs it.
@@ -101,8 +178,12 @@ pub struct PinnedDocument {
 }
 
 impl DoctorDocument {
-    /// From an examination and its findings.
-    pub fn new(examination: &Examination<'_>, findings: Vec<Finding>) -> Self {
+    /// From an examination and its findings. With `require` (QEMU's names) only these targets count.
+    pub fn new(
+        examination: &Examination<'_>,
+        findings: Vec<Finding>,
+        require: Option<&[String]>,
+    ) -> Self {
         let mut targets: Vec<DoctorTarget> = Vec::new();
         for patient in &examination.patients {
             match targets.iter_mut().find(|known| known.target == patient.target.name) {
@@ -110,14 +191,13 @@ impl DoctorDocument {
                 None => targets.push(DoctorTarget::new(examination, patient)),
             }
         }
-        let sound = targets
-            .iter()
-            .all(|target| matches!(target.verdict, Verdict::Working | Verdict::Native));
-        let failed =
-            findings.iter().any(|finding| matches!(finding.status, Status::Fail | Status::Error));
-        Self {
+        for target in &mut targets {
+            target.required = require.is_none_or(|names| names.contains(&target.target));
+        }
+        let mut document = Self {
             schema: SCHEMA,
-            ok: sound && !failed,
+            ok: false,
+            require: require.map(<[String]>::to_vec),
             host: HostDocument {
                 kernel: examination.host.kernel.clone(),
                 machine: examination.host.machine.clone(),
@@ -125,10 +205,47 @@ impl DoctorDocument {
                 first_user_namespace: examination.first_namespace,
                 container: examination.container,
                 root: examination.root,
+                native_cost: examination.native_cost.map(|cost| cost.as_secs_f64()),
             },
             targets,
             checks: findings,
+            fixes: None,
+            load: examination.load.as_ref().map(LoadDocument::from),
+        };
+        document.ok = document.conclusion() == Conclusion::Well;
+        document
+    }
+
+    /// Whether a finding decides how the doctor ends.
+    pub fn counts(&self, finding: &Finding) -> bool {
+        match (&self.require, &finding.target) {
+            (None, _) => true,
+            (Some(names), Some(target)) => names.contains(target),
+            (Some(_), None) => false,
         }
+    }
+
+    /// How it went. What could not be looked at is no failure of the host, and a failure stays one
+    /// whatever else could not be looked at.
+    pub fn conclusion(&self) -> Conclusion {
+        let counted = || self.checks.iter().filter(|finding| self.counts(finding));
+        let required = || self.targets.iter().filter(|target| target.required);
+        if counted().any(|finding| finding.status == Status::Fail)
+            || required().any(|target| target.verdict.is_failure())
+        {
+            Conclusion::Failed
+        } else if counted().any(|finding| finding.status == Status::Error)
+            || required().any(|target| target.verdict == Verdict::Unproved)
+        {
+            Conclusion::Unchecked
+        } else {
+            Conclusion::Well
+        }
+    }
+
+    /// The findings about the host (`None`) or a target, in order.
+    pub fn findings_of(&self, target: Option<&str>) -> impl Iterator<Item = &Finding> {
+        self.checks.iter().filter(move |finding| finding.target.as_deref() == target)
     }
 }
 
@@ -153,9 +270,13 @@ impl DoctorTarget {
             target: patient.target.name.clone(),
             platforms: patient.target.platforms.clone(),
             verdict: machine.verdict,
+            required: true,
             rule: machine.rule.clone(),
+            rules: machine.rules.clone(),
             interpreter,
             seconds: proof.map(|proof| proof.time.as_secs_f64()),
+            cost: proof.and_then(|proof| proof.cost).map(|cost| cost.as_secs_f64()),
+            tries: proof.and_then(|proof| proof.tries).map(|(answered, of)| Tries { answered, of }),
             machines: vec![machine],
         }
     }
@@ -174,6 +295,35 @@ impl MachineDocument {
             machine: patient.machine,
             verdict: verdict(examination, patient),
             rule: entry.map(Entry::display_name),
+            rules: takers(examination, patient),
         }
     }
+}
+
+fn takers(examination: &Examination<'_>, patient: &Patient<'_>) -> Vec<Taker> {
+    let Some(seen) = examination.instance() else { return Vec::new() };
+    let mut taken = false;
+    let state = |entry: &Entry| {
+        if !entry.enabled || !seen.instance.enabled {
+            TakerState::Disabled
+        } else if std::mem::replace(&mut taken, true) {
+            TakerState::Shadowed
+        } else {
+            TakerState::Winner
+        }
+    };
+    let takers = examination.takers(patient.target, patient.machine);
+    let states: Vec<TakerState> = takers.iter().copied().map(state).collect();
+    let takers = takers.into_iter().zip(states);
+    takers
+        .map(|(entry, state)| {
+            let name = entry.display_name();
+            let owner = if seen.record.owns(entry) {
+                "binfmtd".to_owned()
+            } else {
+                examination.owners.get(&name).cloned().unwrap_or_else(|| "unknown".to_owned())
+            };
+            Taker { name, owner, state }
+        })
+        .collect()
 }

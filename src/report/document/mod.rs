@@ -5,20 +5,24 @@ mod config;
 mod doctor;
 mod error;
 mod export;
+mod fix;
+mod load;
 mod register;
 mod status;
 mod targets;
 mod unregister;
 mod which;
 
-pub use checks::{CheckText, ChecksDocument};
+pub use checks::{CheckDocument, CheckText, ChecksDocument};
 pub use config::ConfigDocument;
 pub use doctor::{
-    DoctorDocument, DoctorTarget, HostDocument, InterpreterDocument, MachineDocument,
-    PinnedDocument,
+    Conclusion, DoctorDocument, DoctorTarget, HostDocument, InterpreterDocument, MachineDocument,
+    PinnedDocument, Taker, TakerState, Tries,
 };
 pub use error::{ErrorDocument, ErrorText};
 pub use export::{ExportDocument, FileDocument};
+pub use fix::FixDocument;
+pub use load::{LoadDocument, LoadRuns};
 pub use register::{RegisterDocument, RegisterLine};
 pub use status::{RuleDocument, ServiceDocument, ServiceRule, StatusDocument};
 pub use targets::{TargetDocument, TargetRule, TargetsDocument};

@@ -51,7 +51,7 @@ pub struct ServiceRule {
     /// The name that our rule has or would have.
     pub rule: String,
     /// The entry that serves.
-    pub by: String,
+    pub by: Option<String>,
     /// Whether it does what it is for.
     pub condition: Condition,
     /// What is wrong, or worth knowing.

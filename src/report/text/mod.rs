@@ -1,16 +1,20 @@
 //! Text for a person: aligned, coloured on a terminal only, quiet when all is well.
 
+mod doctor;
+mod fix;
+
 use std::io::{self, Write};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
 use super::document::{
-    ChecksDocument, DoctorDocument, DoctorTarget, ErrorDocument, ExportDocument, RegisterDocument,
-    RegisterLine, ServiceDocument, StatusDocument, TargetsDocument, UnregisterDocument,
-    WhichDocument,
+    ErrorDocument, ExportDocument, RegisterDocument, RegisterLine, ServiceDocument, StatusDocument,
+    TargetsDocument, UnregisterDocument, WhichDocument,
 };
-use crate::doctor::{Finding, Status, Verdict};
+use super::plain;
+pub use doctor::{check, checks, doctor};
+pub use fix::{fixes, nothing_to_fix, steps};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
@@ -27,18 +31,6 @@ fn cell(text: impl AsRef<str>) -> Cell {
 
 fn styled(style: Style, text: impl AsRef<str>) -> Cell {
     (plain(text.as_ref()), style)
-}
-
-/// Anybody may name a rule, and an interpreter may write what it likes: nothing of that is to steer
-/// a terminal.
-fn plain(text: &str) -> String {
-    let shown =
-        |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    if text.chars().any(char::is_control) {
-        text.chars().map(shown).collect()
-    } else {
-        text.to_owned()
-    }
 }
 
 /// Writes rows with aligned columns; the last one is as long as it likes.
@@ -302,128 +294,6 @@ pub fn targets(out: &mut dyn Write, document: &TargetsDocument, verbose: bool) -
         }
     }
     rows(out, &shown)
-}
-
-/// `doctor`: what is wrong, and a line that says how much is well; with `verbose`, every check.
-pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, verbose: bool) -> io::Result<()> {
-    let host_checks: Vec<&Finding> = document
-        .checks
-        .iter()
-        .filter(|check| check.target.is_none() && is_shown(check, verbose))
-        .collect();
-    findings(out, &host_checks)?;
-    for target in &document.targets {
-        let checks: Vec<&Finding> = document
-            .checks
-            .iter()
-            .filter(|check| {
-                check.target.as_ref() == Some(&target.target) && is_shown(check, verbose)
-            })
-            .collect();
-        let sound = matches!(target.verdict, Verdict::Working | Verdict::Native);
-        if !sound || verbose || !checks.is_empty() {
-            writeln!(out, "{}", heading(target))?;
-            findings(out, &checks)?;
-        }
-    }
-    let count = |verdict: Verdict| {
-        document.targets.iter().filter(|target| target.verdict == verdict).count()
-    };
-    let host = format!("Linux {} on {}", document.host.kernel, document.host.machine);
-    if document.targets.iter().all(|target| target.verdict == Verdict::Native) {
-        writeln!(
-            out,
-            "{host}: nothing is emulated here; natively runs {} (no interpreter and no rule was found: install \
-             qemu-user-static, then binfmtd register)",
-            document.host.natives.join(", ")
-        )?;
-        return Ok(());
-    }
-    let names = |verdict: Verdict| {
-        let names: Vec<&str> = document
-            .targets
-            .iter()
-            .filter(|target| target.verdict == verdict)
-            .map(|target| target.target.as_str())
-            .collect();
-        names.join(" ")
-    };
-    let words = [
-        (Verdict::Working, GOOD, "working"),
-        (Verdict::Native, GOOD, "native"),
-        (Verdict::Unproved, DOUBTFUL, "unproved"),
-        (Verdict::Broken, BAD, "broken"),
-        (Verdict::Missing, BAD, "missing"),
-    ];
-    let summary: Vec<Vec<Cell>> = words
-        .into_iter()
-        .filter(|(verdict, ..)| count(*verdict) > 0)
-        .map(|(verdict, style, word)| {
-            vec![styled(style, format!("{:>3} {word}", count(verdict))), cell(names(verdict))]
-        })
-        .collect();
-    writeln!(out, "{STRONG}{host}{STRONG:#}")?;
-    rows(out, &summary)
-}
-
-fn is_shown(check: &Finding, verbose: bool) -> bool {
-    verbose || matches!(check.status, Status::Warn | Status::Fail | Status::Error)
-}
-
-fn heading(target: &DoctorTarget) -> String {
-    let style = match target.verdict {
-        Verdict::Working | Verdict::Native => GOOD,
-        Verdict::Unproved => DOUBTFUL,
-        Verdict::Broken | Verdict::Missing => BAD,
-    };
-    let word = match target.verdict {
-        Verdict::Working => "working",
-        Verdict::Native => "native",
-        Verdict::Unproved => "unproved",
-        Verdict::Broken => "broken",
-        Verdict::Missing => "missing",
-    };
-    let version = target
-        .interpreter
-        .as_ref()
-        .and_then(|interpreter| interpreter.version.as_deref())
-        .map(|version| format!("  {QUIET}{version}{QUIET:#}"))
-        .unwrap_or_default();
-    let platforms = if target.platforms.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", target.platforms.join(", "))
-    };
-    format!("{STRONG}{}{STRONG:#}{platforms}: {style}{word}{style:#}{version}", target.target)
-}
-
-fn findings(out: &mut dyn Write, checks: &[&Finding]) -> io::Result<()> {
-    for check in checks {
-        let (style, word) = match check.status {
-            Status::Pass => (GOOD, "pass"),
-            Status::Warn => (DOUBTFUL, "warn"),
-            Status::Fail => (BAD, "fail"),
-            Status::Skip => (QUIET, "skip"),
-            Status::Error => (BAD, "error"),
-        };
-        writeln!(out, "  {style}{word:<5}{style:#} {:<22} {}", check.id, plain(&check.summary))?;
-        if !check.evidence.is_empty() {
-            writeln!(out, "        {QUIET}seen: {}{QUIET:#}", plain(&check.evidence))?;
-        }
-        if let Some(fix) = &check.fix {
-            writeln!(out, "        fix:  {}", plain(fix))?;
-        }
-    }
-    Ok(())
-}
-
-/// `doctor --list-checks`.
-pub fn checks(out: &mut dyn Write, document: &ChecksDocument) -> io::Result<()> {
-    for check in &document.checks {
-        writeln!(out, "{STRONG}{:<22}{STRONG:#} {}", check.id, check.title)?;
-        writeln!(out, "{:<22} {QUIET}{}{QUIET:#}", "", check.proves)?;
-    }
-    Ok(())
 }
 
 /// `export` to standard output.

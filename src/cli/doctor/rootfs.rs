@@ -1,0 +1,307 @@
+//! `binfmtd doctor --rootfs`: real programs of a foreign root filesystem.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::super::Failure;
+use super::super::context::Context;
+use crate::config::Settings;
+use crate::doctor::Examination;
+use crate::observation::ElfFacts;
+use crate::plan::Request;
+use crate::rule::{Header, winner};
+use crate::system::child::ExecError;
+use crate::system::rootfs::RootFilesystem;
+use crate::verify::Limits;
+use crate::verify::load::{self, Job, Load, Loaded, Outcome, Part, SEARCH_PATH};
+
+/// Shells that know `-c`, under names that they go by without help.
+const SHELLS: [&str; 5] = ["/bin/sh", "/usr/bin/sh", "/bin/bash", "/bin/dash", "/bin/ash"];
+/// Programs that end by themselves and change nothing: one of them may be dynamic where the shell is not.
+const PROGRAMS: [&str; 6] =
+    ["/bin/true", "/usr/bin/true", "/bin/echo", "/usr/bin/env", "/bin/ls", "/usr/bin/ls"];
+/// Where loaders are; what is in there tells the target of a root without any program known to us.
+const LOADER_FOLDERS: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
+
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(super) struct Arguments {
+    /// Also run real programs of this foreign root filesystem, in a chroot: a shell, pipes, a signal, its
+    /// loader. Nothing is mounted, and nothing written
+    #[arg(long, value_name = "DIR", conflicts_with = "fix")]
+    rootfs: Option<PathBuf>,
+    /// Of the root filesystem, run this command alone; all that follows is the command's
+    #[arg(long, value_name = "CMD", requires = "rootfs", num_args = 1.., allow_hyphen_values = true)]
+    exec: Vec<OsString>,
+}
+
+/// A root filesystem, and what is to be run of it.
+pub(super) struct Foreign {
+    root: RootFilesystem,
+    /// The program that told the target.
+    told_by: PathBuf,
+    header: Header,
+    target: String,
+    shell: Option<Program>,
+    /// One that needs a loader.
+    dynamic: Option<Program>,
+    command: Option<Job>,
+}
+
+/// A program of the root filesystem.
+#[derive(Debug, Clone)]
+struct Program {
+    path: PathBuf,
+    elf: ElfFacts,
+}
+
+impl Arguments {
+    /// Opens the root filesystem that was named, if one was, and finds out what it is.
+    pub(super) fn open(
+        &self,
+        settings: &Settings,
+        request: &Request,
+    ) -> Result<Option<Foreign>, Failure> {
+        let Some(folder) = &self.rootfs else { return Ok(None) };
+        let root = RootFilesystem::open(folder)
+            .map_err(|error| Failure::usage(format!("{}: {error}", folder.display())))?;
+        let foreign = Foreign::of(root, &self.exec, settings)?;
+        let wanted = request.only.as_ref().is_none_or(|names| names.contains(&foreign.target));
+        if !wanted {
+            return Err(Failure::usage(format!(
+                "{} is a root filesystem of {} ({} says so), which is not what was asked for",
+                foreign.root.path().display(),
+                foreign.target,
+                foreign.told_by.display()
+            )));
+        }
+        Ok(Some(foreign))
+    }
+}
+
+impl Foreign {
+    fn of(root: RootFilesystem, words: &[OsString], settings: &Settings) -> Result<Self, Failure> {
+        let folder = root.path().display().to_string();
+        let look = |path: &str| Program::at(&root, Path::new(path));
+        let shell = SHELLS.into_iter().find_map(look);
+        let programs = || PROGRAMS.into_iter().filter_map(look);
+        let command = match words.first() {
+            None => None,
+            Some(first) => Some(find(&root, Path::new(first)).ok_or_else(|| {
+                Failure::usage(format!(
+                    "{} is not in {folder} (without a slash, it is looked for in {SEARCH_PATH})",
+                    first.display()
+                ))
+            })?),
+        };
+        // A script has no header of its own: its shell tells.
+        let of_command = command.as_ref().and_then(|path| Program::at(&root, path));
+        let telling = of_command.clone().or_else(|| shell.clone()).or_else(|| programs().next());
+        let telling = telling.or_else(|| Program::loader(&root)).ok_or_else(|| {
+            Failure::usage(format!(
+                "{folder} is no root filesystem: there is no program at {}, and no loader in {}",
+                [&SHELLS[..], &PROGRAMS[..]].concat().join(", "),
+                LOADER_FOLDERS.join(", ")
+            ))
+        })?;
+        let target = settings.table.of_header(&telling.elf.header).ok_or_else(|| {
+            Failure::unavailable(format!(
+                "{} in {folder} is a program of no target in the table (e_machine {:#x}): binfmtd targets lists all",
+                telling.path.display(),
+                machine(&telling.elf.header)
+            ))
+        })?;
+        if command.is_none() && shell.is_none() && programs().all(|one| one.elf.loader.is_none()) {
+            return Err(Failure::usage(format!(
+                "there is no shell in {folder} ({}), and no other program that could be run without being told how: \
+                 name one with --exec",
+                SHELLS.join(", ")
+            )));
+        }
+        let of_target = |program: &Program| {
+            settings.table.of_header(&program.elf.header).is_some_and(|own| own.name == target.name)
+        };
+        let is_dynamic = |program: &Program| program.elf.loader.is_some() && of_target(program);
+        let dynamic = match &of_command {
+            Some(program) => Some(program.clone()).filter(is_dynamic),
+            None => shell.iter().cloned().chain(programs()).find(is_dynamic),
+        };
+        let target = target.name.clone();
+        Ok(Self {
+            command: command.map(|path| Job::ends_well(path, words.to_vec())),
+            told_by: telling.path,
+            header: telling.elf.header,
+            target,
+            shell,
+            dynamic,
+            root,
+        })
+    }
+
+    /// The request for its target alone.
+    pub(super) fn request(&self) -> Request {
+        Request { only: Some(vec![self.target.clone()]), takeover: false }
+    }
+
+    /// Runs it, and puts what came of it into the examination.
+    pub(super) fn run(
+        &self,
+        context: &Context,
+        examination: &mut Examination<'_>,
+        times: u32,
+        limits: Limits,
+    ) -> Result<(), Failure> {
+        let folder = self.root.path();
+        if examination.native.names().contains(&self.target) {
+            return Err(Failure::usage(format!(
+                "{} is a root filesystem of {}, whose programs this machine runs by itself: there is no emulation to \
+                 look at",
+                folder.display(),
+                self.target
+            )));
+        }
+        let run = |what: &[(Part, Job)]| {
+            let jobs: Vec<Job> = what.iter().map(|(_, job)| job.clone()).collect();
+            let mut progress = context.progress();
+            load::load(folder, &jobs, times, limits, &mut |done, total| {
+                progress("running programs of the root filesystem", done, total);
+            })
+        };
+        let mut outcomes: Vec<(Part, Outcome)> = Vec::new();
+        // First: what needs a loader that does not start needs no further proof.
+        let (now, later): (Vec<_>, Vec<_>) =
+            self.jobs().into_iter().partition(|(part, _)| *part == Part::Loader);
+        for some in [now, later] {
+            let (runnable, blocked): (Vec<_>, Vec<_>) =
+                some.into_iter().partition(|(part, _)| !self.is_blocked(*part, &outcomes));
+            let runnable: Vec<(Part, Job)> = runnable
+                .into_iter()
+                .filter_map(|(part, job)| Some((part, keep(part, job, &mut outcomes)?)))
+                .collect();
+            for (part, _) in blocked {
+                outcomes.push((
+                    part,
+                    Err("the loader that it needs does not start: load.loader says why".to_owned()),
+                ));
+            }
+            let tallies = run(&runnable)?;
+            outcomes.extend(
+                runnable
+                    .into_iter()
+                    .zip(tallies)
+                    .map(|((part, job), tally)| (part, Ok((job, tally)))),
+            );
+        }
+        let refused = |outcome: &Outcome| {
+            outcome.as_ref().is_ok_and(|(_, tally)| {
+                tally.well == 0 && tally.refused == Some(ExecError::NotPermitted)
+            })
+        };
+        if outcomes.iter().any(|(_, outcome)| refused(outcome)) {
+            return Err(Failure::not_permitted(
+                "this process may not change its root, and user namespaces are forbidden: run it as root",
+            ));
+        }
+        let entries = &examination.seen.instance.entries;
+        let rule =
+            winner(entries, &self.header, &self.told_by).map(crate::rule::Entry::display_name);
+        let missing = self.dynamic.as_ref().and_then(|program| program.elf.loader.as_ref());
+        let parts = Part::ALL.into_iter().filter_map(|part| {
+            let place = outcomes.iter().position(|(known, _)| *known == part)?;
+            Some(Loaded { part, outcome: outcomes.swap_remove(place).1 })
+        });
+        examination.load = Some(Load {
+            parts: parts.collect(),
+            folder: folder.to_owned(),
+            told_by: self.told_by.clone(),
+            target: self.target.clone(),
+            machine: machine(&self.header),
+            rule,
+            missing_loader: missing.map(PathBuf::from).filter(|loader| !self.root.has(loader)),
+        });
+        Ok(())
+    }
+
+    /// What is to be run of each part, or why nothing is.
+    fn jobs(&self) -> Vec<(Part, Result<Job, String>)> {
+        Part::ALL.into_iter().map(|part| (part, self.job(part))).collect()
+    }
+
+    fn job(&self, part: Part) -> Result<Job, String> {
+        match (part, &self.command) {
+            (Part::Command, Some(command)) => return Ok(command.clone()),
+            (Part::Command, None) => return Err("no command was given: --exec CMD".to_owned()),
+            (_, Some(_)) => return Err("not asked for: --exec was given".to_owned()),
+            _ => {}
+        }
+        let shell = self.shell.as_ref();
+        let no_shell = || format!("there is no shell in it ({})", SHELLS.join(", "));
+        if part != Part::Loader {
+            return shell.and_then(|shell| Job::of_shell(part, &shell.path)).ok_or_else(no_shell);
+        }
+        let program = self.dynamic.as_ref().ok_or_else(|| {
+            format!(
+                "no program in it needs a loader: the shell and {} are static or not there",
+                PROGRAMS.join(", ")
+            )
+        })?;
+        if shell.is_some_and(|shell| shell.path == program.path) {
+            return Job::of_shell(part, &program.path).ok_or_else(no_shell);
+        }
+        Ok(Job::ends_well(program.path.clone(), vec![program.path.clone().into_os_string()]))
+    }
+
+    /// Whether a part runs the shell, and the shell's loader was seen not to start.
+    fn is_blocked(&self, part: Part, outcomes: &[(Part, Outcome)]) -> bool {
+        let runs_shell = matches!(part, Part::Shell | Part::Signal | Part::Pipes);
+        let is_dynamic = self.shell.as_ref().is_some_and(|shell| shell.elf.loader.is_some());
+        let failed = outcomes.iter().any(|(known, outcome)| {
+            *known == Part::Loader && outcome.as_ref().is_ok_and(|(_, tally)| tally.well == 0)
+        });
+        runs_shell && is_dynamic && failed && self.command.is_none()
+    }
+}
+
+/// The job, or its reason to be none, put where it belongs.
+fn keep(part: Part, job: Result<Job, String>, outcomes: &mut Vec<(Part, Outcome)>) -> Option<Job> {
+    match job {
+        Ok(job) => Some(job),
+        Err(why) => {
+            outcomes.push((part, Err(why)));
+            None
+        }
+    }
+}
+
+impl Program {
+    fn at(root: &RootFilesystem, path: &Path) -> Option<Self> {
+        let elf = root.program(path).ok()??;
+        Some(Self { path: path.to_owned(), elf })
+    }
+
+    fn loader(root: &RootFilesystem) -> Option<Self> {
+        LOADER_FOLDERS.iter().find_map(|folder| {
+            let names = root.names(Path::new(folder)).into_iter();
+            names
+                .filter(|name| name.starts_with("ld-") || name.starts_with("ld."))
+                .find_map(|name| Self::at(root, &Path::new(folder).join(name)))
+        })
+    }
+}
+
+/// Where a command is, as execvp(3) would find it in there.
+fn find(root: &RootFilesystem, name: &Path) -> Option<PathBuf> {
+    if name.components().count() > 1 {
+        // Programs are started in the root's own `/`.
+        let path = Path::new("/").join(name);
+        return root.has(&path).then_some(path);
+    }
+    SEARCH_PATH.split(':').map(|folder| Path::new(folder).join(name)).find(|path| root.has(path))
+}
+
+fn machine(header: &Header) -> u16 {
+    let bytes = header.bytes();
+    let field = [bytes[18], bytes[19]];
+    // EI_DATA: 2 is the most significant byte first.
+    if bytes[5] == 2 { u16::from_be_bytes(field) } else { u16::from_le_bytes(field) }
+}

@@ -1,0 +1,70 @@
+//! Rules that are nobody's to remove: those of other emulators and run-times, which QEMU's could be
+//! confused with, and of WSL.
+
+use crate::rule::Entry;
+
+/// Whose rules they are, how their names begin, and what their interpreters are called; in lower case.
+/// By each project's own installer or packages: FEX (`FEX-x86_64`), box64 (`box64.conf`), Rosetta as
+/// Lima and Docker Desktop register it, WSL (`WSLInterop`, `WSLInterop-late`), Debian's wine, mono, jar
+/// and python, LLVM's `lli`.
+const KNOWN: [(&str, &[&str], &[&str]); 10] = [
+    ("WSL", &["wslinterop"], &[]),
+    ("FEX", &["fex-"], &["fex", "fexinterpreter"]),
+    ("box64", &["box64", "box86", "box32"], &["box64", "box86", "box32"]),
+    ("Rosetta", &["rosetta"], &["rosetta"]),
+    ("Wine", &["wine", "doswin"], &["wine", "wine64", "wine-stable"]),
+    ("Mono", &["cli", "mono"], &["cli", "mono", "binfmt-detector-cli"]),
+    ("Java", &["jar", "java"], &["jexec", "jarwrapper", "javawrapper"]),
+    ("Python", &["python"], &[]),
+    ("LLVM", &["llvm-"], &["lli"]),
+    ("AppImage", &["appimage"], &["appimaged", "appimagelauncher"]),
+];
+
+/// Whose emulator or run-time a rule is of, when it is one that is known and none of QEMU's.
+pub(super) fn owner(entry: &Entry) -> Option<&'static str> {
+    let name = entry.display_name().to_lowercase();
+    let file = entry.interpreter.file_name().map(|file| file.to_string_lossy().to_lowercase());
+    let file = file.unwrap_or_default();
+    let is = |(_, names, files): &&(_, &[&str], &[&str])| {
+        names.iter().any(|known| name.starts_with(known)) || files.contains(&file.as_str())
+    };
+    if crate::plan::is_qemu(entry) {
+        return None;
+    }
+    KNOWN.iter().find(is).map(|(who, _, _)| *who)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    fn entry(name: &str, interpreter: &str) -> Entry {
+        let text = format!("enabled\ninterpreter {interpreter}\nflags: \noffset 0\nmagic 4d5a\n");
+        Entry::parse(OsStr::new(name), text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn who_is_known_by_name_or_by_interpreter() {
+        for (name, interpreter, wanted) in [
+            ("WSLInterop", "/init", Some("WSL")),
+            ("WSLInterop-late", "/init", Some("WSL")),
+            ("FEX-x86_64", "/usr/bin/FEXInterpreter", Some("FEX")),
+            ("x86_64", "/usr/bin/FEX", Some("FEX")),
+            ("box64", "/usr/local/bin/box64", Some("box64")),
+            ("rosetta", "/mnt/lima-rosetta/rosetta", Some("Rosetta")),
+            ("wine", "/usr/bin/wine-stable", Some("Wine")),
+            ("windows", "/usr/bin/wine", Some("Wine")),
+            ("cli", "/usr/lib/binfmt-support/run-detectors", Some("Mono")),
+            ("jar", "/usr/bin/jexec", Some("Java")),
+            ("python3.11", "/usr/bin/python3.11", Some("Python")),
+            ("llvm-14-runtime.binfmt", "/usr/bin/lli-14", Some("LLVM")),
+            ("qemu-aarch64", "/usr/bin/qemu-aarch64-static", None),
+            ("qemu-arm", "/usr/libexec/qemu-binfmt/arm-binfmt-P", None),
+            ("mine", "/opt/mine/run", None),
+        ] {
+            assert_eq!(owner(&entry(name, interpreter)), wanted, "{name} {interpreter}");
+        }
+    }
+}

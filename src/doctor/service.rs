@@ -1,0 +1,367 @@
+//! Family `service`: who keeps the rules, and who brings them back.
+
+use std::path::Path;
+
+use super::examine::Planned;
+use super::{Check, Draft, Examination, Finding, Patient, others};
+use crate::daemon::{Condition, State};
+use crate::observation::InterpreterFault;
+use crate::rule::{Entry, Rule};
+use crate::system::surroundings::Boot;
+use crate::system::trust::quote;
+use crate::verify::Proof;
+
+const RUNNING: &str = "service.running";
+const DEGRADED: &str = "service.degraded";
+const CONFLICTS: &str = "service.conflicts";
+const RECORD: &str = "service.record";
+const BOOT: &str = "service.boot";
+const BINFMT_D: &str = "service.binfmt-d";
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: RUNNING,
+        title: "the service runs, and is ready",
+        proves: "Where binfmtd's service is to run, it does, has proved what it registered, and could carry out its last full check.",
+        cure: "Start it: systemctl start binfmtd.service. What it says: journalctl -u binfmtd.service -x.",
+        run: running,
+    },
+    Check {
+        id: DEGRADED,
+        title: "the service has nothing to complain of",
+        proves: "Each rule that the service keeps does what it is for, by its own last proof.",
+        cure: "See what it says of the target: binfmtd status. It takes a target up as soon as that works; systemctl reload binfmtd.service has it try at once.",
+        run: degraded,
+    },
+    Check {
+        id: CONFLICTS,
+        title: "nobody undoes the service's work",
+        proves: "No other manager keeps removing or changing the rules that the service puts there.",
+        cure: "Let one of them do it: systemctl mask systemd-binfmt.service, or systemctl disable --now binfmt-support.service, or leave the target out of binfmtd's configuration.",
+        run: conflicts,
+    },
+    Check {
+        id: RECORD,
+        title: "our rules are there as we wrote them",
+        proves: "What the record of ownership names is in the kernel, and says what was registered. Any start or stop of systemd-binfmt, or an installer's reset, removes everybody's rules.",
+        cure: "Register again: binfmtd register. The service does it by itself: systemctl enable --now binfmtd.service.",
+        run: record,
+    },
+    Check {
+        id: BOOT,
+        title: "the rules come back after a reboot",
+        proves: "Each rule in use has somebody who registers it at boot; the kernel forgets all of them. Looked at where systemd runs.",
+        cure: "Have the service do it: systemctl enable --now binfmtd.service.",
+        run: boot,
+    },
+    Check {
+        id: BINFMT_D,
+        title: "what systemd-binfmt would register is sound",
+        proves: "The lines of binfmt.d for QEMU's targets are well-formed, name interpreters that exist, have the flag F, and take no native program. Looked at where systemd runs.",
+        cure: "Correct the line, or hide its file by one of the same name in /etc/binfmt.d: ln -s /dev/null /etc/binfmt.d/NAME.conf.",
+        run: binfmt_d,
+    },
+];
+
+/// The service that keeps the very instance that is seen here; else why there is nothing to say of it.
+fn service<'a>(examination: &'a Examination<'_>) -> Result<&'a State, &'static str> {
+    let Some(state) = &examination.service else { return Err("no service of binfmtd runs here") };
+    match examination.instance() {
+        Some(seen) if seen.instance.device != state.instance => {
+            Err("the service keeps another instance than the one that is seen here")
+        }
+        Some(_) | None => Ok(state),
+    }
+}
+
+fn running(examination: &Examination<'_>) -> Vec<Finding> {
+    let draft = Draft::host(RUNNING);
+    let is_to_run = examination.systemd && examination.around.units.ours == Boot::Starts;
+    vec![match service(examination) {
+        Err(_) if is_to_run && examination.service.is_none() => draft
+            .warn("binfmtd.service is to start at boot, and does not run: nobody puts a rule back")
+            .fix("systemctl start binfmtd.service"),
+        Err(why) => draft.skip(why),
+        Ok(state) => {
+            let draft = Draft { evidence: format!("pid {}, {}", state.pid, state.status), ..draft };
+            match &state.trouble {
+                Some(trouble) => draft
+                    .warn(format!("the service could not carry out its last full check: {trouble}"))
+                    .fix("journalctl -u binfmtd.service -x"),
+                None if !state.ready => draft
+                    .warn("the service runs, and nothing of what it is to keep works yet")
+                    .fix("journalctl -u binfmtd.service -x"),
+                None => draft.pass("the service runs and is ready"),
+            }
+        }
+    }]
+}
+
+/// Whether a program of this target was just seen not to run: then that is told, with its cause.
+fn is_told(examination: &Examination<'_>, target: &str) -> bool {
+    let mut patients = examination.foreign().filter(|patient| patient.target.name == target);
+    patients.any(|patient| !patient.proof.as_ref().is_some_and(Proof::works))
+}
+
+fn degraded(examination: &Examination<'_>) -> Vec<Finding> {
+    let draft = Draft::host(DEGRADED);
+    let state = match service(examination) {
+        Ok(state) => state,
+        Err(why) => return vec![draft.skip(why)],
+    };
+    let complaints: Vec<_> = state
+        .rules
+        .iter()
+        .filter(|rule| rule.condition == Condition::Degraded)
+        .map(|rule| (rule.target.as_deref().unwrap_or(&rule.rule), rule.why.as_deref()))
+        .collect();
+    let (told, untold): (Vec<_>, Vec<_>) =
+        complaints.into_iter().partition(|(target, _)| is_told(examination, target));
+    let names = |of: &[(&str, Option<&str>)]| {
+        of.iter().map(|(target, _)| *target).collect::<Vec<_>>().join(", ")
+    };
+    vec![match (untold.first(), told.is_empty()) {
+        (None, true) => draft.pass(state.status.clone()),
+        (None, false) => draft.skip(format!("what is wrong with {} is told of each", names(&told))),
+        (Some((target, why)), _) => draft
+            .warn(format!("the service has trouble with {}", names(&untold)))
+            .with(format!("{target}: {}", why.unwrap_or("it does not say why")))
+            .fix("systemctl reload binfmtd.service"),
+    }]
+}
+
+fn conflicts(examination: &Examination<'_>) -> Vec<Finding> {
+    let draft = Draft::host(CONFLICTS);
+    let state = match service(examination) {
+        Ok(state) => state,
+        Err(why) => return vec![draft.skip(why)],
+    };
+    let units = &examination.around.units;
+    let mut others = Vec::new();
+    if units.systemd_binfmt == Boot::Starts && !examination.around.planned.is_empty() {
+        others.push("systemd-binfmt.service");
+    }
+    if units.binfmt_support == Boot::Starts {
+        others.push("binfmt-support.service");
+    }
+    let also = match others.as_slice() {
+        [] => String::new(),
+        others => format!("also registering at boot: {}", others.join(", ")),
+    };
+    // Several managers get along as long as none of them undoes what another did.
+    vec![if state.paused_until.is_some() {
+        draft
+            .warn("somebody keeps undoing what the service does, and it waits longer each time")
+            .with(format!("{} times since it began", state.conflicts))
+            .with(also)
+            .fix(match others.first() {
+                Some(unit) => {
+                    format!("systemctl mask --now {unit} && systemctl restart binfmtd.service")
+                }
+                None => "journalctl -u binfmtd.service -x".to_owned(),
+            })
+    } else if state.conflicts > 0 {
+        let times = format!("it had to pause {} times since it began", state.conflicts);
+        draft.pass("nobody undoes the service's work now").with(times).with(also)
+    } else {
+        draft.pass("nobody undoes the service's work").with(also)
+    }]
+}
+
+fn record(examination: &Examination<'_>) -> Vec<Finding> {
+    let draft = Draft::host(RECORD);
+    let Some(seen) = examination.instance() else {
+        return vec![draft.skip("there is no instance to look at")];
+    };
+    let rules = &seen.record.rules;
+    if rules.is_empty() {
+        return vec![draft.skip("no rule of ours is on record for this instance")];
+    }
+    let lost = examination.lost();
+    if lost.is_empty() {
+        return vec![draft.pass(format!("{} of ours, each as it was registered", rules.len()))];
+    }
+    // Of a target that is asked about, its own checks tell.
+    let is_asked = |name: &&str| {
+        let target = rules.get(*name).and_then(|owned| owned.target.as_deref());
+        let mut patients = examination.patients.iter();
+        patients.any(|patient| Some(patient.target.name.as_str()) == target)
+    };
+    let (asked, others): (Vec<&str>, Vec<&str>) = lost.into_iter().partition(is_asked);
+    vec![if others.is_empty() {
+        draft.skip(format!(
+            "{} is not there as we registered it: what came of that is told of its target",
+            asked.join(", ")
+        ))
+    } else {
+        draft
+            .warn(format!("somebody removed or changed rules of ours: {}", others.join(", ")))
+            .with("a start or stop of systemd-binfmt, and an installer's reset, remove everybody's")
+            .fix("binfmtd register")
+    }]
+}
+
+/// Rules that serve what is asked about, each once.
+fn in_use<'a>(examination: &'a Examination<'_>) -> Vec<&'a Entry> {
+    let mut entries: Vec<&Entry> = Vec::new();
+    let winner = |patient: &Patient<'_>| examination.winner(patient.target, patient.machine);
+    for patient in examination.foreign() {
+        if let Some(entry) = winner(patient)
+            && !entries.iter().any(|known| known.name == entry.name)
+        {
+            entries.push(entry);
+        }
+    }
+    entries
+}
+
+fn boot(examination: &Examination<'_>) -> Vec<Finding> {
+    let draft = Draft::host(BOOT);
+    if !examination.first_namespace || examination.container {
+        return vec![draft.skip("what happens at boot is to be looked at on the host")];
+    }
+    if !examination.systemd {
+        return vec![
+            draft.skip("systemd does not run here, and who else registers at boot is not known"),
+        ];
+    }
+    let entries = in_use(examination);
+    if entries.is_empty() {
+        return vec![draft.skip("no rule is in use")];
+    }
+    let units = &examination.around.units;
+    if units.ours == Boot::Starts {
+        return vec![draft.pass("binfmtd.service registers at boot")];
+    }
+    let comes_back = |entry: &&Entry| {
+        let owner = examination.owner(entry);
+        if owner.starts_with("systemd-binfmt") {
+            return units.systemd_binfmt == Boot::Starts;
+        }
+        // update-binfmts has init scripts of other kinds as well.
+        owner.starts_with("update-binfmts") && units.binfmt_support != Boot::Masked
+            || others::owner(entry).is_some()
+    };
+    let gone: Vec<String> =
+        entries.into_iter().filter(|entry| !comes_back(entry)).map(Entry::display_name).collect();
+    vec![if gone.is_empty() {
+        draft.pass("each rule in use is registered at boot by its owner")
+    } else {
+        draft
+            .warn(format!("nobody registers these at boot, and the kernel forgets them: {}", gone.join(", ")))
+            .with(format!("binfmtd.service {}", state_of(units.ours)))
+            .fix(match units.ours {
+                Boot::Absent => {
+                    "install binfmtd's units (make install), then systemctl enable --now binfmtd.service"
+                }
+                Boot::Masked => {
+                    "systemctl unmask binfmtd.service && systemctl enable --now binfmtd.service"
+                }
+                Boot::Off | Boot::Starts => "systemctl enable --now binfmtd.service",
+            })
+    }]
+}
+
+fn state_of(boot: Boot) -> &'static str {
+    match boot {
+        Boot::Absent => "is not installed",
+        Boot::Off => "is not enabled",
+        Boot::Masked => "is masked",
+        Boot::Starts => "is enabled",
+    }
+}
+
+fn binfmt_d(examination: &Examination<'_>) -> Vec<Finding> {
+    let draft = || Draft::host(BINFMT_D);
+    if !examination.systemd {
+        return vec![draft().skip("systemd does not run here, and nobody else reads its files")];
+    }
+    let planned = &examination.around.planned;
+    if planned.is_empty() {
+        return vec![draft().skip("binfmt.d has no rules")];
+    }
+    let findings: Vec<Finding> =
+        planned.iter().filter_map(|line| line_of(examination, line, draft())).collect();
+    match findings.len() {
+        0 => vec![draft().pass(format!("{} rules of binfmt.d are sound", planned.len()))],
+        _ => findings,
+    }
+}
+
+/// What is wrong with a line, when it is nothing that is told of the rule in the kernel.
+fn line_of(examination: &Examination<'_>, line: &Planned, draft: Draft) -> Option<Finding> {
+    let at = format!("{}:{}", line.file.display(), line.line);
+    let rule = match &line.rule {
+        Ok(rule) => rule,
+        Err(error) => {
+            return Some(
+                draft
+                    .warn(format!("{at}: nothing can be registered by this line: {error}"))
+                    .fix(without(line)),
+            );
+        }
+    };
+    if examination.seen.instance.entries.iter().any(|entry| rule.is(entry)) {
+        return None;
+    }
+    if let Some(what) = examination.native.captured_by(rule.matcher()) {
+        return Some(
+            draft
+                .warn(format!("{at}: once registered, it takes the host's own {what}"))
+                .fix(without(line)),
+        );
+    }
+    // Others than QEMU's are their owners' affair.
+    if !is_of_the_table(examination, rule) {
+        return None;
+    }
+    let name = rule.name();
+    let interpreter = rule.interpreter();
+    if line.fault == Some(InterpreterFault::Missing) {
+        return Some(
+            draft
+                .warn(format!("{at}: {interpreter}, the interpreter of {name}, does not exist"))
+                .with("with F, systemd-binfmt says \"no such file or directory\" and fails")
+                .fix(without(line)),
+        );
+    }
+    (!rule.flags().fix_binary).then(|| {
+        draft
+            .warn(format!("{at}: {name} has no flag F, so it would serve no container"))
+            .fix(with_f(line))
+    })
+}
+
+fn is_of_the_table(examination: &Examination<'_>, rule: &Rule) -> bool {
+    let Some(magic) = rule.matcher().magic() else { return false };
+    let mut targets = examination.settings.table.targets().iter();
+    rule.name().as_str().starts_with("qemu-")
+        && targets
+            .any(|target| target.identity.magics().iter().any(|theirs| theirs.overlaps(magic)))
+}
+
+/// The file in `/etc` that counts in place of this one.
+fn own_file(line: &Planned) -> String {
+    let name = line.file.file_name().unwrap_or_default();
+    quote(&Path::new("/etc/binfmt.d").join(name))
+}
+
+/// Without this line: commented out in one's own file, else in a copy of the vendor's.
+fn without(line: &Planned) -> String {
+    edited(line, "s/^/#/")
+}
+
+/// The flags are the last thing on the line.
+fn with_f(line: &Planned) -> String {
+    edited(line, "s/[[:space:]]*$/F/")
+}
+
+fn edited(line: &Planned, edit: &str) -> String {
+    let number = line.line;
+    let file = quote(&line.file);
+    if line.file.starts_with("/etc") {
+        format!("sed -i '{number}{edit}' {file}")
+    } else {
+        format!("mkdir -p /etc/binfmt.d && sed '{number}{edit}' {file} > {}", own_file(line))
+    }
+}

@@ -1,0 +1,100 @@
+//! The level of an x86-64 CPU, which distributions ask for: `CPU does not support x86-64-v3`.
+
+/// What an x86-64 program may use (System V ABI for x86-64, table 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CpuLevel {
+    /// What every x86-64 CPU has.
+    V1,
+    /// SSE4.2 and POPCNT: what RHEL 9 asks for.
+    V2,
+    /// AVX2, BMI and FMA: what RHEL 10 asks for.
+    V3,
+    /// AVX-512.
+    V4,
+}
+
+const fn bits<const N: usize>(places: [u32; N]) -> u32 {
+    let mut word = 0;
+    let mut index = 0;
+    while index < N {
+        word |= 1 << places[index];
+        index += 1;
+    }
+    word
+}
+
+/// Of each of the program's words, the bits that a level adds: `cpuid` 1 ecx, 7 ebx, 0x80000001 ecx,
+/// and `xgetbv` 0.
+const LEVELS: [(CpuLevel, [u32; 4]); 3] = [
+    // SSE3, SSSE3, CX16, SSE4.1, SSE4.2, POPCNT; LAHF.
+    (CpuLevel::V2, [bits([0, 9, 13, 19, 20, 23]), 0, bits([0]), 0]),
+    // FMA, MOVBE, OSXSAVE, AVX, F16C; BMI1, AVX2, BMI2; LZCNT; the kernel keeps XMM and YMM.
+    (CpuLevel::V3, [bits([12, 22, 27, 28, 29]), bits([3, 5, 8]), bits([5]), bits([1, 2])]),
+    // AVX-512 F, DQ, CD, BW, VL; the kernel keeps their registers.
+    (CpuLevel::V4, [0, bits([16, 17, 28, 30, 31]), 0, bits([5, 6, 7])]),
+];
+
+impl CpuLevel {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "x86-64-v1",
+            Self::V2 => "x86-64-v2",
+            Self::V3 => "x86-64-v3",
+            Self::V4 => "x86-64-v4",
+        }
+    }
+
+    /// From what the program wrote; `None` for anything else.
+    pub fn read(output: &str) -> Option<Self> {
+        let words: Option<Vec<u32>> = output
+            .lines()
+            .map(|line| (line.len() == 8).then(|| u32::from_str_radix(line, 16).ok())?)
+            .collect();
+        let words: [u32; 4] = words?.try_into().ok()?;
+        let has = |wanted: &[u32; 4]| {
+            wanted.iter().zip(words).all(|(wanted, word)| word & wanted == *wanted)
+        };
+        let reached = LEVELS.iter().take_while(|(_, wanted)| has(wanted)).last();
+        Some(reached.map_or(Self::V1, |(level, _)| *level))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_needs_all_of_the_levels_below() {
+        let level = |words: [u32; 4]| {
+            CpuLevel::read(&words.map(|word| format!("{word:08x}\n")).concat()).unwrap()
+        };
+        let two = LEVELS[0].1;
+        let or = |one: [u32; 4], other: [u32; 4]| std::array::from_fn(|at| one[at] | other[at]);
+        let three = or(two, LEVELS[1].1);
+        let four = or(three, LEVELS[2].1);
+        assert_eq!(level([0; 4]), CpuLevel::V1);
+        assert_eq!(level(two), CpuLevel::V2);
+        assert_eq!(level(three), CpuLevel::V3);
+        assert_eq!(level(four), CpuLevel::V4);
+        assert_eq!(level([u32::MAX; 4]), CpuLevel::V4);
+        // As QEMU 7.2's and 11.1's default CPU say, and a Xeon with AVX-512 that ld.so calls v4.
+        assert_eq!(level([0xfed8_320b, 0x01d8_43a9, 0x75, 0x21f]), CpuLevel::V3);
+        assert_eq!(level([0xfffa_320b, 0x219c_47a9, 0x377, 0x21f]), CpuLevel::V3);
+        assert_eq!(level([0xfffa_3203, 0xf1bf_2ffb, 0x121, 0x0006_00e7]), CpuLevel::V4);
+        // Of AVX the kernel has to know.
+        assert_eq!(level([four[0], four[1], four[2], 0]), CpuLevel::V2);
+        // Without POPCNT nothing above counts.
+        assert_eq!(level([four[0] & !(1 << 23), four[1], four[2], four[3]]), CpuLevel::V1);
+        assert_eq!(level([four[0], four[1] & !(1 << 17), four[2], four[3]]), CpuLevel::V3);
+    }
+
+    #[test]
+    fn anything_else_is_no_level() {
+        for output in ["", "00000000\n", "0\n0\n0\n0\n", "+0000000\n00000000\n00000000\n0000000g\n"]
+        {
+            assert_eq!(CpuLevel::read(output), None, "{output:?}");
+        }
+        assert_eq!(CpuLevel::read(&"00000000\n".repeat(5)), None);
+    }
+}

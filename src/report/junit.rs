@@ -1,0 +1,249 @@
+//! `JUnit`'s XML, as Jenkins and GitLab read it: one suite for the host and one for each target, one case
+//! for each check.
+//!
+//! `fail` is a failure, `error` an error, `skip` is skipped. `warn` passes and says why in
+//! `system-out`. What does not count because of `--require` is skipped and says what it would have
+//! been: a reader of this file and a reader of the exit code see the same.
+
+use std::fmt::{self, Display, Write as _};
+use std::io::{self, Write};
+
+use super::document::{DoctorDocument, DoctorTarget, ErrorDocument};
+use super::plain;
+use crate::doctor::{Finding, Status};
+
+/// Text in XML: inside of an element, and of an attribute.
+struct Xml<'a>(&'a str);
+
+impl Display for Xml<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                // XML 1.0 has no other control characters, escaped or not.
+                '\n' => f.write_char('\n')?,
+                c if c.is_control() => write!(f, "{}", c.escape_default())?,
+                '\u{fffe}' | '\u{ffff}' => f.write_char('\u{fffd}')?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What becomes of a case.
+enum Kind {
+    Pass,
+    Warn,
+    Failure,
+    Error,
+    Skipped,
+}
+
+struct Case {
+    name: String,
+    result: Kind,
+    /// One sentence.
+    message: String,
+    /// What a person reads next.
+    text: String,
+}
+
+struct Suite<'a> {
+    name: &'a str,
+    seconds: f64,
+    properties: Vec<(&'static str, String)>,
+    cases: Vec<Case>,
+}
+
+impl Suite<'_> {
+    fn count(&self, wanted: fn(&Kind) -> bool) -> usize {
+        self.cases.iter().filter(|case| wanted(&case.result)).count()
+    }
+
+    fn counts(&self) -> [(&'static str, usize); 4] {
+        [
+            ("tests", self.cases.len()),
+            ("failures", self.count(|result| matches!(result, Kind::Failure))),
+            ("errors", self.count(|result| matches!(result, Kind::Error))),
+            ("skipped", self.count(|result| matches!(result, Kind::Skipped))),
+        ]
+    }
+}
+
+/// `doctor`.
+pub fn doctor(out: &mut dyn Write, document: &DoctorDocument) -> io::Result<()> {
+    let host = &document.host;
+    let mut suites = vec![Suite {
+        name: "host",
+        seconds: 0.0,
+        properties: vec![
+            ("kernel", host.kernel.clone()),
+            ("machine", host.machine.clone()),
+            ("natives", host.natives.join(" ")),
+        ],
+        cases: cases(document, None),
+    }];
+    suites.extend(document.targets.iter().map(|target| {
+        let mut cases = cases(document, Some(&target.target));
+        cases.extend(verdict(document, target));
+        Suite {
+            name: &target.target,
+            seconds: target.seconds.unwrap_or_default(),
+            properties: properties(target),
+            cases,
+        }
+    }));
+    write(out, &suites)
+}
+
+/// A command that ended early: what it was to look at could not be looked at.
+pub fn error(out: &mut dyn Write, document: &ErrorDocument) -> io::Result<()> {
+    let case = Case {
+        name: document.error.kind.to_owned(),
+        result: Kind::Error,
+        message: document.error.message.clone(),
+        text: format!("exit code {}", document.error.exit),
+    };
+    let (properties, cases) = (Vec::new(), vec![case]);
+    write(out, &[Suite { name: "host", seconds: 0.0, properties, cases }])
+}
+
+fn properties(target: &DoctorTarget) -> Vec<(&'static str, String)> {
+    let mut properties = vec![("verdict", target.verdict.as_str().to_owned())];
+    let interpreter = target.interpreter.as_ref();
+    let known = [
+        ("platforms", Some(target.platforms.join(" ")).filter(|names| !names.is_empty())),
+        ("rule", target.rule.clone()),
+        ("interpreter", interpreter.and_then(|interpreter| interpreter.path.clone())),
+        ("version", interpreter.and_then(|interpreter| interpreter.version.clone())),
+        ("sha256", interpreter.and_then(|interpreter| interpreter.sha256.clone())),
+        ("tries", target.tries.map(|tries| format!("{} of {}", tries.answered, tries.of))),
+    ];
+    properties.extend(known.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    properties
+}
+
+fn cases(document: &DoctorDocument, target: Option<&str>) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for finding in document.findings_of(target) {
+        // A check is made once for each value of e_machine, or each rule: readers take cases of one
+        // name for one case.
+        let before =
+            document.findings_of(target).take_while(|other| !std::ptr::eq(*other, finding));
+        let name = match before.filter(|other| other.id == finding.id).count() {
+            0 => finding.id.to_owned(),
+            several => format!("{} {}", finding.id, several + 1),
+        };
+        cases.push(case(name, finding, document.counts(finding)));
+    }
+    cases
+}
+
+fn case(name: String, finding: &Finding, counts: bool) -> Case {
+    let (result, message) = match (finding.status, counts) {
+        (Status::Pass, _) => (Kind::Pass, finding.summary.clone()),
+        (Status::Warn, _) => (Kind::Warn, finding.summary.clone()),
+        (Status::Skip, _) => (Kind::Skipped, finding.summary.clone()),
+        (Status::Fail, true) => (Kind::Failure, finding.summary.clone()),
+        (Status::Error, true) => (Kind::Error, finding.summary.clone()),
+        (Status::Fail, false) => {
+            (Kind::Skipped, format!("not required, and fails: {}", finding.summary))
+        }
+        (Status::Error, false) => {
+            (Kind::Skipped, format!("not required, and not checked: {}", finding.summary))
+        }
+    };
+    let seen = Some(&finding.evidence).filter(|text| !text.is_empty());
+    let seen = seen.map(|text| format!("seen: {}", plain(text)));
+    let fix = finding.fix.as_ref().map(|text| format!("fix: {}", plain(text)));
+    let text = seen.into_iter().chain(fix).collect::<Vec<_>>().join("\n");
+    Case { name, result, message, text }
+}
+
+/// A verdict that no check accounts for, such as that of a target without a probe.
+fn verdict(document: &DoctorDocument, target: &DoctorTarget) -> Option<Case> {
+    let told = document
+        .findings_of(Some(&target.target))
+        .any(|finding| matches!(finding.status, Status::Fail | Status::Error));
+    if told || target.verdict.is_sound() {
+        return None;
+    }
+    let word = target.verdict.as_str();
+    let (result, message) = match (target.required, target.verdict.is_failure()) {
+        (false, _) => (Kind::Skipped, format!("not required, and {word}")),
+        (true, true) => (Kind::Failure, format!("{} is {word}", target.target)),
+        (true, false) => (Kind::Error, format!("{} is {word}", target.target)),
+    };
+    Some(Case { name: "verdict".to_owned(), result, message, text: String::new() })
+}
+
+fn write(out: &mut dyn Write, suites: &[Suite<'_>]) -> io::Result<()> {
+    let mut totals = [("tests", 0), ("failures", 0), ("errors", 0), ("skipped", 0)];
+    for suite in suites {
+        for (total, (_, count)) in totals.iter_mut().zip(suite.counts()) {
+            total.1 += count;
+        }
+    }
+    let counts = |counts: [(&str, usize); 4]| {
+        counts.map(|(name, count)| format!(" {name}=\"{count}\"")).concat()
+    };
+    let seconds: f64 = suites.iter().map(|suite| suite.seconds).sum();
+    writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
+    writeln!(out, "<testsuites name=\"binfmtd doctor\"{} time=\"{seconds:.3}\">", counts(totals))?;
+    for suite in suites {
+        writeln!(
+            out,
+            "  <testsuite name=\"{}\"{} time=\"{:.3}\">",
+            Xml(suite.name),
+            counts(suite.counts()),
+            suite.seconds
+        )?;
+        if !suite.properties.is_empty() {
+            writeln!(out, "    <properties>")?;
+            for (name, value) in &suite.properties {
+                writeln!(out, "      <property name=\"{name}\" value=\"{}\"/>", attribute(value))?;
+            }
+            writeln!(out, "    </properties>")?;
+        }
+        for case in &suite.cases {
+            write_case(out, suite.name, case)?;
+        }
+        writeln!(out, "  </testsuite>")?;
+    }
+    writeln!(out, "</testsuites>")
+}
+
+/// Readers make a line's end in an attribute a space.
+fn attribute(text: &str) -> String {
+    Xml(&plain(text)).to_string()
+}
+
+fn write_case(out: &mut dyn Write, suite: &str, case: &Case) -> io::Result<()> {
+    write!(
+        out,
+        "    <testcase classname=\"binfmtd.{}\" name=\"{}\"",
+        attribute(suite),
+        attribute(&case.name)
+    )?;
+    let (message, text) = (attribute(&case.message), Xml(&case.text));
+    match case.result {
+        Kind::Pass => writeln!(out, "/>"),
+        Kind::Skipped => writeln!(out, "><skipped message=\"{message}\"/></testcase>"),
+        Kind::Warn => {
+            let end = if case.text.is_empty() { "" } else { "\n" };
+            writeln!(out, "><system-out>warn: {message}{end}{text}</system-out></testcase>")
+        }
+        Kind::Failure | Kind::Error => {
+            let element = if matches!(case.result, Kind::Error) { "error" } else { "failure" };
+            writeln!(
+                out,
+                "><{element} message=\"{message}\" type=\"{}\">{text}</{element}></testcase>",
+                attribute(&case.name)
+            )
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `doctor --fix`, in text.
+
+use std::io::{self, Write};
+
+use super::{BAD, Cell, DOUBTFUL, GOOD, STRONG, cell, rows, styled};
+use crate::report::document::FixDocument;
+
+/// What is about to be done, and what not.
+pub fn steps(out: &mut dyn Write, fixes: &[FixDocument]) -> io::Result<()> {
+    let steps =
+        fixes.iter().map(|fix| line(fix, styled(STRONG, "to do"), styled(DOUBTFUL, "left")));
+    rows(out, &steps.collect::<Vec<_>>())
+}
+
+/// What is wrong is none of what `register` would change.
+pub fn nothing_to_fix(out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "nothing here is binfmtd's to change: do what the fix of each finding says")
+}
+
+/// What was done, and what not.
+pub fn fixes(out: &mut dyn Write, fixes: &[FixDocument]) -> io::Result<()> {
+    let lines = fixes.iter().map(|fix| line(fix, styled(GOOD, "done"), styled(BAD, "not done")));
+    rows(out, &lines.collect::<Vec<_>>())?;
+    let done = fixes.iter().filter(|fix| fix.done).count();
+    writeln!(out, "{done} of {} done; now the host is like this:", fixes.len())
+}
+
+fn line(fix: &FixDocument, well: Cell, otherwise: Cell) -> Vec<Cell> {
+    let state = if fix.error.is_none() { well } else { otherwise };
+    let why = fix.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    let name = fix.target.as_deref().unwrap_or("binfmt_misc");
+    vec![state, cell(name), cell(format!("{}{why}", fix.step))]
+}

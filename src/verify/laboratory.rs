@@ -1,0 +1,282 @@
+//! Where probes are written and run.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::batch::{self, Finish, Limits, Run, Task, VerifyError};
+use super::proof::{ARGV0, Proof, STATUS, Taken};
+use crate::observation::FileId;
+use crate::probe;
+use crate::system::child::{ExecError, Root};
+use crate::system::signal::Interrupt;
+use crate::system::{file, privilege};
+use crate::target::Target;
+
+/// How much to prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// One run, in an empty root: all but death by a signal and the version.
+    Quick,
+    /// Every level.
+    Full,
+}
+
+/// How much to prove, and how often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scope {
+    /// How much.
+    pub depth: Depth,
+    /// How often each program is run again, for what fails only now and then.
+    pub again: u32,
+}
+
+impl From<Depth> for Scope {
+    fn from(depth: Depth) -> Self {
+        Self { depth, again: 0 }
+    }
+}
+
+/// What to prove something of.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The target.
+    pub target: &'a Target,
+    /// Which of its values of `e_machine`.
+    pub machine: u16,
+    /// The interpreter's path in the rule that should serve it.
+    pub interpreter: Option<&'a Path>,
+    /// Whether that rule has the flag `C`: set-user-ID programs keep their rights.
+    pub credentials: bool,
+}
+
+/// A folder of probes to run.
+#[derive(Debug)]
+pub struct Laboratory {
+    folder: TempDir,
+    /// Who asks us to end waits until the folder is gone: fields are dropped in this order.
+    _interrupt: Interrupt,
+}
+
+/// The tasks of one subject, by their places in the batch.
+#[derive(Default)]
+struct Places {
+    host: Option<usize>,
+    empty: Option<usize>,
+    version: Option<usize>,
+    set_user_id: Option<usize>,
+    again: Vec<usize>,
+    cpu: Option<usize>,
+}
+
+impl Laboratory {
+    /// Makes the folder; it goes when this is dropped.
+    pub fn open() -> io::Result<Self> {
+        let interrupt = Interrupt::catch()?;
+        Ok(Self { folder: file::executable_folder()?, _interrupt: interrupt })
+    }
+
+    /// Runs the probes of all subjects; the proofs come in the same order, `None` for a target
+    /// without a probe.
+    pub fn prove(
+        &self,
+        subjects: &[Subject<'_>],
+        scope: impl Into<Scope>,
+        limits: Limits,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Option<Proof>>, VerifyError> {
+        let scope = scope.into();
+        let nonce = nonce();
+        let mut files = Vec::with_capacity(subjects.len());
+        for (index, subject) in subjects.iter().enumerate() {
+            files.push(self.write(index, subject, scope.depth)?);
+        }
+        let mut tasks = Vec::new();
+        let mut places = Vec::with_capacity(subjects.len());
+        for file in &files {
+            let file = file.as_ref();
+            places.push(file.map(|file| plan(file, self.folder.path(), &nonce, scope, &mut tasks)));
+        }
+        let total = tasks.len();
+        let mut runs: Vec<Option<Run>> =
+            batch::run(&tasks, limits, &mut |done| progress(done, total))?
+                .into_iter()
+                .map(Some)
+                .collect();
+        if scope.depth == Depth::Quick {
+            Self::again_on_host(&files, &nonce, limits, &mut places, &mut runs)?;
+        }
+        let mut digests = HashMap::new();
+        let mut proofs = Vec::with_capacity(subjects.len());
+        for ((subject, places), file) in subjects.iter().zip(places).zip(files) {
+            let (Some(places), Some(file)) = (places, file) else {
+                proofs.push(None);
+                continue;
+            };
+            let mut take =
+                |place: Option<usize>| place.and_then(|place| runs.get_mut(place)?.take());
+            let taken = Taken {
+                host: take(places.host),
+                empty: take(places.empty),
+                version: take(places.version),
+                set_user_id: match file.set_user_id {
+                    Ok(program) => take(places.set_user_id)
+                        .map(|run| (run, program.owner))
+                        .ok_or("not asked for".to_owned()),
+                    Err(why) => Err(why),
+                },
+                again: places.again.iter().filter_map(|place| take(Some(*place))).collect(),
+                cpu: take(places.cpu),
+            };
+            proofs.push(Some(taken.judge(subject, file.id, &mut digests)));
+        }
+        Ok(proofs)
+    }
+
+    /// Where this process may not change its root, the host is where a quick look can still be had.
+    fn again_on_host(
+        files: &[Option<ProbeFile>],
+        nonce: &str,
+        limits: Limits,
+        places: &mut [Option<Places>],
+        runs: &mut Vec<Option<Run>>,
+    ) -> Result<(), VerifyError> {
+        let mut tasks = Vec::new();
+        let done = runs.len();
+        for (file, places) in files.iter().zip(places) {
+            let (Some(file), Some(places)) = (file, places) else { continue };
+            let run = places.empty.and_then(|place| runs[place].as_ref());
+            if run.is_some_and(|run| run.started == Err(ExecError::NotPermitted)) {
+                places.host = Some(done + tasks.len());
+                tasks.push(Task::new(&file.path, Root::Host, nonce, Finish::Release(STATUS)));
+            }
+        }
+        runs.extend(batch::run(&tasks, limits, &mut |_| {})?.into_iter().map(Some));
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        index: usize,
+        subject: &Subject<'_>,
+        depth: Depth,
+    ) -> io::Result<Option<ProbeFile>> {
+        let Some(content) = probe::build(subject.target, subject.machine) else { return Ok(None) };
+        let name = format!("{index}-{}", subject.target.name);
+        let path = self.folder.path().join(&name);
+        if !path.exists() {
+            file::write_program(&path, &content)?;
+        }
+        let set_user_id = match depth {
+            Depth::Quick => Err("not asked for".to_owned()),
+            Depth::Full => self.write_set_user_id(&name, subject, &content),
+        };
+        let cpu = match depth {
+            Depth::Quick => None,
+            Depth::Full => self.write_cpu(&name, subject)?,
+        };
+        let inside = Path::new("/").join(&name);
+        Ok(Some(ProbeFile { id: file::id_of(&path)?, inside, path, set_user_id, cpu }))
+    }
+
+    /// The program that tells which CPU it sees, where there is one for the target.
+    fn write_cpu(&self, name: &str, subject: &Subject<'_>) -> io::Result<Option<PathBuf>> {
+        let Some(content) = probe::build_cpu(subject.target, subject.machine) else {
+            return Ok(None);
+        };
+        let path = self.folder.path().join(format!("{name}-cpu"));
+        file::write_program(&path, &content)?;
+        Ok(Some(path))
+    }
+
+    /// The same program, to be run with another's rights; or why there is none.
+    fn write_set_user_id(
+        &self,
+        name: &str,
+        subject: &Subject<'_>,
+        content: &[u8],
+    ) -> Result<SetUserId, String> {
+        if !subject.credentials {
+            return Err(
+                "the rule has no flag C: set-user-ID programs (sudo, su) get their caller's \
+                        rights under emulation, which is the safe way"
+                    .to_owned(),
+            );
+        }
+        if privilege::has_no_new_privileges() {
+            return Err(
+                "this process has no_new_privs, which takes the set-user-ID bit away".to_owned()
+            );
+        }
+        if file::is_nosuid(self.folder.path()).unwrap_or(true) {
+            let folder = self.folder.path().parent().unwrap_or(self.folder.path());
+            return Err(format!("{} is mounted nosuid (set TMPDIR)", folder.display()));
+        }
+        let path = self.folder.path().join(format!("{name}-set-user-id"));
+        file::write_set_user_id(&path, content)
+            .map(|owner| SetUserId { path, owner })
+            .map_err(|error| format!("a program with another owner cannot be made here: {error}"))
+    }
+}
+
+struct ProbeFile {
+    path: PathBuf,
+    inside: PathBuf,
+    id: FileId,
+    /// Or why there is none.
+    set_user_id: Result<SetUserId, String>,
+    cpu: Option<PathBuf>,
+}
+
+struct SetUserId {
+    path: PathBuf,
+    owner: u32,
+}
+
+fn plan<'a>(
+    file: &'a ProbeFile,
+    folder: &'a Path,
+    nonce: &'a str,
+    scope: Scope,
+    tasks: &mut Vec<Task<'a>>,
+) -> Places {
+    let mut add = |task| {
+        tasks.push(task);
+        tasks.len() - 1
+    };
+    let inside = |finish| Task::new(&file.inside, Root::Folder(folder), nonce, finish);
+    let on_host = |path, finish| Task::new(path, Root::Host, nonce, finish);
+    let release = Finish::Release(STATUS);
+    match scope.depth {
+        Depth::Quick => Places { empty: Some(add(inside(release))), ..Places::default() },
+        Depth::Full => Places {
+            host: Some(add(on_host(&file.path, release))),
+            empty: Some(add(inside(Finish::Terminate))),
+            version: Some(add(Task {
+                environment: &[("QEMU_VERSION", "1")],
+                ..on_host(&file.path, Finish::Wait)
+            })),
+            set_user_id: file
+                .set_user_id
+                .as_ref()
+                .ok()
+                .map(|program| add(Task { whose: true, ..on_host(&program.path, release) })),
+            cpu: file.cpu.as_ref().map(|program| add(on_host(program, Finish::Wait))),
+            again: (0..scope.again).map(|_| add(on_host(&file.path, release))).collect(),
+        },
+    }
+}
+
+impl<'a> Task<'a> {
+    fn new(program: &'a Path, root: Root<'a>, nonce: &'a str, finish: Finish) -> Self {
+        Self { program, root, argv0: ARGV0, nonce, environment: &[], finish, whose: false }
+    }
+}
+
+/// Sixteen hex digits that nobody can guess from outside: the standard library's hash keys are random.
+pub(super) fn nonce() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
