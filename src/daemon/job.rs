@@ -73,6 +73,8 @@ pub(super) struct Reconciled {
     pub(super) relevant: Relevant,
     /// A digest of those, as they were seen.
     pub(super) others: u64,
+    /// Whether a rule that was there was gone when its probe ran: what was found of it says nothing.
+    pub(super) undone: bool,
     /// What takes the host's own programs, a sentence: then no probe tells anything.
     pub(super) captured: Option<String>,
     /// Each rule that is wanted.
@@ -171,6 +173,7 @@ impl Worker<'_> {
                 instance: instance.device(),
                 others: relevant.digest_of_others(&seen.instance.entries, &seen.record),
                 relevant,
+                undone: outcomes.iter().any(was_undone),
                 captured: captured(&settings, &seen),
                 changes: outcomes.iter().filter_map(|it| change(it, &seen)).collect(),
                 claimed: claimed.into_iter().filter(|name| names.contains(name.as_str())).collect(),
@@ -403,6 +406,17 @@ fn captured(settings: &Settings, seen: &Observation) -> Option<String> {
         "rule {name}, which is not ours, takes this host's own programs (remove it: \
          echo -1 > {MOUNT_POINT}/{name})"
     ))
+}
+
+/// Nobody took its programs, though a rule was to: somebody took that away, or switched it off.
+fn was_undone(outcome: &Outcome) -> bool {
+    let is_to_serve = matches!(
+        outcome.item.decision,
+        Decision::Kept { .. }
+            | Decision::Served { .. }
+            | Decision::Change(Action::Add(_) | Action::Enable(_) | Action::Replace { .. })
+    );
+    is_to_serve && outcome.proof.as_ref().is_some_and(|proof| proof.nobody)
 }
 
 fn rule_state(outcome: &Outcome, seen: &Observation) -> Option<RuleState> {

@@ -688,6 +688,12 @@ impl<'a> Keeper<'a> {
             // What was switched off could not be compared with what is on disk, nor with rules of others.
             self.reconcile_by(now);
         }
+        if answer.undone {
+            let moment = self.checks.wait(now).unwrap_or(now + FILES_SETTLE);
+            self.checks.done(moment);
+            self.reconcile_by(moment);
+            return Ok(());
+        }
         if self.disturbed {
             // It saw rules that were gone for the moment; how they are, the next one tells.
             self.reconcile_by(now + PROVE_AFTER);

@@ -31,9 +31,13 @@ pub fn module(root: &Path, release: &str) -> Module {
         let others = fs::read_dir(&modules).is_ok_and(|mut entries| entries.next().is_some());
         return if others { Module::OtherKernel } else { Module::Unknown };
     }
+    // A line begins with the module's path, which need not have a folder.
+    let is_it = |line: &str| {
+        let path = line.split(':').next().unwrap_or_default();
+        path.rsplit('/').next().is_some_and(|name| name.starts_with("binfmt_misc.ko"))
+    };
     let names = |list: &str| {
-        fs::read_to_string(folder.join(list))
-            .is_ok_and(|text| text.lines().any(|line| line.contains("/binfmt_misc.ko")))
+        fs::read_to_string(folder.join(list)).is_ok_and(|text| text.lines().any(is_it))
     };
     if names("modules.dep") {
         return Module::Loadable;
@@ -233,8 +237,10 @@ mod tests {
         assert_eq!(module(&root), Module::NotBuilt);
         root.file("boot/config-6.1.0", "CONFIG_BINFMT_MISC=m\n");
         assert_eq!(module(&root), Module::NotInstalled);
-        root.file("lib/modules/6.1.0/modules.dep", "kernel/fs/binfmt_misc.ko.zst:\n");
-        assert_eq!(module(&root), Module::Loadable);
+        for path in ["kernel/fs/binfmt_misc.ko.zst:\n", "binfmt_misc.ko: x.ko\n"] {
+            root.file("lib/modules/6.1.0/modules.dep", path);
+            assert_eq!(module(&root), Module::Loadable);
+        }
     }
 
     #[test]

@@ -102,7 +102,8 @@ impl Watcher {
         let flags = InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK;
         let inotify = Inotify::init(flags).map_err(|errno| match errno {
             Errno::EMFILE => io::Error::other(
-                "no more inotify instances for root (raise fs.inotify.max_user_instances)",
+                "no more inotify instances for root (raise fs.inotify.max_user_instances, or \
+                 user.max_inotify_instances)",
             ),
             other => other.into(),
         })?;

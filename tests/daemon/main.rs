@@ -18,6 +18,7 @@ mod pace;
 mod rights;
 mod start;
 mod state;
+mod troubles;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -58,6 +59,14 @@ const TESTS: &[(&str, Test)] = &[
     ("its_state_is_whole_at_any_time", state::whole),
     ("its_metrics_are_openmetrics_and_prometheus", state::metrics),
     ("the_watchdog_hears_of_it", state::watchdog),
+    ("a_manager_that_does_not_read_keeps_nobody_waiting", troubles::deaf_manager),
+    ("a_removed_runtime_folder_comes_again", troubles::runtime_folder),
+    ("a_swapped_configmap_is_taken_up", troubles::config_map),
+    ("what_is_mounted_over_interpreters_is_taken_up", troubles::covered),
+    ("a_rule_that_takes_the_hosts_programs_is_named", troubles::captured),
+    ("rules_that_do_not_matter_start_no_check", troubles::irrelevant),
+    ("limits_of_inotify_are_named", troubles::limits),
+    ("a_flush_amid_a_check_does_no_harm", troubles::amid_work),
 ];
 
 fn main() -> ExitCode {

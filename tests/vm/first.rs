@@ -30,7 +30,7 @@ pub(crate) fn looking(report: &Report) -> String {
 pub(crate) fn unsupported(report: &Report) -> String {
     let sentence = ["this kernel has no binfmt_misc", "modprobe binfmt_misc"];
     report.step("unsupported-register").fails(3, &sentence);
-    report.step("unsupported-private").fails(3, &["no private instance"]);
+    report.step("unsupported-private").fails(3, &sentence);
     assert!(!report.is_well("unsupported-mounts"), "nothing was mounted");
     "register and run --private exit with 3".to_owned()
 }
