@@ -4,6 +4,7 @@
 //! met is said and is no failure: what has to hold always is held by a test of something that does not vary.
 
 mod daemon;
+mod doctor;
 mod measure;
 mod register;
 mod start;
@@ -48,8 +49,12 @@ struct Setting {
 
 type Family = fn(&Setting) -> Result<Vec<Figure>, String>;
 
-const FAMILIES: [(&str, Family); 3] =
-    [("register", register::figures), ("start", start::figures), ("service", daemon::figures)];
+const FAMILIES: [(&str, Family); 4] = [
+    ("register", register::figures),
+    ("start", start::figures),
+    ("doctor", doctor::figures),
+    ("service", daemon::figures),
+];
 
 #[allow(clippy::print_stderr, reason = "standard output has the table")]
 fn main() -> ExitCode {

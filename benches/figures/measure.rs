@@ -43,7 +43,7 @@ pub(crate) enum Moment {
     After,
 }
 
-fn summary(mut times: Vec<f64>) -> Measured {
+pub(crate) fn summary(mut times: Vec<f64>) -> Measured {
     times.sort_by(f64::total_cmp);
     let at = |part: usize| times.get(times.len() * part / 4).copied().unwrap_or(f64::NAN);
     Measured { median: at(2), quartiles: Some((at(1), at(3))) }

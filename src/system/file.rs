@@ -1,9 +1,11 @@
 //! Files: which one it is, its digest, and writing one whole or not at all.
 
+use std::collections::HashMap;
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -44,6 +46,26 @@ pub fn sha256(file: &mut File) -> io::Result<String> {
         }
     }
     Ok(to_hex(&digest.finalize()))
+}
+
+/// The digests of many files, over the cores: megabytes each, and nobody else of us is at work.
+/// `None` for a file that cannot be read.
+pub fn sha256_of_all(files: Vec<(FileId, File)>) -> HashMap<FileId, Option<String>> {
+    let files = Mutex::new(files);
+    let work = || {
+        let mut digests = Vec::new();
+        loop {
+            let next = files.lock().map(|mut files| files.pop());
+            let Ok(Some((id, mut file))) = next else { return digests };
+            digests.push((id, sha256(&mut file).ok()));
+        }
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..super::host::cores()).map(|_| scope.spawn(work)).collect();
+        let mut digests: HashMap<_, _> = work().into_iter().collect();
+        digests.extend(others.into_iter().filter_map(|other| other.join().ok()).flatten());
+        digests
+    })
 }
 
 /// Writes a file by rename, so that whoever reads it sees the old or the new one, whole.

@@ -10,8 +10,12 @@ use nix::unistd::{ForkResult, fork};
 
 /// Whether a fork's memory would be whole: with another thread, a lock of its could be held forever.
 pub(super) fn only_thread() -> io::Result<()> {
-    if std::fs::read_dir("/proc/self/task")?.count() == 1 {
-        return Ok(());
+    // A thread that was waited for may be listed for a moment yet.
+    for _ in 0..100 {
+        if std::fs::read_dir("/proc/self/task")?.count() == 1 {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
     Err(io::Error::other("a task can only be forked off while there is one thread"))
 }

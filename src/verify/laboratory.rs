@@ -1,6 +1,7 @@
 //! Where probes are written and run.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,11 +33,14 @@ pub struct Scope {
     pub depth: Depth,
     /// How often each program is run again, for what fails only now and then.
     pub again: u32,
+    /// Whether to take the digest of each interpreter: megabytes for each, so only for who wants to know.
+    /// Whether it is the file on disk is told without.
+    pub digests: bool,
 }
 
 impl From<Depth> for Scope {
     fn from(depth: Depth) -> Self {
-        Self { depth, again: 0 }
+        Self { depth, again: 0, digests: depth == Depth::Full }
     }
 }
 
@@ -109,7 +113,7 @@ impl Laboratory {
         if scope.depth == Depth::Quick {
             Self::again_on_host(&files, &nonce, limits, &mut places, &mut runs)?;
         }
-        let mut digests = HashMap::new();
+        let mut digests = if scope.digests { digests(&runs) } else { HashMap::new() };
         let mut proofs = Vec::with_capacity(subjects.len());
         for ((subject, places), file) in subjects.iter().zip(places).zip(files) {
             let (Some(places), Some(file)) = (places, file) else {
@@ -220,6 +224,15 @@ impl Laboratory {
             .map(|owner| SetUserId { path, owner })
             .map_err(|error| format!("a program with another owner cannot be made here: {error}"))
     }
+}
+
+/// The digests of whatever ran, each file's once.
+fn digests(runs: &[Option<Run>]) -> HashMap<FileId, Option<String>> {
+    let executables = runs.iter().flatten().filter_map(|run| run.executable.as_ref());
+    let files: HashMap<FileId, File> = executables
+        .filter_map(|executable| Some((executable.id, executable.file.try_clone().ok()?)))
+        .collect();
+    file::sha256_of_all(files.into_iter().collect())
 }
 
 struct ProbeFile {

@@ -229,7 +229,7 @@ impl Taken {
             executable.as_ref().is_some_and(|executable| executable.id.is_same_file(&probe));
         let pinned = executable
             .filter(|_| !native)
-            .map(|executable| pinned(executable, subject.interpreter, quick, digests));
+            .map(|executable| pinned(executable, subject.interpreter, digests));
         let skip = |why: &str| Outcome::Skip(why.to_owned());
         let mut levels = Vec::with_capacity(Level::ALL.len());
         for level in Level::ALL {
@@ -442,10 +442,10 @@ fn identity(pinned: Option<&Pinned>, interpreter: Option<&Path>) -> Outcome {
 fn pinned(
     executable: Executable,
     interpreter: Option<&Path>,
-    quick: bool,
     digests: &mut HashMap<FileId, Option<String>>,
 ) -> Pinned {
     let Executable { file, id, path } = executable;
+    let known = digests.contains_key(&id);
     let mut digest = |id: FileId, file: io::Result<File>| {
         digests
             .entry(id)
@@ -456,7 +456,7 @@ fn pinned(
     let there = interpreter.and_then(|on_disk| Some((on_disk, file::id_of(on_disk).ok()?)));
     let same = there.is_some_and(|(_, there)| there == id);
     // Megabytes for each target: only who wants to know pays.
-    let sha256 = if quick && same { None } else { digest(id, Ok(file)) };
+    let sha256 = if known || !same { digest(id, Ok(file)) } else { None };
     // Another mount of the same bytes (an image's own copy) serves as well.
     let copy = !same
         && sha256.is_some()

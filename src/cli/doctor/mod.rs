@@ -103,7 +103,9 @@ pub(super) fn run(
         return Err(Failure::usage("an empty name: no target is asked for"));
     }
     let limits = Limits { time: Duration::from_secs(arguments.timeout), ..Limits::default() };
-    let scope = Scope { depth: Depth::Full, again: arguments.repeat - 1 };
+    // Text shows them only to who wants more.
+    let digests = context.verbose || context.format == super::Format::Json;
+    let scope = Scope { depth: Depth::Full, again: arguments.repeat - 1, digests };
     let foreign = arguments.load.open(&settings, &request)?;
     let request = foreign.as_ref().map_or(request, rootfs::Foreign::request);
     let also = required.as_deref().unwrap_or_default();
