@@ -15,13 +15,14 @@ use crate::plan::guard::{self, Needs};
 use crate::plan::{self, Native, Request};
 use crate::probe::{self, Kind};
 use crate::rule::{self, Entry, Header, Matcher, winner};
+use crate::system::batch::{BatchError, Limits};
 use crate::system::child::ExecError;
 use crate::system::instance::Instance;
 use crate::system::interpreter::Inspector;
 use crate::system::native::{self, Answer};
 use crate::system::{file, host, record};
 use crate::target::{Target, UnknownTarget};
-use crate::verify::{Depth, Laboratory, Limits, Subject, VerifyError};
+use crate::verify::{Depth, Laboratory, Subject};
 
 /// Why it could not be looked.
 #[derive(Debug, Error)]
@@ -47,7 +48,7 @@ pub enum ObserveError {
     Target(#[from] UnknownTarget),
     /// Probes could not be run.
     #[error(transparent)]
-    Verify(#[from] VerifyError),
+    Verify(#[from] BatchError),
 }
 
 fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> ObserveError {
@@ -395,7 +396,7 @@ fn serving(
     if subjects.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let laboratory = Laboratory::open().map_err(VerifyError::from)?;
+    let laboratory = Laboratory::open().map_err(BatchError::from)?;
     let proofs = laboratory.prove(&subjects, Depth::Quick, limits, &mut |_, _| {})?;
     Ok(names
         .into_iter()

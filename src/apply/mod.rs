@@ -14,11 +14,12 @@ use crate::config::{Settings, Verify};
 use crate::observation::{FileId, Observation, Owned, Record, Serving, unfinished_name};
 use crate::plan::{self, Action, Decision, Item, Plan};
 use crate::rule::Rule;
+use crate::system::batch::{BatchError, Limits};
 use crate::system::instance::{Instance, Registrar};
 use crate::system::record::Store;
 use crate::system::signal::Interrupt;
 use crate::target::Target;
-use crate::verify::{Depth, Laboratory, Limits, Proof, Subject, VerifyError};
+use crate::verify::{Depth, Laboratory, Proof, Subject};
 
 pub use replace::replace;
 use replace::{Pending, begin, finish};
@@ -32,7 +33,7 @@ pub enum ApplyError {
     Record(io::Error),
     /// Probes could not be run; what was not proved was taken back.
     #[error(transparent)]
-    Verify(#[from] VerifyError),
+    Verify(#[from] BatchError),
     /// The instance cannot be written to.
     #[error("open register: {0}")]
     Register(io::Error),
@@ -92,7 +93,7 @@ pub fn apply(
         let announced = work.record(Moment::Before);
         store.save(&announced).map_err(ApplyError::Record)?;
         // From here to the end, whoever asks us to end has to wait until nothing is half done.
-        let _interrupt = Interrupt::catch().map_err(VerifyError::from)?;
+        let _interrupt = Interrupt::catch().map_err(BatchError::from)?;
         work.register(&mut registrar);
         if options.verify != Verify::Off
             && !proved
@@ -216,7 +217,7 @@ impl Work<'_> {
         &self,
         rules: &[(usize, Rule)],
         progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Option<Proof>>, VerifyError> {
+    ) -> Result<Vec<Option<Proof>>, BatchError> {
         let subjects: Vec<Option<Subject<'_>>> = rules
             .iter()
             .map(|(index, rule)| self.subject(&self.outcomes[*index].item, rule))
@@ -268,7 +269,7 @@ impl Work<'_> {
         &mut self,
         registrar: &mut Registrar,
         progress: &mut dyn FnMut(&str, usize, usize),
-    ) -> Result<(), VerifyError> {
+    ) -> Result<(), BatchError> {
         let rules = self.pending_rules();
         let proofs =
             self.prove(&rules, &mut |done, total| progress("proving rules in place", done, total))?;
@@ -359,7 +360,7 @@ impl Work<'_> {
     fn prove_rest(
         &mut self,
         progress: &mut dyn FnMut(&str, usize, usize),
-    ) -> Result<(), VerifyError> {
+    ) -> Result<(), BatchError> {
         let mut subjects = Vec::new();
         let mut places = Vec::new();
         for (index, outcome) in self.outcomes.iter().enumerate() {

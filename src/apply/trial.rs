@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::{Work, without_p};
 use crate::probe::{self, Kind};
 use crate::rule::Rule;
+use crate::system::batch::BatchError;
 use crate::system::child::ExecError;
 use crate::system::instance::{Instance, Registrar};
 use crate::system::native;
 use crate::system::{fork, namespace};
-use crate::verify::{Proof, VerifyError};
+use crate::verify::Proof;
 
 /// What a trial found, by the place of the line in the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ impl Work<'_> {
     pub(super) fn trial(
         &mut self,
         progress: &mut dyn FnMut(&str, usize, usize),
-    ) -> Result<bool, VerifyError> {
+    ) -> Result<bool, BatchError> {
         let rules = self.rules();
         if rules.is_empty() {
             return Ok(true);
@@ -55,7 +56,7 @@ impl Work<'_> {
                 );
                 return Ok(false);
             }
-            Answer::Broke(why) => return Err(VerifyError::Io(io::Error::other(why))),
+            Answer::Broke(why) => return Err(BatchError::Io(io::Error::other(why))),
         };
         for (index, tried) in tried {
             match tried {

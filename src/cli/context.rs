@@ -13,9 +13,9 @@ use crate::observation::Observation;
 use crate::observe::{self, Manner};
 use crate::plan::Request;
 use crate::report::json;
+use crate::system::batch::Limits;
 use crate::system::instance::{Instance, InstanceError, MOUNT_POINT};
 use crate::system::{namespace, privilege, record};
-use crate::verify::Limits;
 
 /// The global options.
 #[derive(Clone)]

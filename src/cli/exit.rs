@@ -7,11 +7,11 @@ use crate::apply::ApplyError;
 use crate::config::ConfigErrors;
 use crate::doctor::ExamineError;
 use crate::observe::ObserveError;
+use crate::system::batch::BatchError;
 use crate::system::instance::InstanceError;
 use crate::system::mount::MountError;
 use crate::system::namespace::PrivateError;
 use crate::target::UnknownTarget;
-use crate::verify::VerifyError;
 
 /// How a command ended. Documented in `docs/reference/exit-codes.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,11 +139,11 @@ impl From<PrivateError> for Failure {
     }
 }
 
-impl From<VerifyError> for Failure {
-    fn from(error: VerifyError) -> Self {
+impl From<BatchError> for Failure {
+    fn from(error: BatchError) -> Self {
         match &error {
-            VerifyError::Io(io) => Self::of_io(io, format!("run probes: {io}")),
-            VerifyError::Interrupted => Self::unavailable(error),
+            BatchError::Io(io) => Self::of_io(io, format!("run probes: {io}")),
+            BatchError::Interrupted => Self::unavailable(error),
         }
     }
 }

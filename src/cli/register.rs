@@ -9,11 +9,11 @@ use crate::observation::Observation;
 use crate::observe;
 use crate::plan::{self, Decision, Plan, Request};
 use crate::report::{RegisterDocument, text};
+use crate::system::batch::Limits;
 use crate::system::instance::Instance;
 use crate::system::mount::{self, Lifetime, Mounted};
 use crate::system::namespace;
 use crate::system::record::Store;
-use crate::verify::Limits;
 
 /// Make the kernel match the configuration
 ///

@@ -8,11 +8,11 @@ use super::register::{self, Holding};
 use super::{Exit, Failure};
 use crate::apply::Options;
 use crate::config::Verify;
+use crate::system::batch::Limits;
 use crate::system::namespace;
 use crate::system::record::FOLDER_VARIABLE;
 use crate::system::signal::Interrupt;
 use crate::system::supervise::{self, CommandError};
-use crate::verify::Limits;
 
 /// Register, then run a command: entrypoint of a container, or without root in a private instance
 ///

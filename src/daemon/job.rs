@@ -17,11 +17,12 @@ use crate::observe::{self, Manner, ObserveError};
 use crate::plan::{self, Action, Decision, Native, Plan, Request};
 use crate::probe;
 use crate::rule::{Entry, Flags, Header, InterpreterPath, Matcher, Rule, parse_register, winner};
+use crate::system::batch::{BatchError, Limits};
 use crate::system::instance::{Instance, MOUNT_POINT};
 use crate::system::record::Store;
 use crate::system::watch::{Followed, Names};
 use crate::system::{helper, native, service};
-use crate::verify::{Depth, Laboratory, Limits, Proof, Subject, VerifyError};
+use crate::verify::{Depth, Laboratory, Proof, Subject};
 
 /// What the loop asks for.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -216,7 +217,7 @@ impl Worker<'_> {
                 let credentials = entry.flags.known.credentials;
                 subjects.push(Subject { target, machine, interpreter, credentials });
             }
-            let laboratory = Laboratory::open().map_err(VerifyError::from)?;
+            let laboratory = Laboratory::open().map_err(BatchError::from)?;
             let proofs = laboratory.prove(&subjects, Depth::Full, limits, &mut |_, _| {})?;
             let descriptions = proofs.into_iter().map(|proof| proof.map(Description::of));
             Ok(names
@@ -541,8 +542,8 @@ impl From<ApplyError> for Trouble {
     }
 }
 
-impl From<VerifyError> for Trouble {
-    fn from(error: VerifyError) -> Self {
+impl From<BatchError> for Trouble {
+    fn from(error: BatchError) -> Self {
         Self::unavailable(format!("run probes: {error}"))
     }
 }

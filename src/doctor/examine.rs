@@ -13,6 +13,7 @@ use crate::observation::{Candidates, InterpreterFault, Observation};
 use crate::observe::{self, Manner, ObserveError};
 use crate::plan::{Native, Request};
 use crate::rule::{self, Entry, Header, Rule, winner};
+use crate::system::batch::{BatchError, Limits};
 use crate::system::host::{self, Host};
 use crate::system::instance::{Instance, InstanceError, MOUNT_POINT};
 use crate::system::interpreter::Inspector;
@@ -20,7 +21,7 @@ use crate::system::surroundings::{self, Distribution, Module, Units};
 use crate::system::{limits, mount, namespace, privilege, service};
 use crate::target::Target;
 use crate::verify::load::Load;
-use crate::verify::{Laboratory, Limits, Proof, Scope, Subject, VerifyError};
+use crate::verify::{Laboratory, Proof, Scope, Subject};
 
 /// Why nothing could be examined: not a verdict about the host.
 #[derive(Debug, Error)]
@@ -33,7 +34,7 @@ pub enum ExamineError {
     Io(#[from] io::Error),
     /// Probes could not be run.
     #[error(transparent)]
-    Verify(#[from] VerifyError),
+    Verify(#[from] BatchError),
 }
 
 /// One kind of program that is asked about.

@@ -25,9 +25,6 @@ use thiserror::Error;
 use super::{file, privilege};
 use crate::observation::FileId;
 
-/// More output than this is a flood, and ends a child.
-const LARGEST_OUTPUT: usize = 64 * 1024;
-
 /// Where a child's `/` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Root<'a> {
@@ -47,9 +44,11 @@ pub struct Launch<'a> {
     /// Its arguments.
     pub arguments: &'a [&'a OsStr],
     /// Its whole environment.
-    pub environment: &'a [(&'a str, &'a str)],
+    pub environment: &'a [(&'a OsStr, &'a OsStr)],
     /// Its root.
     pub root: Root<'a>,
+    /// More bytes than this, on either of its outputs, are a flood.
+    pub largest_output: usize,
 }
 
 /// A child that runs, and what it wrote so far.
@@ -64,7 +63,8 @@ pub struct Child {
     pub output: Vec<u8>,
     /// What it wrote to standard error.
     pub errors: Vec<u8>,
-    /// Whether it wrote more than anybody should.
+    largest_output: usize,
+    /// Whether it wrote more than that.
     pub flooded: bool,
     /// How it ended, once it has.
     pub ended: Option<ExitStatus>,
@@ -137,12 +137,7 @@ impl Child {
         let (stdout, stdout_theirs) = io::pipe()?;
         let (stderr, stderr_theirs) = io::pipe()?;
         let words = std::iter::once(&launch.argv0).chain(launch.arguments).copied();
-        let environment = launch.environment.iter();
-        let image = Image::new(
-            launch.program,
-            words,
-            environment.map(|(name, value)| (OsStr::new(name), OsStr::new(value))),
-        )?;
+        let image = Image::new(launch.program, words, launch.environment.iter().copied())?;
         let mut command = Command::new(launch.program);
         command.stdin(stdin_theirs).stdout(stdout_theirs).stderr(stderr_theirs).process_group(0);
         let root = match launch.root {
@@ -168,6 +163,7 @@ impl Child {
             stderr: Some(stderr),
             output: Vec::new(),
             errors: Vec::new(),
+            largest_output: launch.largest_output,
             flooded: false,
             ended: None,
         })
@@ -243,10 +239,10 @@ impl Child {
 
     fn take_in(&mut self, ready: [bool; 3]) {
         if ready[0] {
-            self.flooded |= drain(&mut self.stdout, &mut self.output);
+            self.flooded |= drain(&mut self.stdout, &mut self.output, self.largest_output);
         }
         if ready[1] {
-            self.flooded |= drain(&mut self.stderr, &mut self.errors);
+            self.flooded |= drain(&mut self.stderr, &mut self.errors, self.largest_output);
         }
         if ready[2] {
             // It has ended; what it started and left has no business here any more.
@@ -269,7 +265,7 @@ impl Child {
                 if !matches!(poll(&mut polled, PollTimeout::ZERO), Ok(count) if count > 0) {
                     break;
                 }
-                self.flooded |= drain(pipe, buffer);
+                self.flooded |= drain(pipe, buffer, self.largest_output);
             }
             *pipe = None;
         }
@@ -325,14 +321,14 @@ pub fn wait(
 }
 
 /// Reads what is there, once; true when it is too much.
-fn drain(pipe: &mut Option<PipeReader>, buffer: &mut Vec<u8>) -> bool {
+fn drain(pipe: &mut Option<PipeReader>, buffer: &mut Vec<u8>, largest: usize) -> bool {
     let Some(open) = pipe else { return false };
     let mut chunk = [0; 4096];
     match open.read(&mut chunk) {
         Ok(0) | Err(_) => *pipe = None,
         Ok(length) => buffer.extend_from_slice(&chunk[..length]),
     }
-    buffer.len() > LARGEST_OUTPUT
+    buffer.len() > largest
 }
 
 /// A program with its arguments and environment, ready for execve(2).

@@ -2,6 +2,7 @@
 //!
 //! Every `unsafe` block and every raw system call of the project is in here.
 
+pub mod batch;
 pub mod child;
 pub mod file;
 pub mod fork;

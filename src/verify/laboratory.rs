@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::batch::{self, Finish, Limits, Run, Task, VerifyError};
+use super::probes::{self, Finish, Run, Task};
 use super::proof::{ARGV0, Proof, STATUS, Taken};
 use crate::observation::FileId;
 use crate::probe;
+use crate::system::batch::{BatchError, Limits};
 use crate::system::child::{ExecError, Root};
 use crate::system::signal::Interrupt;
 use crate::system::{file, privilege};
@@ -91,7 +92,7 @@ impl Laboratory {
         scope: impl Into<Scope>,
         limits: Limits,
         progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Option<Proof>>, VerifyError> {
+    ) -> Result<Vec<Option<Proof>>, BatchError> {
         let scope = scope.into();
         let nonce = nonce();
         let mut files = Vec::with_capacity(subjects.len());
@@ -106,7 +107,7 @@ impl Laboratory {
         }
         let total = tasks.len();
         let mut runs: Vec<Option<Run>> =
-            batch::run(&tasks, limits, &mut |done| progress(done, total))?
+            probes::run(&tasks, limits, &mut |done| progress(done, total))?
                 .into_iter()
                 .map(Some)
                 .collect();
@@ -147,7 +148,7 @@ impl Laboratory {
         limits: Limits,
         places: &mut [Option<Places>],
         runs: &mut Vec<Option<Run>>,
-    ) -> Result<(), VerifyError> {
+    ) -> Result<(), BatchError> {
         let mut tasks = Vec::new();
         let done = runs.len();
         for (file, places) in files.iter().zip(places) {
@@ -158,7 +159,7 @@ impl Laboratory {
                 tasks.push(Task::new(&file.path, Root::Host, nonce, Finish::Release(STATUS)));
             }
         }
-        runs.extend(batch::run(&tasks, limits, &mut |_| {})?.into_iter().map(Some));
+        runs.extend(probes::run(&tasks, limits, &mut |_| {})?.into_iter().map(Some));
         Ok(())
     }
 

@@ -2,17 +2,13 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::io;
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::batch::{Ended, Limits, VerifyError};
 use super::laboratory;
-use crate::system::child::{self, Child, ExecError, Launch, Root};
-use crate::system::host;
+use crate::system::batch::{self, Batch, BatchError, Ended, Finished, Limits};
+use crate::system::child::{Child, ExecError, Launch, Root};
 use crate::system::orphan::Orphans;
-use crate::system::signal::Interrupt;
 
 /// More output than this is a flood. A real program may say a lot.
 const LARGEST_OUTPUT: usize = 1024 * 1024;
@@ -217,10 +213,16 @@ struct Failed {
     hung: bool,
 }
 
-struct Running {
-    job: usize,
-    child: Child,
-    begun: Instant,
+/// The runs of a load, and what came of them.
+struct Runs<'a, 'p> {
+    root: &'a Path,
+    jobs: &'a [Job],
+    waiting: VecDeque<usize>,
+    total: usize,
+    done: usize,
+    tallies: Vec<Tally>,
+    time: Duration,
+    progress: &'p mut dyn FnMut(usize, usize),
 }
 
 /// Runs each job `times` times in `root`, over the cores, with a time limit for each run; the tallies come
@@ -231,85 +233,66 @@ pub fn load(
     times: u32,
     limits: Limits,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Vec<Tally>, VerifyError> {
-    let interrupt = Interrupt::catch()?;
+) -> Result<Vec<Tally>, BatchError> {
     // Before anything runs, so that it is dropped after.
     let orphans = Orphans::adopt()?;
-    let parallel = if limits.parallel == 0 { host::cores() } else { limits.parallel };
     // Round by round: what fails when others run beside it shows.
-    let mut waiting: VecDeque<usize> = (0..times).flat_map(|_| 0..jobs.len()).collect();
-    let total = waiting.len();
-    let mut running: Vec<Running> = Vec::with_capacity(parallel);
-    let mut tallies: Vec<Tally> = jobs.iter().map(|_| Tally::none()).collect();
-    loop {
-        while running.len() < parallel
-            && let Some(job) = waiting.pop_front()
-        {
-            if tallies[job].is_hopeless() {
-                continue;
-            }
-            let begun = Instant::now();
-            match start(root, &jobs[job]) {
-                Ok(child) => running.push(Running { job, child, begun }),
-                Err(error @ ExecError::Resources(_)) => {
-                    return Err(VerifyError::Io(io::Error::other(error.to_string())));
-                }
-                Err(error) => tallies[job].add(Err(Failed::refused(error)), begun.elapsed()),
-            }
-        }
-        if running.is_empty() {
-            break;
-        }
-        let left = running.iter().map(|one| limits.time.saturating_sub(one.begun.elapsed()));
-        let soonest = left.min().unwrap_or(limits.time);
-        let mut children: Vec<&mut Child> = running.iter_mut().map(|one| &mut one.child).collect();
-        if child::wait(&mut children, Some(interrupt.as_fd()), soonest)? {
-            return Err(VerifyError::Interrupted);
-        }
-        running.retain_mut(|one| {
-            let Some(ended) = one.ended(limits.time) else { return true };
-            let outcome = judge(&jobs[one.job].expected, ended, &one.child, limits.time);
-            tallies[one.job].add(outcome, one.begun.elapsed());
-            false
-        });
-        progress(total - waiting.len() - running.len(), total);
-    }
-    progress(total, total);
+    let waiting: VecDeque<usize> = (0..times).flat_map(|_| 0..jobs.len()).collect();
+    let mut runs = Runs {
+        root,
+        jobs,
+        total: waiting.len(),
+        waiting,
+        done: 0,
+        tallies: jobs.iter().map(|_| Tally::none()).collect(),
+        time: limits.time,
+        progress,
+    };
+    batch::run(&mut runs, limits)?;
+    (runs.progress)(runs.total, runs.total);
     orphans.end()?;
-    Ok(tallies)
+    Ok(runs.tallies)
 }
 
-fn start(root: &Path, job: &Job) -> Result<Child, ExecError> {
-    let words: Vec<&OsStr> = job.words.iter().map(OsString::as_os_str).collect();
-    let (argv0, arguments) = words
-        .split_first()
-        .map_or((job.program.as_os_str(), &[][..]), |(first, rest)| (*first, rest));
-    let mut child = Child::start(&Launch {
-        program: &job.program,
-        argv0,
-        arguments,
-        environment: &ENVIRONMENT,
-        root: Root::Folder(root),
-    })?;
-    child.close_input();
-    Ok(child)
-}
+impl Batch for Runs<'_, '_> {
+    fn next(&mut self) -> Option<usize> {
+        loop {
+            let job = self.waiting.pop_front()?;
+            if !self.tallies[job].is_hopeless() {
+                return Some(job);
+            }
+            self.done += 1;
+        }
+    }
 
-impl Running {
-    /// How it ended, or was ended.
-    fn ended(&mut self, limit: Duration) -> Option<Ended> {
-        let ended = if self.child.output.len() + self.child.errors.len() > LARGEST_OUTPUT {
-            Ended::Flooded
-        } else if let Some(status) = self.child.ended {
-            let signaled = self.child.ended_by().map(Ended::Signaled);
-            return Some(signaled.unwrap_or(Ended::Exited(status.code().unwrap_or_default())));
-        } else if self.begun.elapsed() >= limit {
-            Ended::TimedOut
-        } else {
-            return None;
+    fn start(&mut self, number: usize) -> Result<Child, ExecError> {
+        let job = &self.jobs[number];
+        let words: Vec<&OsStr> = job.words.iter().map(OsString::as_os_str).collect();
+        let (argv0, arguments) = words
+            .split_first()
+            .map_or((job.program.as_os_str(), &[][..]), |(first, rest)| (*first, rest));
+        let mut child = Child::start(&Launch {
+            program: &job.program,
+            argv0,
+            arguments,
+            environment: &ENVIRONMENT.map(|(name, value)| (OsStr::new(name), OsStr::new(value))),
+            root: Root::Folder(self.root),
+            largest_output: LARGEST_OUTPUT,
+        })?;
+        child.close_input();
+        Ok(child)
+    }
+
+    fn end(&mut self, number: usize, outcome: Result<Finished, ExecError>, time: Duration) {
+        let outcome = match outcome {
+            Ok(Finished { child, ended }) => {
+                judge(&self.jobs[number].expected, ended, &child, self.time)
+            }
+            Err(error) => Err(Failed::refused(error)),
         };
-        self.child.kill();
-        Some(ended)
+        self.tallies[number].add(outcome, time);
+        self.done += 1;
+        (self.progress)(self.done, self.total);
     }
 }
 

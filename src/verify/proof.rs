@@ -7,10 +7,11 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::batch::{Ended, Run};
 use super::laboratory::Subject;
+use super::probes::Run;
 use crate::observation::{FileId, Serving};
 use crate::probe::CpuLevel;
+use crate::system::batch::Ended;
 use crate::system::child::{ExecError, Executable};
 use crate::system::file;
 

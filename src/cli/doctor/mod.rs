@@ -17,7 +17,8 @@ use crate::doctor::{self, Examination};
 use crate::report::{
     CheckDocument, ChecksDocument, Conclusion, DoctorDocument, github, junit, text,
 };
-use crate::verify::{Depth, Limits, Scope};
+use crate::system::batch::Limits;
+use crate::verify::{Depth, Scope};
 
 /// The file that a step of GitHub's appends its summary to.
 const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";

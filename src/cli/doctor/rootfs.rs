@@ -10,9 +10,9 @@ use crate::doctor::Examination;
 use crate::observation::ElfFacts;
 use crate::plan::Request;
 use crate::rule::{Header, winner};
+use crate::system::batch::Limits;
 use crate::system::child::ExecError;
 use crate::system::rootfs::RootFilesystem;
-use crate::verify::Limits;
 use crate::verify::load::{self, Job, Load, Loaded, Outcome, Part, SEARCH_PATH};
 
 /// Shells that know `-c`, under names that they go by without help.

@@ -6,10 +6,11 @@
 use super::known::Known;
 use crate::observation::{InterpreterFault, InterpreterFile};
 use crate::rule::Entry;
+use crate::system::batch::Ended;
 use crate::system::child::ExecError;
 use crate::system::limits::{Limits, Selinux};
 use crate::target::{Class, Target};
-use crate::verify::{Ended, Failure, Level};
+use crate::verify::{Failure, Level};
 
 /// What distributions set (`CONFIG_DEFAULT_MMAP_MIN_ADDR`); programs of every target begin above it.
 const USUAL_LOWEST_ADDRESS: u64 = 65_536;

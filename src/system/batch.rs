@@ -1,0 +1,141 @@
+//! Many programs at a time, over the cores, each with a time limit.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use super::child::{self, Child, ExecError};
+use super::host;
+use super::signal::Interrupt;
+
+/// How much a batch may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For each program, from its start.
+    pub time: Duration,
+    /// Programs at once; 0 means as many as there are cores.
+    pub parallel: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(10), parallel: 0 }
+    }
+}
+
+/// Why a batch was given up: this is not a verdict about any of its programs.
+#[derive(Debug, Error)]
+pub enum BatchError {
+    /// Somebody asked us to end.
+    #[error("interrupted")]
+    Interrupted,
+    /// The edge failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With this status.
+    Exited(i32),
+    /// By this signal.
+    Signaled(i32),
+    /// It was ended because its time was over.
+    TimedOut,
+    /// It was ended because it wrote without end.
+    Flooded,
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// What it was, with all that it wrote.
+    pub child: Child,
+    /// How it ended.
+    pub ended: Ended,
+}
+
+/// Programs to run, each known by a number.
+pub trait Batch {
+    /// The next one to start; `None` when none is left.
+    fn next(&mut self) -> Option<usize>;
+
+    /// Starts it.
+    fn start(&mut self, number: usize) -> Result<Child, ExecError>;
+
+    /// It wrote something, and runs on.
+    fn hear(&mut self, _number: usize, _child: &mut Child) {}
+
+    /// It has ended after this time, or never started. What the machine has no resources for ends the
+    /// batch instead: that says nothing of the program.
+    fn end(&mut self, number: usize, outcome: Result<Finished, ExecError>, time: Duration);
+}
+
+struct Running {
+    number: usize,
+    child: Child,
+    begun: Instant,
+}
+
+/// Runs a batch to its end. When it is given up, what still runs is ended.
+pub fn run(batch: &mut impl Batch, limits: Limits) -> Result<(), BatchError> {
+    let interrupt = Interrupt::catch()?;
+    let parallel = if limits.parallel == 0 { host::cores() } else { limits.parallel };
+    let mut running: Vec<Running> = Vec::with_capacity(parallel);
+    loop {
+        while running.len() < parallel
+            && let Some(number) = batch.next()
+        {
+            let begun = Instant::now();
+            match batch.start(number) {
+                Ok(child) => running.push(Running { number, child, begun }),
+                Err(error @ ExecError::Resources(_)) => {
+                    return Err(BatchError::Io(io::Error::other(error.to_string())));
+                }
+                Err(error) => batch.end(number, Err(error), begun.elapsed()),
+            }
+        }
+        if running.is_empty() {
+            return Ok(());
+        }
+        let left = running.iter().map(|one| limits.time.saturating_sub(one.begun.elapsed()));
+        let soonest = left.min().unwrap_or(limits.time);
+        let mut children: Vec<&mut Child> = running.iter_mut().map(|one| &mut one.child).collect();
+        if child::wait(&mut children, Some(interrupt.as_fd()), soonest)? {
+            // Dropping the children ends them.
+            return Err(BatchError::Interrupted);
+        }
+        let mut still = Vec::with_capacity(parallel);
+        for mut one in running {
+            if let Some(ended) = one.ended(limits.time) {
+                let Running { number, child, begun } = one;
+                batch.end(number, Ok(Finished { child, ended }), begun.elapsed());
+            } else {
+                batch.hear(one.number, &mut one.child);
+                still.push(one);
+            }
+        }
+        running = still;
+    }
+}
+
+impl Running {
+    /// How it ended, or was ended.
+    fn ended(&mut self, limit: Duration) -> Option<Ended> {
+        let ended = if self.child.flooded {
+            Ended::Flooded
+        } else if let Some(status) = self.child.ended {
+            let signaled = self.child.ended_by().map(Ended::Signaled);
+            return Some(signaled.unwrap_or(Ended::Exited(status.code().unwrap_or_default())));
+        } else if self.begun.elapsed() >= limit {
+            Ended::TimedOut
+        } else {
+            return None;
+        };
+        self.child.kill();
+        Some(ended)
+    }
+}
