@@ -13,6 +13,7 @@ use crate::observation::Observation;
 use crate::observe::{self, Manner};
 use crate::plan::Request;
 use crate::report::json;
+use crate::report::text::Page;
 use crate::system::batch::Limits;
 use crate::system::instance::{Instance, InstanceError, MOUNT_POINT};
 use crate::system::{namespace, privilege, record};
@@ -89,6 +90,12 @@ impl Context {
             Format::Json => print(|out| json::write(out, document)),
             Format::Text => print(text),
         }
+    }
+
+    /// How much a person wants to read, and on what.
+    pub(super) fn page(&self) -> Page {
+        let size = terminal_size::terminal_size_of(io::stdout());
+        Page { verbose: self.verbose, width: size.map(|(width, _)| usize::from(width.0)) }
     }
 
     /// Tells a person who waits how far it is; silent unless standard error is a terminal.

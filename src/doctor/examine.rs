@@ -119,6 +119,8 @@ pub struct Examination<'a> {
     pub seen: Observation,
     /// What the kernel runs without a rule.
     pub native: Native,
+    /// Whether it was asked about by name, and nothing else was looked at.
+    pub named: bool,
     /// What is asked about.
     pub patients: Vec<Patient<'a>>,
     /// What one start of the host's own kind of program took, in the same batch.
@@ -139,6 +141,7 @@ pub fn examine<'a>(
     scope: Scope,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Examination<'a>, ExamineError> {
+    let named = request.only.is_some();
     let request = &with(request, settings, also);
     let stack_before = mount::stack()?;
     let instance = Instance::open(Path::new(MOUNT_POINT));
@@ -165,6 +168,7 @@ pub fn examine<'a>(
         read_only: instance.as_ref().is_ok_and(Instance::is_read_only),
         trouble: instance.err(),
         seen,
+        named,
         patients: Vec::new(),
         native_cost: None,
         load: None,
@@ -348,6 +352,19 @@ impl Examination<'_> {
         };
         let names = self.seen.record.rules.keys().map(String::as_str);
         names.filter(|name| !is_there(name)).collect()
+    }
+
+    /// The targets that `register` would register if it were given no names; none where this was given some.
+    pub fn configured(&self) -> Vec<String> {
+        let is_configured = |target: &Target| match &self.settings.targets {
+            Targets::List(names) => names.contains(&target.name),
+            Targets::Auto => self.candidates(target).is_some_and(|found| found.usable.is_some()),
+        };
+        let patients =
+            self.foreign().filter(|patient| !self.named && is_configured(patient.target));
+        let mut names: Vec<String> = patients.map(|patient| patient.target.name.clone()).collect();
+        names.dedup();
+        names
     }
 
     /// The patients that need a rule.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::cause::{Symptom, Whose, cause};
 use super::known::{self, Known, Version};
-use super::{Check, Draft, Examination, Finding, Patient, Status};
+use super::{Check, Draft, Examination, Finding, Patient, Phrase, Status};
 use crate::plan::{flags, is_qemu};
 use crate::probe::CpuLevel;
 use crate::rule::{Entry, winner};
+use crate::system::batch::Ended;
 use crate::system::interpreter::Inspector;
 use crate::verify::{Level, Outcome, Proof};
 
@@ -155,13 +156,13 @@ fn lacks_credentials(
     let ours = examination.instance().is_some_and(|seen| seen.record.owns(entry));
     let insist = if ours { "" } else { " --takeover" };
     draft
-        .fail(format!(
-            "the configuration asks for credentials, and {} has no flag C: set-user-ID programs (sudo, su) get \
-             their caller's rights",
-            entry.display_name()
-        ))
-        .with(format!("flags {}", entry.flags))
-        .fix(format!("binfmtd register {}{insist}", patient.target.name))
+        .fail(
+            Phrase::from("the configuration asks for credentials, and ")
+                + Phrase::own(entry.display_name(), "its rule")
+                + " has no flag C: set-user-ID programs (sudo, su) get their caller's rights",
+        )
+        .with(Phrase::own(format!("flags {}", entry.flags), ""))
+        .fix(register(patient) + insist)
 }
 
 /// One fault is told once: where, if not here.
@@ -222,17 +223,44 @@ fn failed(
     let seen = proof.map(evidence).unwrap_or_default();
     let named = with_symptom(examination, patient, level, |symptom| {
         let cause = cause(symptom)?;
-        Some((cause.whose, cause.source, cause.says(symptom), cause.cure(symptom)))
+        let what = Phrase::own(what, outline(symptom));
+        let says = what + ": " + cause.says(symptom);
+        Some((cause.whose, cause.source, says, cause.cure(symptom)))
     });
     let Some((whose, source, says, cure)) = named else {
+        let what = match level {
+            // The only thing that fails there; which files they are is evidence, too.
+            Level::Identity => Phrase::own(
+                what,
+                "the kernel runs another file than the one that its rule names is now: the rule is older than the file",
+            ),
+            _ => what.into(),
+        };
         return draft.fail(what).with(seen).fix(way_out(examination, patient, level));
     };
     let status = match whose {
         Whose::Host => Status::Fail,
         Whose::Ours => Status::Error,
     };
-    let draft = draft.finding(status, format!("{what}: {says}"));
+    let draft = draft.finding(status, says);
     draft.with(seen).with(format!("see {source}")).fix(cure)
+}
+
+/// How runs failed of which the cause is known, without what each interpreter calls it and how often.
+fn outline(symptom: &Symptom<'_>) -> String {
+    let end = match (&symptom.failure.refused, symptom.failure.ended) {
+        (Some(error), _) => error.to_string(),
+        (None, Some(Ended::Exited(status))) => format!("it exited with status {status}"),
+        (None, Some(Ended::Signaled(number))) => format!("it died by signal {number}"),
+        (None, Some(Ended::TimedOut)) => "it gave no answer in time".to_owned(),
+        (None, Some(Ended::Flooded)) => "it wrote without end".to_owned(),
+        (None, None) => "it did not end".to_owned(),
+    };
+    match symptom.level {
+        Level::Credentials => format!("a set-user-ID program: {end}"),
+        Level::Repeat => format!("some runs did not answer; one of them: {end}"),
+        _ => end,
+    }
 }
 
 /// Whether a target's failure is this process's own: then nothing is proved about the host.
@@ -305,13 +333,10 @@ fn version(examination: &Examination<'_>) -> Vec<Finding> {
                     draft.skip(format!("{line}: what is known of it is told by exec.host"))
                 }
                 Some(known) if known.signal.is_none() => draft
-                    .warn(format!("{line} is known to fail: {}", known.what))
+                    .warn(told(line) + &format!(" is known to fail: {}", known.what))
                     .with(evidence)
                     .with(format!("see {}", known.source))
-                    .fix(format!(
-                        "{}; then binfmtd register {}",
-                        known.way_out, patient.target.name
-                    )),
+                    .fix(Phrase::from(known.way_out) + "; then " + register(patient)),
                 _ => draft.pass(line).with(evidence),
             }
         })
@@ -319,10 +344,10 @@ fn version(examination: &Examination<'_>) -> Vec<Finding> {
 }
 
 /// The bytes that ran.
-fn digest(proof: &Proof) -> String {
+fn digest(proof: &Proof) -> Phrase {
     let pinned = proof.pinned.as_ref();
     let sha256 = pinned.and_then(|pinned| pinned.sha256.as_ref());
-    sha256.map(|sha256| format!("sha256 {sha256}")).unwrap_or_default()
+    sha256.map(|sha256| Phrase::own(format!("sha256 {sha256}"), "")).unwrap_or_default()
 }
 
 fn cost(examination: &Examination<'_>) -> Vec<Finding> {
@@ -344,12 +369,15 @@ fn cost(examination: &Examination<'_>) -> Vec<Finding> {
             let summary = format!("{took}, {times:.0} times a native one");
             if is_absurd(time, times) {
                 draft
-                    .warn(format!("{summary}: more than emulation explains"))
+                    .warn(
+                        Phrase::own(summary, "one start takes seconds")
+                            + ": more than emulation explains",
+                    )
                     .with(evidence(proof))
-                    .fix(format!(
-                        "install QEMU's own static build (qemu-user-static), then binfmtd register {}",
-                        patient.target.name
-                    ))
+                    .fix(
+                        Phrase::from("install QEMU's own static build (qemu-user-static), then ")
+                            + register(patient),
+                    )
             } else {
                 draft.pass(summary)
             }
@@ -395,8 +423,8 @@ fn cpu_level(examination: &Examination<'_>) -> Vec<Finding> {
 }
 
 /// What cures it: mostly to register again, which replaces what is stale or broken.
-fn way_out(examination: &Examination<'_>, patient: &Patient<'_>, level: Level) -> String {
-    let register = format!("binfmtd register {}", patient.target.name);
+fn way_out(examination: &Examination<'_>, patient: &Patient<'_>, level: Level) -> Phrase {
+    let register = register(patient);
     let Some(entry) = examination.winner(patient.target, patient.machine) else { return register };
     // No rule was used: binfmt_misc as a whole is switched off.
     if patient.proof.as_ref().is_some_and(|proof| proof.nobody) {
@@ -407,24 +435,35 @@ fn way_out(examination: &Examination<'_>, patient: &Patient<'_>, level: Level) -
     match level {
         // Another version of QEMU is for a person to choose.
         Level::Host | Level::EmptyRoot if ours && fixed => {
-            format!("install another version of QEMU, then {register}")
+            Phrase::from("install another version of QEMU, then ") + register
         }
         Level::Repeat | Level::Signal | Level::Status if ours => {
-            format!("install another version of QEMU, then {register}")
+            Phrase::from("install another version of QEMU, then ") + register
         }
         // What register proves quickly finds nothing wrong with these.
-        Level::Argv0 | Level::Repeat | Level::Signal | Level::Status => {
-            format!("{register} --takeover")
-        }
-        _ if !is_qemu(entry) => format!("{register} --takeover"),
+        Level::Argv0 | Level::Repeat | Level::Signal | Level::Status => register + " --takeover",
+        _ if !is_qemu(entry) => register + " --takeover",
         _ => register,
     }
 }
 
-fn evidence(proof: &Proof) -> String {
-    let ran = proof.pinned.as_ref().map(|pinned| format!("interpreter {}", pinned.path.display()));
-    let version = proof.version.clone();
-    ran.into_iter().chain(version).collect::<Vec<_>>().join(", ")
+fn register(patient: &Patient<'_>) -> Phrase {
+    Phrase::from("binfmtd register") + Phrase::target(&patient.target.name)
+}
+
+/// What ran.
+fn evidence(proof: &Proof) -> Phrase {
+    let ran = proof.pinned.as_ref().map(|pinned| Phrase::interpreter(&pinned.path));
+    match (ran, proof.version.as_deref().map(told)) {
+        (Some(ran), Some(version)) => ran + ", " + version,
+        (ran, version) => ran.or(version).unwrap_or_default(),
+    }
+}
+
+/// What QEMU says of itself; of several targets the version, which begins with each one's own name.
+fn told(line: &str) -> Phrase {
+    let version = Version::read(line);
+    version.map_or_else(|| line.into(), |version| Phrase::own(line, format!("QEMU {version}")))
 }
 
 #[cfg(test)]

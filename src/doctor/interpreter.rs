@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Check, Draft, Examination, Finding, Patient};
+use super::{Check, Draft, Evidence, Examination, Finding, Patient, Phrase};
 use crate::observation::{InterpreterFault, InterpreterFile};
 use crate::plan::{guard, is_qemu};
 use crate::rule::Entry;
@@ -101,7 +101,7 @@ fn renamed(examination: &Examination<'_>, patient: &Patient<'_>, gone: &Path) ->
 }
 
 /// The command that brings a working interpreter, and has the rule use it.
-fn another(examination: &Examination<'_>, patient: &Patient<'_>, entry: &Entry) -> String {
+fn another(examination: &Examination<'_>, patient: &Patient<'_>, entry: &Entry) -> Phrase {
     let takeover = if is_qemu(entry) { "" } else { " --takeover" };
     registered(examination, patient, takeover)
 }
@@ -111,22 +111,36 @@ pub(super) fn registered(
     examination: &Examination<'_>,
     patient: &Patient<'_>,
     takeover: &str,
-) -> String {
-    let register = format!("binfmtd register {}{takeover}", patient.target.name);
+) -> Phrase {
+    let name = &patient.target.name;
+    let register = Phrase::from("binfmtd register") + Phrase::target(name) + takeover;
     if usable_one(examination, patient).is_some() {
         return register;
     }
-    let install = match examination.around.distribution {
-        Distribution::Debian | Distribution::Ubuntu => {
-            "apt-get install qemu-user-static".to_owned()
+    let install: Phrase = match examination.around.distribution {
+        Distribution::Debian | Distribution::Ubuntu => "apt-get install qemu-user-static".into(),
+        Distribution::Fedora => "dnf install qemu-user-static".into(),
+        Distribution::Suse => "zypper install qemu-linux-user".into(),
+        Distribution::Arch => "pacman -S qemu-user-static".into(),
+        Distribution::Alpine => Phrase::from("apk add") + Phrase::argument(format!("qemu-{name}")),
+        Distribution::Other => {
+            return Phrase::from("install qemu-user-static, then ") + register;
         }
-        Distribution::Fedora => "dnf install qemu-user-static".to_owned(),
-        Distribution::Suse => "zypper install qemu-linux-user".to_owned(),
-        Distribution::Arch => "pacman -S qemu-user-static".to_owned(),
-        Distribution::Alpine => format!("apk add qemu-{}", patient.target.name),
-        Distribution::Other => return format!("install qemu-user-static, then {register}"),
     };
-    format!("{install} && {register}")
+    install + " && " + register
+}
+
+/// Why a file cannot serve, and what helps, as whoever registers says it.
+fn refusal(path: &Path, fault: &InterpreterFault) -> (Phrase, Phrase) {
+    let guard::Refusal { why, fix } = guard::refusal(path, fault);
+    let any = guard::refusal(Path::new("of the rule"), fault).why;
+    let fix = match fault {
+        InterpreterFault::NotExecutable => {
+            Phrase::from("chmod a+x") + Phrase::argument(path.display().to_string())
+        }
+        _ => fix.into(),
+    };
+    (Phrase::own(why, any), fix)
 }
 
 fn exists(examination: &Examination<'_>) -> Vec<Finding> {
@@ -146,22 +160,27 @@ fn exists(examination: &Examination<'_>) -> Vec<Finding> {
                 draft.pass(format!("{path} is not on this disk; the kernel has the file it opened"))
             }
             Err(InterpreterFault::Missing) => {
+                let own = Phrase::file(&entry.interpreter, "its interpreter");
                 let finding = if entry.flags.known.fix_binary {
-                    draft.warn(format!(
-                        "{path} is gone from the disk; the kernel goes on with the one it pinned"
-                    ))
+                    draft.warn(
+                        own + " is gone from the disk; the kernel goes on with the one it pinned",
+                    )
                 } else {
-                    draft.fail(format!("{path} does not exist"))
+                    draft.fail(own + " does not exist")
                 };
                 let finding = match renamed(examination, patient, &entry.interpreter) {
-                    Some(now) => finding.with(format!("QEMU for it is {} now", now.display())),
+                    Some(now) => finding.with(
+                        Phrase::from("QEMU for it is ")
+                            + Phrase::file(now, "under another name")
+                            + " now",
+                    ),
                     None => finding,
                 };
                 finding.fix(another(examination, patient, entry))
             }
             Err(fault) => {
-                let refusal = guard::refusal(&entry.interpreter, &fault);
-                draft.warn(refusal.why).fix(refusal.fix)
+                let (why, fix) = refusal(&entry.interpreter, &fault);
+                draft.warn(why).fix(fix)
             }
         }
     })
@@ -177,7 +196,7 @@ fn usable(examination: &Examination<'_>) -> Vec<Finding> {
         match guard::fault(&file, &examination.native, &examination.settings.table, needs) {
             None => draft.pass("native, static and executable"),
             Some(fault) => {
-                let refusal = guard::refusal(&file.path, &fault);
+                let (why, mend) = refusal(&file.path, &fault);
                 // Another one that could serve is there: to register is all that it takes.
                 let entry = examination.winner(patient.target, patient.machine);
                 let other = usable_one(examination, patient).filter(|path| *path != file.path);
@@ -190,9 +209,9 @@ fn usable(examination: &Examination<'_>) -> Vec<Finding> {
                         | InterpreterFault::Foreign(_)
                         | InterpreterFault::NotElf,
                     ) => another(examination, patient, entry),
-                    _ => refusal.fix,
+                    _ => mend,
                 };
-                draft.fail(refusal.why).fix(fix)
+                draft.fail(why).fix(fix)
             }
         }
     })
@@ -207,20 +226,27 @@ fn trusted(examination: &Examination<'_>) -> Vec<Finding> {
         let credentials = examination
             .winner(patient.target, patient.machine)
             .is_some_and(|entry| entry.flags.known.credentials);
-        let path = file.path.display();
-        let evidence = file.distrust.join("; ");
+        let own = Phrase::file(&file.path, "its interpreter");
         // Each fault says how it is mended.
         let fixes = file.distrust.iter().filter_map(|fault| fault.rsplit_once("; run: "));
         let fix = fixes.map(|(_, fix)| fix).collect::<Vec<_>>().join(" && ");
         if credentials {
             draft
-                .fail(format!("others than root could replace {path}, and the rule runs it with credentials (C)"))
-                .with(evidence)
+                .fail(
+                    Phrase::from("others than root could replace ")
+                        + own
+                        + ", and the rule runs it with credentials (C)",
+                )
+                .with(file.distrust.join("; "))
                 .fix(fix)
         } else {
             draft
-                .warn(format!("others than root could replace {path}, which runs for everybody"))
-                .with(evidence)
+                .warn(
+                    Phrase::from("others than root could replace ")
+                        + own
+                        + ", which runs for everybody",
+                )
+                .with(file.distrust.join("; "))
                 .fix(fix)
         }
     })
@@ -268,22 +294,26 @@ fn label(examination: &Examination<'_>) -> Vec<Finding> {
         // user:role:type:level, and a level may have categories: s0:c1,c2
         let mut parts = label.splitn(4, ':').skip(2);
         let (kind, level) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let draft = Draft { evidence: format!("label {label}"), ..draft };
+        let draft = Draft { evidence: Evidence::from(format!("label {label}")), ..draft };
         let path = quote(&file.path);
+        let own = Phrase::own(path.clone(), "its interpreter");
         let why = if level.contains(":c") {
-            format!("{path} is labelled for one container ({level}): no other may run it")
+            own + &format!(" is labelled for one container ({level}): no other may run it")
         } else if EXECUTABLE.contains(&kind) || kind.ends_with("_exec_t") {
             return draft.pass(format!("containers may execute {kind}"));
         } else if OF_DATA.contains(&kind) {
-            format!("SELinux lets no confined container run {path}: {kind} is no program's type")
+            Phrase::from("SELinux lets no confined container run ")
+                + own
+                + &format!(": {kind} is no program's type")
         } else {
             return draft.pass(format!("nothing is known against {kind}"));
         };
         let finding = match mode {
             Selinux::Enforcing => draft.warn(why),
-            Selinux::Permissive => return draft.pass(format!("{why}; SELinux only notes it")),
+            Selinux::Permissive => return draft.pass(why + "; SELinux only notes it"),
         };
+        let register = Phrase::from("binfmtd register") + Phrase::target(&patient.target.name);
         finding
-            .fix(format!("chcon -t bin_t -l s0 {path} && binfmtd register {}", patient.target.name))
+            .fix(Phrase::from("chcon -t bin_t -l s0") + Phrase::argument(path) + " && " + register)
     })
 }

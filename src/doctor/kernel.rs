@@ -377,7 +377,8 @@ fn address_space(examination: &Examination<'_>) -> Vec<Finding> {
             "vm.mmap_min_addr {}, RLIMIT_AS {}",
             shown(limits.lowest_address, "unknown"),
             shown(limits.address_space, "unlimited")
-        ),
+        )
+        .into(),
         ..draft
     };
     if narrow.is_none() && high.is_none() {

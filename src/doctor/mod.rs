@@ -11,11 +11,13 @@ mod kernel;
 mod known;
 mod load;
 mod others;
+mod phrase;
 mod rule;
 mod service;
 mod verdict;
 
 pub use examine::{Examination, ExamineError, Patient, examine};
+pub use phrase::{Evidence, Phrase};
 pub use verdict::{Verdict, verdict};
 
 use serde::Serialize;
@@ -68,11 +70,11 @@ pub struct Finding {
     /// What came of it.
     pub status: Status,
     /// One sentence.
-    pub summary: String,
+    pub summary: Phrase,
     /// What was seen.
-    pub evidence: String,
+    pub evidence: Evidence,
     /// A command, or what to do.
-    pub fix: Option<String>,
+    pub fix: Option<Phrase>,
 }
 
 /// One check, as data.
@@ -150,61 +152,72 @@ pub fn diagnose(examination: &Examination<'_>) -> Vec<Finding> {
 struct Draft {
     id: &'static str,
     target: Option<String>,
-    evidence: String,
+    evidence: Evidence,
 }
 
 impl Draft {
     fn host(id: &'static str) -> Self {
-        Self { id, target: None, evidence: String::new() }
+        Self { id, target: None, evidence: Evidence::default() }
     }
 
     fn of(id: &'static str, patient: &Patient<'_>) -> Self {
         // Else two findings of one target could not be told apart.
         let several = patient.target.identity.machines.len() > 1;
-        let evidence =
-            if several { format!("e_machine {:#x}", patient.machine) } else { String::new() };
+        let mut evidence = Evidence::default();
+        if several {
+            evidence.add(Phrase::own(format!("e_machine {:#x}", patient.machine), ""));
+        }
         Self { id, target: Some(patient.target.name.clone()), evidence }
     }
 
-    fn finding(self, status: Status, summary: impl Into<String>) -> Finding {
+    fn finding(self, status: Status, summary: impl Into<Phrase>) -> Finding {
         let Self { id, target, evidence } = self;
         Finding { id, target, status, summary: summary.into(), evidence, fix: None }
     }
 
-    fn pass(self, summary: impl Into<String>) -> Finding {
+    fn pass(self, summary: impl Into<Phrase>) -> Finding {
         self.finding(Status::Pass, summary)
     }
 
-    fn warn(self, summary: impl Into<String>) -> Finding {
+    fn warn(self, summary: impl Into<Phrase>) -> Finding {
         self.finding(Status::Warn, summary)
     }
 
-    fn fail(self, summary: impl Into<String>) -> Finding {
+    fn fail(self, summary: impl Into<Phrase>) -> Finding {
         self.finding(Status::Fail, summary)
     }
 
-    fn skip(self, summary: impl Into<String>) -> Finding {
+    fn skip(self, summary: impl Into<Phrase>) -> Finding {
         self.finding(Status::Skip, summary)
     }
 
     /// It could not be looked at from here: nothing is said about the host.
-    fn error(self, summary: impl Into<String>) -> Finding {
+    fn error(self, summary: impl Into<Phrase>) -> Finding {
         self.finding(Status::Error, summary)
     }
 }
 
 impl Finding {
-    fn with(mut self, evidence: impl Into<String>) -> Self {
-        let evidence = evidence.into();
-        self.evidence = match (self.evidence.is_empty(), evidence.is_empty()) {
-            (true, _) => evidence,
-            (false, true) => self.evidence,
-            (false, false) => format!("{}; {evidence}", self.evidence),
-        };
+    /// Whether the two say the same, each of its own target: one sentence and one fix will do for both.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let fixes = (&self.fix, &other.fix);
+        self.id == other.id
+            && self.status == other.status
+            && self.summary.is_like(&other.summary)
+            && self.evidence.is_like(&other.evidence)
+            && match fixes {
+                (Some(fix), Some(theirs)) => fix.is_like(theirs),
+                (None, None) => true,
+                _ => false,
+            }
+    }
+
+    fn with(mut self, evidence: impl Into<Phrase>) -> Self {
+        self.evidence.add(evidence);
         self
     }
 
-    fn fix(mut self, fix: impl Into<String>) -> Self {
+    fn fix(mut self, fix: impl Into<Phrase>) -> Self {
         self.fix = Some(fix.into());
         self
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::interpreter::{is_sound, registered};
-use super::{Check, Draft, Examination, Finding, Patient, others};
+use super::{Check, Draft, Examination, Finding, Patient, Phrase, others};
 use crate::plan::{self, is_qemu};
 use crate::rule::{Entry, Matcher};
 use crate::system::instance::MOUNT_POINT;
@@ -87,12 +87,21 @@ fn each(
         .collect()
 }
 
-fn register(patient: &Patient<'_>) -> String {
-    format!("binfmtd register {}", patient.target.name)
+fn register(patient: &Patient<'_>) -> Phrase {
+    Phrase::from("binfmtd register") + Phrase::target(&patient.target.name)
+}
+
+/// A rule's own name.
+fn own(entry: &Entry) -> Phrase {
+    Phrase::own(entry.display_name(), "its rule")
 }
 
 fn named(entries: &[&Entry]) -> String {
     entries.iter().map(|entry| entry.display_name()).collect::<Vec<_>>().join(", ")
+}
+
+fn flags(entry: &Entry) -> Phrase {
+    Phrase::own(format!("flags {}", entry.flags), "")
 }
 
 /// The command that has the kernel do something with one rule.
@@ -112,10 +121,11 @@ fn present(examination: &Examination<'_>) -> Vec<Finding> {
         }
         let lost = lost(examination, patient);
         let finding = if lost.is_empty() {
-            draft.fail(format!("no rule takes programs with e_machine {:#x}", patient.machine))
+            let programs = format!("programs with e_machine {:#x}", patient.machine);
+            draft.fail(Phrase::from("no rule takes ") + Phrase::own(programs, "its programs"))
         } else {
-            let lost = lost.join(", ");
-            draft.fail(format!("no rule takes its programs: somebody removed ours, {lost}"))
+            let lost = Phrase::own(format!(", {}", lost.join(", ")), "");
+            draft.fail(Phrase::from("no rule takes its programs: somebody removed ours") + lost)
         };
         why_absent(examination, patient).into_iter().fold(finding, Finding::with).fix(registered(
             examination,
@@ -171,10 +181,13 @@ fn enabled(examination: &Examination<'_>) -> Vec<Finding> {
             (true, _) => draft.skip("there is no rule"),
             (_, true) => draft.pass("enabled"),
             _ if off.len() == takers.len() => {
-                draft.fail(format!("{} is there and disabled", named(&off))).fix(register(patient))
+                let off = Phrase::own(named(&off), "its rule");
+                draft.fail(off + " is there and disabled").fix(register(patient))
             }
             _ => draft
-                .warn(format!("{} is disabled; another rule serves", named(&off)))
+                .warn(
+                    Phrase::own(named(&off), "a rule for it") + " is disabled; another rule serves",
+                )
                 .fix(off.iter().map(|entry| tell("1", entry)).collect::<Vec<_>>().join("; ")),
         }
     })
@@ -189,15 +202,12 @@ fn fix_binary(examination: &Examination<'_>) -> Vec<Finding> {
                 draft.skip("its interpreter could not be pinned: what is wrong with that is told there")
             }
             Some(entry) if others::owner(entry).is_some() => draft
-                .warn(format!("{} has no flag F, so it serves no container", entry.display_name()))
-                .with(format!("flags {}", entry.flags))
-                .fix(format!("register it with F where it comes from, or put ours before it: {} --takeover", register(patient))),
+                .warn(own(entry) + " has no flag F, so it serves no container")
+                .with(flags(entry))
+                .fix(Phrase::from("register it with F where it comes from, or put ours before it: ") + register(patient) + " --takeover"),
             Some(entry) => draft
-                .fail(format!(
-                    "{} has no flag F: its interpreter is looked up in each container, where it is not",
-                    entry.display_name()
-                ))
-                .with(format!("flags {}", entry.flags))
+                .fail(own(entry) + " has no flag F: its interpreter is looked up in each container, where it is not")
+                .with(flags(entry))
                 .fix(register(patient)),
         }
     })
@@ -213,8 +223,8 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
         let takeover = if examination.owner(entry) == "binfmtd" { "" } else { " --takeover" };
         let Matcher::Magic(magic) = &entry.matcher else {
             return draft
-                .warn(format!("{name} goes by file names, not by magic"))
-                .fix(format!("{}{takeover}", register(patient)));
+                .warn(own(entry) + " goes by file names, not by magic")
+                .fix(register(patient) + takeover);
         };
         let grabbed: Vec<&str> = examination
             .settings
@@ -227,9 +237,16 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
             .collect();
         if !grabbed.is_empty() {
             return draft
-                .warn(format!("{name} also takes programs of {}", grabbed.join(", ")))
-                .with(format!("magic {} mask {}", magic.magic_hex(), magic.mask_hex()))
-                .fix(format!("{}{takeover}", register(patient)));
+                .warn(
+                    own(entry)
+                        + " also takes programs of "
+                        + Phrase::own(grabbed.join(", "), "other targets"),
+                )
+                .with(Phrase::own(
+                    format!("magic {} mask {}", magic.magic_hex(), magic.mask_hex()),
+                    "",
+                ))
+                .fix(register(patient) + takeover);
         }
         // These bytes no kernel looks at; files that fill them are refused by a rule that does.
         let strict = |at: usize| {
@@ -239,11 +256,12 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
         };
         if strict(8) && patient.target.identity.abi_version != 0 {
             return draft
-                .warn(format!(
-                    "{name} looks at EI_ABIVERSION, which today's programs for this target fill: they do not run"
-                ))
-                .with(format!("mask {}", magic.mask_hex()))
-                .fix(format!("{} --takeover", register(patient)));
+                .warn(
+                    own(entry)
+                        + " looks at EI_ABIVERSION, which today's programs for this target fill: they do not run",
+                )
+                .with(Phrase::own(format!("mask {}", magic.mask_hex()), ""))
+                .fix(register(patient) + " --takeover");
         }
         if (8..16).any(strict) {
             return draft
@@ -265,13 +283,17 @@ fn shadowed(examination: &Examination<'_>) -> Vec<Finding> {
             return draft.pass("one rule only");
         }
         let works = patient.proof.as_ref().is_some_and(Proof::works);
-        let shown = |entry: &Entry| match others::owner(entry) {
-            Some(whose) => format!("{} (of {whose})", entry.display_name()),
-            None => format!("{} (of {})", entry.display_name(), examination.owner(entry)),
+        let whose =
+            |entry: &Entry| others::owner(entry).unwrap_or(examination.owner(entry)).to_owned();
+        let shown = |entry: &Entry| {
+            let this = format!("{} (of {})", entry.display_name(), whose(entry));
+            Phrase::own(this, format!("one of {}", kind(&whose(entry))))
         };
-        let behind_it: Vec<String> = behind.iter().map(|entry| shown(entry)).collect();
-        let evidence =
-            format!("the kernel picks {}, then would come {}", shown(winner), behind_it.join(", "));
+        let (first, rest) = (shown(winner), behind.iter().enumerate());
+        let evidence = rest.fold(
+            Phrase::from("the kernel picks ") + first + ", then would come ",
+            |seen, (at, entry)| seen + if at == 0 { "" } else { ", " } + shown(entry),
+        );
         // We come first only where nothing that works was before us, or where somebody asked for that.
         if works && examination.owner(winner) == "binfmtd" {
             return draft
@@ -280,14 +302,15 @@ fn shadowed(examination: &Examination<'_>) -> Vec<Finding> {
         }
         let ours = behind.iter().any(|entry| examination.owner(entry) == "binfmtd");
         let draft = if ours && !works {
-            draft
-                .fail(format!("{} comes before our rule, and does not work", winner.display_name()))
+            draft.fail(
+                Phrase::own(winner.display_name(), "another")
+                    + " comes before our rule, and does not work",
+            )
         } else {
-            draft.warn(format!(
-                "{} rules take these programs; {} wins",
-                on.len(),
-                winner.display_name()
-            ))
+            let first = Phrase::own(winner.display_name(), "the newest");
+            draft.warn(
+                Phrase::from(format!("{} rules take these programs; ", on.len())) + first + " wins",
+            )
         };
         draft.with(evidence).fix(one_of_them(examination, patient, winner, behind, works))
     })
@@ -300,8 +323,8 @@ fn one_of_them(
     winner: &Entry,
     behind: &[&Entry],
     works: bool,
-) -> String {
-    let takeover = format!("{} --takeover", register(patient));
+) -> Phrase {
+    let takeover = register(patient) + " --takeover";
     if !works || is_qemu(winner) && !behind.iter().any(|entry| others::owner(entry).is_some()) {
         return takeover;
     }
@@ -311,7 +334,7 @@ fn one_of_them(
         .filter(|entry| is_qemu(entry))
         .collect();
     if spare.is_empty() {
-        return "nothing of ours is among them: see which of them is wanted".to_owned();
+        return "nothing of ours is among them: see which of them is wanted".into();
     }
     let commands = spare.iter().map(|entry| match examination.owner(entry) {
         // It would put the rule back.
@@ -324,7 +347,17 @@ fn one_of_them(
         }
         _ => tell("-1", entry),
     });
-    commands.collect::<Vec<_>>().join(" && ")
+    commands.collect::<Vec<_>>().join(" && ").into()
+}
+
+/// Who an owner is, whatever files it has.
+fn kind(owner: &str) -> &str {
+    match owner {
+        owner if owner.starts_with("systemd-binfmt") => "systemd-binfmt",
+        owner if owner.starts_with("update-binfmts") => "update-binfmts",
+        "unknown" => "an unknown owner",
+        owner => owner,
+    }
 }
 
 fn credentials(examination: &Examination<'_>) -> Vec<Finding> {
@@ -332,7 +365,6 @@ fn credentials(examination: &Examination<'_>) -> Vec<Finding> {
         let Some(entry) = examination.winner(patient.target, patient.machine) else {
             return draft.skip("there is no enabled rule");
         };
-        let name = entry.display_name();
         let wanted = plan::flags(examination.settings, &patient.target.name).credentials;
         let ours = examination.owner(entry) == "binfmtd";
         match (entry.flags.known.credentials, wanted) {
@@ -344,8 +376,8 @@ fn credentials(examination: &Examination<'_>) -> Vec<Finding> {
                 draft.pass("C, as the configuration asks: set-user-ID programs get their owner's rights")
             }
             (true, false) if ours => draft
-                .warn(format!("{name} has the flag C, and the configuration no longer asks for it"))
-                .with(format!("flags {}", entry.flags))
+                .warn(own(entry) + " has the flag C, and the configuration no longer asks for it")
+                .with(flags(entry))
                 .fix(register(patient)),
             (true, false) => draft
                 .pass("C, as its owner wanted: set-user-ID programs get their owner's rights, and so does the interpreter, under its caller's environment")

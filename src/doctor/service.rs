@@ -83,7 +83,8 @@ fn running(examination: &Examination<'_>) -> Vec<Finding> {
             .fix("systemctl start binfmtd.service"),
         Err(why) => draft.skip(why),
         Ok(state) => {
-            let draft = Draft { evidence: format!("pid {}, {}", state.pid, state.status), ..draft };
+            let draft =
+                Draft { evidence: format!("pid {}, {}", state.pid, state.status).into(), ..draft };
             match &state.trouble {
                 Some(trouble) => draft
                     .warn(format!("the service could not carry out its last full check: {trouble}"))

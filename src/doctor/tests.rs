@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::examine::{Planned, Surroundings};
 use super::*;
-use crate::config::Settings;
+use crate::config::{Settings, Targets};
 use crate::daemon::{Condition, RuleState, State};
 use crate::observation::{
     Candidates, FileId, InstanceFacts, InterpreterFault, InterpreterFile, Observation, Owned,
@@ -75,6 +75,7 @@ fn host(settings: &Settings) -> Examination<'_> {
             serving: BTreeMap::new(),
             record: Record { schema: Record::SCHEMA, ..Record::default() },
         },
+        named: false,
         patients: Vec::new(),
         native_cost: None,
         load: None,
@@ -202,11 +203,12 @@ impl Examination<'_> {
     fn holds(&self, id: &str, status: Status, words: &[&str]) {
         let found = self.says(id);
         assert_eq!(found.status, status, "{found:#?}");
-        let all = format!("{}\n{}\n{:?}", found.summary, found.evidence, found.fix);
+        let fix = found.fix.as_ref().map(ToString::to_string).unwrap_or_default();
+        let all = format!("{}\n{}\n{fix}", found.summary, found.evidence);
         for word in words {
             assert!(all.contains(word), "{word:?} is missing: {found:#?}");
         }
-        assert_eq!(found.summary, found.summary.trim(), "{found:#?}");
+        assert_eq!(found.summary.to_string(), found.summary.to_string().trim(), "{found:#?}");
         let is_fault = matches!(status, Status::Warn | Status::Fail | Status::Error);
         assert_eq!(found.fix.is_some(), is_fault, "{found:#?}");
     }
@@ -217,7 +219,7 @@ impl Examination<'_> {
         for check in checks().filter(|check| check.level().is_none()) {
             for found in check.run(self) {
                 assert!(matches!(found.status, Status::Pass | Status::Skip), "{found:#?}");
-                assert_ne!(found.summary, "");
+                assert!(!found.summary.is_empty());
             }
         }
     }
@@ -424,7 +426,7 @@ mod kernel_family {
         host.holds("kernel.mounted", SKIP, &["nothing here asks for it"]);
         host.ask("aarch64", Some(Ran::Not));
         host.holds("kernel.mounted", FAIL, &["is not mounted", "nothing", "mount -t binfmt_misc"]);
-        assert!(!host.says("kernel.mounted").evidence.contains("user namespace"));
+        assert!(!host.says("kernel.mounted").evidence.to_string().contains("user namespace"));
         host.first_namespace = false;
         host.holds("kernel.mounted", FAIL, &["hides the host's rules even now"]);
         host.trouble = Some(InstanceError::BrokenAutomount("ELOOP".to_owned()));
@@ -585,14 +587,14 @@ mod rule_family {
         let words = ["e_machine 0x28", "apt-get install qemu-user-static && binfmtd register arm"];
         host.holds("rule.present", FAIL, &words);
         host.usable("arm", &sound());
-        assert_eq!(host.says("rule.present").fix.unwrap(), "binfmtd register arm");
-        assert_eq!(host.says("rule.present").evidence, "");
+        assert_eq!(host.says("rule.present").fix.unwrap().to_string(), "binfmtd register arm");
+        assert_eq!(host.says("rule.present").evidence.to_string(), "");
         host.around.stack_before = vec!["autofs".to_owned()];
         host.holds("rule.present", FAIL, &["nobody had looked at binfmt_misc since boot"]);
         host.first_namespace = false;
         host.holds("rule.present", FAIL, &["an instance of its own"]);
         host.around.from_above = true;
-        assert_eq!(host.says("rule.present").evidence, "");
+        assert_eq!(host.says("rule.present").evidence.to_string(), "");
         host.patients[0].proof = Some(proof(Ran::Well));
         host.holds("rule.present", PASS, &["no rule is to be seen", "a parent namespace has one"]);
         host.trouble = Some(InstanceError::NotMounted);
@@ -652,6 +654,67 @@ mod rule_family {
         host.holds("rule.enabled", WARN, &["another rule serves", "echo 1 > /proc/sys/fs"]);
     }
 
+    /// What the check says of two targets.
+    fn both(id: &str, host: &Examination<'_>) -> (Finding, Finding) {
+        let mut found = find(id).unwrap().run(host);
+        assert_eq!(found.len(), 2, "{found:#?}");
+        (found.remove(0), found.remove(0))
+    }
+
+    #[test]
+    fn two_targets_with_one_cause_are_told_of_in_one() {
+        let settings = Settings::default();
+        let mut host = host(&settings);
+        host.ask("arm", Some(Ran::Not)).ask("mips", Some(Ran::Not));
+        let is_like = |id: &str, host: &Examination<'_>| {
+            let (one, other) = both(id, host);
+            assert_eq!(one.status, other.status);
+            assert_ne!(one.fix, other.fix, "{id}");
+            one.is_like(&other)
+        };
+        assert!(is_like("rule.present", &host));
+        // One has an interpreter, the other takes a package first.
+        host.usable("arm", &sound());
+        assert!(!is_like("rule.present", &host));
+        host.usable("mips", &sound());
+        assert!(is_like("rule.present", &host));
+        // One was there; each was there.
+        host.record(&rule(&settings, "arm", &sound(), "POF"), Some("arm"));
+        assert!(!is_like("rule.present", &host));
+        host.record(&rule(&settings, "mips", &sound(), "POF"), Some("mips"));
+        assert!(is_like("rule.present", &host));
+        host.plant("qemu-arm", "arm", Path::new("/nowhere/qemu-arm"), "F");
+        host.plant("qemu-mips", "mips", Path::new("/nowhere/qemu-mips"), "POF");
+        assert!(is_like("interpreter.exists", &host));
+        host.seen.instance.entries[0].flags.known.fix_binary = false;
+        let (one, other) = both("interpreter.exists", &host);
+        assert_eq!((one.status, other.status), (WARN, FAIL));
+        assert!(!one.is_like(&other));
+        host.seen.instance.entries.iter_mut().for_each(|entry| entry.enabled = false);
+        assert!(is_like("rule.enabled", &host));
+    }
+
+    #[test]
+    fn rules_of_other_owners_are_another_conflict() {
+        let settings = Settings::default();
+        let mut host = host(&settings);
+        for target in ["arm", "mips"] {
+            host.ask(target, Some(Ran::Well));
+            host.plant(&format!("qemu-{target}"), target, &sound(), "F");
+            host.plant(&format!("mine-{target}"), target, &sound(), "F");
+        }
+        let is_like = |host: &Examination<'_>| {
+            let (one, other) = both("rule.shadowed", host);
+            one.is_like(&other)
+        };
+        assert!(is_like(&host));
+        let own = |target: &str| format!("systemd-binfmt (/usr/lib/binfmt.d/qemu-{target}.conf)");
+        host.owners.insert("qemu-arm".to_owned(), own("arm"));
+        assert!(!is_like(&host));
+        host.owners.insert("qemu-mips".to_owned(), own("mips"));
+        assert!(is_like(&host));
+    }
+
     #[test]
     fn without_f() {
         let settings = Settings::default();
@@ -704,7 +767,7 @@ mod rule_family {
         let words = ["rosetta (of Rosetta), then would come qemu-arm (of binfmtd)"];
         host.holds("rule.shadowed", WARN, &words);
         let fix = "echo -1 > /proc/sys/fs/binfmt_misc/qemu-arm";
-        assert_eq!(host.says("rule.shadowed").fix.unwrap(), fix);
+        assert_eq!(host.says("rule.shadowed").fix.unwrap().to_string(), fix);
         host.service = Some(state());
         host.holds("rule.shadowed", WARN, &["leave arm out of the targets", "systemctl reload"]);
         host.service = None;
@@ -815,7 +878,10 @@ mod interpreter_family {
         host.holds("interpreter.exists", FAIL, &[&named]);
         host.usable("arm", &now);
         host.holds("interpreter.exists", FAIL, &[&named]);
-        assert_eq!(host.says("interpreter.exists").fix.unwrap(), "binfmtd register arm");
+        assert_eq!(
+            host.says("interpreter.exists").fix.unwrap().to_string(),
+            "binfmtd register arm"
+        );
         // With F the kernel goes on; what it opened was there, by the record.
         host.ours("arm", &folder.path().join("qemu-arm-static"), "F");
         host.patients[0].proof = Some(proof(Ran::Well));
@@ -851,7 +917,7 @@ mod interpreter_family {
         host.holds("interpreter.usable", FAIL, &["not executable", "chmod a+x /etc/passwd"]);
         host.usable("arm", &sound());
         host.seen.instance.entries[0].name = "qemu-arm".into();
-        let fix = host.says("interpreter.usable").fix.unwrap();
+        let fix = host.says("interpreter.usable").fix.unwrap().to_string();
         assert_eq!(fix, "binfmtd register arm --takeover", "not QEMU's, so not simply replaced");
     }
 
@@ -1072,4 +1138,22 @@ fn whose_a_rule_is() {
     assert_eq!(owner("qemu-arm"), "binfmtd");
     assert_eq!(owner("qemu-s390x"), "unknown");
     assert_eq!(owner("qemu-hppa"), "systemd-binfmt (/etc/binfmt.d/q.conf)");
+}
+
+#[test]
+fn what_a_command_without_names_is_about() {
+    let mut settings = Settings::default();
+    let configured = |settings: &Settings, named: bool| {
+        let mut host = host(settings);
+        host.named = named;
+        host.ask("x86_64", Some(Ran::Well)).ask("arm", Some(Ran::Not)).ask("mips", Some(Ran::Not));
+        host.usable("mips", &sound());
+        host.configured()
+    };
+    // The first has no interpreter.
+    assert_eq!(configured(&settings, false), ["mips"]);
+    assert!(configured(&settings, true).is_empty());
+    settings.targets = Targets::List(vec!["arm".to_owned(), "x86_64".to_owned()]);
+    assert_eq!(configured(&settings, false), ["arm"]);
+    assert!(configured(&settings, true).is_empty());
 }

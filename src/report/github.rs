@@ -1,14 +1,15 @@
 //! GitHub Actions: annotations as workflow commands, and a table for the job's summary.
 //!
-//! GitHub shows ten annotations of a kind for a step, so there is one for the host and one for each
-//! target, with all that was found of it.
+//! GitHub shows ten annotations of a kind for a step, so there is one for the host, and one for all targets
+//! of which the same is told.
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 
-use super::document::{Conclusion, DoctorDocument, DoctorTarget, ErrorDocument};
+use super::document::{Conclusion, DoctorDocument, ErrorDocument};
+use super::group::{Group, Told};
 use super::plain;
-use crate::doctor::{Finding, Status, Verdict};
+use crate::doctor::{Status, Verdict};
 
 /// A message behind `::`; in a property colon and comma mean something, too.
 struct Escaped<'a> {
@@ -51,23 +52,25 @@ fn command(out: &mut dyn Write, kind: Kind, title: &str, message: &str) -> io::R
     writeln!(out, "::{word} title={title}::{message}")
 }
 
-/// `doctor`: an annotation for each whose checks are not all well, and one that says how it went.
+/// `doctor`: an annotation for the host and for each group of targets that are not all well, and one
+/// that says how it went.
 pub fn doctor(out: &mut dyn Write, document: &DoctorDocument) -> io::Result<()> {
     let mut annotations: Vec<(Kind, String, String)> = Vec::new();
-    let groups = std::iter::once(None).chain(document.targets.iter().map(Some));
-    for target in groups {
-        let name = target.map(|target| target.target.as_str());
-        let told: Vec<&Finding> =
-            document.findings_of(name).filter(|one| one.status.is_trouble()).collect();
-        let worst = told.iter().map(|finding| kind(document, finding)).max();
-        let verdict = target.and_then(|target| {
-            let kind = if target.required { Kind::Error } else { Kind::Warning };
-            (!target.verdict.is_sound()).then_some(kind)
-        });
+    let host = host(document);
+    if let Some(kind) = host.iter().map(|told| kind(document, told)).max() {
+        annotations.push((kind, "binfmtd: host".to_owned(), lines(&host)));
+    }
+    for group in Group::all(document, |_| true) {
+        let worst = group.told.iter().map(|told| kind(document, told)).max();
+        let verdict = if group.is_required() { Kind::Error } else { Kind::Warning };
+        let verdict = (!group.verdict().is_sound()).then_some(verdict);
         let Some(kind) = worst.max(verdict) else { continue };
-        let title = target.map_or_else(|| "binfmtd: host".to_owned(), heading);
-        let lines: Vec<String> = told.into_iter().map(line).collect();
-        annotations.push((kind, title, lines.join("\n")));
+        let told = lines(&group.told);
+        let message = match group.single() {
+            Some(_) => told,
+            None => format!("{}\n{told}", group.names()),
+        };
+        annotations.push((kind, heading(&group), message.trim_end().to_owned()));
     }
     // GitHub keeps the first of a kind.
     annotations.sort_by_key(|(kind, ..)| std::cmp::Reverse(*kind));
@@ -75,6 +78,12 @@ pub fn doctor(out: &mut dyn Write, document: &DoctorDocument) -> io::Result<()> 
         command(out, kind, &title, &message)?;
     }
     command(out, Kind::Notice, "binfmtd doctor", &conclusion(document))
+}
+
+/// What is wrong with the host.
+fn host(document: &DoctorDocument) -> Vec<Told<'_>> {
+    let findings = document.findings_of(None).filter(|finding| finding.status.is_trouble());
+    findings.map(|finding| Told::new(document, None, finding)).collect()
 }
 
 /// A command that ended early.
@@ -113,43 +122,59 @@ pub fn summary(out: &mut dyn Write, document: &DoctorDocument) -> io::Result<()>
             markdown(version.or(path).unwrap_or_default())
         )?;
     }
-    let told: Vec<&Finding> =
-        document.checks.iter().filter(|one| one.status.is_trouble()).collect();
+    let groups = Group::all(document, |_| true);
+    let host = host(document);
+    let told: Vec<&Told<'_>> =
+        host.iter().chain(groups.iter().flat_map(|group| &group.told)).collect();
     if !told.is_empty() {
         writeln!(out, "\n| | about | check | what was found | fix |\n|---|---|---|---|---|")?;
     }
-    for finding in told {
+    for told in told {
+        let names = told.names();
         writeln!(
             out,
             "| {} | {} | {} | {} | {} |",
-            finding.status.as_str(),
-            markdown(finding.target.as_deref().unwrap_or("host")),
-            finding.id,
-            markdown(&finding.summary),
-            markdown(finding.fix.as_deref().unwrap_or_default())
+            told.status().as_str(),
+            markdown(if names.is_empty() { "host" } else { &names }),
+            told.id(),
+            markdown(&told.summary()),
+            markdown(&told.fix().unwrap_or_default())
         )?;
     }
     writeln!(out)
 }
 
-fn kind(document: &DoctorDocument, finding: &Finding) -> Kind {
-    match finding.status {
-        Status::Fail | Status::Error if document.counts(finding) => Kind::Error,
+fn kind(document: &DoctorDocument, told: &Told<'_>) -> Kind {
+    match told.status() {
+        Status::Fail | Status::Error if told.counts(document) => Kind::Error,
         Status::Fail | Status::Error | Status::Warn => Kind::Warning,
         Status::Pass | Status::Skip => Kind::Notice,
     }
 }
 
-fn heading(target: &DoctorTarget) -> String {
-    let required = if target.required { "" } else { ", not required" };
-    format!("binfmtd: {} {}{required}", target.target, target.verdict.as_str())
+fn heading(group: &Group<'_>) -> String {
+    let required = if group.is_required() { "" } else { ", not required" };
+    let who = match group.single() {
+        Some(target) => target.target.clone(),
+        None => format!("{} targets", group.targets.len()),
+    };
+    format!("binfmtd: {who} {}{required}", group.verdict().as_str())
 }
 
-fn line(finding: &Finding) -> String {
-    let found = format!("{} {}: {}", finding.status.as_str(), finding.id, plain(&finding.summary));
-    let seen = Some(&finding.evidence).filter(|text| !text.is_empty());
-    let seen = seen.map(|text| format!("  seen: {}", plain(text)));
-    let fix = finding.fix.as_ref().map(|text| format!("  fix: {}", plain(text)));
+fn lines(told: &[Told<'_>]) -> String {
+    let lines = told.iter().enumerate().map(|(at, one)| {
+        // What the next one's fix will do for as well is told there.
+        let next = told.get(at + 1).and_then(Told::fix);
+        line(one, one.fix().filter(|fix| next.as_ref() != Some(fix)))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn line(told: &Told<'_>, fix: Option<String>) -> String {
+    let found = format!("{} {}: {}", told.status().as_str(), told.id(), plain(&told.summary()));
+    let seen = Some(told.evidence()).filter(|text| !text.is_empty());
+    let seen = seen.map(|text| format!("  seen: {}", plain(&text)));
+    let fix = fix.map(|text| format!("  fix: {}", plain(&text)));
     std::iter::once(found).chain(seen).chain(fix).collect::<Vec<_>>().join("\n")
 }
 

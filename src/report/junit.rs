@@ -144,22 +144,21 @@ fn cases(document: &DoctorDocument, target: Option<&str>) -> Vec<Case> {
 }
 
 fn case(name: String, finding: &Finding, counts: bool) -> Case {
+    let summary = finding.summary.to_string();
     let (result, message) = match (finding.status, counts) {
-        (Status::Pass, _) => (Kind::Pass, finding.summary.clone()),
-        (Status::Warn, _) => (Kind::Warn, finding.summary.clone()),
-        (Status::Skip, _) => (Kind::Skipped, finding.summary.clone()),
-        (Status::Fail, true) => (Kind::Failure, finding.summary.clone()),
-        (Status::Error, true) => (Kind::Error, finding.summary.clone()),
-        (Status::Fail, false) => {
-            (Kind::Skipped, format!("not required, and fails: {}", finding.summary))
-        }
+        (Status::Pass, _) => (Kind::Pass, summary),
+        (Status::Warn, _) => (Kind::Warn, summary),
+        (Status::Skip, _) => (Kind::Skipped, summary),
+        (Status::Fail, true) => (Kind::Failure, summary),
+        (Status::Error, true) => (Kind::Error, summary),
+        (Status::Fail, false) => (Kind::Skipped, format!("not required, and fails: {summary}")),
         (Status::Error, false) => {
-            (Kind::Skipped, format!("not required, and not checked: {}", finding.summary))
+            (Kind::Skipped, format!("not required, and not checked: {summary}"))
         }
     };
     let seen = Some(&finding.evidence).filter(|text| !text.is_empty());
-    let seen = seen.map(|text| format!("seen: {}", plain(text)));
-    let fix = finding.fix.as_ref().map(|text| format!("fix: {}", plain(text)));
+    let seen = seen.map(|text| format!("seen: {}", plain(&text.to_string())));
+    let fix = finding.fix.as_ref().map(|text| format!("fix: {}", plain(&text.to_string())));
     let text = seen.into_iter().chain(fix).collect::<Vec<_>>().join("\n");
     Case { name, result, message, text }
 }

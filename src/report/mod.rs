@@ -5,6 +5,7 @@
 
 mod document;
 pub mod github;
+mod group;
 pub mod json;
 pub mod junit;
 pub mod text;

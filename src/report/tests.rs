@@ -1,15 +1,15 @@
 use std::io;
 
 use super::*;
-use crate::doctor::{Finding, Status, Verdict};
+use crate::doctor::{Evidence, Finding, Phrase, Status, Verdict};
 
 fn finding(id: &'static str, target: Option<&str>, status: Status) -> Finding {
     Finding {
         id,
         target: target.map(str::to_owned),
         status,
-        summary: format!("{id} says {}", status.as_str()),
-        evidence: String::new(),
+        summary: format!("{id} says {}", status.as_str()).into(),
+        evidence: Evidence::default(),
         fix: None,
     }
 }
@@ -60,6 +60,7 @@ fn document(
         checks,
         fixes: None,
         load: None,
+        configured: Vec::new(),
     }
 }
 
@@ -122,11 +123,213 @@ fn only_what_is_required_counts() {
 fn text_says_what_could_not_be_checked() {
     let checks = vec![finding("kernel.enabled", None, Status::Error)];
     let document = document(vec![target("arm", Verdict::Working)], checks, None);
-    let text = written(|out| text::doctor(out, &document, false));
+    let text = written(|out| text::doctor(out, &document, text::Page::default()));
     assert_eq!(
         text,
         "host\n  error kernel.enabled kernel.enabled says error\n\nLinux 6.12 on x86_64\n  1 working  arm\n\
          not all could be checked: that says nothing about the host\n"
+    );
+}
+
+const NAMES: [&str; 4] = ["sparc", "arm", "mips", "alpha"];
+
+fn page(width: usize) -> text::Page {
+    text::Page { verbose: false, width: Some(width) }
+}
+
+/// No rule, as the doctor says it of a target.
+fn unruled(name: &str) -> Finding {
+    Finding {
+        summary: Phrase::from("no rule takes ")
+            + Phrase::own(format!("those of {name}"), "its programs"),
+        evidence: Phrase::interpreter(format!("/usr/bin/qemu-{name}")).into(),
+        fix: Some(Phrase::from("binfmtd register") + Phrase::target(name)),
+        ..finding("rule.present", Some(name), Status::Fail)
+    }
+}
+
+/// Nothing takes their programs; `configured` is what a command without names is about.
+fn empty_host(configured: &[&str]) -> DoctorDocument {
+    let targets = NAMES.map(|name| target(name, Verdict::Missing)).to_vec();
+    let mut document = document(targets, NAMES.map(unruled).to_vec(), None);
+    document.configured = configured.iter().map(|&name| name.to_owned()).collect();
+    document
+}
+
+#[test]
+fn what_several_have_in_common_is_said_once() {
+    let say = |configured: &[&str]| {
+        let document = empty_host(configured);
+        written(|out| text::doctor(out, &document, text::Page::default()))
+    };
+    assert_eq!(
+        say(&NAMES[..3]),
+        "4 missing: alpha arm mips sparc\n  \
+         fail  rule.present no rule takes its programs\n        \
+         seen: interpreters in /usr/bin\n        \
+         fix:  binfmtd register alpha arm mips sparc\n\n\
+         Linux 6.12 on x86_64\n  4 missing  as above\n-v lists every check of each target\n"
+    );
+    assert!(say(&NAMES).contains("fix:  binfmtd register\n"));
+    // All of each, by itself, to whoever wants it.
+    let page = text::Page { verbose: true, width: None };
+    let all = written(|out| text::doctor(out, &empty_host(&NAMES), page));
+    for name in NAMES {
+        for part in [
+            format!("{name} (linux/{name}): missing\n"),
+            format!("no rule takes those of {name}\n"),
+            format!("seen: interpreter /usr/bin/qemu-{name}\n"),
+            format!("fix:  binfmtd register {name}\n"),
+        ] {
+            assert!(all.contains(&part), "{part}: {all}");
+        }
+    }
+    assert!(all.ends_with("  4 missing  sparc arm mips alpha\n"), "{all}");
+}
+
+#[test]
+fn nothing_that_is_different_is_said_of_both() {
+    type Change = fn(&mut DoctorDocument);
+    let changes: [(&str, Change); 7] = [
+        ("sentence", |it| it.checks[1].summary = "no rule takes them".into()),
+        ("evidence", |it| it.checks[1].evidence = "nobody looked".to_owned().into()),
+        ("fix", |it| it.checks[1].fix = Some("reboot".into())),
+        ("status", |it| it.checks[1].status = Status::Warn),
+        ("check", |it| it.checks[1].id = "rule.enabled"),
+        ("verdict", |it| it.targets[1].verdict = Verdict::Broken),
+        ("another", |it| it.checks.push(finding("exec.host", Some("arm"), Status::Fail))),
+    ];
+    for (what, change) in changes {
+        let mut document = empty_host(&[]);
+        change(&mut document);
+        let text = written(|out| text::doctor(out, &document, text::Page::default()));
+        // Of arm it is said by itself.
+        assert!(text.contains("\narm (linux/arm): "), "{what}: {text}");
+        let rest = if what == "another" { "4 missing: " } else { "3 missing: alpha mips sparc\n" };
+        assert!(text.contains(rest), "{what}: {text}");
+        let shown: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("  fail") || line.starts_with("  warn"))
+            .collect();
+        assert_eq!(shown.len(), 2, "{what}: {text}");
+    }
+}
+
+#[test]
+fn one_fix_for_several_checks_is_said_once() {
+    let mut document = empty_host(&NAMES);
+    let more = NAMES.map(|name| Finding { id: "exec.host", ..unruled(name) });
+    document.checks.extend(more);
+    let text = written(|out| text::doctor(out, &document, text::Page::default()));
+    assert_eq!(text.matches("fix: ").count(), 1, "{text}");
+    let command = written(|out| github::doctor(out, &document));
+    assert_eq!(command.matches("fix: ").count(), 1, "{command}");
+    document.checks[4].fix = Some("reboot".into());
+    let text = written(|out| text::doctor(out, &document, text::Page::default()));
+    assert_eq!(text.matches("fix: ").count(), 3, "{text}");
+}
+
+#[test]
+fn lines_fit_the_terminal_and_commands_are_whole() {
+    let mut document = empty_host(&[]);
+    for (at, check) in document.checks.iter_mut().enumerate() {
+        check.summary = "one sentence that is longer than a narrow terminal is wide".into();
+        check.fix = Some(Phrase::from("binfmtd register") + Phrase::target(format!("target-{at}")));
+    }
+    let text = written(|out| text::doctor(out, &document, page(60)));
+    assert_eq!(
+        text.lines().take(5).collect::<Vec<_>>(),
+        [
+            "4 missing: alpha arm mips sparc",
+            "  fail  rule.present one sentence that is longer than a",
+            "                     narrow terminal is wide",
+            "        seen: interpreters in /usr/bin",
+            "        fix:  binfmtd register target-0 target-1 target-2 target-3",
+        ]
+    );
+    let text = written(|out| text::doctor(out, &document, page(24)));
+    assert!(text.starts_with("4 missing: alpha arm\n           mips sparc\n"), "{text}");
+    // No place beside the check's id.
+    assert!(text.contains("rule.present one\n        sentence that is\n"), "{text}");
+}
+
+#[test]
+fn what_does_not_count_is_one_line() {
+    let mut targets = NAMES.map(|name| target(name, Verdict::Missing)).to_vec();
+    targets.extend([target("ppc", Verdict::Working), target("x86_64", Verdict::Native)]);
+    targets.push(target("hppa", Verdict::Working));
+    let mut checks = NAMES.map(unruled).to_vec();
+    checks.push(finding("exec.argv0", Some("hppa"), Status::Warn));
+    let say = |require: &[&str]| {
+        let document = document(targets.clone(), checks.clone(), Some(require));
+        written(|out| text::doctor(out, &document, text::Page::default()))
+    };
+    assert_eq!(
+        say(&["ppc"]),
+        "Linux 6.12 on x86_64\n  1 working  ppc\n\
+         not required, 6: 1 working with warnings (hppa), 1 native, 4 missing (sparc arm mips alpha)\n\
+         -v lists every check of each target\n"
+    );
+    let some = say(&["arm", "mips", "ppc"]);
+    assert!(some.starts_with("2 missing: arm mips\n"), "{some}");
+    assert!(
+        some.contains("\n  1 working  ppc\n  2 missing  as above\nnot required, 4: "),
+        "{some}"
+    );
+    let well = document(vec![target("ppc", Verdict::Working)], Vec::new(), Some(&["ppc"]));
+    let well = written(|out| text::doctor(out, &well, text::Page::default()));
+    assert_eq!(well, "Linux 6.12 on x86_64\n  1 working  ppc\n");
+}
+
+#[test]
+fn a_verdict_that_no_check_accounts_for_is_told_of_all() {
+    let targets = vec![
+        target("sparc", Verdict::Unproved),
+        target("arm", Verdict::Unproved),
+        target("mips", Verdict::Missing),
+    ];
+    let document = document(targets, Vec::new(), None);
+    let text = written(|out| text::doctor(out, &document, text::Page::default()));
+    assert!(text.starts_with("2 unproved: arm sparc\n\nmips (linux/mips): missing\n\n"), "{text}");
+    let commands = written(|out| github::doctor(out, &document));
+    assert!(
+        commands.starts_with("::error title=binfmtd%3A 2 targets unproved::arm sparc\n"),
+        "{commands}"
+    );
+}
+
+#[test]
+fn github_gets_one_annotation_for_one_cause() {
+    let commands = written(|out| github::doctor(out, &empty_host(&NAMES)));
+    assert_eq!(
+        commands.lines().next().unwrap(),
+        "::error title=binfmtd%3A 4 targets missing::alpha arm mips sparc%0Afail rule.present: no rule takes its \
+         programs%0A  seen: interpreters in /usr/bin%0A  fix: binfmtd register"
+    );
+    assert_eq!(commands.lines().count(), 2, "{commands}");
+    let table = written(|out| github::summary(out, &empty_host(&NAMES)));
+    let row = "| fail | alpha arm mips sparc | rule.present | no rule takes its programs | binfmtd register |";
+    assert!(table.contains(row), "{table}");
+    assert_eq!(table.matches("| fail |").count(), 1, "{table}");
+}
+
+/// Of a target with several values of `e_machine` each is looked at; told is the one that is wrong.
+#[test]
+fn the_rules_of_a_conflict_are_those_of_its_machine() {
+    let taker =
+        |name: &str, state| Taker { name: name.to_owned(), owner: "unknown".to_owned(), state };
+    let mut arm = target("arm", Verdict::Working);
+    let second = vec![taker("new", TakerState::Winner), taker("older", TakerState::Shadowed)];
+    arm.machines.push(MachineDocument { rules: second, ..arm.machines[0].clone() });
+    let checks = vec![
+        finding("rule.shadowed", Some("arm"), Status::Pass),
+        finding("rule.shadowed", Some("arm"), Status::Warn),
+    ];
+    let document = document(vec![arm], checks, None);
+    let text = written(|out| text::doctor(out, &document, text::Page::default()));
+    assert!(
+        text.contains("says warn\n        new    winner    unknown\n        older  shadowed"),
+        "{text}"
     );
 }
 
@@ -142,7 +345,8 @@ fn a_conflict_stands_below_the_check_of_its_machine() {
         finding("rule.shadowed", Some("arm"), Status::Pass),
         finding("rule.shadowed", Some("arm"), Status::Warn),
     ];
-    let text = written(|out| text::doctor(out, &document(vec![arm], checks, None), true));
+    let page = text::Page { verbose: true, width: None };
+    let text = written(|out| text::doctor(out, &document(vec![arm], checks, None), page));
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines[..5],
@@ -227,8 +431,8 @@ fn github_keeps_the_worst_first_and_one_for_each() {
 #[test]
 fn nothing_that_was_found_is_markup() {
     let mut check = finding("exec.host", Some("arm"), Status::Fail);
-    check.summary = "50%\r\n::error::<b> & \"|`_\x1b\u{ffff}".to_owned();
-    check.fix = Some("a|b".to_owned());
+    check.summary = "50%\r\n::error::<b> & \"|`_\x1b\u{ffff}".into();
+    check.fix = Some("a|b".into());
     let document = document(vec![target("arm", Verdict::Broken)], vec![check], None);
     let annotations = written(|out| github::doctor(out, &document));
     assert!(annotations.lines().all(|line| line.starts_with("::")), "{annotations}");

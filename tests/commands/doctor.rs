@@ -114,6 +114,17 @@ fn what_is_missing_is_named_with_the_way_out() {
     assert_eq!((verdict("riscv64"), verdict("aarch64")), ("missing".into(), "working".into()));
     // The others are well.
     world.binfmtd("doctor arm64,s390x").ended(0);
+    // Two with one cause: it is said once, and one command does for both; for all it needs no names.
+    world.binfmtd("unregister arm64").ended(0);
+    let said = world.binfmtd("doctor").ended(1);
+    assert!(said.out.contains("2 missing: aarch64 riscv64\n"), "{said:#?}");
+    assert!(said.out.contains("fix:  binfmtd register aarch64 riscv64\n"), "{said:#?}");
+    assert_eq!(said.out.matches("rule.present").count(), 1, "{said:#?}");
+    world.binfmtd("unregister --all").ended(0);
+    let said = world.binfmtd("doctor").ended(1);
+    assert!(said.out.contains("fix:  binfmtd register\n"), "{said:#?}");
+    let named = world.binfmtd("doctor arm64 riscv64").ended(1);
+    assert!(named.out.contains("fix:  binfmtd register aarch64 riscv64\n"), "{named:#?}");
 }
 
 #[test]

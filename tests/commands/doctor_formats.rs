@@ -310,6 +310,34 @@ fn colour_is_for_terminals() {
 }
 
 #[test]
+fn lines_are_as_wide_as_the_terminal() {
+    let Some(world) = well() else { return };
+    let version = world.run(["script", "--version"]);
+    let found = if version.code == 0 { Ok(()) } else { Err(version.err) };
+    if need("script (util-linux)", found).is_none() {
+        return;
+    }
+    world.binfmtd("unregister --all").ended(0);
+    let lines = |columns: usize| -> Vec<String> {
+        let line = format!(
+            "stty rows 24 cols {columns}; NO_COLOR=1 {BINFMTD} --config {} doctor 2>/dev/null",
+            world.config().display()
+        );
+        let shown = world.run(["script", "-qec", &line, "/dev/null"]).ended(1).out;
+        shown.lines().map(str::to_owned).collect()
+    };
+    let names = "3 missing: aarch64 riscv64 s390x";
+    assert_eq!(lines(names.len())[0], names);
+    let narrow = lines(names.len() - 1);
+    assert_eq!(narrow[..2], ["3 missing: aarch64 riscv64", "           s390x"]);
+    // A command is to be copied; without a terminal nothing is broken.
+    for width in [20, 80] {
+        assert!(lines(width).contains(&"        fix:  binfmtd register".to_owned()));
+    }
+    assert_eq!(world.binfmtd("doctor").ended(1).out.lines().next(), Some(names));
+}
+
+#[test]
 fn progress_goes_up_to_the_number_of_runs_and_is_gone() {
     let Some(world) = well() else { return };
     let version = world.run(["script", "--version"]);

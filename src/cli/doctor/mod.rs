@@ -149,7 +149,7 @@ fn print(
     format: Option<Format>,
 ) -> Result<(), Failure> {
     match format {
-        None => context.print(document, |out| text::doctor(out, document, context.verbose)),
+        None => context.print(document, |out| text::doctor(out, document, context.page())),
         Some(Format::Junit) => context::print(|out| junit::doctor(out, document)),
         Some(Format::Github) => {
             let file = std::env::var_os(STEP_SUMMARY).filter(|file| !file.is_empty());

@@ -3,6 +3,7 @@
 //! The first that applies is the cause. What is in here was made to happen, or stands word for word in
 //! the thread that is named.
 
+use super::Phrase;
 use super::known::Known;
 use crate::observation::{InterpreterFault, InterpreterFile};
 use crate::rule::Entry;
@@ -46,8 +47,8 @@ pub(super) enum Whose {
 /// One cause.
 pub(super) struct Cause {
     applies: fn(&Symptom<'_>) -> bool,
-    says: fn(&Symptom<'_>) -> String,
-    cure: fn(&Symptom<'_>) -> String,
+    says: fn(&Symptom<'_>) -> Phrase,
+    cure: fn(&Symptom<'_>) -> Phrase,
     pub(super) whose: Whose,
     /// A thread, a man page, or the kernel's source.
     pub(super) source: &'static str,
@@ -65,10 +66,11 @@ const CAUSES: &[Cause] = &[
                 "this version of QEMU is known for it: {}",
                 symptom.known.map_or("", |known| known.what)
             )
+            .into()
         },
         cure: |symptom| {
             let way_out = symptom.known.map_or("", |known| known.way_out);
-            format!("{way_out}; then {}", register(symptom))
+            Phrase::from(way_out) + "; then " + register(symptom)
         },
         whose: Whose::Host,
         source: "src/doctor/known.rs",
@@ -95,8 +97,9 @@ const CAUSES: &[Cause] = &[
                     "more than that"
                 }
             )
+            .into()
         },
-        cure: |symptom| format!("ulimit -v unlimited && binfmtd doctor {}", symptom.target.name),
+        cure: |symptom| Phrase::from("ulimit -v unlimited && ") + doctor(symptom),
         whose: Whose::Host,
         source: "setrlimit(2), balena-io/qemu#21",
     },
@@ -111,8 +114,9 @@ const CAUSES: &[Cause] = &[
                 symptom.limits.lowest_address.unwrap_or_default(),
                 if symptom.is_narrow() { "32-bit" } else { "64-bit" }
             )
+            .into()
         },
-        cure: |_| format!("sysctl -w vm.mmap_min_addr={USUAL_LOWEST_ADDRESS}"),
+        cure: |_| format!("sysctl -w vm.mmap_min_addr={USUAL_LOWEST_ADDRESS}").into(),
         whose: Whose::Host,
         source: "proc_sys_vm(5), balena-io/qemu#21, fsquillace/junest#159",
     },
@@ -121,9 +125,9 @@ const CAUSES: &[Cause] = &[
         says: |_| {
             "QEMU could not reserve the program's addresses, though no limit forbids it: builds of QEMU 5.2 that \
              are linked for one address are known for it"
-                .to_owned()
+                .into()
         },
-        cure: |symptom| format!("apt-get install qemu-user-static && {}", register(symptom)),
+        cure: |symptom| Phrase::from("apt-get install qemu-user-static && ") + register(symptom),
         whose: Whose::Host,
         source: "balena-io/qemu#21, multiarch/alpine#39",
     },
@@ -132,9 +136,9 @@ const CAUSES: &[Cause] = &[
         says: |_| {
             "this process and all that it starts may not run memory that they wrote (PR_SET_MDWE, \
              MemoryDenyWriteExecute=): QEMU cannot work in this sandbox, which says nothing about the host"
-                .to_owned()
+                .into()
         },
-        cure: |symptom| format!("systemd-run --wait --pipe binfmtd doctor {}", symptom.target.name),
+        cure: |symptom| Phrase::from("systemd-run --wait --pipe ") + doctor(symptom),
         whose: Whose::Ours,
         source: "PR_SET_MDWE(2const), systemd.exec(5)",
     },
@@ -146,8 +150,9 @@ const CAUSES: &[Cause] = &[
                 _ => "a sandbox around this process (a seccomp filter of MemoryDenyWriteExecute=)",
             };
             format!("{by} forbids to run memory that was written, without which QEMU cannot work")
+                .into()
         },
-        cure: |symptom| format!("systemd-run --wait --pipe binfmtd doctor {}", symptom.target.name),
+        cure: |symptom| Phrase::from("systemd-run --wait --pipe ") + doctor(symptom),
         whose: Whose::Ours,
         source: "systemd.exec(5)",
     },
@@ -155,12 +160,12 @@ const CAUSES: &[Cause] = &[
         applies: |symptom| symptom.has(&["Value too large for defined data type"]),
         says: |_| {
             "a 32-bit program that was built without large files met an inode number or a size that takes 64 bits"
-                .to_owned()
+                .into()
         },
         cure: |_| {
             "build on a filesystem with 32-bit inode numbers (XFS: mount -o inode32), or build such programs with \
              -D_FILE_OFFSET_BITS=64"
-                .to_owned()
+                .into()
         },
         whose: Whose::Host,
         source: "rust-lang/cargo#9545, microsoft/vcpkg#21189",
@@ -168,13 +173,12 @@ const CAUSES: &[Cause] = &[
     Cause {
         applies: |symptom| symptom.has(&["CPU does not support x86-64-v"]),
         says: |_| {
-            "the program asks for a newer x86-64 CPU than the one it sees (exec.cpu-level tells which)".to_owned()
+            "the program asks for a newer x86-64 CPU than the one it sees (exec.cpu-level tells which)".into()
         },
         cure: |symptom| {
-            format!(
-                "install QEMU 7.2 or newer, which has AVX2, then {}; or use an older base image",
-                register(symptom)
-            )
+            Phrase::from("install QEMU 7.2 or newer, which has AVX2, then ")
+                + register(symptom)
+                + "; or use an older base image"
         },
         whose: Whose::Host,
         source: "docker/buildx#2566, runfinch/finch#20",
@@ -182,13 +186,10 @@ const CAUSES: &[Cause] = &[
     Cause {
         applies: |symptom| symptom.refused(&ExecError::NoInterpreter) && symptom.loader().is_some(),
         says: |symptom| {
-            format!(
-                "{} is dynamic, and its loader {} is not in this root",
-                symptom.path(),
-                symptom.loader().unwrap_or_default()
-            )
+            let loader = symptom.loader().unwrap_or_default();
+            symptom.own() + &format!(" is dynamic, and its loader {loader} is not in this root")
         },
-        cure: |symptom| format!("apt-get install qemu-user-static && {}", register(symptom)),
+        cure: |symptom| Phrase::from("apt-get install qemu-user-static && ") + register(symptom),
         whose: Whose::Host,
         source: "execve(2), nixpkgs#160300",
     },
@@ -199,16 +200,13 @@ const CAUSES: &[Cause] = &[
                 && !symptom.is_fixed()
         },
         says: |symptom| {
-            format!(
-                "{} does not exist, and without F it is looked up at each start",
-                symptom.path()
-            )
+            symptom.own() + " does not exist, and without F it is looked up at each start"
         },
         cure: |symptom| {
             if symptom.installed {
                 register(symptom)
             } else {
-                format!("apt-get install qemu-user-static && {}", register(symptom))
+                Phrase::from("apt-get install qemu-user-static && ") + register(symptom)
             }
         },
         whose: Whose::Host,
@@ -222,10 +220,9 @@ const CAUSES: &[Cause] = &[
                 && !symptom.is_fixed()
         },
         says: |symptom| {
-            format!(
-                "the rule has no flag F, so {} is looked up in this root, where it is not",
-                symptom.path()
-            )
+            Phrase::from("the rule has no flag F, so ")
+                + symptom.own()
+                + " is looked up in this root, where it is not"
         },
         cure: register,
         whose: Whose::Host,
@@ -237,19 +234,25 @@ const CAUSES: &[Cause] = &[
             symptom.captor.is_some()
                 && (symptom.refused(&ExecError::Loop) || symptom.refused(&ExecError::Format))
         },
-        says: |symptom| format!("rule {} takes {} itself", symptom.captor_name(), symptom.path()),
-        cure: |symptom| format!("echo -1 > /proc/sys/fs/binfmt_misc/{}", symptom.captor_name()),
+        says: |symptom| {
+            Phrase::own(format!("rule {}", symptom.captor_name()), "a rule")
+                + " takes "
+                + symptom.own()
+                + " itself"
+        },
+        cure: |symptom| {
+            format!("echo -1 > /proc/sys/fs/binfmt_misc/{}", symptom.captor_name()).into()
+        },
         whose: Whose::Host,
         source: "execve(2), exec_binprm of Linux's fs/exec.c",
     },
     Cause {
         applies: |symptom| symptom.refused(&ExecError::Busy),
-        says: |symptom| format!("somebody has {} open for writing", symptom.path()),
+        says: |symptom| Phrase::from("somebody has ") + symptom.own() + " open for writing",
         cure: |symptom| {
-            format!(
-                "fuser -v {} shows who: replace the file by a rename, do not write into it",
-                symptom.path()
-            )
+            Phrase::from("fuser -v")
+                + Phrase::argument(symptom.path())
+                + " shows who: replace the file by a rename, do not write into it"
         },
         whose: Whose::Host,
         source: "execve(2)",
@@ -258,9 +261,9 @@ const CAUSES: &[Cause] = &[
         applies: |symptom| {
             symptom.refused(&ExecError::Denied) && symptom.found().is_some_and(|file| file.noexec)
         },
-        says: |symptom| format!("{} is on a filesystem that is mounted noexec", symptom.path()),
+        says: |symptom| symptom.own() + " is on a filesystem that is mounted noexec",
         cure: |symptom| {
-            format!("mount -o remount,exec \"$(findmnt -no TARGET -T {})\"", symptom.path())
+            format!("mount -o remount,exec \"$(findmnt -no TARGET -T {})\"", symptom.path()).into()
         },
         whose: Whose::Host,
         source: "execve(2), mount(8)",
@@ -270,8 +273,8 @@ const CAUSES: &[Cause] = &[
             symptom.refused(&ExecError::Denied)
                 && symptom.found().is_some_and(|file| file.mode & 0o111 == 0)
         },
-        says: |symptom| format!("{} has no execute bit", symptom.path()),
-        cure: |symptom| format!("chmod a+x {}", symptom.path()),
+        says: |symptom| symptom.own() + " has no execute bit",
+        cure: |symptom| Phrase::from("chmod a+x") + Phrase::argument(symptom.path()),
         whose: Whose::Host,
         source: "execve(2)",
     },
@@ -281,12 +284,16 @@ const CAUSES: &[Cause] = &[
                 && symptom.limits.selinux == Some(Selinux::Enforcing)
         },
         says: |symptom| {
-            format!(
-                "SELinux is enforcing, and seems to forbid {}: its label may be wrong",
-                symptom.path()
-            )
+            Phrase::from("SELinux is enforcing, and seems to forbid ")
+                + symptom.own()
+                + ": its label may be wrong"
         },
-        cure: |symptom| format!("restorecon -v {} && {}", symptom.path(), register(symptom)),
+        cure: |symptom| {
+            Phrase::from("restorecon -v")
+                + Phrase::argument(symptom.path())
+                + " && "
+                + register(symptom)
+        },
         whose: Whose::Host,
         source: "containers/podman#25318, containers/podman#13667",
     },
@@ -299,18 +306,22 @@ pub(super) fn cause(symptom: &Symptom<'_>) -> Option<&'static Cause> {
 
 impl Cause {
     /// One sentence, to stand behind a colon.
-    pub(super) fn says(&self, symptom: &Symptom<'_>) -> String {
+    pub(super) fn says(&self, symptom: &Symptom<'_>) -> Phrase {
         (self.says)(symptom)
     }
 
     /// What helps.
-    pub(super) fn cure(&self, symptom: &Symptom<'_>) -> String {
+    pub(super) fn cure(&self, symptom: &Symptom<'_>) -> Phrase {
         (self.cure)(symptom)
     }
 }
 
-fn register(symptom: &Symptom<'_>) -> String {
-    format!("binfmtd register {}", symptom.target.name)
+fn register(symptom: &Symptom<'_>) -> Phrase {
+    Phrase::from("binfmtd register") + Phrase::target(&symptom.target.name)
+}
+
+fn doctor(symptom: &Symptom<'_>) -> Phrase {
+    Phrase::from("binfmtd doctor") + Phrase::target(&symptom.target.name)
 }
 
 impl Symptom<'_> {
@@ -340,6 +351,11 @@ impl Symptom<'_> {
             || "the interpreter".to_owned(),
             |entry| entry.interpreter.display().to_string(),
         )
+    }
+
+    /// The interpreter in a sentence.
+    fn own(&self) -> Phrase {
+        Phrase::file(self.path(), "its interpreter")
     }
 
     fn found(&self) -> Option<&InterpreterFile> {

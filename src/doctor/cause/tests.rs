@@ -86,7 +86,9 @@ impl Case {
             installed: false,
             known,
         };
-        cause(&symptom).map(|cause| (cause.whose, cause.says(&symptom), cause.cure(&symptom)))
+        let cause = cause(&symptom)?;
+        let (says, cure) = (cause.says(&symptom), cause.cure(&symptom));
+        Some((cause.whose, says.to_string(), cure.to_string()))
     }
 
     #[track_caller]

@@ -29,6 +29,9 @@ pub struct DoctorDocument {
     /// What was run of a root filesystem; with `--rootfs` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadDocument>,
+    /// The targets that a command without names is about; in no document. Nothing where names were given.
+    #[serde(skip)]
+    pub configured: Vec<String>,
 }
 
 /// The machine that was examined.
@@ -211,6 +214,7 @@ impl DoctorDocument {
             checks: findings,
             fixes: None,
             load: examination.load.as_ref().map(LoadDocument::from),
+            configured: examination.configured(),
         };
         document.ok = document.conclusion() == Conclusion::Well;
         document

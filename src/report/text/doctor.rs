@@ -2,81 +2,164 @@
 
 use std::io::{self, Write};
 
-use super::{BAD, Cell, DOUBTFUL, GOOD, QUIET, STRONG, cell, plain, rows, styled};
-use crate::doctor::{Finding, Status, Verdict};
+use super::{BAD, Cell, DOUBTFUL, GOOD, QUIET, STRONG, cell, plain, rows, styled, wrapped};
+use crate::doctor::{Status, Verdict};
+use crate::report::group::{Group, Told};
 use crate::report::{
-    CheckDocument, ChecksDocument, Conclusion, DoctorDocument, DoctorTarget, Taker, TakerState,
+    CheckDocument, ChecksDocument, Conclusion, DoctorDocument, DoctorTarget, TakerState,
 };
 
-/// The check that is about several rules for one target.
-const CONFLICT: &str = "rule.shadowed";
+/// Where a sentence goes on that begins further to the right than it could go on.
+const INDENT: usize = 8;
+/// Less than this beside the checks' ids is no place for a sentence.
+const NARROW: usize = 30;
 
-/// What is wrong, and lines that say how much is well; with `verbose`, every check.
-pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, verbose: bool) -> io::Result<()> {
-    let is_shown = |check: &&Finding| verbose || check.status.is_trouble();
-    let width =
-        document.checks.iter().filter(is_shown).map(|check| check.id.len()).max().unwrap_or(0);
-    let host: Vec<&Finding> = document.findings_of(None).filter(is_shown).collect();
-    if !host.is_empty() {
-        writeln!(out, "{STRONG}host{STRONG:#}")?;
-        for check in host {
-            finding(out, check, width, &[])?;
-        }
-        writeln!(out)?;
-    }
-    for target in &document.targets {
-        let checks: Vec<&Finding> =
-            document.findings_of(Some(&target.target)).filter(is_shown).collect();
-        if target.verdict.is_sound() && !verbose && checks.is_empty() {
-            continue;
-        }
-        writeln!(out, "{}", heading(target))?;
-        let mut conflicts = target.machines.iter().map(|machine| machine.rules.as_slice());
-        for check in checks {
-            // This check is made for each value of e_machine, in their order.
-            let takers = if check.id == CONFLICT { conflicts.next() } else { None };
-            finding(out, check, width, takers.filter(|takers| takers.len() > 1).unwrap_or(&[]))?;
-        }
-        writeln!(out)?;
-    }
-    summary(out, document)
+/// How much is said, and where.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Page {
+    /// Every check, target by target; without, only what is wrong, and what several targets have in
+    /// common once.
+    pub verbose: bool,
+    /// The columns of a terminal; where there is none, lines are as long as they like. Commands always
+    /// are: they are to be copied.
+    pub width: Option<usize>,
 }
 
-fn summary(out: &mut dyn Write, document: &DoctorDocument) -> io::Result<()> {
-    let host = format!("Linux {} on {}", document.host.kernel, document.host.machine);
-    let names = |wanted: &dyn Fn(&DoctorTarget) -> bool| -> Vec<&str> {
-        let targets = document.targets.iter().filter(|target| wanted(target));
-        targets.map(|target| target.target.as_str()).collect()
-    };
-    if document.targets.iter().all(|target| target.verdict == Verdict::Native) {
-        writeln!(
-            out,
-            "{host}: nothing is emulated here; natively runs {} (no interpreter and no rule was found: install \
-             qemu-user-static, then binfmtd register)",
-            document.host.natives.join(", ")
-        )?;
+/// What is wrong, and lines that say how much is well; with `verbose`, every check.
+pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, page: Page) -> io::Result<()> {
+    let is_shown = |told: &Told<'_>| page.verbose || told.status().is_trouble();
+    let host = document.findings_of(None).map(|finding| Told::new(document, None, finding));
+    let host: Vec<Told<'_>> = host.filter(is_shown).collect();
+    let groups: Vec<Group<'_>> = if page.verbose {
+        document.targets.iter().map(|target| Group::of(document, target)).collect()
     } else {
-        let mut lines: Vec<Vec<Cell>> = Vec::new();
-        for verdict in Verdict::ALL {
-            let names = names(&|target| target.verdict == verdict);
-            if !names.is_empty() {
-                let count = format!("{:>3} {}", names.len(), verdict.as_str());
-                lines.push(vec![styled(style(verdict), count), cell(names.join(" "))]);
-            }
-        }
+        Group::all(document, |target| target.required)
+    };
+    let told = host.iter().chain(groups.iter().flat_map(|group| &group.told));
+    let ids = told.map(|told| told.id().len()).max().unwrap_or(0);
+    if !host.is_empty() {
+        writeln!(out, "{STRONG}host{STRONG:#}")?;
+        findings(out, &host, ids, page)?;
+        writeln!(out)?;
+    }
+    for group in &groups {
+        heading(out, group, page)?;
+        findings(out, &group.told, ids, page)?;
+        writeln!(out)?;
+    }
+    summary(out, document, &groups, page)
+}
+
+fn summary(
+    out: &mut dyn Write,
+    document: &DoctorDocument,
+    groups: &[Group<'_>],
+    page: Page,
+) -> io::Result<()> {
+    let host = format!("Linux {} on {}", document.host.kernel, document.host.machine);
+    if document.targets.iter().all(|target| target.verdict == Verdict::Native) {
+        let natives = document.host.natives.join(", ");
+        let sentence = format!(
+            "{host}: nothing is emulated here; natively runs {natives} (no interpreter and no rule was found: install \
+             qemu-user-static, then binfmtd register)"
+        );
+        writeln!(out, "{}", wrapped(&sentence, 0, 0, page.width))?;
+    } else {
         writeln!(out, "{STRONG}{host}{STRONG:#}")?;
-        rows(out, &lines)?;
+        counts(out, document, groups, page)?;
     }
-    if document.require.is_some() {
-        writeln!(out, "only these count: {}", names(&|target| target.required).join(" "))?;
-    }
+    others(out, document, page)?;
     if document.conclusion() == Conclusion::Unchecked {
         writeln!(
             out,
             "{DOUBTFUL}not all could be checked{DOUBTFUL:#}: that says nothing about the host"
         )?;
     }
+    let is_more = |group: &Group<'_>| group.single().is_none();
+    if !page.verbose && (groups.iter().any(is_more) || !left_out(document).is_empty()) {
+        writeln!(out, "{QUIET}-v lists every check of each target{QUIET:#}")?;
+    }
     Ok(())
+}
+
+/// A line for each verdict, with the targets that count.
+fn counts(
+    out: &mut dyn Write,
+    document: &DoctorDocument,
+    groups: &[Group<'_>],
+    page: Page,
+) -> io::Result<()> {
+    let lines = Verdict::ALL.into_iter().filter_map(|verdict| {
+        let targets = document.targets.iter();
+        let is_in_it = |target: &&DoctorTarget| target.required && target.verdict == verdict;
+        let names: Vec<&str> =
+            targets.filter(is_in_it).map(|target| target.target.as_str()).collect();
+        (!names.is_empty()).then_some((verdict, names))
+    });
+    let lines: Vec<(Verdict, Vec<&str>)> = lines.collect();
+    let width = lines.iter().map(|(verdict, _)| verdict.as_str().len()).max().unwrap_or(0);
+    for (verdict, names) in lines {
+        // Who reads this has just read a list of them.
+        let is_it = |group: &&Group<'_>| {
+            group.verdict() == verdict
+                && group.single().is_none()
+                && group.targets.len() == names.len()
+        };
+        let count = format!("{:>3}", names.len());
+        let names = match groups.iter().find(is_it) {
+            Some(_) => "as above".to_owned(),
+            None => names.join(" "),
+        };
+        let (style, word) = (style(verdict), verdict.as_str());
+        let column = count.len() + 1 + width + 2;
+        writeln!(
+            out,
+            "{style}{count} {word}{style:#}{:padding$}{}",
+            "",
+            wrapped(&names, column, column, page.width),
+            padding = width - word.len() + 2
+        )?;
+    }
+    Ok(())
+}
+
+/// The targets that do not count, and that something is wrong with.
+fn left_out(document: &DoctorDocument) -> Vec<&str> {
+    let is_wrong = |target: &&DoctorTarget| {
+        let mut findings = document.findings_of(Some(&target.target));
+        !target.verdict.is_sound() || findings.any(|finding| finding.status.is_trouble())
+    };
+    let others = document.targets.iter().filter(|target| !target.required);
+    others.filter(is_wrong).map(|target| target.target.as_str()).collect()
+}
+
+/// One line for what does not count; whom something is wrong with is named.
+fn others(out: &mut dyn Write, document: &DoctorDocument, page: Page) -> io::Result<()> {
+    let others: Vec<&DoctorTarget> =
+        document.targets.iter().filter(|target| !target.required).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let left_out = left_out(document);
+    let mut parts = Vec::new();
+    for verdict in Verdict::ALL {
+        let (wrong, well): (Vec<&DoctorTarget>, Vec<&DoctorTarget>) = others
+            .iter()
+            .copied()
+            .filter(|target| target.verdict == verdict)
+            .partition(|target| left_out.contains(&target.target.as_str()));
+        if !well.is_empty() {
+            parts.push(format!("{} {}", well.len(), verdict.as_str()));
+        }
+        if !wrong.is_empty() {
+            let word = if verdict.is_sound() { " with warnings" } else { "" };
+            let names: Vec<&str> = wrong.iter().map(|target| target.target.as_str()).collect();
+            let names = names.join(" ");
+            parts.push(format!("{} {}{word} ({names})", wrong.len(), verdict.as_str()));
+        }
+    }
+    let line = format!("not required, {}: {}", others.len(), parts.join(", "));
+    writeln!(out, "{QUIET}{}{QUIET:#}", wrapped(&line, 0, 2, page.width))
 }
 
 fn style(verdict: Verdict) -> anstyle::Style {
@@ -87,43 +170,68 @@ fn style(verdict: Verdict) -> anstyle::Style {
     }
 }
 
-fn heading(target: &DoctorTarget) -> String {
-    let style = style(target.verdict);
+/// Of one target all that is known; of several their number, their verdict and their names.
+fn heading(out: &mut dyn Write, group: &Group<'_>, page: Page) -> io::Result<()> {
+    let (style, word) = (style(group.verdict()), group.verdict().as_str());
+    let required = if group.is_required() { "" } else { ", not required" };
+    let Some(target) = group.single() else {
+        let count = group.targets.len().to_string();
+        let column = count.len() + 1 + word.len() + required.len() + 2;
+        let names = wrapped(&group.names(), column, column, page.width);
+        return writeln!(
+            out,
+            "{STRONG}{count}{STRONG:#} {style}{word}{style:#}{QUIET}{required}{QUIET:#}: {STRONG}{names}{STRONG:#}"
+        );
+    };
     let platforms = match target.platforms.as_slice() {
         [] => String::new(),
         names => format!(" ({})", names.join(", ")),
     };
     let tries = target.tries.filter(|tries| tries.answered < tries.of);
     let tries = tries.map(|tries| format!(", {} of {} runs", tries.answered, tries.of));
-    let required =
-        if target.required { String::new() } else { format!("{QUIET}, not required{QUIET:#}") };
     let interpreter = target.interpreter.as_ref();
     let version = interpreter.and_then(|interpreter| interpreter.version.as_deref());
     let version = version.map(|version| format!("  {QUIET}{}{QUIET:#}", plain(version)));
-    format!(
-        "{STRONG}{}{STRONG:#}{platforms}: {style}{}{style:#}{}{required}{}",
+    writeln!(
+        out,
+        "{STRONG}{}{STRONG:#}{platforms}: {style}{word}{style:#}{}{QUIET}{required}{QUIET:#}{}",
         target.target,
-        target.verdict.as_str(),
         tries.unwrap_or_default(),
         version.unwrap_or_default()
     )
 }
 
+/// What the next one's fix will do for as well is told there.
+fn findings(out: &mut dyn Write, all: &[Told<'_>], ids: usize, page: Page) -> io::Result<()> {
+    for (at, told) in all.iter().enumerate() {
+        let next = all.get(at + 1).and_then(Told::fix);
+        let fix = told.fix().filter(|fix| page.verbose || next.as_ref() != Some(fix));
+        finding(out, told, fix.as_deref(), ids, page)?;
+    }
+    Ok(())
+}
+
 fn finding(
     out: &mut dyn Write,
-    check: &Finding,
-    width: usize,
-    conflict: &[Taker],
+    told: &Told<'_>,
+    fix: Option<&str>,
+    ids: usize,
+    page: Page,
 ) -> io::Result<()> {
-    let style = match check.status {
+    let style = match told.status() {
         Status::Pass => GOOD,
         Status::Warn => DOUBTFUL,
         Status::Fail | Status::Error => BAD,
         Status::Skip => QUIET,
     };
-    let word = check.status.as_str();
-    writeln!(out, "  {style}{word:<5}{style:#} {:<width$} {}", check.id, plain(&check.summary))?;
-    let takers: Vec<Vec<Cell>> = conflict
+    let word = told.status().as_str();
+    let column = INDENT + ids + 1;
+    let has_place = page.width.is_none_or(|width| width >= column + NARROW);
+    let indent = if has_place { column } else { INDENT };
+    let summary = wrapped(&plain(&told.summary()), column, indent, page.width);
+    writeln!(out, "  {style}{word:<5}{style:#} {:<ids$} {summary}", told.id())?;
+    let takers: Vec<Vec<Cell>> = told
+        .takers
         .iter()
         .map(|taker| {
             let style = match taker.state {
@@ -132,16 +240,19 @@ fn finding(
                 TakerState::Disabled => QUIET,
             };
             // Its first column is where the others have theirs.
-            let name = format!("        {}", plain(&taker.name));
+            let name = format!("{:INDENT$}{}", "", plain(&taker.name));
             vec![cell(name), styled(style, taker.state.as_str()), cell(&taker.owner)]
         })
         .collect();
     rows(out, &takers)?;
-    if !check.evidence.is_empty() {
-        writeln!(out, "        {QUIET}seen: {}{QUIET:#}", plain(&check.evidence))?;
+    let evidence = plain(&told.evidence());
+    if !evidence.is_empty() {
+        let column = INDENT + "seen: ".len();
+        let seen = wrapped(&evidence, column, column, page.width);
+        writeln!(out, "{:INDENT$}{QUIET}seen: {seen}{QUIET:#}", "")?;
     }
-    if let Some(fix) = &check.fix {
-        writeln!(out, "        fix:  {}", plain(fix))?;
+    if let Some(fix) = fix {
+        writeln!(out, "{:INDENT$}fix:  {}", "", plain(fix))?;
     }
     Ok(())
 }

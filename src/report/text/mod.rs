@@ -3,6 +3,7 @@
 mod doctor;
 mod fix;
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::document::{
     TargetsDocument, UnregisterDocument, WhichDocument,
 };
 use super::plain;
-pub use doctor::{check, checks, doctor};
+pub use doctor::{Page, check, checks, doctor};
 pub use fix::{fixes, nothing_to_fix, steps};
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -53,6 +54,27 @@ fn rows(out: &mut dyn Write, rows: &[Vec<Cell>]) -> io::Result<()> {
         writeln!(out)?;
     }
     Ok(())
+}
+
+/// Breaks a text at its spaces where it would be wider than `width`, which counts from the line's first
+/// column; it begins in column `at`, and goes on in column `indent`. What has no space is not broken.
+fn wrapped(text: &str, at: usize, indent: usize, width: Option<usize>) -> String {
+    let Some(width) = width else { return text.to_owned() };
+    let mut shown = String::with_capacity(text.len());
+    let mut column = at;
+    for (place, word) in text.split(' ').enumerate() {
+        let length = word.chars().count();
+        if place > 0 && column + 1 + length > width {
+            let _ = write!(shown, "\n{:indent$}", "");
+            column = indent;
+        } else if place > 0 {
+            shown.push(' ');
+            column += 1;
+        }
+        shown.push_str(word);
+        column += length;
+    }
+    shown
 }
 
 /// `register`: what was done; with `verbose`, what was left as it is, too.

@@ -1,0 +1,200 @@
+//! What several targets have in common, told once.
+
+use std::collections::BTreeSet;
+
+use super::document::{DoctorDocument, DoctorTarget, Taker};
+use crate::doctor::{Evidence, Finding, Phrase, Status, Verdict};
+
+/// The check that is about several rules for one target.
+const CONFLICT: &str = "rule.shadowed";
+
+/// Targets of one verdict, and all that is told of just these.
+pub(super) struct Group<'a> {
+    /// By name; never empty.
+    pub(super) targets: Vec<&'a DoctorTarget>,
+    /// In the order of the checks.
+    pub(super) told: Vec<Told<'a>>,
+}
+
+/// Findings of which one sentence and one fix will do.
+pub(super) struct Told<'a> {
+    of: Vec<&'a Finding>,
+    targets: Vec<&'a DoctorTarget>,
+    configured: BTreeSet<&'a str>,
+    /// The rules that would take these programs, where it is about several for one target.
+    pub(super) takers: &'a [Taker],
+}
+
+impl<'a> Group<'a> {
+    /// Of the targets that are wanted, what is wrong with them: nothing is told twice of targets with the
+    /// same verdict that count alike. In the order of their first targets.
+    pub(super) fn all(
+        document: &'a DoctorDocument,
+        wanted: impl Fn(&DoctorTarget) -> bool,
+    ) -> Vec<Self> {
+        let wanted: Vec<&DoctorTarget> =
+            document.targets.iter().filter(|target| wanted(target)).collect();
+        let mut all: Vec<Told<'_>> = Vec::new();
+        for finding in document.checks.iter().filter(|finding| finding.status.is_trouble()) {
+            let is_its = |target: &&&DoctorTarget| finding.target.as_ref() == Some(&target.target);
+            let Some(target) = wanted.iter().find(is_its) else { continue };
+            match all.iter_mut().find(|told| told.takes(target, finding)) {
+                Some(told) => told.add(target, finding),
+                None => all.push(Told::new(document, Some(target), finding)),
+            }
+        }
+        let mut groups: Vec<Self> = Vec::new();
+        for told in all {
+            let targets = told.targets.as_slice();
+            match groups.iter_mut().find(|group| is_same(&group.targets, targets)) {
+                Some(group) => group.told.push(told),
+                None => groups.push(Self { targets: targets.to_vec(), told: vec![told] }),
+            }
+        }
+        // A verdict that no check accounts for, such as that of a target without a probe.
+        for target in &wanted {
+            let is_told = groups.iter().any(|group| contains(&group.targets, target));
+            if target.verdict.is_sound() || is_told {
+                continue;
+            }
+            let alike =
+                |group: &&mut Self| group.told.is_empty() && is_alike(group.targets[0], target);
+            match groups.iter_mut().find(alike) {
+                Some(group) => group.targets.push(target),
+                None => groups.push(Self { targets: vec![target], told: Vec::new() }),
+            }
+        }
+        let place =
+            |group: &Self| wanted.iter().position(|target| contains(&group.targets, target));
+        groups.sort_by_key(place);
+        for group in &mut groups {
+            group.targets.sort_by(|one, other| one.target.cmp(&other.target));
+        }
+        groups
+    }
+
+    /// Everything that is told of one target, each finding by itself.
+    pub(super) fn of(document: &'a DoctorDocument, target: &'a DoctorTarget) -> Self {
+        let findings = document.findings_of(Some(&target.target));
+        let told = findings.map(|finding| Told::new(document, Some(target), finding));
+        Self { targets: vec![target], told: told.collect() }
+    }
+
+    /// The only target, where it is one.
+    pub(super) fn single(&self) -> Option<&'a DoctorTarget> {
+        if let [target] = self.targets.as_slice() { Some(target) } else { None }
+    }
+
+    /// That of each.
+    pub(super) fn verdict(&self) -> Verdict {
+        self.targets[0].verdict
+    }
+
+    /// Whether they decide how the doctor ends; all of them, or none.
+    pub(super) fn is_required(&self) -> bool {
+        self.targets[0].required
+    }
+
+    /// The targets' names.
+    pub(super) fn names(&self) -> String {
+        let names = self.targets.iter().map(|target| target.target.as_str());
+        names.collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl<'a> Told<'a> {
+    /// One finding, of a target or the host.
+    pub(super) fn new(
+        document: &'a DoctorDocument,
+        target: Option<&'a DoctorTarget>,
+        finding: &'a Finding,
+    ) -> Self {
+        Self {
+            of: vec![finding],
+            targets: target.into_iter().collect(),
+            configured: document.configured.iter().map(String::as_str).collect(),
+            takers: target.map_or(&[], |target| takers(document, target, finding)),
+        }
+    }
+
+    fn takes(&self, target: &DoctorTarget, finding: &Finding) -> bool {
+        self.of[0].is_like(finding) && is_alike(self.targets[0], target)
+    }
+
+    fn add(&mut self, target: &'a DoctorTarget, finding: &'a Finding) {
+        // There may be one for each value of e_machine.
+        if !contains(&self.targets, target) {
+            self.targets.push(target);
+        }
+        self.of.push(finding);
+        // Those of each have other names: the evidence says whose they are.
+        self.takers = &[];
+    }
+
+    /// What it is told of, by name; nobody where it is the host.
+    pub(super) fn names(&self) -> String {
+        let names: BTreeSet<&str> =
+            self.targets.iter().map(|target| target.target.as_str()).collect();
+        names.into_iter().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The check.
+    pub(super) fn id(&self) -> &'static str {
+        self.of[0].id
+    }
+
+    /// That of each.
+    pub(super) fn status(&self) -> Status {
+        self.of[0].status
+    }
+
+    /// Whether it decides how the doctor ends.
+    pub(super) fn counts(&self, document: &DoctorDocument) -> bool {
+        document.counts(self.of[0])
+    }
+
+    /// One sentence.
+    pub(super) fn summary(&self) -> String {
+        let phrases: Vec<&Phrase> = self.of.iter().map(|finding| &finding.summary).collect();
+        Phrase::of_all(&phrases, &self.configured)
+    }
+
+    /// What was seen of all; empty when nothing was.
+    pub(super) fn evidence(&self) -> String {
+        let evidence: Vec<&Evidence> = self.of.iter().map(|finding| &finding.evidence).collect();
+        Evidence::of_all(&evidence, &self.configured)
+    }
+
+    /// What helps all of them.
+    pub(super) fn fix(&self) -> Option<String> {
+        let fixes: Vec<&Phrase> =
+            self.of.iter().filter_map(|finding| finding.fix.as_ref()).collect();
+        (!fixes.is_empty()).then(|| Phrase::of_all(&fixes, &self.configured))
+    }
+}
+
+/// This check is made for each value of `e_machine`, in their order.
+fn takers<'a>(
+    document: &DoctorDocument,
+    target: &'a DoctorTarget,
+    finding: &Finding,
+) -> &'a [Taker] {
+    let findings = document.findings_of(Some(&target.target));
+    let mut conflicts = findings.filter(|other| other.id == CONFLICT);
+    let machine = conflicts.position(|conflict| std::ptr::eq(conflict, finding));
+    let takers =
+        machine.and_then(|at| target.machines.get(at)).map(|machine| machine.rules.as_slice());
+    takers.filter(|takers| takers.len() > 1).unwrap_or(&[])
+}
+
+fn is_alike(one: &DoctorTarget, other: &DoctorTarget) -> bool {
+    (one.verdict, one.required) == (other.verdict, other.required)
+}
+
+fn contains(targets: &[&DoctorTarget], target: &DoctorTarget) -> bool {
+    targets.iter().any(|known| known.target == target.target)
+}
+
+fn is_same(some: &[&DoctorTarget], others: &[&DoctorTarget]) -> bool {
+    some.len() == others.len() && some.iter().all(|target| contains(others, target))
+}
