@@ -12,12 +12,14 @@
 //! - [`verify`] runs probes: exec is the truth
 //! - [`observe`] system → observation
 //! - [`apply`] carries actions out: trial, make-before-break, rollback, record of ownership
+//! - [`buildx`] builders: observe → plan → apply through docker, and the proof that they build
 //! - [`daemon`] the service: event loop, state, metrics
 //! - [`doctor`] checks as data, findings, verdicts
 //! - [`report`] documents, and one file per output format
 //! - [`cli`] one file per subcommand; exit codes
 
 pub mod apply;
+pub mod buildx;
 pub mod cli;
 pub mod config;
 pub mod daemon;

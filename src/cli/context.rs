@@ -80,6 +80,11 @@ impl Context {
         Manner { runtime: &self.runtime, run_others, limits }
     }
 
+    /// Whether results are for programs.
+    pub(super) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
     /// Prints a result, in the format that was asked for.
     pub(super) fn print(
         &self,

@@ -79,7 +79,7 @@ impl Failure {
         Self { exit: Exit::NotPermitted, message: message.to_string() }
     }
 
-    fn of_io(error: &std::io::Error, message: impl Display) -> Self {
+    pub(super) fn of_io(error: &std::io::Error, message: impl Display) -> Self {
         match error.kind() {
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                 Self::not_permitted(message)

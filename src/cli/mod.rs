@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Parsing decides nothing; a command resolves what was
 //! given, calls the layers below and says how it went by an exit code.
 
+mod buildx;
 mod config;
 mod context;
 mod daemon;
@@ -114,6 +115,7 @@ enum Command {
     Targets(targets::Arguments),
     Run(run::Arguments),
     Daemon(daemon::Arguments),
+    Buildx(buildx::Arguments),
     Export(export::Arguments),
     Config(config::Arguments),
 }
@@ -168,6 +170,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Targets(own) => targets::run(&context, own),
         Command::Run(own) => return run::run(&context, own),
         Command::Daemon(own) => daemon::run(&context, own),
+        Command::Buildx(own) => buildx::run(&context, own),
         Command::Export(own) => export::run(&context, own),
         Command::Config(own) => config::run(&context, own),
     };

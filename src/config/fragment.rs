@@ -23,12 +23,16 @@ pub(super) const KEYS: &[&str] = &[
     "credentials",
     "preserve-argv0",
     "daemon",
+    "buildx",
     "target",
     "rule",
 ];
 /// The keys of `[daemon]`.
 pub(super) const DAEMON_KEYS: &[&str] =
     &["backstop-minutes", "pause-after", "longest-pause-seconds", "metrics-file"];
+/// The keys of `[buildx]`.
+pub(super) const BUILDX_KEYS: &[&str] =
+    &["name", "platforms", "driver-options", "buildkitd-flags", "buildkitd-config"];
 /// The keys of `[target.NAME]`.
 pub(super) const TARGET_KEYS: &[&str] = &["interpreter", "flags"];
 /// The keys of `[rule.NAME]`.
@@ -45,12 +49,13 @@ pub struct Fragment {
     pub(super) credentials: Option<Located<bool>>,
     pub(super) preserve_argv0: Option<Located<PreserveArgv0>>,
     pub(super) daemon: DaemonParts,
+    pub(super) buildx: BuildxParts,
     /// In the order of reading: a target may go by several names, and the last one wins.
     pub(super) overrides: Vec<NamedOverride>,
     pub(super) rules: BTreeMap<String, RuleParts>,
 }
 
-/// `targets`, by whatever names.
+/// `targets` or `platforms`, by whatever names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NamedTargets {
     Auto,
@@ -64,6 +69,16 @@ pub(super) struct DaemonParts {
     pub(super) pause_after: Option<Located<u32>>,
     pub(super) longest_pause: Option<Located<Duration>>,
     pub(super) metrics_file: Option<Located<PathBuf>>,
+}
+
+/// `[buildx]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct BuildxParts {
+    pub(super) name: Option<Located<String>>,
+    pub(super) platforms: Option<Located<NamedTargets>>,
+    pub(super) driver_options: BTreeMap<String, Located<String>>,
+    pub(super) buildkitd_flags: Option<Located<String>>,
+    pub(super) buildkitd_config: Option<Located<PathBuf>>,
 }
 
 /// `[target.NAME]`, by whatever name.
@@ -106,6 +121,7 @@ impl Fragment {
             credentials: later.credentials.or(self.credentials),
             preserve_argv0: later.preserve_argv0.or(self.preserve_argv0),
             daemon: self.daemon.overridden_by(later.daemon),
+            buildx: self.buildx.overridden_by(later.buildx),
             overrides: self.overrides,
             rules: self.rules,
         }
@@ -119,6 +135,19 @@ impl DaemonParts {
             pause_after: later.pause_after.or(self.pause_after),
             longest_pause: later.longest_pause.or(self.longest_pause),
             metrics_file: later.metrics_file.or(self.metrics_file),
+        }
+    }
+}
+
+impl BuildxParts {
+    fn overridden_by(mut self, later: Self) -> Self {
+        self.driver_options.extend(later.driver_options);
+        Self {
+            name: later.name.or(self.name),
+            platforms: later.platforms.or(self.platforms),
+            driver_options: self.driver_options,
+            buildkitd_flags: later.buildkitd_flags.or(self.buildkitd_flags),
+            buildkitd_config: later.buildkitd_config.or(self.buildkitd_config),
         }
     }
 }
@@ -143,7 +172,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Fragment, ConfigErrors> {
     let document = reader.document()?;
     let mut top = reader.section(String::new(), &document, KEYS);
     let mut fragment = Fragment {
-        targets: top.get("targets", targets),
+        targets: top.get("targets", |reader, value| names(reader, value, "targets")),
         interpreter_directories: top.get("interpreter-directories", directories),
         verify: top.one("verify", |value| {
             word(
@@ -177,7 +206,14 @@ pub fn parse(text: &str, file: &Path) -> Result<Fragment, ConfigErrors> {
         longest_pause: table.one("longest-pause-seconds", |value| {
             number(value, 1..=86400).map(Duration::from_secs)
         }),
-        metrics_file: table.one("metrics-file", absolute_file),
+        metrics_file: table.one("metrics-file", metrics_file),
+    });
+    let buildx = top.table("buildx", BUILDX_KEYS, |mut table| BuildxParts {
+        name: table.one("name", builder),
+        platforms: table.get("platforms", platforms),
+        driver_options: table.entries("driver-options", "OPTION = \"VALUE\"", driver_option),
+        buildkitd_flags: table.one("buildkitd-flags", buildkitd_flags),
+        buildkitd_config: table.one("buildkitd-config", absolute_file),
     });
     let overrides = top.tables("target", TARGET_KEYS, |name, mut table| NamedOverride {
         name,
@@ -199,6 +235,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Fragment, ConfigErrors> {
         (name.value, parts)
     });
     fragment.daemon = daemon.unwrap_or_default();
+    fragment.buildx = buildx.unwrap_or_default();
     fragment.overrides = overrides;
     fragment.rules = rules.into_iter().collect();
     reader.finish(fragment)
@@ -337,6 +374,36 @@ impl<'t, 'x> Section<'_, 't, 'x> {
         None
     }
 
+    /// Reads a table whose keys are anybody's; `entry` is what a line of it looks like.
+    fn entries<T>(
+        &mut self,
+        key: &'static str,
+        entry: &'static str,
+        read: impl Fn(&str, &'t DeValue<'x>) -> Result<T, String>,
+    ) -> BTreeMap<String, Located<T>> {
+        let Some((origin, value)) = self.found.remove(key) else { return BTreeMap::new() };
+        let path = join(&self.prefix, key);
+        let Some(table) = value.get_ref().as_table() else {
+            let problem = no_table(value.get_ref(), &path, &[entry]);
+            self.reader.errors.push(ConfigError::at(&origin, path, problem));
+            return BTreeMap::new();
+        };
+        let mut results = BTreeMap::new();
+        for (name, value) in table {
+            let origin = self.reader.origin(name.span().start);
+            match read(name.get_ref(), value.get_ref()) {
+                Ok(value) => {
+                    results.insert(name.get_ref().clone().into_owned(), Located { value, origin });
+                }
+                Err(problem) => {
+                    let path = join(&path, name.get_ref());
+                    self.reader.errors.push(ConfigError::at(&origin, path, problem));
+                }
+            }
+        }
+        results
+    }
+
     /// Reads a table of tables: `[key.NAME]`.
     fn tables<T>(
         &mut self,
@@ -383,7 +450,8 @@ pub(super) fn key_text(key: &str) -> String {
     } else if key.chars().any(char::is_control) {
         format!("{key:?}")
     } else {
-        toml::Value::String(key.to_owned()).to_string()
+        // What a value may do, to go over several lines in three quotes, a key may not.
+        format!("\"{}\"", key.replace('\\', r"\\").replace('"', "\\\""))
     }
 }
 
@@ -477,14 +545,82 @@ fn absolute_file(value: &DeValue<'_>) -> Result<PathBuf, String> {
     if matches!(text.rsplit('/').next(), Some("" | "." | "..")) {
         return Err(format!("{text:?} is a folder; add the name of a file in it"));
     }
+    Ok(path)
+}
+
+fn metrics_file(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    let path = absolute_file(value)?;
     // The only names that a textfile collector reads; and none of the service's own files has it.
     if path.extension().is_none_or(|end| end != "prom") {
-        return Err(format!("{text:?} does not end in .prom"));
+        return Err(format!("{} does not end in .prom", what(value)));
     }
     Ok(path)
 }
 
-fn targets(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<NamedTargets> {
+/// A builder's name, by the rule of buildx (its `store/util.go`).
+fn builder(value: &DeValue<'_>) -> Result<String, String> {
+    let text = text_of(value)?;
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if !text.starts_with(|c: char| c.is_ascii_alphabetic()) || !text.chars().all(is_allowed) {
+        return Err(format!(
+            "{text:?} cannot name a builder: a letter, then letters, digits, \".\", \"_\" and \"-\""
+        ));
+    }
+    // As buildx keeps it, and calls it ever after.
+    let name = text.to_ascii_lowercase();
+    if name == "default" {
+        return Err(format!("{text:?} is Docker's own builder; choose another name"));
+    }
+    Ok(name)
+}
+
+fn platforms(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<NamedTargets> {
+    let found = names(reader, value, "platforms")?;
+    if found == NamedTargets::List(Vec::new()) {
+        let problem = "an empty list: no platform is asked for; \"auto\" means all that work";
+        return Err(vec![(0, problem.to_owned())]);
+    }
+    Ok(found)
+}
+
+/// The mark of the builders that are ours: an option of the docker-container driver, kept with the builder,
+/// which gives its container a variable. Nobody else sets it.
+pub const BUILDER_MARK: &str = "env.BINFMTD_BUILDER";
+
+/// One option: buildx gets it as `NAME=VALUE` in a line of CSV, and splits it at the first `=`.
+fn driver_option(name: &str, value: &DeValue<'_>) -> Result<String, String> {
+    if name.is_empty() || name.contains(['=', ',']) || name.chars().any(char::is_control) {
+        return Err(format!(
+            "{name:?} cannot name an option: at least one character, and no \"=\", \",\" or control character"
+        ));
+    }
+    if name == BUILDER_MARK {
+        return Err("binfmtd sets it itself, as the mark of its builders; remove this".to_owned());
+    }
+    if let Some((inner, _)) = value.as_table().and_then(|table| table.iter().next()) {
+        let whole = key_text(&format!("{name}.{}", inner.get_ref()));
+        return Err(format!("a table is no string; put a name with a dot in quotes: {whole}"));
+    }
+    let text = text_of(value)?;
+    if text.chars().any(char::is_control) {
+        return Err(format!("{text:?} has control characters"));
+    }
+    Ok(text.to_owned())
+}
+
+fn buildkitd_flags(value: &DeValue<'_>) -> Result<String, String> {
+    let text = text_of(value)?;
+    if text.trim().is_empty() {
+        return Err(format!("{text:?} has no flags; give some, or remove this"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(format!("{text:?} has control characters"));
+    }
+    Ok(text.to_owned())
+}
+
+/// `"auto"`, or a list of names; `of` is what they are names of.
+fn names(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>, of: &str) -> Read<NamedTargets> {
     let value = value.get_ref();
     let Some(list) = value.as_array() else {
         return match value.as_str() {
@@ -493,7 +629,7 @@ fn targets(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<NamedTarge
                 Err(vec![(0, format!("{name:?} is not \"auto\"; write a list: [{name:?}]"))])
             }
             None => {
-                Err(vec![(0, format!("{} is neither \"auto\" nor a list of targets", what(value)))])
+                Err(vec![(0, format!("{} is neither \"auto\" nor a list of {of}", what(value)))])
             }
         };
     };

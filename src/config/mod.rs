@@ -14,10 +14,10 @@ use std::path::Path;
 
 pub use error::{ConfigError, ConfigErrors};
 pub use files::{is_configuration, places};
-pub use fragment::{Fragment, parse};
+pub use fragment::{BUILDER_MARK, Fragment, parse};
 pub use origin::Origin;
 pub use settings::{
-    CustomRule, Daemon, Override, PreserveArgv0, Settings, Sources, Targets, Verify,
+    Buildx, CustomRule, Daemon, Override, PreserveArgv0, Settings, Sources, Targets, Verify,
 };
 pub use show::{Shown, ShownValue};
 

@@ -7,10 +7,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::error::{ConfigError, ConfigErrors};
-use super::fragment::{DaemonParts, Fragment, NamedOverride, NamedTargets, RuleParts, join};
+use super::fragment::{
+    BuildxParts, DaemonParts, Fragment, NamedOverride, NamedTargets, RuleParts, join,
+};
 use super::origin::{Located, Origin};
 use crate::rule::{Flags, InterpreterPath, Magic, MagicError, Matcher, Name, Rule};
-use crate::target::{Table, UnknownTarget};
+use crate::target::{Table, Target, UnknownTarget};
 
 /// Where distributions and people put QEMU's user mode: one's own build first, then packages, then
 /// the links that Debian keeps for its rules.
@@ -36,6 +38,8 @@ pub struct Settings {
     pub rules: Vec<CustomRule>,
     /// How the service goes about it.
     pub daemon: Daemon,
+    /// The builder.
+    pub buildx: Buildx,
     /// The targets that there are, those of `tables.d` included.
     pub table: Table,
     /// Where all this was written.
@@ -140,6 +144,35 @@ impl Default for Daemon {
     }
 }
 
+/// The builder: `[buildx]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Buildx {
+    /// Its name, as buildx keeps it: without capitals.
+    pub name: String,
+    /// The platforms that it is to build for, by OCI's names, none twice, in the order given;
+    /// `None`: all that work on the kernel.
+    pub platforms: Option<Vec<String>>,
+    /// Options of the driver `docker-container`, by name: `network`, `env.HTTP_PROXY`.
+    pub driver_options: BTreeMap<String, String>,
+    /// Flags for buildkitd, in one line as a shell would have them.
+    pub buildkitd_flags: Option<String>,
+    /// The configuration of buildkitd, an absolute path; that it is there is not looked at.
+    pub buildkitd_config: Option<PathBuf>,
+}
+
+impl Default for Buildx {
+    /// What holds without any file.
+    fn default() -> Self {
+        Self {
+            name: "binfmtd".to_owned(),
+            platforms: None,
+            driver_options: BTreeMap::new(),
+            buildkitd_flags: None,
+            buildkitd_config: None,
+        }
+    }
+}
+
 /// Where the settings were written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sources {
@@ -161,6 +194,7 @@ impl Settings {
             overrides: BTreeMap::new(),
             rules: Vec::new(),
             daemon: Daemon::default(),
+            buildx: Buildx::default(),
             table,
             sources: Sources::default(),
         }
@@ -208,6 +242,7 @@ pub(super) fn validate(
     let preserve_argv0 =
         check.place("preserve-argv0", fragment.preserve_argv0).unwrap_or(defaults.preserve_argv0);
     let daemon = check.daemon(fragment.daemon, defaults.daemon);
+    let buildx = check.buildx(fragment.buildx, defaults.buildx);
     let overrides = check.overrides(fragment.overrides);
     let rules =
         fragment.rules.into_iter().filter_map(|(name, parts)| check.rule(&name, parts)).collect();
@@ -226,6 +261,7 @@ pub(super) fn validate(
         overrides,
         rules,
         daemon,
+        buildx,
         table: defaults.table,
         sources: Sources { files, origins },
     })
@@ -238,7 +274,7 @@ struct Check<'t> {
     errors: Vec<ConfigError>,
 }
 
-impl Check<'_> {
+impl<'t> Check<'t> {
     /// Notes where a value comes from, and hands out the value.
     fn place<T>(&mut self, key: &str, value: Option<Located<T>>) -> Option<T> {
         let Located { value, origin } = value?;
@@ -246,10 +282,10 @@ impl Check<'_> {
         Some(value)
     }
 
-    /// QEMU's name for any name.
-    fn target(&mut self, name: &Located<String>, key: &str) -> Option<String> {
+    /// The target of any name.
+    fn target(&mut self, name: &Located<String>, key: &str) -> Option<&'t Target> {
         match self.table.find(&name.value) {
-            Ok(target) => Some(target.name.clone()),
+            Ok(target) => Some(target),
             Err(unknown) => {
                 if self.whole.table {
                     self.errors.push(ConfigError::at(&name.origin, key, sentence(&unknown)));
@@ -263,9 +299,9 @@ impl Check<'_> {
         let mut found = Vec::new();
         for name in names {
             if let Some(target) = self.target(name, "targets")
-                && !found.contains(&target)
+                && !found.contains(&target.name)
             {
-                found.push(target);
+                found.push(target.name.clone());
             }
         }
         found
@@ -286,12 +322,62 @@ impl Check<'_> {
         }
     }
 
+    fn buildx(&mut self, parts: BuildxParts, defaults: Buildx) -> Buildx {
+        let BuildxParts { name, platforms, driver_options, buildkitd_flags, buildkitd_config } =
+            parts;
+        let key = |part: &str| join("buildx", part);
+        let options = key("driver-options");
+        Buildx {
+            name: self.place(&key("name"), name).unwrap_or(defaults.name),
+            platforms: match self.place(&key("platforms"), platforms) {
+                None => defaults.platforms,
+                Some(NamedTargets::Auto) => None,
+                Some(NamedTargets::List(names)) => Some(self.platforms(&names)),
+            },
+            driver_options: driver_options
+                .into_iter()
+                .filter_map(|(name, value)| {
+                    let value = self.place(&join(&options, &name), Some(value))?;
+                    Some((name, value))
+                })
+                .collect(),
+            buildkitd_flags: self
+                .place(&key("buildkitd-flags"), buildkitd_flags)
+                .or(defaults.buildkitd_flags),
+            buildkitd_config: self
+                .place(&key("buildkitd-config"), buildkitd_config)
+                .or(defaults.buildkitd_config),
+        }
+    }
+
+    fn platforms(&mut self, names: &[Located<String>]) -> Vec<String> {
+        let key = "buildx.platforms";
+        let mut found = Vec::new();
+        for name in names {
+            let Some(target) = self.target(name, key) else { continue };
+            match target.platform(&name.value).map(str::to_owned) {
+                Some(platform) if found.contains(&platform) => {}
+                Some(platform) => found.push(platform),
+                None if self.whole.table => {
+                    let problem = format!(
+                        "target {} has no name in images: Docker cannot build for it",
+                        target.name
+                    );
+                    self.errors.push(ConfigError::at(&name.origin, key, problem));
+                }
+                None => {}
+            }
+        }
+        found
+    }
+
     fn overrides(&mut self, all: Vec<NamedOverride>) -> BTreeMap<String, Override> {
         let mut overrides = BTreeMap::<String, Override>::new();
         for NamedOverride { name, interpreter, flags } in all {
             let key = join("target", &name.value);
             let Some(target) = self.target(&name, &key) else { continue };
-            let canonical = join("target", &target);
+            let target = &target.name;
+            let canonical = join("target", target);
             for (part, origin) in [
                 ("interpreter", interpreter.as_ref().map(|located| &located.origin)),
                 ("flags", flags.as_ref().map(|located| &located.origin)),
@@ -308,7 +394,7 @@ impl Check<'_> {
                     self.errors.push(ConfigError::at(origin, join(&key, part), problem));
                 }
             }
-            let slot = overrides.entry(target).or_default();
+            let slot = overrides.entry(target.clone()).or_default();
             if let Some(interpreter) = self.place(&join(&canonical, "interpreter"), interpreter) {
                 slot.interpreter = Some(interpreter);
             }

@@ -8,11 +8,11 @@ use toml::Value;
 
 use super::fragment::{join, key_text};
 use super::origin::{Origin, plain};
-use super::settings::{Daemon, Settings, Targets};
+use super::settings::{Buildx, Daemon, Settings, Targets};
 use crate::rule::Matcher;
 
 /// The settings in force. As text it is a configuration file that says the same, as JSON an object
-/// of `files`, `settings`, `daemon`, `target` and `rule`.
+/// of `files`, `settings`, `daemon`, `buildx`, `target` and `rule`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Shown {
     /// Every file that was read, in that order.
@@ -21,10 +21,23 @@ pub struct Shown {
     pub settings: BTreeMap<&'static str, ShownValue>,
     /// `[daemon]`; without `metrics-file` when none is set, as its default is the runtime folder's.
     pub daemon: BTreeMap<&'static str, ShownValue>,
+    /// `[buildx]`.
+    pub buildx: ShownBuildx,
     /// `[target.NAME]`, by QEMU's names.
     pub target: BTreeMap<String, BTreeMap<&'static str, ShownValue>>,
     /// `[rule.NAME]`; magic and mask as hex digits.
     pub rule: BTreeMap<String, BTreeMap<&'static str, ShownValue>>,
+}
+
+/// `[buildx]`, without the keys that are not set and have no default.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ShownBuildx {
+    /// The keys but one.
+    #[serde(flatten)]
+    pub settings: BTreeMap<&'static str, ShownValue>,
+    /// `[buildx.driver-options]`, by the options' names.
+    pub driver_options: BTreeMap<String, ShownValue>,
 }
 
 /// A value and where it comes from.
@@ -44,15 +57,17 @@ impl Settings {
             let origin = self.sources.origins.get(&key).cloned();
             ShownValue { value, origin }
         };
+        let auto_or = |names: Option<&Vec<String>>| match names {
+            None => text(&"auto"),
+            Some(names) => Value::Array(names.iter().map(|name| text(name)).collect()),
+        };
         let general = [
             (
                 "targets",
-                match &self.targets {
-                    Targets::Auto => text(&"auto"),
-                    Targets::List(names) => {
-                        Value::Array(names.iter().map(|name| text(name)).collect())
-                    }
-                },
+                auto_or(match &self.targets {
+                    Targets::Auto => None,
+                    Targets::List(names) => Some(names),
+                }),
             ),
             (
                 "interpreter-directories",
@@ -81,6 +96,17 @@ impl Settings {
             ("longest-pause-seconds", whole(longest_pause.as_secs())),
             ("metrics-file", metrics_file.as_ref().map(|path| text(&path.display()))),
         ];
+        let Buildx { name, platforms, driver_options, buildkitd_flags, buildkitd_config } =
+            &self.buildx;
+        let buildx = vec![
+            ("name", Some(text(name))),
+            ("platforms", Some(auto_or(platforms.as_ref()))),
+            ("buildkitd-flags", buildkitd_flags.as_ref().map(|flags| text(flags))),
+            ("buildkitd-config", buildkitd_config.as_ref().map(|path| text(&path.display()))),
+        ];
+        let driver_options = driver_options.iter().map(|(name, value)| {
+            (name.clone(), shown(join("buildx.driver-options", name), text(value)))
+        });
         let target = self.overrides.iter().map(|(name, special)| {
             let interpreter = special.interpreter.as_ref().map(|path| text(path));
             let flags = special.flags.as_ref().map(|flags| text(flags));
@@ -111,6 +137,10 @@ impl Settings {
                 .map(|(key, value)| (key, shown(key.to_owned(), value)))
                 .collect(),
             daemon: within("daemon", daemon),
+            buildx: ShownBuildx {
+                settings: within("buildx", buildx),
+                driver_options: driver_options.collect(),
+            },
             target: target.collect(),
             rule: rule.collect(),
         }
@@ -129,6 +159,12 @@ impl fmt::Display for Shown {
         values(f, &self.settings)?;
         writeln!(f, "\n[daemon]")?;
         values(f, &self.daemon)?;
+        writeln!(f, "\n[buildx]")?;
+        values(f, &self.buildx.settings)?;
+        if !self.buildx.driver_options.is_empty() {
+            writeln!(f, "\n[buildx.driver-options]")?;
+            values(f, &self.buildx.driver_options)?;
+        }
         for (section, tables) in [("target", &self.target), ("rule", &self.rule)] {
             for (name, table) in tables {
                 writeln!(f, "\n[{section}.{}]", key_text(name))?;
@@ -139,9 +175,12 @@ impl fmt::Display for Shown {
     }
 }
 
-fn values(f: &mut fmt::Formatter<'_>, values: &BTreeMap<&'static str, ShownValue>) -> fmt::Result {
+fn values<K: AsRef<str>>(
+    f: &mut fmt::Formatter<'_>,
+    values: &BTreeMap<K, ShownValue>,
+) -> fmt::Result {
     for (key, shown) in values {
-        write!(f, "{key} = {} # ", shown.value)?;
+        write!(f, "{} = {} # ", key_text(key.as_ref()), shown.value)?;
         match &shown.origin {
             Some(origin) => writeln!(f, "{origin}")?,
             None => writeln!(f, "default")?,

@@ -26,7 +26,7 @@ fn errors(text: &str) -> Vec<String> {
 
 #[test]
 fn nothing_is_required() {
-    for text in ["", "# nothing\n", "[daemon]\n[target]\n[rule]\n"] {
+    for text in ["", "# nothing\n", "[daemon]\n[buildx.driver-options]\n[target]\n[rule]\n"] {
         let settings = read(text).unwrap();
         assert_eq!(settings, Settings { sources: settings.sources.clone(), ..Settings::default() });
     }
@@ -46,6 +46,14 @@ fn every_key_is_read() {
         pause-after = 0x20
         longest-pause-seconds = 60
         metrics-file = "/var/lib/node exporter/../binfmtd.prom"
+        [buildx]
+        name = "ci.Builder_2-b"
+        platforms = ["arm64", "linux/arm/v6"]
+        buildkitd-flags = "--debug --allow-insecure-entitlement 'network.host'"
+        buildkitd-config = "/etc/buildkit/buildkitd.toml"
+        [buildx.driver-options]
+        network = "host"
+        "env.NO_PROXY" = "localhost,127.0.0.1,a=b"
         [target.arm64]
         interpreter = "/opt/qemu/bin/qemu-aarch64"
         flags = "FOC"
@@ -71,12 +79,30 @@ fn every_key_is_read() {
     };
     assert_eq!(settings.daemon, daemon);
     assert_eq!(settings.sources.origins["daemon.pause-after"].line, 9);
+    let buildx = Buildx {
+        name: "ci.builder_2-b".into(),
+        platforms: Some(vec!["linux/arm64".into(), "linux/arm/v6".into()]),
+        driver_options: [("env.NO_PROXY", "localhost,127.0.0.1,a=b"), ("network", "host")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        buildkitd_flags: Some("--debug --allow-insecure-entitlement 'network.host'".into()),
+        buildkitd_config: Some("/etc/buildkit/buildkitd.toml".into()),
+    };
+    assert_eq!(settings.buildx, buildx);
+    for (key, line) in [
+        ("buildx.name", 13),
+        ("buildx.platforms", 14),
+        ("buildx.driver-options.network", 18),
+        ("buildx.driver-options.\"env.NO_PROXY\"", 19),
+    ] {
+        assert_eq!(settings.sources.origins[key].line, line, "{key}");
+    }
     let special = &settings.overrides["aarch64"];
     assert_eq!(special.interpreter.as_ref().unwrap().to_string(), "/opt/qemu/bin/qemu-aarch64");
     assert_eq!(special.flags.unwrap().to_string(), "OCF");
     assert_eq!(settings.rules[0].rule.register_string(), b":jar:E::jar::/usr/bin/jexec:");
-    assert_eq!(settings.rules[0].origin.to_string(), format!("{FILE}:15"));
-    assert_eq!(settings.sources.origins["target.aarch64.flags"].line, 14);
+    assert_eq!(settings.rules[0].origin.to_string(), format!("{FILE}:23"));
+    assert_eq!(settings.sources.origins["target.aarch64.flags"].line, 22);
 }
 
 #[test]
@@ -101,6 +127,60 @@ fn the_service_has_defaults_and_bounds() {
         let wanted = Daemon { longest_pause, ..defaults.clone() };
         assert_eq!(daemon(&format!("longest-pause-seconds = {seconds}")), wanted);
     }
+}
+
+#[test]
+fn the_builder_has_defaults() {
+    let buildx = |text: &str| read(&format!("[buildx]\n{text}\n")).unwrap().buildx;
+    let defaults = Buildx {
+        name: "binfmtd".into(),
+        platforms: None,
+        driver_options: std::collections::BTreeMap::new(),
+        buildkitd_flags: None,
+        buildkitd_config: None,
+    };
+    assert_eq!(buildx(""), defaults);
+    assert_eq!(buildx("platforms = 'auto'"), defaults);
+    // The shortest, all signs, and capitals, which buildx does not keep.
+    for (written, name) in
+        [("b", "b"), ("a1._-", "a1._-"), ("X-1", "x-1"), ("Defaults", "defaults")]
+    {
+        let wanted = Buildx { name: name.into(), ..defaults.clone() };
+        assert_eq!(buildx(&format!("name = '{written}'")), wanted);
+    }
+    let empty =
+        Buildx { driver_options: [("cgroup-parent".to_owned(), String::new())].into(), ..defaults };
+    assert_eq!(buildx("driver-options.cgroup-parent = ''"), empty);
+}
+
+#[test]
+fn a_platform_is_the_one_that_was_meant() {
+    let meant = |names: &[&str]| {
+        let text = format!("buildx.platforms = {names:?}");
+        read(&text).unwrap().buildx.platforms.unwrap()
+    };
+    for (name, platform) in [
+        ("linux/arm/v6", "linux/arm/v6"),
+        ("Linux/ARM/v5", "linux/arm/v5"),
+        ("arm/v6", "linux/arm/v6"),
+        ("armv6", "linux/arm/v6"),
+        ("armv6l", "linux/arm/v6"),
+        ("armv5tel", "linux/arm/v5"),
+        ("arm", "linux/arm/v7"),
+        ("armhf", "linux/arm/v7"),
+        ("armv8l", "linux/arm/v7"),
+        ("linux/arm64", "linux/arm64"),
+        ("arm64/v8", "linux/arm64"),
+        ("aarch64", "linux/arm64"),
+        ("x86_64", "linux/amd64"),
+        ("i386", "linux/386"),
+        ("ppc64el", "linux/ppc64le"),
+        ("mips64el", "linux/mips64le"),
+    ] {
+        assert_eq!(meant(&[name]), [platform], "{name}");
+    }
+    let names = ["arm64", "linux/arm/v6", "aarch64", "arm", "armhf", "linux/arm/v7", "armv6"];
+    assert_eq!(meant(&names), ["linux/arm64", "linux/arm/v6", "linux/arm/v7"]);
 }
 
 #[test]
@@ -263,6 +343,138 @@ const FAULTS: &[(&str, &str)] = &[
         "daemon = true",
         ":1: daemon: true is no table; write [daemon] and backstop-minutes, pause-after, longest-pause-seconds, metrics-file below it",
     ),
+    (
+        "buildx.name = ''",
+        ":1: buildx.name: \"\" cannot name a builder: a letter, then letters, digits, \".\", \"_\" and \"-\"",
+    ),
+    ("buildx.name = '1st'", ":1: buildx.name: \"1st\" cannot name a builder: a letter, "),
+    ("buildx.name = '-b'", ":1: buildx.name: \"-b\" cannot name a builder: a letter, "),
+    ("buildx.name = 'my builder'", ":1: buildx.name: \"my builder\" cannot name a builder: "),
+    ("buildx.name = 'bücher'", ":1: buildx.name: \"bücher\" cannot name a builder: "),
+    ("buildx.name = 'éa'", ":1: buildx.name: \"éa\" cannot name a builder: "),
+    ("buildx.name = 'a/b'", ":1: buildx.name: \"a/b\" cannot name a builder: "),
+    ("buildx.name = 2", ":1: buildx.name: 2 is no string; put it in quotes"),
+    (
+        "buildx.name = 'default'",
+        ":1: buildx.name: \"default\" is Docker's own builder; choose another name",
+    ),
+    (
+        "[buildx]\nname = 'Default'",
+        ":2: buildx.name: \"Default\" is Docker's own builder; choose another name",
+    ),
+    (
+        "[buildx]\nplatforms = 'arm64'",
+        ":2: buildx.platforms: \"arm64\" is not \"auto\"; write a list: [\"arm64\"]",
+    ),
+    (
+        "buildx.platforms = true",
+        ":1: buildx.platforms: true is neither \"auto\" nor a list of platforms",
+    ),
+    (
+        "[buildx]\nplatforms = []",
+        ":2: buildx.platforms: an empty list: no platform is asked for; \"auto\" means all that work",
+    ),
+    (
+        "buildx.platforms = [\n'arm64',\n64]",
+        ":3: buildx.platforms: 64 is no string; put it in quotes",
+    ),
+    (
+        "buildx.platforms = [\n'arm64',\n'linux/amr64',\n'pdp11']",
+        ":3: buildx.platforms: unknown target \"linux/amr64\" (did you mean linux/arm64?)",
+    ),
+    (
+        "buildx.platforms = [\n'pdp11']",
+        ":2: buildx.platforms: unknown target \"pdp11\" (\"binfmtd targets\" lists them)",
+    ),
+    (
+        "buildx.platforms = [\n'arm64',\n'alpha']",
+        ":3: buildx.platforms: target alpha has no name in images: Docker cannot build for it",
+    ),
+    (
+        "[buildx]\ndriver-options = 'network=host'",
+        ":2: buildx.driver-options: \"network=host\" is no table; write [buildx.driver-options] and OPTION = \"VALUE\" below it",
+    ),
+    (
+        "[buildx.driver-options]\nmemory = 4",
+        ":2: buildx.driver-options.memory: 4 is no string; put it in quotes",
+    ),
+    (
+        "[buildx.driver-options]\ndefault-load = true",
+        ":2: buildx.driver-options.default-load: true is no string; put it in quotes",
+    ),
+    (
+        "[buildx.driver-options]\nnetwork = ['host']",
+        ":2: buildx.driver-options.network: a list is no string; put it in quotes",
+    ),
+    (
+        "[buildx.driver-options]\nenv.HTTP_PROXY = 'http://proxy'",
+        ":2: buildx.driver-options.env: a table is no string; put a name with a dot in quotes: \"env.HTTP_PROXY\"",
+    ),
+    (
+        "[buildx.driver-options]\nnetwork = \"a\\nb\"",
+        ":2: buildx.driver-options.network: \"a\\nb\" has control characters",
+    ),
+    (
+        "[buildx.driver-options]\n'' = 'x'",
+        ":2: buildx.driver-options.\"\": \"\" cannot name an option: at least one character, and no \"=\", \",\" or control character",
+    ),
+    (
+        "[buildx.driver-options]\n'a=b' = 'x'",
+        ":2: buildx.driver-options.\"a=b\": \"a=b\" cannot name an option: ",
+    ),
+    (
+        "[buildx.driver-options]\n'a,b' = 'x'",
+        ":2: buildx.driver-options.\"a,b\": \"a,b\" cannot name an option: ",
+    ),
+    (
+        "[buildx.driver-options]\n\"a\\u007f\" = 'x'",
+        ":2: buildx.driver-options.\"a\\u{7f}\": \"a\\u{7f}\" cannot name an option: ",
+    ),
+    (
+        "[buildx.driver-options]\nnetwork = 'host'\n'env.BINFMTD_BUILDER' = '1'",
+        ":3: buildx.driver-options.\"env.BINFMTD_BUILDER\": binfmtd sets it itself, as the mark of its builders; remove this",
+    ),
+    (
+        "buildx.buildkitd-flags = ' '",
+        ":1: buildx.buildkitd-flags: \" \" has no flags; give some, or remove this",
+    ),
+    (
+        "buildx.buildkitd-flags = \"--debug\\n\"",
+        ":1: buildx.buildkitd-flags: \"--debug\\n\" has control characters",
+    ),
+    (
+        "buildx.buildkitd-flags = ['--debug']",
+        ":1: buildx.buildkitd-flags: a list is no string; put it in quotes",
+    ),
+    (
+        "buildx.buildkitd-config = 'buildkitd.toml'",
+        ":1: buildx.buildkitd-config: \"buildkitd.toml\" is no absolute path without control characters",
+    ),
+    (
+        "buildx.buildkitd-config = \"/a\\tb\"",
+        ":1: buildx.buildkitd-config: \"/a\\tb\" is no absolute path without control characters",
+    ),
+    (
+        "buildx.buildkitd-config = '/etc/buildkit/'",
+        ":1: buildx.buildkitd-config: \"/etc/buildkit/\" is a folder; add the name of a file in it",
+    ),
+    (
+        "buildx.buildkitd-config = false",
+        ":1: buildx.buildkitd-config: false is no string; put it in quotes",
+    ),
+    (
+        "buildx.driver-opts = {}",
+        ":1: buildx.driver-opts: unknown key (did you mean driver-options?)",
+    ),
+    (
+        "buildx.colour = 1",
+        ":1: buildx.colour: unknown key (known: name, platforms, driver-options, buildkitd-flags, buildkitd-config)",
+    ),
+    (
+        "buildx = 'mine'",
+        ":1: buildx: \"mine\" is no table; write [buildx] and name, platforms, driver-options, buildkitd-flags, buildkitd-config below it",
+    ),
+    ("[build]", ":1: build: unknown key (did you mean buildx?)"),
     ("[[daemon]]", ":1: daemon: a list is no table; write [daemon] and backstop-minutes, "),
     ("[demon]", ":1: demon: unknown key (did you mean daemon?)"),
     ("target.arm64.flag = ''", ":1: target.arm64.flag: unknown key (did you mean flags?)"),
@@ -346,6 +558,26 @@ fn every_fault_says_where_and_what_is_allowed() {
     }
 }
 
+/// A target that is missing, or has no platform, may have one in the table that could not be read.
+#[test]
+fn platforms_are_not_judged_by_half_a_table() {
+    let platforms = "buildx.platforms = ['mycpu', 'alpha', 'arm64']";
+    let fragment = parse(platforms, Path::new(FILE)).unwrap();
+    let half = Whole { table: false, ..WHOLE };
+    let settings = validate(fragment.clone(), Table::embedded(), Vec::new(), half).unwrap();
+    assert_eq!(settings.buildx.platforms, Some(vec!["linux/arm64".into()]));
+    let errors = validate(fragment.clone(), Table::embedded(), Vec::new(), WHOLE).unwrap_err();
+    assert_eq!(errors.iter().count(), 2, "{errors}");
+
+    let mut table = Table::embedded();
+    let added =
+        "class = 32\nbyte-order = 'big'\nmachines = [0xfeed]\nplatforms = ['linux/MyCPU/v2']\n";
+    table.extend(&format!("[mycpu]\n{added}")).unwrap();
+    let fragment = parse("buildx.platforms = ['mycpu/V2']", Path::new(FILE)).unwrap();
+    let settings = validate(fragment, table, Vec::new(), WHOLE).unwrap();
+    assert_eq!(settings.buildx.platforms, Some(vec!["linux/MyCPU/v2".into()]));
+}
+
 #[test]
 fn all_faults_of_a_file_are_told_in_its_order() {
     let found =
@@ -371,9 +603,9 @@ fn no_text_can_forge_a_line_of_output() {
 #[test]
 fn a_later_file_overrides_key_by_key_by_any_name() {
     let texts = [
-        "verify = 'off'\ntargets = ['arm', 'arm64']\n[daemon]\npause-after = 1\nbackstop-minutes = 2\n[target.arm64]\ninterpreter = '/a'\nflags = 'F'\n",
+        "verify = 'off'\ntargets = ['arm', 'arm64']\n[daemon]\npause-after = 1\nbackstop-minutes = 2\n[target.arm64]\ninterpreter = '/a'\nflags = 'F'\n[buildx]\nname = 'one'\nplatforms = ['arm64']\ndriver-options = { network = 'host', memory = '1g' }\n",
         "targets = ['riscv64']\n[target.aarch64]\ninterpreter = '/b'\n[rule.x]\ninterpreter = '/x'\n",
-        "[daemon]\nbackstop-minutes = 0\n[rule.x]\nextension = 'x'\n",
+        "[daemon]\nbackstop-minutes = 0\n[rule.x]\nextension = 'x'\n[buildx]\nplatforms = 'auto'\nbuildkitd-flags = '--debug'\ndriver-options.memory = '2g'\n",
     ];
     let mut merged = Fragment::default();
     for (number, text) in texts.iter().enumerate() {
@@ -385,6 +617,23 @@ fn a_later_file_overrides_key_by_key_by_any_name() {
     assert_eq!((settings.daemon.pause_after, settings.daemon.backstop), (1, None));
     assert_eq!(settings.sources.origins["daemon.pause-after"].to_string(), "/0:4");
     assert_eq!(settings.sources.origins["daemon.backstop-minutes"].to_string(), "/2:2");
+    let buildx = Buildx {
+        name: "one".into(),
+        driver_options: [("memory", "2g"), ("network", "host")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        buildkitd_flags: Some("--debug".into()),
+        ..Buildx::default()
+    };
+    assert_eq!(settings.buildx, buildx);
+    for (key, origin) in [
+        ("name", "/0:10"),
+        ("platforms", "/2:6"),
+        ("driver-options.network", "/0:12"),
+        ("driver-options.memory", "/2:8"),
+    ] {
+        assert_eq!(settings.sources.origins[&format!("buildx.{key}")].to_string(), origin, "{key}");
+    }
     let special = &settings.overrides["aarch64"];
     assert_eq!(special.interpreter.as_ref().unwrap().to_string(), "/b");
     assert_eq!(special.flags, Some(Flags { fix_binary: true, ..Flags::default() }));
@@ -397,7 +646,7 @@ fn a_later_file_overrides_key_by_key_by_any_name() {
 #[test]
 fn what_is_shown_is_json_too() {
     let settings =
-        read("credentials = true\n[daemon]\npause-after = 3\n[target.arm64]\nflags = 'F'\n")
+        read("credentials = true\n[daemon]\npause-after = 3\n[target.arm64]\nflags = 'F'\n[buildx]\nplatforms = ['arm64']\ndriver-options.'env.X' = '1'\n")
             .unwrap();
     let json = serde_json::to_value(settings.show()).unwrap();
     assert_eq!(json["files"][0], FILE);
@@ -409,6 +658,13 @@ fn what_is_shown_is_json_too() {
     assert_eq!(json["daemon"]["backstop-minutes"]["value"], 15);
     assert_eq!(json["daemon"]["backstop-minutes"]["origin"], serde_json::Value::Null);
     assert_eq!(json["daemon"].get("metrics-file"), None);
+    assert_eq!(json["buildx"]["name"]["value"], "binfmtd");
+    assert_eq!(json["buildx"]["name"]["origin"], serde_json::Value::Null);
+    assert_eq!(json["buildx"]["platforms"]["value"], serde_json::json!(["linux/arm64"]));
+    assert_eq!(json["buildx"]["platforms"]["origin"]["line"], 7);
+    assert_eq!(json["buildx"]["driver-options"]["env.X"]["value"], "1");
+    assert_eq!(json["buildx"]["driver-options"]["env.X"]["origin"]["line"], 8);
+    assert_eq!(json["buildx"].get("buildkitd-flags"), None);
     assert_eq!(json["target"]["aarch64"]["flags"]["value"], "F");
     let errors = parse("verify = 1", Path::new(FILE)).unwrap_err();
     let json = serde_json::to_value(&errors).unwrap();
@@ -434,17 +690,28 @@ fn the_sample_validates() {
     // Its default is no path that a file could have.
     let metrics_file = settings.daemon.metrics_file.clone();
     assert!(metrics_file.is_some());
+    let buildx = Buildx {
+        name: Buildx::default().name,
+        platforms: Buildx::default().platforms,
+        ..settings.buildx.clone()
+    };
     let general = Settings {
         daemon: Daemon { metrics_file, ..Daemon::default() },
+        buildx,
         overrides: settings.overrides.clone(),
         rules: settings.rules.clone(),
         sources: settings.sources.clone(),
         ..Settings::default()
     };
-    assert_eq!(settings, general, "the general keys and [daemon] show the defaults");
+    assert_eq!(settings, general, "what has a default shows it");
     assert_eq!(settings.sources.origins.keys().filter(|key| !key.contains('.')).count(), 5);
-    for key in fragment::DAEMON_KEYS {
-        assert!(settings.sources.origins.contains_key(&format!("daemon.{key}")), "{key}");
+    for (section, keys) in [("daemon", fragment::DAEMON_KEYS), ("buildx", fragment::BUILDX_KEYS)] {
+        for key in keys {
+            let path = format!("{section}.{key}");
+            let is_within = |origin: &String| origin.starts_with(&format!("{path}."));
+            let mut origins = settings.sources.origins.keys();
+            assert!(origins.any(|origin| *origin == path || is_within(origin)), "{path}");
+        }
     }
     assert!(!settings.overrides.is_empty() && !settings.rules.is_empty());
 }
@@ -453,11 +720,13 @@ fn the_sample_validates() {
 #[test]
 fn the_reference_is_complete() {
     let reference = include_str!("../../docs/reference/configuration.md");
-    let tables = [fragment::DAEMON_KEYS, fragment::TARGET_KEYS, fragment::RULE_KEYS];
+    let tables =
+        [fragment::DAEMON_KEYS, fragment::BUILDX_KEYS, fragment::TARGET_KEYS, fragment::RULE_KEYS];
     for key in fragment::KEYS.iter().chain(tables.into_iter().flatten()) {
         let spellings = [format!("`{key}`"), format!("`[{key}]`"), format!("`[{key}.")];
         assert!(spellings.iter().any(|spelling| reference.contains(spelling)), "{key}");
     }
+    assert!(reference.contains(&format!("`{:?}`", Buildx::default().name)));
     for directory in Settings::default().interpreter_directories {
         assert!(reference.contains(&directory.display().to_string()), "{}", directory.display());
     }
@@ -485,6 +754,60 @@ fn target() -> impl Strategy<Value = String> {
     let table = Table::embedded();
     let names: Vec<_> = table.targets().iter().map(|target| target.name.clone()).collect();
     proptest::sample::select(names)
+}
+
+/// A name of a target that images have a name for.
+fn platform() -> impl Strategy<Value = String> {
+    let table = Table::embedded();
+    let with_platform = |target: &&crate::target::Target| !target.platforms.is_empty();
+    let names: Vec<_> = table
+        .targets()
+        .iter()
+        .filter(with_platform)
+        .flat_map(|target| target.platforms.iter().chain([&target.name]).cloned())
+        .collect();
+    proptest::sample::select(names)
+}
+
+/// A key, quoted as JSON does it, which TOML reads too.
+fn key(text: &str) -> String {
+    serde_json::to_string(text).unwrap()
+}
+
+/// `[buildx]`, valid.
+fn buildx() -> impl Strategy<Value = String> {
+    let quoted = |text: String| toml::Value::String(text).to_string();
+    let options = proptest::collection::btree_map(
+        "[a-zA-Z0-9._'\"\\\\ é-]{1,12}",
+        "[a-zA-Z0-9.,='\"\\\\ :/é-]{0,12}",
+        0..4,
+    );
+    let platforms =
+        proptest::option::of(proptest::collection::vec(platform(), 1..6)).prop_map(|names| {
+            names.map_or("platforms = 'auto'\n".to_owned(), |names| {
+                format!("platforms = {names:?}\n")
+            })
+        });
+    let flags = proptest::option::of("--[a-z='\"\\\\ -]{1,20}");
+    let config = proptest::option::of("(/[a-zA-Z0-9 _'\"\\\\#é-]{1,12}){1,4}");
+    ("[a-zA-Z][a-zA-Z0-9._-]{7,12}", platforms, options, flags, config).prop_map(
+        move |(name, platforms, options, flags, config)| {
+            let line = |(key, value): (&str, Option<String>)| {
+                value.map(|value| format!("{key} = {}\n", quoted(value)))
+            };
+            let buildkitd: String = [("buildkitd-flags", flags), ("buildkitd-config", config)]
+                .into_iter()
+                .filter_map(line)
+                .collect();
+            let option =
+                |(name, value): (String, String)| format!("{} = {}\n", key(&name), quoted(value));
+            let options: String = options.into_iter().map(option).collect();
+            format!(
+                "[buildx]\nname = '{name}'\n{platforms}{buildkitd}\
+                 [buildx.driver-options]\n{options}"
+            )
+        },
+    )
 }
 
 /// A text that is valid, made of everything there is.
@@ -517,15 +840,18 @@ fn valid() -> impl Strategy<Value = String> {
             format!("magic = '{}'\nmask = '{}'\noffset = {offset}\n", hex(magic), hex(mask))
         });
     let matcher = prop_oneof![magic, "[a-z]{1,8}".prop_map(|end| format!("extension = '{end}'\n"))];
-    let rules =
-        proptest::collection::btree_map("[a-zA-Z0-9._'-]{3,12}", (path(), flags(), matcher), 0..3)
-            .prop_map(move |all| {
-                let table = |(name, (path, flags, matcher))| {
-                    let (name, path) = (quoted(name), quoted(path));
-                    format!("[rule.{name}]\ninterpreter = {path}\nflags = '{flags}'\n{matcher}")
-                };
-                all.into_iter().map(table).collect::<String>()
-            });
+    let rules = proptest::collection::btree_map(
+        "[a-zA-Z0-9._'\"\\\\-]{3,12}",
+        (path(), flags(), matcher),
+        0..3,
+    )
+    .prop_map(move |all| {
+        let table = |(name, (path, flags, matcher)): (String, _)| {
+            let (name, path) = (key(&name), quoted(path));
+            format!("[rule.{name}]\ninterpreter = {path}\nflags = '{flags}'\n{matcher}")
+        };
+        all.into_iter().map(table).collect::<String>()
+    });
     let daemon = (
         0..=10080,
         0..=1_000_000,
@@ -542,13 +868,15 @@ fn valid() -> impl Strategy<Value = String> {
             )
         });
     let general = (targets, directories, verify, any::<bool>(), preserve);
-    (general, daemon, special, rules).prop_map(|(general, daemon, special, rules)| {
-        let (targets, directories, verify, credentials, preserve) = general;
-        format!(
-            "{targets}\n{directories}\nverify = '{verify}'\ncredentials = {credentials}\n\
-             preserve-argv0 = {preserve}\n{daemon}{special}{rules}"
-        )
-    })
+    (general, daemon, buildx(), special, rules).prop_map(
+        |(general, daemon, buildx, special, rules)| {
+            let (targets, directories, verify, credentials, preserve) = general;
+            format!(
+                "{targets}\n{directories}\nverify = '{verify}'\ncredentials = {credentials}\n\
+             preserve-argv0 = {preserve}\n{daemon}{buildx}{special}{rules}"
+            )
+        },
+    )
 }
 
 proptest! {
@@ -558,7 +886,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_looks_like_toml_panics(text in "([a-z.]{1,6}|[\\[\\]{}='\",.\\\\#\n0-9-]|targets|verify|daemon|pause-after|rule|target|magic| = ){0,24}") {
+    fn nothing_that_looks_like_toml_panics(text in "([a-z.]{1,6}|[\\[\\]{}='\",.\\\\#\n0-9-]|targets|verify|daemon|pause-after|buildx|platforms|driver-options|rule|target|magic| = ){0,24}") {
         let _ = read(&text);
     }
 

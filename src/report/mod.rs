@@ -8,6 +8,7 @@ pub mod github;
 mod group;
 pub mod json;
 pub mod junit;
+pub mod outputs;
 pub mod text;
 
 pub use document::*;

@@ -19,6 +19,11 @@ pub fn describe() -> io::Result<Host> {
     Ok(Host { kernel: text(uname.release()), machine: text(uname.machine()) })
 }
 
+/// The machine's name, as the kernel has it.
+pub fn name() -> io::Result<String> {
+    Ok(nix::sys::utsname::uname()?.nodename().to_string_lossy().into_owned())
+}
+
 /// The first bytes of our own program, which is native by definition: the kernel runs it.
 pub fn own_header() -> io::Result<Vec<u8>> {
     let mut header = vec![0; crate::rule::HEADER_SIZE];

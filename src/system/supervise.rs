@@ -84,7 +84,7 @@ fn wait(signals: &Interrupt, child: u32) -> io::Result<u8> {
 }
 
 /// Looks a program up as a shell does: a name without a slash in PATH; better one that may be executed.
-fn find(name: &OsStr) -> Option<PathBuf> {
+pub fn find(name: &OsStr) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {
         return Some(PathBuf::from(name)).filter(|path| path.exists());
     }

@@ -64,6 +64,22 @@ impl Target {
             .map(String::as_str)
     }
 
+    /// The platform that one of its names means: the one that it is, or whose variant it has (`armv6l`),
+    /// else the first; `None` where OCI has no name for it.
+    pub fn platform(&self, name: &str) -> Option<&str> {
+        let wanted = name.to_ascii_lowercase();
+        let bare = |name: &str| name.strip_prefix("linux/").unwrap_or(name).to_ascii_lowercase();
+        let variant = |platform: &str| match *bare(platform).split('/').collect::<Vec<_>>() {
+            [_, variant] => wanted.contains(variant),
+            _ => false,
+        };
+        let platforms = || self.platforms.iter().map(String::as_str);
+        platforms()
+            .find(|platform| bare(platform) == bare(&wanted))
+            .or_else(|| platforms().find(|platform| variant(platform)))
+            .or_else(|| platforms().next())
+    }
+
     /// How it is called in a sentence: `aarch64 (linux/arm64)`.
     pub fn label(&self) -> String {
         match self.platforms.first() {

@@ -291,6 +291,6 @@ impl<'a> Task<'a> {
 }
 
 /// Sixteen hex digits that nobody can guess from outside: the standard library's hash keys are random.
-pub(super) fn nonce() -> String {
+pub fn nonce() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }

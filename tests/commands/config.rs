@@ -14,7 +14,8 @@ fn show_says_where_each_value_comes_from() {
     assert!(said.out.contains("credentials = false # default\n"), "{said:#?}");
 
     let document = world.json("config show");
-    assert_eq!(keys(&document), ["daemon", "files", "ok", "rule", "schema", "settings", "target"]);
+    let wanted = ["buildx", "daemon", "files", "ok", "rule", "schema", "settings", "target"];
+    assert_eq!(keys(&document), wanted);
     assert_eq!(document["settings"]["verify"]["value"], "off", "{document:#}");
 
     // What it prints can be read again.

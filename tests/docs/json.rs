@@ -178,6 +178,10 @@ targets = ["arm64", "arm"]
 interpreter-directories = ["BAD", "/usr/bin", "/usr/libexec/qemu-binfmt"]
 [daemon]
 pause-after = 3
+[buildx]
+platforms = ["arm64"]
+[buildx.driver-options]
+network = "host"
 [target.arm64]
 flags = "OF"
 [rule.jar]

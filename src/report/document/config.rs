@@ -13,7 +13,7 @@ pub struct ConfigDocument {
     pub schema: u32,
     /// Always true: settings that are not well are an error.
     pub ok: bool,
-    /// `files`, `settings`, `daemon`, `target` and `rule`: each value, and where it comes from.
+    /// `files`, `settings`, `daemon`, `buildx`, `target` and `rule`: each value, and where it comes from.
     #[serde(flatten)]
     pub shown: Shown,
 }

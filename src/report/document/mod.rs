@@ -1,5 +1,6 @@
 //! The documents, as plain data: one file for each command.
 
+mod builder;
 mod checks;
 mod config;
 mod doctor;
@@ -13,6 +14,10 @@ mod targets;
 mod unregister;
 mod which;
 
+pub use builder::{
+    BuilderDocument, BuilderState, BuiltDocument, EmbeddedDocument, EngineDocument, KernelDocument,
+    NodeDocument, OrphanDocument, PlatformDocument, RemovalDocument,
+};
 pub use checks::{CheckDocument, CheckText, ChecksDocument};
 pub use config::ConfigDocument;
 pub use doctor::{

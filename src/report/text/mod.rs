@@ -1,5 +1,6 @@
 //! Text for a person: aligned, coloured on a terminal only, quiet when all is well.
 
+mod builder;
 mod doctor;
 mod fix;
 
@@ -14,6 +15,7 @@ use super::document::{
     TargetsDocument, UnregisterDocument, WhichDocument,
 };
 use super::plain;
+pub use builder::{builder, removal};
 pub use doctor::{Page, check, checks, doctor};
 pub use fix::{fixes, nothing_to_fix, steps};
 

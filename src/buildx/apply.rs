@@ -1,0 +1,209 @@
+//! Carries out what a plan says, through docker, and writes down what becomes ours before it is made.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::builder::{Builder, CONTAINER_PREFIX, STATE_SUFFIX};
+use super::docker::{Answer, Docker, Question, Trouble};
+use super::engine::Engine;
+use super::observe::{self, Orphan, OrphanKind};
+use super::plan::{Recreate, Refusal, Step, Wish};
+use super::record::{Made, Store};
+
+/// Why a builder is not as it should be.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// Docker did not do it.
+    #[error(transparent)]
+    Docker(#[from] Trouble),
+    /// It would touch what is not ours.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// What is ours could not be written down.
+    #[error("record of builders: {0}")]
+    Record(std::io::Error),
+}
+
+/// How often a boot is tried: a container that somebody else just takes away makes the first one fail.
+const BOOTS: u32 = 3;
+/// Between two of them.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// What steps are carried out with.
+pub struct Workshop<'a> {
+    /// The docker command.
+    pub docker: &'a Docker,
+    /// The engine of the current context.
+    pub engine: &'a Engine,
+    /// What is ours; locked.
+    pub store: &'a mut Store,
+}
+
+impl Workshop<'_> {
+    /// Carries out one step.
+    pub fn carry_out(
+        &mut self,
+        step: &Step,
+        wish: &Wish,
+        builder: Option<&Builder>,
+    ) -> Result<(), ApplyError> {
+        match step {
+            Step::Create | Step::Append => self.create(wish, *step == Step::Append),
+            Step::Boot => boot(self.docker, &wish.name).map_err(ApplyError::Docker),
+            Step::Restart { container, endpoint, why } => {
+                let node = builder.and_then(|builder| {
+                    builder.nodes.iter().find(|node| node.container() == *container)
+                });
+                if let (Some(node), true) = (node, wish.recreate != Recreate::Always) {
+                    let processes = observe::busy(self.docker, node)?;
+                    if processes > 0 {
+                        let (container, why) = (container.clone(), why.clone());
+                        return Err(Refusal::Busy { container, processes, why }.into());
+                    }
+                }
+                // It ends on the first signal; the engine kills it after these seconds.
+                self.well(&Question::new(["restart", "--time", "10", container]).at(Some(endpoint)))
+            }
+            Step::Remove { .. } => {
+                self.well(&Question::new(["buildx", "rm", "--force", "--keep-state", &wish.name]))
+            }
+            Step::MakeCurrent => self.well(&Question::new(["buildx", "use", &wish.name])),
+        }
+    }
+
+    fn well(&self, question: &Question) -> Result<(), ApplyError> {
+        self.docker.ask(question)?.well()?;
+        Ok(())
+    }
+
+    fn create(&mut self, wish: &Wish, append: bool) -> Result<(), ApplyError> {
+        let node = wish.node.clone().unwrap_or_else(|| format!("{}0", wish.name));
+        let made =
+            Made { engine: self.engine.id.clone(), node: node.clone(), builder: wish.name.clone() };
+        self.store.add(made).map_err(ApplyError::Record)?;
+        let mut words: Vec<OsString> = ["buildx", "create", "--name", &wish.name]
+            .into_iter()
+            .chain(["--driver", super::builder::DRIVER, "--node", &node])
+            .map(OsString::from)
+            .collect();
+        if append {
+            words.push("--append".into());
+        }
+        for (name, value) in wish.all_options() {
+            words.extend([
+                "--driver-opt".into(),
+                comma_separated(&format!("{name}={value}")).into(),
+            ]);
+        }
+        if let Some(flags) = &wish.flags {
+            words.extend(["--buildkitd-flags".into(), flags.into()]);
+        }
+        if let Some(config) = &wish.config {
+            words.extend(["--buildkitd-config".into(), config.path.clone().into()]);
+        }
+        words.extend(wish.endpoint.clone().map(OsString::from));
+        let answer = self.docker.ask(&Question::new(words))?;
+        // Somebody else was quicker: the builder is there, and is looked at next.
+        if answer.errors.contains("existing instance for") {
+            return Ok(());
+        }
+        answer.well()?;
+        Ok(())
+    }
+
+    /// Takes a builder of ours away, with its container and, unless `keep_state`, its volume.
+    pub fn remove(
+        &mut self,
+        builder: &Builder,
+        keep_state: bool,
+    ) -> Result<Vec<String>, ApplyError> {
+        if !builder.is_ours() {
+            let why = "it would be taken away".to_owned();
+            return Err(Refusal::NotOurs { name: builder.name.clone(), why }.into());
+        }
+        let mut words = vec!["buildx", "rm", "--force"];
+        if keep_state {
+            words.push("--keep-state");
+        }
+        words.push(&builder.name);
+        self.well(&Question::new(words))?;
+        let mut done = vec![format!("builder {}", builder.name)];
+        for node in &builder.nodes {
+            if !keep_state {
+                // buildx leaves the volume of a node whose container is gone.
+                let volume = format!("{}{STATE_SUFFIX}", node.container());
+                let question = Question::new(["volume", "rm", "--force", &volume]);
+                let answer = self.docker.ask(&question.at(Some(&node.endpoint)))?;
+                answer.well()?;
+                self.store.forget(&self.engine.id, &node.name).map_err(ApplyError::Record)?;
+            }
+            done.push(format!("container {} of node {}", node.container(), node.name));
+        }
+        Ok(done)
+    }
+
+    /// Takes away what is left of builders of ours.
+    pub fn remove_orphan(&mut self, orphan: &Orphan) -> Result<(), ApplyError> {
+        debug_assert!(orphan.ours, "only our own");
+        match orphan.kind {
+            OrphanKind::Container(_) => {
+                self.well(&Question::new(["container", "rm", "--force", &orphan.name]))
+            }
+            OrphanKind::Volume => {
+                self.well(&Question::new(["volume", "rm", &orphan.name]))?;
+                let node = orphan.name.strip_prefix(CONTAINER_PREFIX);
+                let node = node.and_then(|node| node.strip_suffix(STATE_SUFFIX));
+                let forgotten = node.map(|node| self.store.forget(&self.engine.id, node));
+                forgotten.transpose().map_err(ApplyError::Record)?;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Starts what does not run of a builder, and waits until it answers.
+pub fn boot(docker: &Docker, name: &str) -> Result<(), Trouble> {
+    let question = Question::new(["buildx", "inspect", "--bootstrap", name]);
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        let answer = docker.ask(&question)?;
+        match answer.well() {
+            Ok(_) => return Ok(()),
+            Err(Trouble::Failed { .. }) if is_about_image(&answer) => {
+                return Err(Trouble::Image(image_words(&answer)));
+            }
+            Err(Trouble::Failed { said, .. })
+                if tried < BOOTS
+                    && (said.contains("No such container") || said.contains("is not running")) =>
+            {
+                std::thread::sleep(PAUSE);
+            }
+            Err(trouble) => return Err(trouble),
+        }
+    }
+}
+
+/// As buildx splits an option's value (RFC 4180): at commas, unless it is in quotes.
+fn comma_separated(field: &str) -> String {
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
+    }
+}
+
+/// Whether a boot failed before there was a container to start: its image is not there.
+fn is_about_image(answer: &Answer) -> bool {
+    let said = answer.errors.to_lowercase();
+    let pulls = said.contains("pulling image") || said.contains("pull access denied");
+    pulls && !said.contains("creating container") && !said.contains("starting container")
+}
+
+fn image_words(answer: &Answer) -> String {
+    let mut lines = answer.errors.lines().map(str::trim).filter(|line| !line.is_empty());
+    let line = lines.rfind(|line| !line.starts_with('#') && !line.starts_with('-'));
+    line.unwrap_or("docker did not say why").trim_start_matches("ERROR: ").to_owned()
+}

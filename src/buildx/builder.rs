@@ -1,0 +1,265 @@
+//! Builders, their nodes, and what is left of them in an engine: plain data, and how it is read.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::docker::{Answer, Trouble};
+use crate::config::BUILDER_MARK;
+
+/// The driver that runs `BuildKit` in a container of the engine.
+pub const DRIVER: &str = "docker-container";
+/// The mark of ours as it stands in the container's environment ([`BUILDER_MARK`]).
+const MARK_VARIABLE: &str = "BINFMTD_BUILDER=";
+/// What buildx puts before a node's name to name its container.
+pub const CONTAINER_PREFIX: &str = "buildx_buildkit_";
+/// What buildx puts behind the container's name to name the volume of its state.
+pub const STATE_SUFFIX: &str = "_state";
+
+/// A builder of the user's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Builder {
+    /// Its name.
+    pub name: String,
+    /// `docker-container`, `docker`, `kubernetes`, `remote`; empty when buildx could not load it.
+    pub driver: String,
+    /// Whether builds go to it that name no other; `None` where buildx does not say.
+    pub current: Option<bool>,
+    /// Why it is of no use, in buildx' words.
+    pub error: Option<String>,
+    /// Its nodes.
+    pub nodes: Vec<Node>,
+}
+
+/// One `BuildKit` of a builder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// The engine that it runs in: an address or a context.
+    pub endpoint: String,
+    /// How it is.
+    pub status: NodeStatus,
+    /// `BuildKit`'s version, while it runs.
+    pub version: Option<String>,
+    /// What it says that it builds for, as it writes it.
+    pub platforms: Vec<String>,
+    /// The driver's options.
+    pub options: BTreeMap<String, String>,
+    /// `buildkitd`'s flags.
+    pub flags: Vec<String>,
+}
+
+/// How a node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeStatus {
+    /// It answers.
+    Running,
+    /// Its container is there and does not run.
+    Stopped,
+    /// It has no container.
+    Missing,
+    /// It could not be asked; buildx' words.
+    Broken(String),
+    /// Anything else, in buildx' word.
+    Other(String),
+}
+
+impl NodeStatus {
+    /// As it is written.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Missing => "missing",
+            Self::Broken(_) => "broken",
+            Self::Other(word) => word,
+        }
+    }
+}
+
+impl Builder {
+    /// Whether we made it.
+    pub fn is_ours(&self) -> bool {
+        self.nodes.iter().any(|node| node.options.contains_key(BUILDER_MARK))
+    }
+
+    /// Whether any of its nodes says that it builds for a platform.
+    pub fn advertises(&self, platform: &str) -> bool {
+        self.nodes.iter().any(|node| node.platforms.iter().any(|known| known == platform))
+    }
+
+    /// Whether all of its nodes run.
+    pub fn is_running(&self) -> bool {
+        !self.nodes.is_empty() && self.nodes.iter().all(|node| node.status == NodeStatus::Running)
+    }
+}
+
+impl Node {
+    /// The name of its container.
+    pub fn container(&self) -> String {
+        format!("{CONTAINER_PREFIX}{}", self.name)
+    }
+
+    /// The mark that it was made with.
+    pub fn mark(&self) -> Option<&str> {
+        self.options.get(BUILDER_MARK).map(String::as_str)
+    }
+}
+
+/// A container that buildx made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// `running`, `exited` and so on.
+    pub state: String,
+    /// The image that it was made from.
+    pub image: String,
+    /// Whether we made it.
+    pub ours: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListedBuilder {
+    name: String,
+    #[serde(default)]
+    driver: String,
+    current: Option<bool>,
+    #[serde(default)]
+    err: String,
+    #[serde(default)]
+    nodes: Option<Vec<ListedNode>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListedNode {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    endpoint: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    version: String,
+    #[serde(default)]
+    err: String,
+    #[serde(default)]
+    platforms: Option<Vec<String>>,
+    #[serde(default)]
+    driver_opts: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    flags: Option<Vec<String>>,
+}
+
+/// Reads `docker buildx ls --format json`: a builder a line, by some versions more than once.
+pub fn read_list(answer: &Answer) -> Result<Vec<Builder>, Trouble> {
+    let mut builders: Vec<Builder> = Vec::new();
+    for listed in lines::<ListedBuilder>(answer)? {
+        if !builders.iter().any(|known| known.name == listed.name) {
+            builders.push(listed.into());
+        }
+    }
+    Ok(builders)
+}
+
+impl From<ListedBuilder> for Builder {
+    fn from(listed: ListedBuilder) -> Self {
+        let nodes = listed.nodes.unwrap_or_default().into_iter();
+        Self {
+            name: listed.name,
+            driver: listed.driver,
+            current: listed.current,
+            error: Some(listed.err).filter(|error| !error.is_empty()),
+            // One that could not be loaded has a node without anything.
+            nodes: nodes.filter(|node| !node.name.is_empty()).map(Node::from).collect(),
+        }
+    }
+}
+
+impl From<ListedNode> for Node {
+    fn from(listed: ListedNode) -> Self {
+        let status = match listed.status.as_str() {
+            _ if !listed.err.is_empty() => NodeStatus::Broken(listed.err),
+            "running" => NodeStatus::Running,
+            "stopped" => NodeStatus::Stopped,
+            "inactive" => NodeStatus::Missing,
+            other => NodeStatus::Other(other.to_owned()),
+        };
+        let platforms = listed.platforms.unwrap_or_default();
+        Self {
+            name: listed.name,
+            endpoint: listed.endpoint,
+            status,
+            version: Some(listed.version).filter(|version| !version.is_empty()),
+            // A star marks what the user chose.
+            platforms: platforms
+                .into_iter()
+                .map(|platform| platform.trim_end_matches('*').to_owned())
+                .collect(),
+            options: listed.driver_opts.unwrap_or_default(),
+            flags: listed.flags.unwrap_or_default(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Named {
+    #[serde(alias = "Names")]
+    name: String,
+}
+
+/// Reads the names of `docker ps --format json` and of `docker volume ls --format json`.
+pub fn read_names(answer: &Answer) -> Result<Vec<String>, Trouble> {
+    Ok(lines::<Named>(answer)?.into_iter().map(|named| named.name).collect())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct InspectedContainer {
+    name: String,
+    state: InspectedState,
+    config: InspectedConfig,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct InspectedState {
+    status: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct InspectedConfig {
+    image: String,
+    #[serde(default)]
+    env: Option<Vec<String>>,
+}
+
+/// Reads `docker container inspect`.
+pub fn read_containers(answer: &Answer) -> Result<Vec<Container>, Trouble> {
+    let inspected: Vec<InspectedContainer> =
+        serde_json::from_slice(&answer.output).map_err(|error| answer.unreadable(error))?;
+    let containers = inspected.into_iter().map(|one| Container {
+        name: one.name.trim_start_matches('/').to_owned(),
+        state: one.state.status,
+        image: one.config.image,
+        ours: one
+            .config
+            .env
+            .unwrap_or_default()
+            .iter()
+            .any(|variable| variable.starts_with(MARK_VARIABLE)),
+    });
+    Ok(containers.collect())
+}
+
+/// One JSON document after the other.
+fn lines<T: DeserializeOwned>(answer: &Answer) -> Result<Vec<T>, Trouble> {
+    let documents = serde_json::Deserializer::from_slice(answer.well()?).into_iter::<T>();
+    documents.collect::<Result<_, _>>().map_err(|error| answer.unreadable(error))
+}

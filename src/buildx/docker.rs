@@ -1,0 +1,341 @@
+//! The docker command line: the user's own contexts, credentials and plugins, asked in their own words.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::system::batch::{self, Batch, BatchError, Ended, Finished, Limits};
+use crate::system::child::{Child, ExecError, Launch, Root};
+use crate::system::supervise;
+
+/// More output than this is no answer of docker's.
+const LARGEST_OUTPUT: usize = 16 * 1024 * 1024;
+/// The oldest buildx whose `ls` prints JSON.
+pub const OLDEST_BUILDX: (u32, u32) = (0, 13);
+
+/// Why Docker could not be asked, or did not do what it was asked for.
+#[derive(Debug, Error)]
+pub enum Trouble {
+    /// There is no docker command.
+    #[error("docker: not found in PATH (install Docker's command line and its buildx plugin)")]
+    NoDocker,
+    /// The docker command is podman's.
+    #[error(
+        "docker is podman {0} here, which has no builders of buildx; podman build --platform uses the kernel's rules \
+         by itself: binfmtd doctor proves them"
+    )]
+    Podman(String),
+    /// The engine speaks Docker's language and is none.
+    #[error(
+        "the engine at {endpoint} is no Docker engine (version {version}; podman's service, most likely): the \
+         docker-container driver needs Docker's"
+    )]
+    Compatible {
+        /// Where it listens.
+        endpoint: String,
+        /// What it says of itself.
+        version: String,
+    },
+    /// Nobody answers.
+    #[error(
+        "no Docker engine answers: {0} (start it: systemctl start docker; or choose another: docker context ls)"
+    )]
+    Down(String),
+    /// The socket is there, and not for us.
+    #[error(
+        "Docker's socket may not be used: {0} (as root, or as a member of its group: usermod -aG docker USER, then log in \
+         again)"
+    )]
+    Denied(String),
+    /// The context leads nowhere.
+    #[error("docker's context is of no use: {0} (docker context ls, docker context use NAME)")]
+    DeadContext(String),
+    /// There is no plugin.
+    #[error("docker has no buildx plugin (install docker-buildx-plugin or docker-buildx)")]
+    NoPlugin,
+    /// The plugin is too old.
+    #[error(
+        "buildx {0} is too old: its list of builders cannot be read before 0.13 (install docker-buildx-plugin 0.13 or later)"
+    )]
+    OldPlugin(String),
+    /// The engine runs on another kernel, where we can register nothing.
+    #[error(
+        "the engine of context {context} is not on this machine: {why}; rules are needed over there: run binfmtd register on \
+         it, then binfmtd buildx bootstrap --remote here"
+    )]
+    Elsewhere {
+        /// The context.
+        context: String,
+        /// How that was seen.
+        why: String,
+    },
+    /// `BuildKit`'s image is not there and cannot be had.
+    #[error(
+        "BuildKit's image could not be pulled: {0} (docker pull it, docker load it, or name another: --driver-opt \
+         image=IMAGE)"
+    )]
+    Image(String),
+    /// It did not answer in time.
+    #[error("{command} did not end in {seconds} s (--timeout SECONDS waits longer)")]
+    Slow {
+        /// What was run.
+        command: String,
+        /// How long it had.
+        seconds: u64,
+    },
+    /// It failed in a way of its own.
+    #[error("{command}: {said}")]
+    Failed {
+        /// What was run.
+        command: String,
+        /// The last that it said.
+        said: String,
+    },
+    /// It said what we do not understand.
+    #[error("{command}: its answer could not be read: {error}")]
+    Unreadable {
+        /// What was run.
+        command: String,
+        /// Where it went wrong.
+        error: String,
+    },
+    /// It could not be run.
+    #[error("{0}")]
+    Batch(#[from] BatchError),
+}
+
+impl Trouble {
+    /// Whether it is a right that is missing.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Denied(_))
+    }
+
+    /// Whether it may be over in a moment: an engine that is about to start.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Down(_))
+    }
+
+    /// What docker's own words mean.
+    pub fn of_words(command: &str, said: &str) -> Self {
+        let lower = said.to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|words| lower.contains(words));
+        let line = last_words(said);
+        if has(&["permission denied"])
+            && has(&["docker daemon socket", "docker.sock", "docker api"])
+        {
+            Self::Denied(line)
+        } else if has(&["is the docker daemon running", "cannot connect to the docker daemon"])
+            || (has(&["docker api", "docker daemon"])
+                && has(&["connection refused", "no such file", "no such host", "i/o timeout"]))
+        {
+            Self::Down(line)
+        } else if has(&["context not found", "unable to resolve docker endpoint"])
+            || (lower.contains("context") && lower.contains("not found"))
+        {
+            Self::DeadContext(line)
+        } else if has(&["'buildx' is not a docker command", "unknown command: docker buildx"]) {
+            Self::NoPlugin
+        } else {
+            Self::Failed { command: command.to_owned(), said: line }
+        }
+    }
+}
+
+/// The last line that says something: where tools put what went wrong.
+fn last_words(said: &str) -> String {
+    let mut lines = said.lines().map(str::trim);
+    let line = lines.rfind(|line| !line.is_empty()).unwrap_or("it failed and did not say why");
+    line.trim_start_matches("ERROR: ").trim_start_matches("error: ").to_owned()
+}
+
+/// One thing to ask docker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    arguments: Vec<OsString>,
+}
+
+impl Question {
+    /// The arguments after `docker`.
+    pub fn new<I, S>(arguments: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<OsString>,
+    {
+        Self { arguments: arguments.into_iter().map(Into::into).collect() }
+    }
+
+    /// The same, asked of the engine behind an endpoint of a builder's node: an address or a context.
+    #[must_use]
+    pub fn at(mut self, endpoint: Option<&str>) -> Self {
+        if let Some(endpoint) = endpoint {
+            let option = if endpoint.contains("://") { "--host" } else { "--context" };
+            self.arguments.splice(0..0, [OsString::from(option), OsString::from(endpoint)]);
+        }
+        self
+    }
+}
+
+impl std::fmt::Display for Question {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("docker")?;
+        self.arguments.iter().try_for_each(|word| write!(f, " {}", word.to_string_lossy()))
+    }
+}
+
+/// What docker answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What was asked, as a person would type it.
+    pub question: String,
+    /// How it ended.
+    pub ended: Ended,
+    /// Standard output.
+    pub output: Vec<u8>,
+    /// Standard error.
+    pub errors: String,
+    /// From start to end.
+    pub time: Duration,
+}
+
+impl Answer {
+    /// Whether it ended well.
+    pub fn is_well(&self) -> bool {
+        self.ended == Ended::Exited(0)
+    }
+
+    /// Standard output, or what went wrong.
+    pub fn well(&self) -> Result<&[u8], Trouble> {
+        match self.ended {
+            Ended::Exited(0) => Ok(&self.output),
+            Ended::TimedOut => {
+                Err(Trouble::Slow { command: self.question.clone(), seconds: self.time.as_secs() })
+            }
+            Ended::Exited(_) => Err(Trouble::of_words(&self.question, &self.errors)),
+            Ended::Signaled(number) => Err(Trouble::Failed {
+                command: self.question.clone(),
+                said: format!("it died by signal {number}"),
+            }),
+            Ended::Flooded => Err(Trouble::Failed {
+                command: self.question.clone(),
+                said: "it wrote without end".to_owned(),
+            }),
+        }
+    }
+
+    /// What could not be made of its output.
+    pub fn unreadable(&self, error: impl std::fmt::Display) -> Trouble {
+        Trouble::Unreadable { command: self.question.clone(), error: error.to_string() }
+    }
+}
+
+/// The docker command.
+#[derive(Debug, Clone)]
+pub struct Docker {
+    program: PathBuf,
+    /// For each command.
+    limit: Duration,
+}
+
+impl Docker {
+    /// Looks it up in PATH.
+    pub fn find(limit: Duration) -> Result<Self, Trouble> {
+        let program = supervise::find(OsStr::new("docker")).ok_or(Trouble::NoDocker)?;
+        Ok(Self { program, limit })
+    }
+
+    /// Asks one thing.
+    pub fn ask(&self, question: &Question) -> Result<Answer, Trouble> {
+        let mut answers = self.ask_all(std::slice::from_ref(question), &mut |_| {})?;
+        answers.pop().ok_or_else(|| Trouble::Failed {
+            command: question.to_string(),
+            said: "it gave no answer".to_owned(),
+        })
+    }
+
+    /// Asks several things at once; the answers come in the same order. `progress` hears how many are
+    /// there.
+    pub fn ask_all(
+        &self,
+        questions: &[Question],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Answer>, Trouble> {
+        let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        let mut commands = Commands {
+            docker: self,
+            questions,
+            environment: &environment,
+            next: 0,
+            answers: questions.iter().map(|_| None).collect(),
+            refused: None,
+            done: 0,
+            progress,
+        };
+        // Each mostly waits for the engine: as many as there are, not as many as there are cores.
+        let limits = Limits { time: self.limit, parallel: questions.len().clamp(1, 8) };
+        batch::run(&mut commands, limits)?;
+        match commands.refused {
+            Some(error) => Err(Trouble::Failed {
+                command: self.program.display().to_string(),
+                said: error.to_string(),
+            }),
+            None => Ok(commands.answers.into_iter().flatten().collect()),
+        }
+    }
+}
+
+struct Commands<'a, 'p> {
+    docker: &'a Docker,
+    questions: &'a [Question],
+    environment: &'a [(OsString, OsString)],
+    next: usize,
+    answers: Vec<Option<Answer>>,
+    refused: Option<ExecError>,
+    done: usize,
+    progress: &'p mut dyn FnMut(usize),
+}
+
+impl Batch for Commands<'_, '_> {
+    fn next(&mut self) -> Option<usize> {
+        let number = self.next;
+        (number < self.questions.len()).then(|| {
+            self.next += 1;
+            number
+        })
+    }
+
+    fn start(&mut self, number: usize) -> Result<Child, ExecError> {
+        let words = self.questions[number].arguments.iter();
+        let environment = self.environment.iter();
+        let mut child = Child::start(&Launch {
+            program: &self.docker.program,
+            argv0: OsStr::new("docker"),
+            arguments: &words.map(OsString::as_os_str).collect::<Vec<_>>(),
+            environment: &environment
+                .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+                .collect::<Vec<_>>(),
+            root: Root::Host,
+            largest_output: LARGEST_OUTPUT,
+        })?;
+        child.close_input();
+        Ok(child)
+    }
+
+    fn end(&mut self, number: usize, outcome: Result<Finished, ExecError>, time: Duration) {
+        match outcome {
+            Ok(Finished { mut child, ended }) => {
+                self.answers[number] = Some(Answer {
+                    question: self.questions[number].to_string(),
+                    ended,
+                    output: std::mem::take(&mut child.output),
+                    errors: String::from_utf8_lossy(&child.errors).into_owned(),
+                    time,
+                });
+            }
+            Err(error) => self.refused = Some(error),
+        }
+        self.done += 1;
+        (self.progress)(self.done);
+    }
+}

@@ -1,0 +1,206 @@
+//! The engine behind the current context, and the plugin in front of it.
+
+use serde::Deserialize;
+
+use super::docker::{Answer, OLDEST_BUILDX, Trouble};
+
+/// What `docker info` and `docker context inspect` say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Engine {
+    /// The current context.
+    pub context: String,
+    /// Where its engine listens: `unix:///var/run/docker.sock`.
+    pub endpoint: String,
+    /// Which engine: it stays the same as long as its data lives.
+    pub id: String,
+    /// The engine's version.
+    pub version: String,
+    /// The version of the command line.
+    pub client: String,
+    /// `uname -r` where it runs.
+    pub kernel: String,
+    /// Whether it runs without root, in a user namespace of its own.
+    pub rootless: bool,
+    /// Whether it runs on the kernel that this program runs on.
+    pub location: Location,
+    /// The buildx plugin's version.
+    pub buildx: String,
+}
+
+/// Where an engine runs, seen from here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// On this kernel.
+    Here,
+    /// On another one, or nobody can tell; why it is thought so.
+    Elsewhere(String),
+}
+
+/// The machine that this program runs on, as far as it is compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Here {
+    /// `uname -r`.
+    pub kernel: String,
+    /// The host's name.
+    pub name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Info {
+    #[serde(default, rename = "ID")]
+    id: String,
+    #[serde(default)]
+    server_version: String,
+    #[serde(default)]
+    kernel_version: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    product_license: String,
+    #[serde(default)]
+    security_options: Option<Vec<String>>,
+    #[serde(default)]
+    server_errors: Option<Vec<String>>,
+    #[serde(rename = "ClientInfo")]
+    client: Option<ClientInfo>,
+    /// Podman's own document has this and nothing of the above.
+    #[serde(default, rename = "version")]
+    podman: Option<PodmanVersion>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ClientInfo {
+    #[serde(default)]
+    version: String,
+    #[serde(default)]
+    context: String,
+    #[serde(default)]
+    plugins: Option<Vec<Plugin>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Plugin {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    version: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PodmanVersion {
+    #[serde(default, rename = "Version")]
+    number: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct InspectedContext {
+    #[serde(default)]
+    endpoints: std::collections::BTreeMap<String, Endpoint>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Endpoint {
+    #[serde(default)]
+    host: String,
+}
+
+impl Engine {
+    /// From the answers to `docker info --format '{{json .}}'` and `docker context inspect`.
+    pub fn read(info: &Answer, context: &Answer, here: &Here) -> Result<Self, Trouble> {
+        // Exits with 0 whether the engine answers or not; without any output, something else is wrong.
+        if info.output.trim_ascii().is_empty() {
+            info.well()?;
+        }
+        let read: Info =
+            serde_json::from_slice(&info.output).map_err(|error| info.unreadable(error))?;
+        if let Some(podman) = read.podman {
+            return Err(Trouble::Podman(podman.number));
+        }
+        let endpoint = endpoint(context);
+        if let Some(error) = read.server_errors.unwrap_or_default().first() {
+            return Err(match Trouble::of_words(&info.question, error) {
+                // Whatever it is that does not answer: it is the engine.
+                Trouble::Failed { said, .. } => Trouble::Down(said),
+                other => other,
+            });
+        }
+        let client = read.client.ok_or_else(|| {
+            info.unreadable("nothing about the command line itself: it is older than Docker 19.03")
+        })?;
+        let endpoint = endpoint?;
+        if is_of_podman(&read.server_version, &read.product_license) {
+            return Err(Trouble::Compatible { endpoint, version: read.server_version });
+        }
+        let plugins = client.plugins.unwrap_or_default();
+        let buildx =
+            plugins.into_iter().find(|plugin| plugin.name == "buildx").ok_or(Trouble::NoPlugin)?;
+        // A build of somebody's own may have a commit for a version: its list will tell.
+        if version(&buildx.version).is_some_and(|version| version < OLDEST_BUILDX) {
+            return Err(Trouble::OldPlugin(buildx.version));
+        }
+        let location = locate(&endpoint, &read.kernel_version, &read.name, here);
+        let options = read.security_options.unwrap_or_default();
+        Ok(Self {
+            context: client.context,
+            endpoint,
+            id: read.id,
+            version: read.server_version,
+            client: client.version,
+            kernel: read.kernel_version,
+            rootless: options.iter().any(|option| option == "name=rootless"),
+            location,
+            buildx: buildx.version,
+        })
+    }
+}
+
+fn endpoint(context: &Answer) -> Result<String, Trouble> {
+    let contexts: Vec<InspectedContext> =
+        serde_json::from_slice(context.well()?).map_err(|error| context.unreadable(error))?;
+    contexts
+        .into_iter()
+        .find_map(|context| context.endpoints.into_iter().find(|(kind, _)| kind == "docker"))
+        .map(|(_, endpoint)| endpoint.host)
+        .ok_or_else(|| context.unreadable("a context without an engine's endpoint"))
+}
+
+/// Docker's engine has had versions of 17 and more since 2017; podman's service gives its own, and the
+/// licence that it stands under.
+fn is_of_podman(server: &str, licence: &str) -> bool {
+    licence == "Apache-2.0" && version(server).is_some_and(|(major, _)| major < 17)
+}
+
+/// The first two numbers of `v0.13.1`, `0.29.1+ds1`.
+pub fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.trim_start_matches('v').split(['.', '-', '+', '~']);
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Two machines may run the same kernel release, so that alone proves nothing about an address.
+fn locate(endpoint: &str, kernel: &str, name: &str, here: &Here) -> Location {
+    let (scheme, rest) = endpoint.split_once("://").unwrap_or(("unix", endpoint));
+    if scheme == "ssh" {
+        return Location::Elsewhere(format!("it is reached by {endpoint}"));
+    }
+    if kernel != here.kernel {
+        return Location::Elsewhere(format!(
+            "it runs on Linux {kernel}, and this is {}: another machine, or a virtual one",
+            here.kernel
+        ));
+    }
+    let host = rest.rsplit_once(':').map_or(rest, |(host, _)| host);
+    let is_loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+    if scheme == "unix" || is_loopback || name == here.name {
+        Location::Here
+    } else {
+        Location::Elsewhere(format!(
+            "it is reached by {endpoint}, and its machine is called {name}"
+        ))
+    }
+}

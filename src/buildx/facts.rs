@@ -1,0 +1,176 @@
+//! The four facts of each platform side by side, and what they say together. Pure.
+//!
+//! `BuildKit` only ever adds to what it advertises (`worker/base`): a rule that went away stays advertised
+//! until its process ends. So only a build tells.
+
+use super::embedded::Embedded;
+use super::kernel::Kernel;
+use super::trial::{Built, Runner};
+
+/// What is known of one platform.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// OCI's name.
+    pub platform: String,
+    /// QEMU's name of what runs it.
+    pub target: String,
+    /// What this kernel runs.
+    pub kernel: Kernel,
+    /// What `BuildKit`'s image carries.
+    pub embedded: Embedded,
+    /// What the builder says that it builds for.
+    pub advertised: bool,
+    /// What it built.
+    pub built: Built,
+}
+
+/// What the facts say together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// How good or bad that is.
+    pub grade: Grade,
+    /// One sentence, where something is to be said.
+    pub sentence: Option<String>,
+    /// A command, where one would help.
+    pub fix: Option<String>,
+}
+
+/// How good or bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grade {
+    /// It builds.
+    Builds,
+    /// Nothing was built, and nothing speaks against it.
+    Likely,
+    /// It builds, and will bite somebody.
+    Doubtful,
+    /// It does not build, or would not.
+    Fails,
+}
+
+impl Grade {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Builds => "builds",
+            Self::Likely => "likely",
+            Self::Doubtful => "doubtful",
+            Self::Fails => "fails",
+        }
+    }
+}
+
+impl Facts {
+    /// What they say together, of a builder of this name.
+    pub fn judge(&self, builder: &str) -> Judgement {
+        match &self.built {
+            Built::Yes { by, .. } => self.judge_built(*by, builder),
+            Built::No { why, .. } => self.judge_not_built(why, builder),
+            Built::NotTried(_) => self.judge_untried(builder),
+        }
+    }
+
+    fn judge_built(&self, by: Runner, builder: &str) -> Judgement {
+        let register = || Some(format!("binfmtd register {}", self.target));
+        match (by, self.kernel.works()) {
+            // What `docker run` needs is the kernel's rule.
+            (Runner::Embedded, Some(false)) => doubtful(
+                "builds, by the emulator in BuildKit's image alone: the kernel has no working rule, so docker run \
+                 and docker build without this builder fail",
+                register(),
+            ),
+            (Runner::Embedded, Some(true)) => doubtful(
+                "builds, by the emulator in BuildKit's image, though the kernel runs it: the builder looked before the \
+                 rule was there",
+                Some(restart(builder)),
+            ),
+            (Runner::Rule | Runner::Native, Some(false))
+                if !matches!(self.embedded, Embedded::Unknown(_)) =>
+            {
+                doubtful(
+                    "builds, though the kernel did not run it just now: the rule was not there all the time, or the builder \
+                     sees another instance of binfmt_misc",
+                    Some(format!("binfmtd doctor --repeat 20 {}", self.target)),
+                )
+            }
+            _ => Judgement { grade: Grade::Builds, sentence: None, fix: None },
+        }
+    }
+
+    fn judge_not_built(&self, why: &str, builder: &str) -> Judgement {
+        let again =
+            Some(format!("binfmtd buildx bootstrap {builder} --platform {}", self.platform));
+        match (self.kernel.works(), self.advertised, self.embedded.is_there()) {
+            (Some(false), true, false) => fails(
+                format!(
+                    "advertised, and does not build: the rule went away after the builder started, which never takes back \
+                     what it advertised ({why})"
+                ),
+                again,
+            ),
+            (Some(false), false, false) => fails(
+                format!(
+                    "not built: the kernel has no working rule, and BuildKit's image no emulator ({why})"
+                ),
+                again,
+            ),
+            (Some(false), _, true) => fails(
+                format!(
+                    "the emulator in BuildKit's image does not run it, and the kernel has no working rule ({why})"
+                ),
+                again,
+            ),
+            (Some(true), true, _) => fails(
+                format!(
+                    "the kernel runs it, and the builder does not: its container sees another kernel or another instance of \
+                     binfmt_misc, or the build failed for a reason of its own ({why})"
+                ),
+                Some(restart(builder)),
+            ),
+            (Some(true), false, _) => fails(
+                format!(
+                    "the kernel runs it, and the builder does not know: it looked before the rule was there ({why})"
+                ),
+                Some(restart(builder)),
+            ),
+            (None, _, _) => fails(format!("not built: {why}"), None),
+        }
+    }
+
+    fn judge_untried(&self, builder: &str) -> Judgement {
+        let again =
+            Some(format!("binfmtd buildx bootstrap {builder} --platform {}", self.platform));
+        match (self.kernel.works(), self.advertised, self.embedded.is_there()) {
+            (Some(false), true, false) => fails(
+                "advertised, and the kernel does not run it: the rule went away after the builder started; builds will fail"
+                    .to_owned(),
+                again,
+            ),
+            (Some(false), false, false) => {
+                fails("neither the kernel nor the builder runs it".to_owned(), again)
+            }
+            (Some(true), false, _) => Judgement {
+                grade: Grade::Doubtful,
+                sentence: Some(
+                    "the kernel runs it, and the builder does not say so: it looked before the rule was there, or has no \
+                     probe for it"
+                        .to_owned(),
+                ),
+                fix: Some(restart(builder)),
+            },
+            _ => Judgement { grade: Grade::Likely, sentence: None, fix: None },
+        }
+    }
+}
+
+fn restart(builder: &str) -> String {
+    format!("docker buildx stop {builder} && docker buildx inspect --bootstrap {builder}")
+}
+
+fn doubtful(sentence: &str, fix: Option<String>) -> Judgement {
+    Judgement { grade: Grade::Doubtful, sentence: Some(sentence.to_owned()), fix }
+}
+
+fn fails(sentence: String, fix: Option<String>) -> Judgement {
+    Judgement { grade: Grade::Fails, sentence: Some(sentence), fix }
+}

@@ -1,0 +1,279 @@
+//! What is wanted × what was seen → what is to be done with the builder. Pure.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+use super::builder::{Builder, DRIVER, Node, NodeStatus};
+use crate::config::BUILDER_MARK;
+use crate::rule::to_hex;
+
+/// A builder as it is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// Its name.
+    pub name: String,
+    /// The driver's options.
+    pub options: BTreeMap<String, String>,
+    /// `buildkitd`'s flags, in one word as buildx takes them.
+    pub flags: Option<String>,
+    /// `buildkitd`'s configuration.
+    pub config: Option<ConfigFile>,
+    /// The node to make, by this name.
+    pub node: Option<String>,
+    /// Whether that is a further node of a builder that is there.
+    pub append: bool,
+    /// The engine that the node is to run in: an address or a context; `None` for the current one.
+    pub endpoint: Option<String>,
+    /// Whether builds are to go to it that name no other.
+    pub make_current: bool,
+    /// Whether it may be made anew.
+    pub recreate: Recreate,
+}
+
+/// `buildkitd`'s configuration, a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigFile {
+    /// Where it is.
+    pub path: std::path::PathBuf,
+    /// What is in it.
+    pub content: Vec<u8>,
+}
+
+/// Whether a builder may be made anew; its state is kept, and only our own are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recreate {
+    /// When nothing else helps.
+    Auto,
+    /// In any case.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Make the builder.
+    Create,
+    /// Make a further node of it.
+    Append,
+    /// Start what does not run, and wait until it answers.
+    Boot,
+    /// Start a node's container again.
+    Restart {
+        /// Its name.
+        container: String,
+        /// The engine that it is in.
+        endpoint: String,
+        /// Why.
+        why: String,
+    },
+    /// Take the builder away and keep its state.
+    Remove {
+        /// Why.
+        why: String,
+    },
+    /// Have builds go to it that name no other.
+    MakeCurrent,
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Create => f.write_str("create the builder"),
+            Self::Append => f.write_str("add the node"),
+            Self::Boot => f.write_str("boot it"),
+            Self::Restart { container, why, .. } => write!(f, "restart {container}: {why}"),
+            Self::Remove { why } => write!(f, "take it away and keep its state: {why}"),
+            Self::MakeCurrent => f.write_str("make it the current builder"),
+        }
+    }
+}
+
+/// Why nothing is done: it would touch what is not ours, or was forbidden.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// A builder of another driver has the name.
+    #[error(
+        "builder {name} has the driver {driver}, which cannot build for other platforms through this kernel's rules; choose another \
+         name, or take it away: docker buildx rm {name}"
+    )]
+    Driver {
+        /// The name.
+        name: String,
+        /// Its driver.
+        driver: String,
+    },
+    /// It would have to be made anew, and somebody else made it.
+    #[error(
+        "builder {name} was not made by binfmtd, so it is not changed ({why}); choose another name, or take it away: docker buildx rm {name}"
+    )]
+    NotOurs {
+        /// The name.
+        name: String,
+        /// Why it would have to be changed.
+        why: String,
+    },
+    /// It would have to be made anew, and that was forbidden.
+    #[error(
+        "builder {name} would have to be made anew ({why}), and that is not to be: --recreate never, or a builder of several nodes (binfmtd buildx remove {name} takes it away)"
+    )]
+    Never {
+        /// The name.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// There is no builder to add a node to.
+    #[error("there is no builder {0} to add a node to; without --append it is created")]
+    NothingToAppendTo(String),
+    /// A node of it is in an engine that cannot be reached.
+    #[error(
+        "node {node} of builder {name} cannot be reached: {error} (docker buildx rm {name} takes the builder away)"
+    )]
+    Unreachable {
+        /// The builder's name.
+        name: String,
+        /// The node's name.
+        node: String,
+        /// buildx' words.
+        error: String,
+    },
+    /// Builds are in flight, which a restart would end.
+    #[error(
+        "{container} is at work ({processes} processes), and would have to be restarted: {why}; try again when its builds are done, or --recreate always"
+    )]
+    Busy {
+        /// The container.
+        container: String,
+        /// How many processes run in it.
+        processes: usize,
+        /// Why it would have to be restarted.
+        why: String,
+    },
+}
+
+impl Wish {
+    /// Whether anything is said about how the builder is to be made.
+    pub fn is_particular(&self) -> bool {
+        !self.options.is_empty() || self.flags.is_some() || self.config.is_some()
+    }
+
+    /// What marks a builder of ours, and tells the options that it was made with.
+    pub fn mark(&self) -> String {
+        let mut digest = Sha256::new();
+        let mut field = |text: &[u8]| {
+            digest.update(text.len().to_le_bytes());
+            digest.update(text);
+        };
+        for (name, value) in &self.options {
+            field(name.as_bytes());
+            field(value.as_bytes());
+        }
+        field(self.flags.as_deref().unwrap_or_default().as_bytes());
+        field(self.config.as_ref().map(|file| file.content.as_slice()).unwrap_or_default());
+        to_hex(&digest.finalize()[..8])
+    }
+
+    /// All options of the driver, the mark included.
+    pub fn all_options(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        let asked = self.options.iter().map(|(name, value)| (name.clone(), value.clone()));
+        asked.chain([(BUILDER_MARK.to_owned(), self.mark())])
+    }
+}
+
+/// What is to be done until the builder is there as it is wanted, and runs.
+pub fn plan(wish: &Wish, builders: &[Builder]) -> Result<Vec<Step>, Refusal> {
+    let name = || wish.name.clone();
+    let found = builders.iter().find(|builder| builder.name == wish.name);
+    let mut steps = Vec::new();
+    match found {
+        None if wish.append => return Err(Refusal::NothingToAppendTo(name())),
+        None => steps.extend([Step::Create, Step::Boot]),
+        Some(builder) if !builder.driver.is_empty() && builder.driver != DRIVER => {
+            return Err(Refusal::Driver { name: name(), driver: builder.driver.clone() });
+        }
+        Some(builder) => {
+            if let Some(why) = anew(wish, builder)? {
+                steps.extend([Step::Remove { why }, Step::Create, Step::Boot]);
+            } else {
+                let is_there = |node: &str| builder.nodes.iter().any(|known| known.name == node);
+                if wish.append && !wish.node.as_deref().is_some_and(is_there) {
+                    steps.push(Step::Append);
+                }
+                if let Some((node, error)) = builder.nodes.iter().find_map(unreachable) {
+                    return Err(Refusal::Unreachable { name: name(), node, error });
+                }
+                if !steps.is_empty() || !builder.is_running() {
+                    steps.push(Step::Boot);
+                }
+            }
+        }
+    }
+    let is_current = found.is_some_and(|builder| builder.current == Some(true));
+    if wish.make_current && !(is_current && steps.is_empty()) {
+        steps.push(Step::MakeCurrent);
+    }
+    Ok(steps)
+}
+
+fn unreachable(node: &Node) -> Option<(String, String)> {
+    match &node.status {
+        NodeStatus::Broken(error) => Some((node.name.clone(), error.clone())),
+        _ => None,
+    }
+}
+
+/// Why a builder has to be made anew, if it has.
+fn anew(wish: &Wish, builder: &Builder) -> Result<Option<String>, Refusal> {
+    let name = || wish.name.clone();
+    let differs = !wish.append
+        && wish.is_particular()
+        && builder.nodes.first().is_none_or(|node| match node.mark() {
+            Some(mark) => mark != wish.mark(),
+            None => wish.options.iter().any(|(key, value)| node.options.get(key) != Some(value)),
+        });
+    let why = match (wish.recreate, &builder.error) {
+        (Recreate::Always, _) => "--recreate always".to_owned(),
+        (_, Some(error)) => format!("buildx cannot load it: {error}"),
+        (_, None) if differs => "it was made with other options".to_owned(),
+        _ => return Ok(None),
+    };
+    if !builder.is_ours() {
+        Err(Refusal::NotOurs { name: name(), why })
+    } else if wish.recreate == Recreate::Never || builder.nodes.len() > 1 {
+        Err(Refusal::Never { name: name(), why })
+    } else {
+        Ok(Some(why))
+    }
+}
+
+/// How a builder that runs is made to know what the kernel does by now: its containers are started again.
+pub fn refresh(wish: &Wish, builder: &Builder, platforms: &[&str]) -> Result<Vec<Step>, Refusal> {
+    let why = format!("it does not build for {} as the kernel runs it", platforms.join(", "));
+    if !builder.is_ours() {
+        return Err(Refusal::NotOurs { name: wish.name.clone(), why });
+    }
+    let restarts = builder.nodes.iter().map(|node| Step::Restart {
+        container: node.container(),
+        endpoint: node.endpoint.clone(),
+        why: why.clone(),
+    });
+    Ok(restarts.chain([Step::Boot]).collect())
+}
+
+/// The last resort for a builder that does not see what the kernel runs: a new container, with its state.
+pub fn renew(wish: &Wish, builder: &Builder, platforms: &[&str]) -> Result<Vec<Step>, Refusal> {
+    let name = || wish.name.clone();
+    let why = format!("started again, it still does not build for {}", platforms.join(", "));
+    if !builder.is_ours() {
+        return Err(Refusal::NotOurs { name: name(), why });
+    }
+    // What further nodes were made with is not known well enough to make them again.
+    if wish.recreate == Recreate::Never || builder.nodes.len() > 1 {
+        return Err(Refusal::Never { name: name(), why });
+    }
+    Ok(vec![Step::Remove { why }, Step::Create, Step::Boot])
+}

@@ -1,0 +1,92 @@
+//! Platforms as OCI names them, and the targets that run their programs.
+
+use thiserror::Error;
+
+use super::builder::Builder;
+use crate::target::{Table, Target, UnknownTarget};
+
+/// One platform to build for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Platform<'a> {
+    /// OCI's name: `linux/arm/v7`.
+    pub name: String,
+    /// What runs its programs.
+    pub target: &'a Target,
+}
+
+/// A name that stands for no platform.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PlatformError {
+    /// Nor for a target.
+    #[error(transparent)]
+    Unknown(#[from] UnknownTarget),
+    /// For a target that OCI has no name for.
+    #[error("target {0} has no name in images: Docker cannot build for it")]
+    Nameless(String),
+}
+
+impl<'a> Platform<'a> {
+    /// By any name: `linux/arm64`, `arm64`, `aarch64`, `linux/arm/v6`.
+    pub fn find(table: &'a Table, name: &str) -> Result<Self, PlatformError> {
+        let target = table.find(name)?;
+        let platform = target.platform(name);
+        let name = platform.ok_or_else(|| PlatformError::Nameless(target.name.clone()))?;
+        Ok(Self { name: name.to_owned(), target })
+    }
+
+    /// The platform that a target is built for when nothing else is said.
+    pub fn of(target: &'a Target) -> Option<Self> {
+        Some(Self { name: target.platforms.first()?.clone(), target })
+    }
+
+    /// What a builder says that it builds for, as far as the table knows it, a target once.
+    pub fn advertised(table: &'a Table, builder: &Builder) -> Vec<Self> {
+        let mut found: Vec<Self> = Vec::new();
+        let names = builder.nodes.iter().flat_map(|node| &node.platforms);
+        for platform in names.filter_map(|name| Self::exactly(table, name)) {
+            if !found.iter().any(|known| known.target.name == platform.target.name) {
+                found.push(platform);
+            }
+        }
+        found
+    }
+
+    fn exactly(table: &'a Table, name: &str) -> Option<Self> {
+        let target =
+            table.targets().iter().find(|target| target.platforms.iter().any(|p| p == name));
+        Some(Self { name: name.to_owned(), target: target? })
+    }
+
+    /// `e_machine` of its programs: the one that compilers write.
+    pub fn machine(&self) -> u16 {
+        self.target.identity.machines.first().copied().unwrap_or_default()
+    }
+
+    /// The emulator that a `BuildKit` image may carry for it: `buildkit-qemu-aarch64`
+    /// (`solver/llbsolver/ops/exec_binfmt.go`).
+    pub fn emulator(&self) -> String {
+        let architecture = self.name.split('/').nth(1).unwrap_or(&self.name);
+        let name = match architecture {
+            "arm64" => "aarch64",
+            "amd64" => "x86_64",
+            "386" => "i386",
+            other => other,
+        };
+        format!("buildkit-qemu-{name}")
+    }
+
+    /// Whether `BuildKit` has a probe for it (`util/archutil`): it never advertises another.
+    pub fn is_known_to_buildkit(&self) -> bool {
+        const KNOWN: [&str; 11] = [
+            "amd64", "arm64", "riscv64", "ppc64", "ppc64le", "s390x", "386", "mips64le", "mips64",
+            "loong64", "arm",
+        ];
+        self.name.split('/').nth(1).is_some_and(|architecture| KNOWN.contains(&architecture))
+    }
+}
+
+impl std::fmt::Display for Platform<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
+}

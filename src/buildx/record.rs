@@ -1,0 +1,142 @@
+//! Which nodes we made: a volume carries no mark, so it is ours only when its node is in here.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::builder::{CONTAINER_PREFIX, STATE_SUFFIX};
+use crate::system::file::{self, Lock};
+
+/// Names another folder than `$XDG_STATE_HOME/binfmtd`.
+pub const FOLDER_VARIABLE: &str = "BINFMTD_STATE_DIRECTORY";
+const FILE: &str = "builders.json";
+const LOCK: &str = "builders.lock";
+
+/// The nodes that we made, by the engine that they are in.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Record {
+    /// Version of this format.
+    pub schema: u32,
+    /// The nodes.
+    pub nodes: BTreeSet<Made>,
+}
+
+/// One node that we made.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Made {
+    /// The engine's id.
+    pub engine: String,
+    /// The node's name.
+    pub node: String,
+    /// Its builder's name.
+    pub builder: String,
+}
+
+impl Record {
+    const SCHEMA: u32 = 1;
+
+    /// Whether a volume is the state of a node that we made.
+    pub fn owns_volume(&self, engine: &str, volume: &str) -> bool {
+        let node =
+            volume.strip_prefix(CONTAINER_PREFIX).and_then(|rest| rest.strip_suffix(STATE_SUFFIX));
+        self.nodes.iter().any(|made| made.engine == engine && Some(made.node.as_str()) == node)
+    }
+}
+
+/// The folder of what outlives the user's session: `$XDG_STATE_HOME/binfmtd`, `~/.local/state/binfmtd`;
+/// `None` for a user without a home.
+pub fn folder() -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
+    if let Some(own) = variable(FOLDER_VARIABLE) {
+        return Some(PathBuf::from(own));
+    }
+    let state = variable("XDG_STATE_HOME").map(PathBuf::from).and_then(absolute);
+    let home = || Some(PathBuf::from(variable("HOME")?).join(".local/state"));
+    Some(state.or_else(home)?.join("binfmtd"))
+}
+
+/// The record, locked: only one of us makes or takes away builders.
+#[derive(Debug)]
+pub struct Store {
+    place: Option<(PathBuf, Lock)>,
+    /// What is in it.
+    pub record: Record,
+}
+
+impl Store {
+    /// Waits for the lock and reads the record. Without a home there is neither: builders are made all
+    /// the same.
+    pub fn open() -> io::Result<Self> {
+        let Some(folder) = folder() else {
+            return Ok(Self { place: None, record: Record::default() });
+        };
+        let named = |error: io::Error| {
+            let message =
+                format!("{}: {error} ({FOLDER_VARIABLE} names another folder)", folder.display());
+            io::Error::new(error.kind(), message)
+        };
+        std::fs::create_dir_all(&folder).map_err(named)?;
+        let lock = file::lock(&folder.join(LOCK)).map_err(named)?;
+        let record = load(&folder);
+        Ok(Self { place: Some((folder, lock)), record })
+    }
+
+    /// Writes down that a node is ours, before it is made.
+    pub fn add(&mut self, made: Made) -> io::Result<()> {
+        if self.record.nodes.insert(made) { self.save() } else { Ok(()) }
+    }
+
+    /// Forgets a node that is gone.
+    pub fn forget(&mut self, engine: &str, node: &str) -> io::Result<()> {
+        let before = self.record.nodes.len();
+        self.record.nodes.retain(|made| made.engine != engine || made.node != node);
+        if self.record.nodes.len() == before { Ok(()) } else { self.save() }
+    }
+
+    fn save(&mut self) -> io::Result<()> {
+        let Some((folder, _)) = &self.place else { return Ok(()) };
+        self.record.schema = Record::SCHEMA;
+        let content = serde_json::to_vec_pretty(&self.record).map_err(io::Error::other)?;
+        let path = folder.join(FILE);
+        file::write_atomically(&path, &content, 0o600)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    }
+}
+
+/// Reads the record without the lock, for who changes nothing.
+pub fn read() -> Record {
+    folder().map(|folder| load(&folder)).unwrap_or_default()
+}
+
+/// What cannot be read names nothing as ours: nothing is taken away by it then.
+fn load(folder: &Path) -> Record {
+    let path = folder.join(FILE);
+    let content = match std::fs::read(&path) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Record::default(),
+        Err(error) => {
+            tracing::warn!("{}: {error}; no volume is taken for ours", path.display());
+            return Record::default();
+        }
+    };
+    match serde_json::from_slice::<Record>(&content) {
+        Ok(record) if record.schema == Record::SCHEMA => record,
+        Ok(record) => {
+            let schema = record.schema;
+            tracing::warn!(
+                "{}: schema {schema} is not ours; no volume is taken for ours",
+                path.display()
+            );
+            Record::default()
+        }
+        Err(error) => {
+            tracing::warn!("{}: {error}; no volume is taken for ours", path.display());
+            Record::default()
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! The last of the four facts: real builds of a probe, one for each platform, beside each other.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use super::docker::{Answer, Docker, Question, Trouble};
+use super::platform::Platform;
+use crate::probe::{self, Report};
+use crate::system::batch::{BatchError, Ended};
+use crate::system::file;
+use crate::target::Target;
+use crate::verify::nonce;
+
+/// Who ran the programs of a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runner {
+    /// The kernel's own loader.
+    Native,
+    /// An interpreter, through a rule of the kernel's.
+    Rule,
+    /// The emulator that `BuildKit`'s image carries.
+    Embedded,
+}
+
+impl Runner {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Rule => "rule",
+            Self::Embedded => "embedded",
+        }
+    }
+}
+
+/// What came of a build.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Built {
+    /// A `RUN` of our probe answered.
+    Yes {
+        /// Who ran it.
+        by: Runner,
+        /// What that emulator says of itself.
+        version: Option<String>,
+        /// From start to end, the waiting for other builds included.
+        time: Duration,
+    },
+    /// It did not.
+    No {
+        /// One sentence.
+        why: String,
+        /// All that the build said.
+        log: String,
+    },
+    /// It was not tried; why.
+    NotTried(String),
+}
+
+impl Built {
+    /// Whether it was; `None` where it was not tried.
+    pub fn works(&self) -> Option<bool> {
+        match self {
+            Self::Yes { .. } => Some(true),
+            Self::No { .. } => Some(false),
+            Self::NotTried(_) => None,
+        }
+    }
+}
+
+/// One platform to build for.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The platform.
+    pub platform: &'a Platform<'a>,
+    /// Whether the image carries an emulator for it: then a second build tells which one ran.
+    pub embedded: bool,
+}
+
+/// Builds for each platform with `builder`, and tells what came of it, in the same order.
+///
+/// `FROM scratch`, without network, cache, attestations or output: nothing is pulled, and no image is left.
+pub fn build(
+    docker: &Docker,
+    builder: &str,
+    cases: &[Case<'_>],
+    host: &Target,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<Built>, Trouble> {
+    let folder =
+        tempfile::Builder::new().prefix("binfmtd-build-").tempdir().map_err(BatchError::from)?;
+    let mut questions = Vec::new();
+    let mut builds = Vec::new();
+    for (number, case) in cases.iter().enumerate() {
+        let one = Build::prepare(&folder, number, case, host).map_err(BatchError::from)?;
+        builds.push(one.map(|one| {
+            let first = questions.len();
+            questions.push(one.question(builder, case, "Dockerfile"));
+            if case.embedded {
+                questions.push(one.question(builder, case, WITNESS));
+            }
+            (one, first)
+        }));
+    }
+    let total = questions.len();
+    let answers = docker.ask_all(&questions, &mut |done| progress(done, total))?;
+    let outcomes = cases.iter().zip(builds).map(|(case, one)| {
+        let Some((one, first)) = one else {
+            return Built::NotTried(format!("there is no probe for {}", case.platform.target.name));
+        };
+        let witness = case.embedded.then(|| answers.get(first + 1)).flatten();
+        one.judge(&answers[first], witness, case.platform.target == host)
+    });
+    Ok(outcomes.collect())
+}
+
+/// The Dockerfile of the build that tells whether an emulator is put in front of every program: a program
+/// of the host's own, which no rule of the kernel's takes, runs in it only where none is.
+const WITNESS: &str = "Dockerfile.witness";
+
+/// A build's context.
+struct Build {
+    folder: PathBuf,
+    nonce: String,
+}
+
+impl Build {
+    fn prepare(
+        parent: &TempDir,
+        number: usize,
+        case: &Case<'_>,
+        host: &Target,
+    ) -> std::io::Result<Option<Self>> {
+        let Some(program) = probe::build(case.platform.target, case.platform.machine()) else {
+            return Ok(None);
+        };
+        let folder = parent.path().join(number.to_string());
+        std::fs::create_dir(&folder)?;
+        file::write_program(&folder.join("probe"), &program)?;
+        let nonce = nonce();
+        // QEMU's variable makes it tell its version in place of running the program.
+        let dockerfile = format!(
+            "FROM scratch\nCOPY probe /probe\nRUN [\"/probe\", \"{nonce}\"]\n\
+             ENV QEMU_VERSION=1\nRUN [\"/probe\", \"{nonce}\", \"version\"]\n"
+        );
+        std::fs::write(folder.join("Dockerfile"), dockerfile)?;
+        if case.embedded {
+            let own = host.identity.machines.first().copied().unwrap_or_default();
+            let native = probe::build(host, own).unwrap_or_default();
+            file::write_program(&folder.join("native"), &native)?;
+            let dockerfile =
+                format!("FROM scratch\nCOPY native /native\nRUN [\"/native\", \"{nonce}\"]\n");
+            std::fs::write(folder.join(WITNESS), dockerfile)?;
+        }
+        Ok(Some(Self { folder, nonce }))
+    }
+
+    fn question(&self, builder: &str, case: &Case<'_>, dockerfile: &str) -> Question {
+        let words = [
+            "buildx",
+            "build",
+            "--builder",
+            builder,
+            "--platform",
+            &case.platform.name,
+            "--progress",
+            "rawjson",
+            "--no-cache",
+            "--network",
+            "none",
+            "--provenance=false",
+            "--sbom=false",
+            "--file",
+        ];
+        let paths = [self.folder.join(dockerfile), self.folder.clone()];
+        Question::new(words.map(std::ffi::OsString::from).into_iter().chain(paths.map(Into::into)))
+    }
+
+    fn judge(&self, answer: &Answer, witness: Option<&Answer>, is_host: bool) -> Built {
+        let log = Log::read(&answer.errors);
+        let answered = log.outputs.iter().any(|output| self.is_report(output));
+        match answer.ended {
+            Ended::Exited(0) if answered => {}
+            Ended::Exited(0) => {
+                let why = "the build ended well, and the probe did not say what it was given";
+                return Built::No { why: why.to_owned(), log: log.text };
+            }
+            Ended::TimedOut => {
+                let why = format!("the build did not end in {} s", answer.time.as_secs());
+                return Built::No { why, log: log.text };
+            }
+            _ => return Built::No { why: log.why(), log: log.text },
+        }
+        // Without an emulator the variable is nobody's, and the probe answers once more.
+        let lines = log.outputs.iter().filter(|output| !self.is_report(output));
+        let version = lines
+            .flat_map(|output| output.lines())
+            .find(|line| line.contains(" version "))
+            .map(|line| line.trim().to_owned());
+        let by = match (&version, witness) {
+            (None, _) if is_host => Runner::Native,
+            (None, None) => Runner::Native,
+            (Some(_), None) => Runner::Rule,
+            (_, Some(witness)) => {
+                let log = Log::read(&witness.errors);
+                match log.outputs.iter().any(|output| self.is_report(output)) {
+                    true if version.is_none() => Runner::Native,
+                    true => Runner::Rule,
+                    false => Runner::Embedded,
+                }
+            }
+        };
+        Built::Yes { by, version, time: answer.time }
+    }
+
+    fn is_report(&self, output: &str) -> bool {
+        Report::parse(output.as_bytes()).is_some_and(|report| {
+            report.arguments.iter().any(|argument| argument == self.nonce.as_bytes())
+        })
+    }
+}
+
+/// What a build said.
+struct Log {
+    /// What each step wrote.
+    outputs: Vec<String>,
+    /// Why steps failed.
+    errors: Vec<String>,
+    /// What was said beside the progress.
+    rest: String,
+    /// All of it, for a person.
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Progress {
+    #[serde(default)]
+    vertexes: Vec<Vertex>,
+    #[serde(default)]
+    logs: Vec<Chunk>,
+}
+
+#[derive(Deserialize)]
+struct Vertex {
+    digest: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    error: String,
+}
+
+#[derive(Deserialize)]
+struct Chunk {
+    vertex: String,
+    #[serde(default)]
+    data: String,
+}
+
+impl Log {
+    /// Reads `--progress rawjson`: JSON documents, and between and behind them lines for people.
+    fn read(errors: &str) -> Self {
+        let mut names: Vec<(String, String)> = Vec::new();
+        let mut outputs: Vec<(String, Vec<u8>)> = Vec::new();
+        let mut failures = Vec::new();
+        let (documents, rest) = split(errors);
+        for progress in documents {
+            for vertex in progress.vertexes {
+                if !names.iter().any(|(digest, _)| *digest == vertex.digest) {
+                    names.push((vertex.digest.clone(), vertex.name));
+                }
+                if !vertex.error.is_empty() {
+                    failures.push(vertex.error);
+                }
+            }
+            for chunk in progress.logs {
+                let data = BASE64.decode(&chunk.data).unwrap_or_default();
+                match outputs.iter_mut().find(|(vertex, _)| *vertex == chunk.vertex) {
+                    Some((_, output)) => output.extend(data),
+                    None => outputs.push((chunk.vertex, data)),
+                }
+            }
+        }
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut text = String::new();
+        for (digest, name) in &names {
+            text.push_str(name);
+            text.push('\n');
+            let of_it = outputs.iter().filter(|(vertex, _)| vertex == digest);
+            of_it.for_each(|(_, output)| text.push_str(&said(output)));
+        }
+        text.push_str(&rest);
+        Self {
+            outputs: outputs.iter().map(|(_, output)| said(output)).collect(),
+            errors: failures,
+            rest,
+            text,
+        }
+    }
+
+    /// One sentence: what a program said, which tells more than its exit status.
+    fn why(&self) -> String {
+        let said = self.outputs.iter().rev().flat_map(|output| output.lines().rev());
+        let complaint = said
+            .map(str::trim)
+            .find(|line| line.contains("exec format error") || line.contains("qemu"))
+            .map(str::to_owned);
+        let last = || {
+            let mut lines = self.rest.lines().rev().map(str::trim);
+            lines.find(|line| line.starts_with("ERROR:")).map(|line| {
+                line.trim_start_matches("ERROR: ")
+                    .trim_start_matches("failed to build: ")
+                    .trim_start_matches("failed to solve: ")
+                    .to_owned()
+            })
+        };
+        let words = || self.rest.lines().last().map(|line| line.trim().to_owned());
+        complaint
+            .or_else(|| self.errors.last().cloned())
+            .or_else(last)
+            .or_else(words)
+            .filter(|why| !why.is_empty())
+            .unwrap_or_else(|| "the build failed and did not say why".to_owned())
+    }
+}
+
+/// Documents that begin a line, and every line that belongs to none.
+fn split(text: &str) -> (Vec<Progress>, String) {
+    let mut documents = Vec::new();
+    let mut rest = Vec::new();
+    let mut left = text;
+    while !left.is_empty() {
+        if left.starts_with('{') {
+            let mut read = serde_json::Deserializer::from_str(left).into_iter::<Progress>();
+            if let Some(Ok(document)) = read.next() {
+                documents.push(document);
+                left = left.get(read.byte_offset()..).unwrap_or_default().trim_start();
+                continue;
+            }
+        }
+        let (line, behind) = left.split_once('\n').unwrap_or((left, ""));
+        rest.push(line);
+        left = behind;
+    }
+    (documents, rest.join("\n").trim().to_owned())
+}

@@ -1,0 +1,402 @@
+//! `binfmtd buildx bootstrap`
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+
+use super::{Common, Effort, all, facts, inspect, kernel_facts, wanted};
+use crate::apply::Options;
+use crate::buildx::apply::{ApplyError, Workshop};
+use crate::buildx::builder::Builder;
+use crate::buildx::docker::{Docker, Trouble};
+use crate::buildx::engine::{Engine, Location};
+use crate::buildx::facts::Facts;
+use crate::buildx::kernel::Kernel;
+use crate::buildx::observe::{self, Observation};
+use crate::buildx::plan::{self, ConfigFile, Recreate, Refusal, Step, Wish};
+use crate::buildx::platform::Platform;
+use crate::buildx::record::Store;
+use crate::cli::context::{self, Context};
+use crate::cli::register::{self, Holding};
+use crate::cli::{Exit, Failure};
+use crate::config::{BUILDER_MARK, Settings, Verify};
+use crate::report::BuilderDocument;
+use crate::system::batch::Limits;
+
+/// Make a builder that builds for other CPUs, and prove that it does
+///
+/// First the kernel's rules, then a builder with the docker-container driver, then a build for each platform: from scratch, without
+/// network. Doing it again changes nothing. A builder that does not see what the kernel runs by now is restarted; only what
+/// binfmtd made is ever made anew.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  binfmtd buildx bootstrap                                  all that this kernel runs\n  \
+    binfmtd buildx bootstrap --platform linux/arm64,s390x     these; fails when one is not built\n  \
+    binfmtd buildx bootstrap mine --use --driver-opt network=host\n  \
+    binfmtd buildx bootstrap mine --append --node far --endpoint ssh://far\n\n\
+    Exits with 0 when each platform that was asked for is built, 1 when one is not or the builder may not be changed,\n\
+    3 when there is no Docker, engine or image, or the engine is elsewhere, 4 when its socket may not be used."
+)]
+pub(super) struct Arguments {
+    /// The builder's name, in place of the configuration's (binfmtd)
+    name: Option<String>,
+    /// Platforms or targets, in place of the configuration's or all that the kernel runs; more than once, or with commas
+    #[arg(long = "platform", value_name = "LIST")]
+    platforms: Vec<String>,
+    /// An option of the docker-container driver: image=…, network=…, env.NAME=…; more than once
+    #[arg(long = "driver-opt", value_name = "KEY=VALUE")]
+    options: Vec<String>,
+    /// Flags for buildkitd
+    #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
+    buildkitd_flags: Option<String>,
+    /// A configuration file for buildkitd
+    #[arg(long, value_name = "FILE")]
+    buildkitd_config: Option<PathBuf>,
+    /// Make a further node of the builder
+    #[arg(long, requires = "node")]
+    append: bool,
+    /// The node's name
+    #[arg(long, value_name = "NODE")]
+    node: Option<String>,
+    /// The engine that the node is to run in: a context or an address
+    #[arg(long, value_name = "CONTEXT")]
+    endpoint: Option<String>,
+    /// Make it the builder that is used where none is named
+    #[arg(long = "use")]
+    make_current: bool,
+    /// Whether it may be made anew, with its state kept
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    recreate: When,
+    /// Run no probes and build nothing
+    #[arg(long)]
+    no_verify: bool,
+    /// Leave the kernel's rules as they are
+    #[arg(long)]
+    no_register: bool,
+    /// The engine may be on another machine, which has rules of its own
+    #[arg(long)]
+    remote: bool,
+    /// Seconds to wait for an engine that does not answer yet
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    wait: u64,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// When a builder is made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum When {
+    /// When nothing else helps
+    #[default]
+    Auto,
+    /// In any case
+    Always,
+    /// Not at all
+    Never,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
+    let settings = context.settings()?;
+    let asked = wanted(&settings, &arguments.platforms)?;
+    let wish = wish(&settings, arguments)?;
+    let docker = arguments.common.patience.docker()?;
+    // Two of us would undo each other's work; the second one finds it done.
+    let mut store = Store::open()?;
+    let seen = patiently(&docker, Duration::from_secs(arguments.wait))?;
+    if let (Location::Elsewhere(why), false) = (&seen.engine.location, arguments.remote) {
+        let (context, why) = (seen.engine.context.clone(), why.clone());
+        return Err(Trouble::Elsewhere { context, why }.into());
+    }
+    let bootstrap = Bootstrap { context, settings: &settings, arguments, docker: &docker, wish };
+    let mut steps = Vec::new();
+    let mut kernels = bootstrap.rules_first(&seen.engine, asked.as_deref(), &mut steps)?;
+    let workshop = Workshop { docker: &docker, engine: &seen.engine, store: &mut store };
+    let made = bootstrap.make(&seen, workshop, &mut kernels, asked.is_none(), steps)?;
+    let Made { builder, facts, steps, error } = made;
+    let mut document = BuilderDocument::new(&seen.engine, Some(&builder), &facts);
+    document.steps = steps;
+    if let Some(error) = error {
+        document = document.with_error(&error);
+    }
+    arguments.common.finish(context, &document)
+}
+
+fn wish(settings: &Settings, arguments: &Arguments) -> Result<Wish, Failure> {
+    let mut options: BTreeMap<String, String> = settings.buildx.driver_options.clone();
+    for given in &arguments.options {
+        options.extend(driver_options(given)?);
+    }
+    let config = arguments.buildkitd_config.as_ref().or(settings.buildx.buildkitd_config.as_ref());
+    let config = config.map(|path| {
+        let content = std::fs::read(path).map_err(|error| {
+            Failure::usage(format!("buildkitd's configuration: {}: {error}", path.display()))
+        })?;
+        Ok::<_, Failure>(ConfigFile { path: path.clone(), content })
+    });
+    let name = super::name(settings, arguments.name.as_deref())?;
+    if let Some(node) = &arguments.node {
+        super::check_name(node, "node")?;
+    }
+    Ok(Wish {
+        name,
+        options,
+        flags: arguments
+            .buildkitd_flags
+            .clone()
+            .or_else(|| settings.buildx.buildkitd_flags.clone()),
+        config: config.transpose()?,
+        node: arguments.node.clone(),
+        append: arguments.append,
+        endpoint: arguments.endpoint.clone(),
+        make_current: arguments.make_current,
+        recreate: match arguments.recreate {
+            When::Auto => Recreate::Auto,
+            When::Always => Recreate::Always,
+            When::Never => Recreate::Never,
+        },
+    })
+}
+
+/// `key=value`, or several with commas between, as buildx takes them; a value with a comma in quotes.
+fn driver_options(text: &str) -> Result<Vec<(String, String)>, Failure> {
+    let bad = |why: &str| Failure::usage(format!("--driver-opt {text}: {why}"));
+    let mut fields = vec![String::new()];
+    let mut quoted = false;
+    for c in text.chars() {
+        match (c, fields.last_mut()) {
+            ('"', _) => quoted = !quoted,
+            (',', _) if !quoted => fields.push(String::new()),
+            (c, Some(field)) => field.push(c),
+            (_, None) => {}
+        }
+    }
+    if quoted {
+        return Err(bad("a quote is not closed"));
+    }
+    let split = |field: &String| {
+        let (name, value) = field.split_once('=').ok_or_else(|| bad("write KEY=VALUE"))?;
+        if name.is_empty() {
+            return Err(bad("write KEY=VALUE"));
+        }
+        if name == BUILDER_MARK {
+            return Err(bad("binfmtd sets this one itself: it marks what is its own"));
+        }
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    fields.iter().map(split).collect()
+}
+
+/// An engine that is just starting answers in a moment.
+fn patiently(docker: &Docker, patience: Duration) -> Result<Observation, Trouble> {
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match observe::observe(docker) {
+            Err(trouble) if trouble.may_pass() && begun.elapsed() + pause < patience => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_secs(2));
+            }
+            other => return other,
+        }
+    }
+}
+
+struct Bootstrap<'a> {
+    context: &'a Context,
+    settings: &'a Settings,
+    arguments: &'a Arguments,
+    docker: &'a Docker,
+    wish: Wish,
+}
+
+/// What came of it.
+struct Made {
+    builder: Builder,
+    facts: Vec<Facts>,
+    steps: Vec<String>,
+    /// Why something that should have been done was not.
+    error: Option<String>,
+}
+
+impl<'a> Bootstrap<'a> {
+    /// Sees what the kernel runs, and registers what is missing where that is ours to do.
+    fn rules_first(
+        &self,
+        engine: &Engine,
+        asked: Option<&[Platform<'a>]>,
+        done: &mut Vec<String>,
+    ) -> Result<Vec<(Platform<'a>, Kernel)>, Failure> {
+        let platforms = asked.map_or_else(|| all(self.settings), <[_]>::to_vec);
+        let prove = !self.arguments.no_verify;
+        let look = || kernel_facts(self.context, self.settings, engine, &platforms, prove);
+        let mut seen = look()?;
+        let lacking: Vec<String> = platforms
+            .iter()
+            .zip(&seen.kernels)
+            .filter(|(_, kernel)| kernel.is_lacking())
+            .map(|(platform, _)| platform.target.name.clone())
+            .collect();
+        // Nobody asked for what has no interpreter.
+        let lacking = if asked.is_some() { lacking } else { seen.registrable.clone() };
+        if !lacking.is_empty() && !self.arguments.no_register {
+            // The image may carry an emulator: what is missing is told with what was built.
+            match self.register(&lacking) {
+                Ok(registered) => {
+                    done.extend(registered.iter().map(|target| format!("register {target}")));
+                    seen = look()?;
+                }
+                Err(failure) => tracing::warn!("rules: {}", failure.message),
+            }
+        }
+        Ok(platforms.into_iter().zip(seen.kernels).collect())
+    }
+
+    /// Gives the targets whose rules are new.
+    fn register(&self, targets: &[String]) -> Result<Vec<String>, Failure> {
+        let request = context::request(self.settings, targets, false)?;
+        let mounted = register::mounted(Holding::No)?;
+        let mut settings = self.settings.clone();
+        if self.arguments.no_verify {
+            settings.verify = Verify::Off;
+        }
+        let options =
+            Options { verify: settings.verify, private: false, limits: Limits::default() };
+        let outcomes =
+            register::carry_out(self.context, &mounted.instance, &settings, &request, options)?;
+        for failure in register::failures(&outcomes) {
+            tracing::warn!("{failure}");
+        }
+        let changed = outcomes.into_iter().filter(|outcome| outcome.changed);
+        Ok(changed.filter_map(|outcome| outcome.item.target).collect())
+    }
+
+    /// Makes the builder as it is wanted, proves it, and, where it does not see what the kernel runs, does
+    /// what helps: a restart, and in the end a new one with the old one's state.
+    fn make(
+        &self,
+        seen: &Observation,
+        mut workshop: Workshop<'_>,
+        kernels: &mut Vec<(Platform<'a>, Kernel)>,
+        working_only: bool,
+        mut steps: Vec<String>,
+    ) -> Result<Made, Failure> {
+        let mut builders = seen.builders.clone();
+        let first = plan::plan(&self.wish, &builders).map_err(ApplyError::from)?;
+        self.carry_out(&mut workshop, &first, None, &mut steps)?;
+        if !first.is_empty() {
+            builders = observe::builders(self.docker)?;
+        }
+        let mut builder = self.pick(builders)?;
+        if working_only {
+            inspect::keep_working(self.settings, &builder, kernels);
+        }
+        let unseen: Vec<&str> = kernels
+            .iter()
+            .filter(|(platform, kernel)| {
+                platform.is_known_to_buildkit()
+                    && kernel.works() == Some(true)
+                    && !builder.advertises(&platform.name)
+            })
+            .map(|(platform, _)| platform.name.as_str())
+            .collect();
+        // A builder that was just booted has looked just now: another start would show it nothing new.
+        if !unseen.is_empty() && !first.contains(&Step::Boot) {
+            let planned = plan::refresh(&self.wish, &builder, &unseen);
+            builder = match self.mend(&mut workshop, &builder, planned, &mut steps) {
+                Ok(fresh) => fresh,
+                Err(error) => return self.report(builder, kernels, steps, Some(error)),
+            };
+        }
+        let mut made = self.report(builder, kernels, steps, None)?;
+        for attempt in 0..2 {
+            let failing: Vec<String> = made
+                .facts
+                .iter()
+                .filter(|facts| is_blind(facts))
+                .map(|facts| facts.platform.clone())
+                .collect();
+            let failing: Vec<&str> = failing.iter().map(String::as_str).collect();
+            if failing.is_empty() {
+                break;
+            }
+            let planned = if attempt == 0 {
+                plan::refresh(&self.wish, &made.builder, &failing)
+            } else {
+                plan::renew(&self.wish, &made.builder, &failing)
+            };
+            let mended = self.mend(&mut workshop, &made.builder, planned, &mut made.steps);
+            match mended {
+                Ok(builder) => made = self.report(builder, kernels, made.steps, None)?,
+                Err(error) => {
+                    made.error = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    fn pick(&self, builders: Vec<Builder>) -> Result<Builder, Failure> {
+        builders.into_iter().find(|builder| builder.name == self.wish.name).ok_or_else(|| {
+            let message = format!(
+                "builder {} is gone: somebody took it away while it was made; run this again",
+                self.wish.name
+            );
+            Failure::unavailable(message)
+        })
+    }
+
+    fn carry_out(
+        &self,
+        workshop: &mut Workshop<'_>,
+        steps: &[Step],
+        builder: Option<&Builder>,
+        done: &mut Vec<String>,
+    ) -> Result<(), ApplyError> {
+        for step in steps {
+            tracing::info!("{step}");
+            workshop.carry_out(step, &self.wish, builder)?;
+            done.push(step.to_string());
+        }
+        Ok(())
+    }
+
+    /// Carries out what is to help a builder that does not see what the kernel runs. What stands in the way
+    /// is told with the rest.
+    fn mend(
+        &self,
+        workshop: &mut Workshop<'_>,
+        builder: &Builder,
+        steps: Result<Vec<Step>, Refusal>,
+        done: &mut Vec<String>,
+    ) -> Result<Builder, String> {
+        let steps = steps.map_err(|refusal| refusal.to_string())?;
+        self.carry_out(workshop, &steps, Some(builder), done).map_err(|error| error.to_string())?;
+        self.again().map_err(|failure| failure.message)
+    }
+
+    fn again(&self) -> Result<Builder, Failure> {
+        self.pick(observe::builders(self.docker)?)
+    }
+
+    fn report(
+        &self,
+        builder: Builder,
+        kernels: &[(Platform<'_>, Kernel)],
+        steps: Vec<String>,
+        error: Option<String>,
+    ) -> Result<Made, Failure> {
+        let build = !self.arguments.no_verify;
+        let digests = build && (self.context.verbose || self.context.is_json());
+        let effort = Effort { docker: self.docker, build, digests };
+        let facts = facts(self.context, self.settings, &builder, kernels, effort)?;
+        Ok(Made { builder, facts, steps, error })
+    }
+}
+
+/// Whether the builder does not see what the kernel runs.
+fn is_blind(facts: &Facts) -> bool {
+    facts.kernel.works() == Some(true) && facts.built.works() == Some(false)
+}

@@ -1,0 +1,175 @@
+//! `binfmtd buildx inspect` and `binfmtd buildx verify`
+
+use super::{Common, Effort, all, facts, kernel_facts, wanted};
+use crate::buildx::apply;
+use crate::buildx::builder::{Builder, NodeStatus};
+
+use crate::buildx::kernel::Kernel;
+use crate::buildx::observe::{self, Observation};
+use crate::buildx::platform::Platform;
+use crate::buildx::record;
+use crate::cli::context::Context;
+use crate::cli::{Exit, Failure};
+use crate::config::Settings;
+use crate::report::{BuilderDocument, OrphanDocument};
+
+/// Show a builder: what the kernel runs, the image embeds, the builder advertises, and really builds
+///
+/// Changes nothing and starts nothing. Builds a tiny program for each platform, from scratch and without network, because nothing
+/// else tells: a builder advertises a platform for as long as it runs, whether its rule is still there or not.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  binfmtd buildx inspect                    the builder that the configuration names\n  \
+    binfmtd buildx inspect mine --no-verify   a quick look, without a build\n\n\
+    Exits with 1 when something that it advertises, or the kernel runs, does not build."
+)]
+pub(super) struct InspectArguments {
+    /// The builder, in place of the configuration's (binfmtd)
+    name: Option<String>,
+    /// Look at these platforms, in place of all that are advertised or that the kernel runs
+    #[arg(long = "platform", value_name = "LIST")]
+    platforms: Vec<String>,
+    /// Run no probes and build nothing
+    #[arg(long)]
+    no_verify: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Prove that a builder builds: a tiny program of each platform, from scratch and without network
+///
+/// Boots the builder where it does not run.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  binfmtd buildx verify                                  all that the kernel runs\n  \
+    binfmtd buildx verify mine --platform linux/arm64,s390x these; fails when one is not built"
+)]
+pub(super) struct VerifyArguments {
+    /// The builder, in place of the configuration's (binfmtd)
+    name: Option<String>,
+    /// Build for these platforms, in place of the configuration's or all that the kernel runs
+    #[arg(long = "platform", value_name = "LIST")]
+    platforms: Vec<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) fn inspect(context: &Context, arguments: &InspectArguments) -> Result<Exit, Failure> {
+    let settings = context.settings()?;
+    let asked = super::platforms(&settings, &arguments.platforms)?;
+    let docker = arguments.common.patience.docker()?;
+    let seen = observe::observe(&docker)?;
+    let name = &super::name(&settings, arguments.name.as_deref())?;
+    let Some(builder) = seen.builder(name) else {
+        return absent(context, &arguments.common, &seen, name);
+    };
+    let platforms = if asked.is_empty() { all(&settings) } else { asked.clone() };
+    let prove = !arguments.no_verify;
+    let look = kernel_facts(context, &settings, &seen.engine, &platforms, prove)?;
+    let mut looked_at: Vec<(Platform<'_>, Kernel)> =
+        platforms.into_iter().zip(look.kernels).collect();
+    if asked.is_empty() {
+        let advertised = Platform::advertised(&settings.table, builder);
+        looked_at.retain(|(platform, kernel)| {
+            kernel.works() == Some(true)
+                || kernel.rule().is_some()
+                || advertised.iter().any(|known| known.target.name == platform.target.name)
+        });
+        sort(&mut looked_at);
+    }
+    let resting = builder.nodes.iter().find(|node| node.status != NodeStatus::Running);
+    let effort = Effort {
+        docker: &docker,
+        build: prove && resting.is_none() && builder.error.is_none(),
+        digests: prove && (context.verbose || context.is_json()),
+    };
+    let facts = facts(context, &settings, builder, &looked_at, effort)?;
+    let mut document = BuilderDocument::new(&seen.engine, Some(builder), &facts);
+    let orphans = observe::orphans(&docker, &seen, &record::read())?;
+    document.orphans = Some(orphans.iter().map(OrphanDocument::from).collect());
+    if let Some(error) = &builder.error {
+        document = document.with_error(&format!("buildx cannot load builder {name}: {error}"));
+    } else if let Some(node) = resting {
+        let boot = if builder.is_ours() {
+            format!("binfmtd buildx bootstrap {name}")
+        } else {
+            format!("docker buildx inspect --bootstrap {name}")
+        };
+        document = document.with_error(&format!(
+            "node {} is {}, so nothing was built; it is started by: {boot}",
+            node.name,
+            node.status.word()
+        ));
+    }
+    arguments.common.finish(context, &document)
+}
+
+pub(super) fn verify(context: &Context, arguments: &VerifyArguments) -> Result<Exit, Failure> {
+    let settings = context.settings()?;
+    let asked = wanted(&settings, &arguments.platforms)?;
+    let docker = arguments.common.patience.docker()?;
+    let mut seen = observe::observe(&docker)?;
+    let name = &super::name(&settings, arguments.name.as_deref())?;
+    if seen.builder(name).is_none() {
+        return absent(context, &arguments.common, &seen, name);
+    }
+    if !seen.builder(name).is_some_and(Builder::is_running) {
+        apply::boot(&docker, name)?;
+        seen.builders = observe::builders(&docker)?;
+    }
+    let Some(builder) = seen.builder(name) else {
+        return absent(context, &arguments.common, &seen, name);
+    };
+    let platforms = asked.clone().unwrap_or_else(|| all(&settings));
+    let look = kernel_facts(context, &settings, &seen.engine, &platforms, true)?;
+    let mut looked_at: Vec<(Platform<'_>, Kernel)> =
+        platforms.into_iter().zip(look.kernels).collect();
+    if asked.is_none() {
+        keep_working(&settings, builder, &mut looked_at);
+    }
+    let effort =
+        Effort { docker: &docker, build: true, digests: context.verbose || context.is_json() };
+    let facts = facts(context, &settings, builder, &looked_at, effort)?;
+    let document = BuilderDocument::new(&seen.engine, Some(builder), &facts);
+    arguments.common.finish(context, &document)
+}
+
+/// What the kernel runs; of a kernel elsewhere, what the builder advertises.
+pub(super) fn keep_working(
+    settings: &Settings,
+    builder: &Builder,
+    platforms: &mut Vec<(Platform<'_>, Kernel)>,
+) {
+    let advertised = Platform::advertised(&settings.table, builder);
+    platforms.retain(|(platform, kernel)| match kernel {
+        Kernel::Unknown(_) => advertised.contains(platform),
+        kernel => kernel.works() == Some(true) || matches!(kernel, Kernel::HasRule(_)),
+    });
+    sort(platforms);
+}
+
+/// The host's own first, the others by name.
+fn sort(platforms: &mut [(Platform<'_>, Kernel)]) {
+    platforms.sort_by(|(one, kernel), (other, others)| {
+        let key = |platform, kernel: &Kernel| (*kernel != Kernel::Native, platform);
+        key(&one.name, kernel).cmp(&key(&other.name, others))
+    });
+}
+
+fn absent(
+    context: &Context,
+    common: &Common,
+    seen: &Observation,
+    name: &str,
+) -> Result<Exit, Failure> {
+    let others: Vec<String> = seen
+        .builders
+        .iter()
+        .map(|builder| format!("{} ({})", builder.name, builder.driver))
+        .collect();
+    let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
+    let document = BuilderDocument::new(&seen.engine, None, &[]).with_error(&format!(
+        "there is no builder {name}; binfmtd buildx bootstrap {name} makes it (there are: {others})"
+    ));
+    common.finish(context, &document)
+}

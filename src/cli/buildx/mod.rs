@@ -1,0 +1,258 @@
+//! `binfmtd buildx`
+
+mod bootstrap;
+mod inspect;
+mod remove;
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::time::Duration;
+
+use super::context::Context;
+use super::{Exit, Failure};
+use crate::buildx::apply::ApplyError;
+use crate::buildx::builder::Builder;
+use crate::buildx::docker::{Docker, Trouble};
+use crate::buildx::embedded::{self, Embedded};
+use crate::buildx::engine::{Engine, Location};
+use crate::buildx::facts::Facts;
+use crate::buildx::kernel::{self, Kernel, Look};
+use crate::buildx::platform::{Platform, PlatformError};
+use crate::buildx::trial::{self, Built, Case};
+use crate::config::Settings;
+use crate::observe;
+use crate::report::{BuilderDocument, outputs, text};
+use crate::system::batch::Limits;
+
+/// Make a builder of buildx that builds for other CPUs, look at it, prove it, or take it away
+///
+/// Uses the docker command with your own context, credentials and plugins.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Bootstrap(bootstrap::Arguments),
+    Inspect(inspect::InspectArguments),
+    Verify(inspect::VerifyArguments),
+    Remove(remove::Arguments),
+}
+
+/// How long to wait for docker.
+#[derive(Debug, clap::Args)]
+struct Patience {
+    /// Seconds that each command of docker's may take: a pull of `BuildKit`'s image, a build
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+}
+
+impl Patience {
+    fn docker(&self) -> Result<Docker, Failure> {
+        Ok(Docker::find(Duration::from_secs(self.timeout))?)
+    }
+}
+
+/// What those that show a builder have in common.
+#[derive(Debug, clap::Args)]
+struct Common {
+    #[command(flatten)]
+    patience: Patience,
+    /// Write name, driver, platforms and nodes to the file that `GITHUB_OUTPUT` names, as docker/setup-buildx-action does
+    #[arg(long)]
+    github_output: bool,
+}
+
+impl Common {
+    /// Prints what was found, and gives how it went.
+    fn finish(&self, context: &Context, document: &BuilderDocument) -> Result<Exit, Failure> {
+        context.print(document, |out| text::builder(out, document, context.verbose))?;
+        if self.github_output {
+            write_outputs(document)?;
+        }
+        Ok(Exit::of(document.ok))
+    }
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
+    match &arguments.command {
+        Command::Bootstrap(own) => bootstrap::run(context, own),
+        Command::Inspect(own) => inspect::inspect(context, own),
+        Command::Verify(own) => inspect::verify(context, own),
+        Command::Remove(own) => remove::run(context, own),
+    }
+}
+
+/// The builder's name: the command line's, else the configuration's. buildx keeps names without capitals.
+fn name(settings: &Settings, given: Option<&str>) -> Result<String, Failure> {
+    let name = given.unwrap_or(&settings.buildx.name);
+    check_name(name, "builder")?;
+    Ok(name.to_ascii_lowercase())
+}
+
+/// As buildx allows them; docker's own builder has the name of its context.
+fn check_name(name: &str, of: &str) -> Result<(), Failure> {
+    let rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(rest) {
+        Ok(())
+    } else {
+        Err(Failure::usage(format!(
+            "{name:?} is no name for a {of}: it begins with a letter, and has letters, digits, '.', '-' and '_'"
+        )))
+    }
+}
+
+fn write_outputs(document: &BuilderDocument) -> Result<(), Failure> {
+    const VARIABLE: &str = "GITHUB_OUTPUT";
+    let file = std::env::var_os(VARIABLE).filter(|file| !file.is_empty()).ok_or_else(|| {
+        Failure::usage(format!(
+            "--github-output: {VARIABLE} is not set; GitHub Actions sets it for each step"
+        ))
+    })?;
+    let mut content = Vec::new();
+    outputs::builder(&mut content, document)?;
+    let written = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&file)
+        .and_then(|mut file| file.write_all(&content));
+    written.map_err(|error| {
+        Failure::unavailable(format!("{VARIABLE}: {}: {error}", file.to_string_lossy()))
+    })
+}
+
+/// Names in one or several lists, each resolved, none twice.
+fn platforms<'a>(settings: &'a Settings, lists: &[String]) -> Result<Vec<Platform<'a>>, Failure> {
+    let mut found: Vec<Platform<'a>> = Vec::new();
+    let names = lists.iter().flat_map(|list| list.split(',')).map(str::trim);
+    for name in names.filter(|name| !name.is_empty()) {
+        let platform = Platform::find(&settings.table, name)?;
+        if !found.contains(&platform) {
+            found.push(platform);
+        }
+    }
+    if found.is_empty() && !lists.is_empty() {
+        return Err(Failure::usage("an empty name: no platform is asked for"));
+    }
+    Ok(found)
+}
+
+/// The platforms of the command line, else of the configuration; `None` where neither says any.
+fn wanted<'a>(
+    settings: &'a Settings,
+    lists: &[String],
+) -> Result<Option<Vec<Platform<'a>>>, Failure> {
+    match (lists, &settings.buildx.platforms) {
+        ([], None) => Ok(None),
+        ([], Some(names)) => platforms(settings, names).map(Some),
+        (lists, _) => platforms(settings, lists).map(Some),
+    }
+}
+
+/// Everything that Docker could build for.
+fn all(settings: &Settings) -> Vec<Platform<'_>> {
+    settings.table.targets().iter().filter_map(Platform::of).collect()
+}
+
+/// What the kernel does with each, in the same order. Of a kernel elsewhere nothing is known.
+fn kernel_facts(
+    context: &Context,
+    settings: &Settings,
+    engine: &Engine,
+    platforms: &[Platform<'_>],
+    prove: bool,
+) -> Result<Look, Failure> {
+    if let Location::Elsewhere(why) = &engine.location {
+        let kernels = platforms.iter().map(|_| Kernel::Unknown(why.clone())).collect();
+        return Ok(Look { kernels, registrable: Vec::new() });
+    }
+    let mut progress = context.progress();
+    let mut progress = |done, total| progress("running probes", done, total);
+    let manner = context.manner(false, Limits::default());
+    Ok(kernel::look(settings, platforms, manner, prove, &mut progress)?)
+}
+
+/// What is done to find the other facts.
+#[derive(Clone, Copy)]
+struct Effort<'a> {
+    docker: &'a Docker,
+    /// Whether to build.
+    build: bool,
+    /// Whether to take digests of emulators.
+    digests: bool,
+}
+
+/// All four facts about each platform.
+fn facts(
+    context: &Context,
+    settings: &Settings,
+    builder: &Builder,
+    kernels: &[(Platform<'_>, Kernel)],
+    effort: Effort<'_>,
+) -> Result<Vec<Facts>, Failure> {
+    let platforms: Vec<Platform<'_>> =
+        kernels.iter().map(|(platform, _)| platform.clone()).collect();
+    let embedded: Vec<Embedded> = if effort.build || effort.digests {
+        embedded::look(effort.docker, builder, &platforms, effort.digests)?
+    } else {
+        platforms.iter().map(|_| Embedded::Unknown("not looked for".to_owned())).collect()
+    };
+    let built = if effort.build {
+        let host = observe::host_target(settings)?;
+        let cases: Vec<Case<'_>> = platforms
+            .iter()
+            .zip(&embedded)
+            .map(|(platform, embedded)| Case { platform, embedded: embedded.is_there() })
+            .collect();
+        let mut progress = context.progress();
+        let mut progress = |done, total| progress("building", done, total);
+        trial::build(effort.docker, &builder.name, &cases, host, &mut progress)?
+    } else {
+        platforms.iter().map(|_| Built::NotTried("no build was asked for".to_owned())).collect()
+    };
+    let both = embedded.into_iter().zip(built);
+    let facts = kernels.iter().zip(both).map(|((platform, kernel), (embedded, built))| Facts {
+        platform: platform.name.clone(),
+        target: platform.target.name.clone(),
+        kernel: kernel.clone(),
+        embedded,
+        advertised: builder.advertises(&platform.name),
+        built,
+    });
+    Ok(facts.collect())
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Batch(batch) => batch.into(),
+            denied if denied.is_denied() => Self::not_permitted(denied),
+            other => Self::unavailable(other),
+        }
+    }
+}
+
+impl From<ApplyError> for Failure {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Docker(trouble) => trouble.into(),
+            ApplyError::Refused(refusal) => {
+                Self { exit: Exit::Failed, message: refusal.to_string() }
+            }
+            ApplyError::Record(error) => {
+                Self::of_io(&error, format!("record of builders: {error}"))
+            }
+        }
+    }
+}
+
+impl From<PlatformError> for Failure {
+    fn from(error: PlatformError) -> Self {
+        match error {
+            PlatformError::Unknown(unknown) => unknown.into(),
+            PlatformError::Nameless(_) => Self::usage(error),
+        }
+    }
+}
