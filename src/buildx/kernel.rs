@@ -10,7 +10,7 @@ use crate::plan::Request;
 use crate::rule::{Entry, Header, winner};
 use crate::system::batch::BatchError;
 use crate::system::instance::{Instance, MOUNT_POINT};
-use crate::verify::{Depth, Laboratory, Scope, Subject};
+use crate::verify::{Depth, Laboratory, Proof, Scope, Subject};
 
 /// What the kernel does with a platform's programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,20 @@ pub enum Kernel {
 }
 
 impl Kernel {
+    /// What a proof shows, and the rule that takes the programs, as far as it is in sight.
+    pub fn of_proof(proof: &Proof, entry: Option<&Entry>) -> Self {
+        let rule = entry.map(Entry::display_name);
+        match () {
+            () if proof.works() && proof.native => Self::Native,
+            () if proof.works() => Self::Runs { rule, version: proof.version.clone() },
+            () if proof.nobody => Self::NoRule,
+            () => Self::Fails {
+                rule,
+                why: proof.failure().unwrap_or("its probe did not run").to_owned(),
+            },
+        }
+    }
+
     /// Whether the programs run; `None` where that was not tried.
     pub fn works(&self) -> Option<bool> {
         match self {
@@ -124,20 +138,11 @@ fn proved(
     let laboratory = Laboratory::open().map_err(BatchError::from)?;
     let scope = Scope { depth: Depth::Full, again: 0, digests: false };
     let proofs = laboratory.prove(&subjects, scope, manner.limits, progress)?;
-    let facts = platforms.iter().zip(proofs).map(|(platform, proof)| {
+    let kernels = platforms.iter().zip(proofs).map(|(platform, proof)| {
         let Some(proof) = proof else { return by_rule(seen, platform) };
-        let rule = || taker(seen, platform).map(Entry::display_name);
-        match () {
-            () if proof.works() && proof.native => Kernel::Native,
-            () if proof.works() => Kernel::Runs { rule: rule(), version: proof.version.clone() },
-            () if proof.nobody => Kernel::NoRule,
-            () => Kernel::Fails {
-                rule: rule(),
-                why: proof.failure().unwrap_or("its probe did not run").to_owned(),
-            },
-        }
+        Kernel::of_proof(&proof, taker(seen, platform))
     });
-    Ok(facts.collect())
+    Ok(kernels.collect())
 }
 
 fn by_rule(seen: &Observation, platform: &Platform<'_>) -> Kernel {

@@ -11,6 +11,7 @@ pub mod docker;
 pub mod embedded;
 pub mod engine;
 pub mod facts;
+pub mod inspection;
 pub mod kernel;
 pub mod observe;
 pub mod plan;

@@ -7,6 +7,13 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::buildx;
+use crate::buildx::builder::Builder;
+use crate::buildx::docker::{Docker, Trouble};
+use crate::buildx::engine::Location;
+use crate::buildx::inspection::{self, Effort, InspectError, Inspection, OnKernel};
+use crate::buildx::kernel::Kernel;
+use crate::buildx::platform::Platform;
 use crate::config::{Settings, Targets};
 use crate::daemon::State;
 use crate::observation::{Candidates, InterpreterFault, Observation};
@@ -127,6 +134,17 @@ pub struct Examination<'a> {
     pub native_cost: Option<Duration>,
     /// What came of real programs, where a root filesystem was named.
     pub load: Option<Load>,
+    /// What came of a builder, where one was named.
+    pub builder: Option<AskedBuilder>,
+}
+
+/// A builder that was asked about.
+#[derive(Debug)]
+pub struct AskedBuilder {
+    /// Its name.
+    pub name: String,
+    /// What was found; or why it could not be looked.
+    pub outcome: Result<Inspection, InspectError>,
 }
 
 /// Looks at the host and runs the probes of the targets that are asked about.
@@ -172,6 +190,7 @@ pub fn examine<'a>(
         patients: Vec::new(),
         native_cost: None,
         load: None,
+        builder: None,
     };
     let targets = asked_about(settings, request, also, &examination)?;
     let mut who: Vec<(&Target, u16)> = targets
@@ -299,7 +318,60 @@ fn asked_about<'a>(
     Ok(settings.table.targets().iter().filter(is_of_interest).collect())
 }
 
-impl Examination<'_> {
+impl<'a> Examination<'a> {
+    /// Looks at a builder of buildx: each platform that is asked about is built by it.
+    pub fn ask_builder(
+        &mut self,
+        docker: Result<&Docker, Trouble>,
+        name: &str,
+        progress: &mut dyn FnMut(usize, usize),
+    ) {
+        let kernels = |seen: &buildx::observe::Observation, _: &Builder| {
+            let mut kernels = self.on_kernel(&seen.engine.location);
+            inspection::sort(&mut kernels);
+            Ok(kernels)
+        };
+        let effort = Effort { build: true, digests: false };
+        let outcome = docker.map_err(InspectError::from).and_then(|docker| {
+            inspection::inspect(docker, self.settings, name, kernels, effort, progress)
+        });
+        self.builder = Some(AskedBuilder { name: name.to_owned(), outcome });
+    }
+
+    /// The platforms that are asked about, the first name of each.
+    pub fn platforms(&self) -> Vec<Platform<'a>> {
+        let mut platforms: Vec<Platform<'a>> = Vec::new();
+        for platform in self.patients.iter().filter_map(|patient| Platform::of(patient.target)) {
+            if !platforms.contains(&platform) {
+                platforms.push(platform);
+            }
+        }
+        platforms
+    }
+
+    /// What the kernel does with each platform that is asked about, by the proofs that are there already.
+    fn on_kernel(&self, location: &Location) -> Vec<OnKernel<'a>> {
+        let mut kernels: Vec<OnKernel<'a>> = Vec::new();
+        for patient in &self.patients {
+            let target = patient.target;
+            let Some(platform) = Platform::of(target) else { continue };
+            if kernels.iter().any(|(known, _)| *known == platform) {
+                continue;
+            }
+            let entry = self.winner(target, patient.machine);
+            let kernel = match (location, &patient.proof) {
+                (Location::Elsewhere(why), _) => Kernel::Unknown(why.clone()),
+                (Location::Here, Some(proof)) => Kernel::of_proof(proof, entry),
+                (Location::Here, None) => match entry {
+                    Some(entry) => Kernel::HasRule(entry.display_name()),
+                    None => Kernel::NoRule,
+                },
+            };
+            kernels.push((platform, kernel));
+        }
+        kernels
+    }
+
     /// What was observed of the instance, where there is one.
     pub fn instance(&self) -> Option<&Observation> {
         self.trouble.is_none().then_some(&self.seen)

@@ -3,7 +3,9 @@
 //! A check is data: an id, what it proves, and a function from what was seen to findings. It changes
 //! nothing: it neither mounts nor registers.
 
+mod builder;
 mod cause;
+mod docker;
 mod examine;
 mod exec;
 mod interpreter;
@@ -16,7 +18,7 @@ mod rule;
 mod service;
 mod verdict;
 
-pub use examine::{Examination, ExamineError, Patient, examine};
+pub use examine::{AskedBuilder, Examination, ExamineError, Patient, examine};
 pub use phrase::{Evidence, Phrase};
 pub use verdict::{Verdict, verdict};
 
@@ -94,9 +96,18 @@ pub struct Check {
 
 /// All checks, by family, in the order of a report.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    [kernel::CHECKS, rule::CHECKS, interpreter::CHECKS, exec::CHECKS, load::CHECKS, service::CHECKS]
-        .into_iter()
-        .flatten()
+    [
+        kernel::CHECKS,
+        rule::CHECKS,
+        interpreter::CHECKS,
+        exec::CHECKS,
+        load::CHECKS,
+        service::CHECKS,
+        docker::CHECKS,
+        builder::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// No check has this id.

@@ -79,6 +79,7 @@ fn host(settings: &Settings) -> Examination<'_> {
         patients: Vec::new(),
         native_cost: None,
         load: None,
+        builder: None,
     }
 }
 

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
-use super::{Common, Effort, all, facts, inspect, kernel_facts, wanted};
+use super::{Common, all, facts, inspect, kernel_facts, wanted};
 use crate::apply::Options;
 use crate::buildx::apply::{ApplyError, Workshop};
 use crate::buildx::builder::Builder;
 use crate::buildx::docker::{Docker, Trouble};
 use crate::buildx::engine::{Engine, Location};
 use crate::buildx::facts::Facts;
-use crate::buildx::kernel::Kernel;
+use crate::buildx::inspection::OnKernel;
 use crate::buildx::observe::{self, Observation};
 use crate::buildx::plan::{self, ConfigFile, Recreate, Refusal, Step, Wish};
 use crate::buildx::platform::Platform;
@@ -99,28 +99,88 @@ enum When {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings()?;
-    let asked = wanted(&settings, &arguments.platforms)?;
-    let wish = wish(&settings, arguments)?;
+    let order = Order {
+        wish: wish(&settings, arguments)?,
+        asked: wanted(&settings, &arguments.platforms)?,
+        verify: !arguments.no_verify,
+        register: !arguments.no_register,
+        remote: arguments.remote,
+        wait: Duration::from_secs(arguments.wait),
+    };
     let docker = arguments.common.patience.docker()?;
+    let document = carry_out(context, &settings, &docker, &order)?;
+    arguments.common.finish(context, &document)
+}
+
+/// Makes a builder of this name sound again, or new, as the configuration has it: what it did, in words.
+pub(in crate::cli) fn mend(
+    context: &Context,
+    settings: &Settings,
+    docker: &Docker,
+    name: &str,
+    platforms: Vec<Platform<'_>>,
+) -> Result<BuilderDocument, Failure> {
+    let order = Order {
+        wish: Wish {
+            name: name.to_owned(),
+            options: settings.buildx.driver_options.clone(),
+            flags: settings.buildx.buildkitd_flags.clone(),
+            config: config(settings.buildx.buildkitd_config.as_ref())?,
+            node: None,
+            append: false,
+            endpoint: None,
+            make_current: false,
+            recreate: Recreate::Auto,
+        },
+        asked: Some(platforms),
+        verify: true,
+        register: true,
+        remote: false,
+        wait: Duration::ZERO,
+    };
+    carry_out(context, settings, docker, &order)
+}
+
+/// What is to be done, and what is not.
+struct Order<'a> {
+    wish: Wish,
+    /// The platforms; `None` for all that the kernel runs.
+    asked: Option<Vec<Platform<'a>>>,
+    /// Whether to run probes and to build.
+    verify: bool,
+    /// Whether rules are ours to register.
+    register: bool,
+    /// Whether the engine may be elsewhere.
+    remote: bool,
+    /// How long to wait for an engine that does not answer yet.
+    wait: Duration,
+}
+
+fn carry_out(
+    context: &Context,
+    settings: &Settings,
+    docker: &Docker,
+    order: &Order<'_>,
+) -> Result<BuilderDocument, Failure> {
     // Two of us would undo each other's work; the second one finds it done.
     let mut store = Store::open()?;
-    let seen = patiently(&docker, Duration::from_secs(arguments.wait))?;
-    if let (Location::Elsewhere(why), false) = (&seen.engine.location, arguments.remote) {
+    let seen = patiently(docker, order.wait)?;
+    if let (Location::Elsewhere(why), false) = (&seen.engine.location, order.remote) {
         let (context, why) = (seen.engine.context.clone(), why.clone());
         return Err(Trouble::Elsewhere { context, why }.into());
     }
-    let bootstrap = Bootstrap { context, settings: &settings, arguments, docker: &docker, wish };
+    let bootstrap = Bootstrap { context, settings, docker, order };
     let mut steps = Vec::new();
-    let mut kernels = bootstrap.rules_first(&seen.engine, asked.as_deref(), &mut steps)?;
-    let workshop = Workshop { docker: &docker, engine: &seen.engine, store: &mut store };
-    let made = bootstrap.make(&seen, workshop, &mut kernels, asked.is_none(), steps)?;
-    let Made { builder, facts, steps, error } = made;
+    let mut kernels = bootstrap.rules_first(&seen.engine, &mut steps)?;
+    let workshop = Workshop { docker, engine: &seen.engine, store: &mut store };
+    let Made { builder, facts, steps, error } =
+        bootstrap.make(&seen, workshop, &mut kernels, steps)?;
     let mut document = BuilderDocument::new(&seen.engine, Some(&builder), &facts);
     document.steps = steps;
     if let Some(error) = error {
         document = document.with_error(&error);
     }
-    arguments.common.finish(context, &document)
+    Ok(document)
 }
 
 fn wish(settings: &Settings, arguments: &Arguments) -> Result<Wish, Failure> {
@@ -128,13 +188,8 @@ fn wish(settings: &Settings, arguments: &Arguments) -> Result<Wish, Failure> {
     for given in &arguments.options {
         options.extend(driver_options(given)?);
     }
-    let config = arguments.buildkitd_config.as_ref().or(settings.buildx.buildkitd_config.as_ref());
-    let config = config.map(|path| {
-        let content = std::fs::read(path).map_err(|error| {
-            Failure::usage(format!("buildkitd's configuration: {}: {error}", path.display()))
-        })?;
-        Ok::<_, Failure>(ConfigFile { path: path.clone(), content })
-    });
+    let config =
+        config(arguments.buildkitd_config.as_ref().or(settings.buildx.buildkitd_config.as_ref()))?;
     let name = super::name(settings, arguments.name.as_deref())?;
     if let Some(node) = &arguments.node {
         super::check_name(node, "node")?;
@@ -146,7 +201,7 @@ fn wish(settings: &Settings, arguments: &Arguments) -> Result<Wish, Failure> {
             .buildkitd_flags
             .clone()
             .or_else(|| settings.buildx.buildkitd_flags.clone()),
-        config: config.transpose()?,
+        config,
         node: arguments.node.clone(),
         append: arguments.append,
         endpoint: arguments.endpoint.clone(),
@@ -157,6 +212,16 @@ fn wish(settings: &Settings, arguments: &Arguments) -> Result<Wish, Failure> {
             When::Never => Recreate::Never,
         },
     })
+}
+
+fn config(path: Option<&PathBuf>) -> Result<Option<ConfigFile>, Failure> {
+    let read = |path: &PathBuf| {
+        let content = std::fs::read(path).map_err(|error| {
+            Failure::usage(format!("buildkitd's configuration: {}: {error}", path.display()))
+        })?;
+        Ok(ConfigFile { path: path.clone(), content })
+    };
+    path.map(read).transpose()
 }
 
 /// `key=value`, or several with commas between, as buildx takes them; a value with a comma in quotes.
@@ -206,9 +271,8 @@ fn patiently(docker: &Docker, patience: Duration) -> Result<Observation, Trouble
 struct Bootstrap<'a> {
     context: &'a Context,
     settings: &'a Settings,
-    arguments: &'a Arguments,
     docker: &'a Docker,
-    wish: Wish,
+    order: &'a Order<'a>,
 }
 
 /// What came of it.
@@ -225,11 +289,11 @@ impl<'a> Bootstrap<'a> {
     fn rules_first(
         &self,
         engine: &Engine,
-        asked: Option<&[Platform<'a>]>,
         done: &mut Vec<String>,
-    ) -> Result<Vec<(Platform<'a>, Kernel)>, Failure> {
-        let platforms = asked.map_or_else(|| all(self.settings), <[_]>::to_vec);
-        let prove = !self.arguments.no_verify;
+    ) -> Result<Vec<OnKernel<'a>>, Failure> {
+        let asked = &self.order.asked;
+        let platforms = asked.clone().unwrap_or_else(|| all(self.settings));
+        let prove = self.order.verify;
         let look = || kernel_facts(self.context, self.settings, engine, &platforms, prove);
         let mut seen = look()?;
         let lacking: Vec<String> = platforms
@@ -240,7 +304,7 @@ impl<'a> Bootstrap<'a> {
             .collect();
         // Nobody asked for what has no interpreter.
         let lacking = if asked.is_some() { lacking } else { seen.registrable.clone() };
-        if !lacking.is_empty() && !self.arguments.no_register {
+        if !lacking.is_empty() && self.order.register {
             // The image may carry an emulator: what is missing is told with what was built.
             match self.register(&lacking) {
                 Ok(registered) => {
@@ -258,7 +322,7 @@ impl<'a> Bootstrap<'a> {
         let request = context::request(self.settings, targets, false)?;
         let mounted = register::mounted(Holding::No)?;
         let mut settings = self.settings.clone();
-        if self.arguments.no_verify {
+        if !self.order.verify {
             settings.verify = Verify::Off;
         }
         let options =
@@ -278,18 +342,17 @@ impl<'a> Bootstrap<'a> {
         &self,
         seen: &Observation,
         mut workshop: Workshop<'_>,
-        kernels: &mut Vec<(Platform<'a>, Kernel)>,
-        working_only: bool,
+        kernels: &mut Vec<OnKernel<'a>>,
         mut steps: Vec<String>,
     ) -> Result<Made, Failure> {
         let mut builders = seen.builders.clone();
-        let first = plan::plan(&self.wish, &builders).map_err(ApplyError::from)?;
+        let first = plan::plan(&self.order.wish, &builders).map_err(ApplyError::from)?;
         self.carry_out(&mut workshop, &first, None, &mut steps)?;
         if !first.is_empty() {
             builders = observe::builders(self.docker)?;
         }
         let mut builder = self.pick(builders)?;
-        if working_only {
+        if self.order.asked.is_none() {
             inspect::keep_working(self.settings, &builder, kernels);
         }
         let unseen: Vec<&str> = kernels
@@ -303,7 +366,7 @@ impl<'a> Bootstrap<'a> {
             .collect();
         // A builder that was just booted has looked just now: another start would show it nothing new.
         if !unseen.is_empty() && !first.contains(&Step::Boot) {
-            let planned = plan::refresh(&self.wish, &builder, &unseen);
+            let planned = plan::refresh(&self.order.wish, &builder, &unseen);
             builder = match self.mend(&mut workshop, &builder, planned, &mut steps) {
                 Ok(fresh) => fresh,
                 Err(error) => return self.report(builder, kernels, steps, Some(error)),
@@ -322,9 +385,9 @@ impl<'a> Bootstrap<'a> {
                 break;
             }
             let planned = if attempt == 0 {
-                plan::refresh(&self.wish, &made.builder, &failing)
+                plan::refresh(&self.order.wish, &made.builder, &failing)
             } else {
-                plan::renew(&self.wish, &made.builder, &failing)
+                plan::renew(&self.order.wish, &made.builder, &failing)
             };
             let mended = self.mend(&mut workshop, &made.builder, planned, &mut made.steps);
             match mended {
@@ -339,10 +402,10 @@ impl<'a> Bootstrap<'a> {
     }
 
     fn pick(&self, builders: Vec<Builder>) -> Result<Builder, Failure> {
-        builders.into_iter().find(|builder| builder.name == self.wish.name).ok_or_else(|| {
+        builders.into_iter().find(|builder| builder.name == self.order.wish.name).ok_or_else(|| {
             let message = format!(
                 "builder {} is gone: somebody took it away while it was made; run this again",
-                self.wish.name
+                self.order.wish.name
             );
             Failure::unavailable(message)
         })
@@ -357,7 +420,7 @@ impl<'a> Bootstrap<'a> {
     ) -> Result<(), ApplyError> {
         for step in steps {
             tracing::info!("{step}");
-            workshop.carry_out(step, &self.wish, builder)?;
+            workshop.carry_out(step, &self.order.wish, builder)?;
             done.push(step.to_string());
         }
         Ok(())
@@ -384,14 +447,12 @@ impl<'a> Bootstrap<'a> {
     fn report(
         &self,
         builder: Builder,
-        kernels: &[(Platform<'_>, Kernel)],
+        kernels: &[OnKernel<'_>],
         steps: Vec<String>,
         error: Option<String>,
     ) -> Result<Made, Failure> {
-        let build = !self.arguments.no_verify;
-        let digests = build && (self.context.verbose || self.context.is_json());
-        let effort = Effort { docker: self.docker, build, digests };
-        let facts = facts(self.context, self.settings, &builder, kernels, effort)?;
+        let build = self.order.verify;
+        let facts = facts(self.context, self.settings, self.docker, &builder, kernels, build)?;
         Ok(Made { builder, facts, steps, error })
     }
 }

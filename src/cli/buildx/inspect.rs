@@ -1,13 +1,13 @@
 //! `binfmtd buildx inspect` and `binfmtd buildx verify`
 
-use super::{Common, Effort, all, facts, kernel_facts, wanted};
+use super::{Common, all, facts, kernel_facts, wanted};
 use crate::buildx::apply;
-use crate::buildx::builder::{Builder, NodeStatus};
+use crate::buildx::builder::Builder;
+use crate::buildx::inspection::{self, OnKernel};
 
 use crate::buildx::kernel::Kernel;
 use crate::buildx::observe::{self, Observation};
 use crate::buildx::platform::Platform;
-use crate::buildx::record;
 use crate::cli::context::Context;
 use crate::cli::{Exit, Failure};
 use crate::config::Settings;
@@ -58,38 +58,29 @@ pub(super) fn inspect(context: &Context, arguments: &InspectArguments) -> Result
     let settings = context.settings()?;
     let asked = super::platforms(&settings, &arguments.platforms)?;
     let docker = arguments.common.patience.docker()?;
-    let seen = observe::observe(&docker)?;
     let name = &super::name(&settings, arguments.name.as_deref())?;
-    let Some(builder) = seen.builder(name) else {
-        return absent(context, &arguments.common, &seen, name);
-    };
-    let platforms = if asked.is_empty() { all(&settings) } else { asked.clone() };
     let prove = !arguments.no_verify;
-    let look = kernel_facts(context, &settings, &seen.engine, &platforms, prove)?;
-    let mut looked_at: Vec<(Platform<'_>, Kernel)> =
-        platforms.into_iter().zip(look.kernels).collect();
-    if asked.is_empty() {
-        let advertised = Platform::advertised(&settings.table, builder);
-        looked_at.retain(|(platform, kernel)| {
-            kernel.works() == Some(true)
-                || kernel.rule().is_some()
-                || advertised.iter().any(|known| known.target.name == platform.target.name)
-        });
-        sort(&mut looked_at);
-    }
-    let resting = builder.nodes.iter().find(|node| node.status != NodeStatus::Running);
-    let effort = Effort {
-        docker: &docker,
-        build: prove && resting.is_none() && builder.error.is_none(),
-        digests: prove && (context.verbose || context.is_json()),
+    let kernels = |seen: &Observation, builder: &Builder| {
+        let platforms = if asked.is_empty() { all(&settings) } else { asked.clone() };
+        let look = kernel_facts(context, &settings, &seen.engine, &platforms, prove)?;
+        let mut looked_at: Vec<OnKernel<'_>> = platforms.into_iter().zip(look.kernels).collect();
+        if asked.is_empty() {
+            inspection::keep_interesting(&settings, builder, &mut looked_at);
+        }
+        Ok(looked_at)
     };
-    let facts = facts(context, &settings, builder, &looked_at, effort)?;
-    let mut document = BuilderDocument::new(&seen.engine, Some(builder), &facts);
-    let orphans = observe::orphans(&docker, &seen, &record::read())?;
-    document.orphans = Some(orphans.iter().map(OrphanDocument::from).collect());
+    let mut progress = context.progress();
+    let mut progress = |done, total| progress("building", done, total);
+    let effort = super::effort(context, prove);
+    let found = inspection::inspect(&docker, &settings, name, kernels, effort, &mut progress)?;
+    let Some(builder) = &found.builder else {
+        return absent(context, &arguments.common, &found.seen, name);
+    };
+    let mut document = BuilderDocument::new(&found.seen.engine, Some(builder), &found.facts);
+    document.orphans = Some(found.orphans.iter().map(OrphanDocument::from).collect());
     if let Some(error) = &builder.error {
         document = document.with_error(&format!("buildx cannot load builder {name}: {error}"));
-    } else if let Some(node) = resting {
+    } else if let Some(node) = found.resting() {
         let boot = if builder.is_ours() {
             format!("binfmtd buildx bootstrap {name}")
         } else {
@@ -122,14 +113,11 @@ pub(super) fn verify(context: &Context, arguments: &VerifyArguments) -> Result<E
     };
     let platforms = asked.clone().unwrap_or_else(|| all(&settings));
     let look = kernel_facts(context, &settings, &seen.engine, &platforms, true)?;
-    let mut looked_at: Vec<(Platform<'_>, Kernel)> =
-        platforms.into_iter().zip(look.kernels).collect();
+    let mut looked_at: Vec<OnKernel<'_>> = platforms.into_iter().zip(look.kernels).collect();
     if asked.is_none() {
         keep_working(&settings, builder, &mut looked_at);
     }
-    let effort =
-        Effort { docker: &docker, build: true, digests: context.verbose || context.is_json() };
-    let facts = facts(context, &settings, builder, &looked_at, effort)?;
+    let facts = facts(context, &settings, &docker, builder, &looked_at, true)?;
     let document = BuilderDocument::new(&seen.engine, Some(builder), &facts);
     arguments.common.finish(context, &document)
 }
@@ -138,22 +126,14 @@ pub(super) fn verify(context: &Context, arguments: &VerifyArguments) -> Result<E
 pub(super) fn keep_working(
     settings: &Settings,
     builder: &Builder,
-    platforms: &mut Vec<(Platform<'_>, Kernel)>,
+    platforms: &mut Vec<OnKernel<'_>>,
 ) {
     let advertised = Platform::advertised(&settings.table, builder);
     platforms.retain(|(platform, kernel)| match kernel {
         Kernel::Unknown(_) => advertised.contains(platform),
         kernel => kernel.works() == Some(true) || matches!(kernel, Kernel::HasRule(_)),
     });
-    sort(platforms);
-}
-
-/// The host's own first, the others by name.
-fn sort(platforms: &mut [(Platform<'_>, Kernel)]) {
-    platforms.sort_by(|(one, kernel), (other, others)| {
-        let key = |platform, kernel: &Kernel| (*kernel != Kernel::Native, platform);
-        key(&one.name, kernel).cmp(&key(&other.name, others))
-    });
+    inspection::sort(platforms);
 }
 
 fn absent(

@@ -1,6 +1,6 @@
 //! `binfmtd buildx`
 
-mod bootstrap;
+pub(super) mod bootstrap;
 mod inspect;
 mod remove;
 
@@ -13,14 +13,13 @@ use super::{Exit, Failure};
 use crate::buildx::apply::ApplyError;
 use crate::buildx::builder::Builder;
 use crate::buildx::docker::{Docker, Trouble};
-use crate::buildx::embedded::{self, Embedded};
 use crate::buildx::engine::{Engine, Location};
 use crate::buildx::facts::Facts;
+use crate::buildx::inspection::{self, Effort, InspectError, OnKernel};
 use crate::buildx::kernel::{self, Kernel, Look};
 use crate::buildx::platform::{Platform, PlatformError};
-use crate::buildx::trial::{self, Built, Case};
 use crate::config::Settings;
-use crate::observe;
+use crate::observe::ObserveError;
 use crate::report::{BuilderDocument, outputs, text};
 use crate::system::batch::Limits;
 
@@ -86,7 +85,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
 }
 
 /// The builder's name: the command line's, else the configuration's. buildx keeps names without capitals.
-fn name(settings: &Settings, given: Option<&str>) -> Result<String, Failure> {
+pub(super) fn name(settings: &Settings, given: Option<&str>) -> Result<String, Failure> {
     let name = given.unwrap_or(&settings.buildx.name);
     check_name(name, "builder")?;
     Ok(name.to_ascii_lowercase())
@@ -163,7 +162,7 @@ fn kernel_facts(
     engine: &Engine,
     platforms: &[Platform<'_>],
     prove: bool,
-) -> Result<Look, Failure> {
+) -> Result<Look, ObserveError> {
     if let Location::Elsewhere(why) = &engine.location {
         let kernels = platforms.iter().map(|_| Kernel::Unknown(why.clone())).collect();
         return Ok(Look { kernels, registrable: Vec::new() });
@@ -171,57 +170,36 @@ fn kernel_facts(
     let mut progress = context.progress();
     let mut progress = |done, total| progress("running probes", done, total);
     let manner = context.manner(false, Limits::default());
-    Ok(kernel::look(settings, platforms, manner, prove, &mut progress)?)
-}
-
-/// What is done to find the other facts.
-#[derive(Clone, Copy)]
-struct Effort<'a> {
-    docker: &'a Docker,
-    /// Whether to build.
-    build: bool,
-    /// Whether to take digests of emulators.
-    digests: bool,
+    kernel::look(settings, platforms, manner, prove, &mut progress)
 }
 
 /// All four facts about each platform.
 fn facts(
     context: &Context,
     settings: &Settings,
+    docker: &Docker,
     builder: &Builder,
-    kernels: &[(Platform<'_>, Kernel)],
-    effort: Effort<'_>,
+    kernels: &[OnKernel<'_>],
+    build: bool,
 ) -> Result<Vec<Facts>, Failure> {
-    let platforms: Vec<Platform<'_>> =
-        kernels.iter().map(|(platform, _)| platform.clone()).collect();
-    let embedded: Vec<Embedded> = if effort.build || effort.digests {
-        embedded::look(effort.docker, builder, &platforms, effort.digests)?
-    } else {
-        platforms.iter().map(|_| Embedded::Unknown("not looked for".to_owned())).collect()
-    };
-    let built = if effort.build {
-        let host = observe::host_target(settings)?;
-        let cases: Vec<Case<'_>> = platforms
-            .iter()
-            .zip(&embedded)
-            .map(|(platform, embedded)| Case { platform, embedded: embedded.is_there() })
-            .collect();
-        let mut progress = context.progress();
-        let mut progress = |done, total| progress("building", done, total);
-        trial::build(effort.docker, &builder.name, &cases, host, &mut progress)?
-    } else {
-        platforms.iter().map(|_| Built::NotTried("no build was asked for".to_owned())).collect()
-    };
-    let both = embedded.into_iter().zip(built);
-    let facts = kernels.iter().zip(both).map(|((platform, kernel), (embedded, built))| Facts {
-        platform: platform.name.clone(),
-        target: platform.target.name.clone(),
-        kernel: kernel.clone(),
-        embedded,
-        advertised: builder.advertises(&platform.name),
-        built,
-    });
-    Ok(facts.collect())
+    let mut progress = context.progress();
+    let mut progress = |done, total| progress("building", done, total);
+    let effort = effort(context, build);
+    Ok(inspection::facts(docker, settings, builder, kernels, effort, &mut progress)?)
+}
+
+/// Digests are megabytes to copy: for who sees them.
+fn effort(context: &Context, build: bool) -> Effort {
+    Effort { build, digests: build && (context.verbose || context.is_json()) }
+}
+
+impl From<InspectError> for Failure {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Docker(trouble) => trouble.into(),
+            InspectError::Observe(observe) => observe.into(),
+        }
+    }
 }
 
 impl From<Trouble> for Failure {

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use super::super::buildx::bootstrap;
 use super::super::context::{self, Context};
 use super::super::register::{self, Holding};
 use super::super::{Exit, Failure};
 use crate::apply::Options;
+use crate::buildx::docker::Docker;
 use crate::config::{Settings, Targets};
 use crate::daemon::State;
 use crate::doctor::{self, Examination, Finding, Status, verdict};
@@ -26,6 +28,48 @@ pub(super) struct Arguments {
     /// With --fix: only say what would be done
     #[arg(long, requires = "fix")]
     dry_run: bool,
+}
+
+impl Arguments {
+    /// Does what `binfmtd buildx bootstrap` would for a builder that does not build as it should; `None` where
+    /// there is nothing to do.
+    pub(super) fn mend(
+        &self,
+        context: &Context,
+        docker: &Docker,
+        name: &str,
+        treatment: &Treatment<'_>,
+        aloud: bool,
+    ) -> Result<Option<FixDocument>, Failure> {
+        let examination = &treatment.examination;
+        let is_wrong = |finding: &Finding| {
+            finding.id.starts_with("builder.") && finding.status == Status::Fail
+        };
+        let is_known = examination.builder.as_ref().is_some_and(|asked| asked.outcome.is_ok());
+        if !is_known || !doctor::diagnose(examination).iter().any(is_wrong) {
+            return Ok(None);
+        }
+        let mut step = FixDocument::of_host(format!("binfmtd buildx bootstrap {name}"));
+        let tell = |step: &FixDocument| {
+            let steps = std::slice::from_ref(step);
+            if aloud { context::print(|out| text::steps(out, steps)) } else { Ok(()) }
+        };
+        tell(&step)?;
+        if self.dry_run {
+            return Ok(Some(step));
+        }
+        let platforms = examination.platforms();
+        match bootstrap::mend(context, examination.settings, docker, name, platforms) {
+            Ok(document) => {
+                step.done = document.ok;
+                let findings = document.platforms.iter().filter_map(|one| one.finding.clone());
+                let told = document.errors.iter().cloned().chain(findings).next();
+                step.error = told.filter(|_| !document.ok);
+            }
+            Err(failure) => step.error = Some(failure.message),
+        }
+        Ok(Some(step))
+    }
 }
 
 /// What is to be put right, and how to go about it.

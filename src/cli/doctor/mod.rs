@@ -12,7 +12,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::context::{self, Context};
-use super::{Exit, Failure};
+use super::{Exit, Failure, buildx};
+use crate::buildx::docker::{Docker, Trouble};
 use crate::doctor::{self, Examination};
 use crate::report::{
     CheckDocument, ChecksDocument, Conclusion, DoctorDocument, github, junit, text,
@@ -22,6 +23,9 @@ use crate::verify::{Depth, Scope};
 
 /// The file that a step of GitHub's appends its summary to.
 const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
+
+/// For each command of docker's: a build.
+const BUILD_LIMIT: Duration = Duration::from_secs(120);
 
 /// What only the doctor prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,7 +56,8 @@ impl fmt::Display for Format {
     binfmtd doctor --require arm64     everything, and only this one decides the exit code\n  \
     binfmtd doctor --explain exec.host what a check proves, and what to do\n  \
     binfmtd doctor --fix               put right what is wrong, and look again\n  \
-    binfmtd doctor --rootfs DIR        also run programs of a foreign root filesystem\n\n\
+    binfmtd doctor --rootfs DIR        also run programs of a foreign root filesystem\n  \
+    binfmtd doctor --builder NAME      also build for each platform with a builder of buildx\n\n\
     Exits with 0 when all works, 1 when something does not, 3 when the kernel has no binfmt_misc or not\n\
     all could be checked."
 )]
@@ -74,6 +79,9 @@ pub(super) struct Arguments {
     /// Explain a check: what it proves, and how to fix what it finds
     #[arg(long, value_name = "ID")]
     explain: Option<String>,
+    /// Look at Docker and this builder of buildx, too: build for each platform
+    #[arg(long, value_name = "NAME")]
+    builder: Option<String>,
     #[command(flatten)]
     treatment: fix::Arguments,
     #[command(flatten)]
@@ -116,8 +124,8 @@ pub(super) fn run(
         let manner = context.manner(false, limits);
         Ok(doctor::examine(&settings, &request, also, manner, scope, &mut progress)?)
     };
+    let aloud = format.is_none() && context.format == super::Format::Text;
     let mut treatment = if arguments.treatment.fix {
-        let aloud = format.is_none() && context.format == super::Format::Text;
         let case = fix::Case { context, settings: &settings, request: &request, limits, aloud };
         case.treat(&arguments.treatment, &mut look)?
     } else {
@@ -125,6 +133,18 @@ pub(super) fn run(
     };
     if let Some(foreign) = foreign {
         foreign.run(context, &mut treatment.examination, arguments.repeat, limits)?;
+    }
+    if let Some(name) = &arguments.builder {
+        let name = buildx::name(&settings, Some(name))?;
+        let docker = Docker::find(BUILD_LIMIT);
+        ask_builder(context, &docker, &name, &mut treatment.examination);
+        if let (true, Ok(docker)) = (arguments.treatment.fix, &docker)
+            && let Some(step) =
+                arguments.treatment.mend(context, docker, &name, &treatment, aloud)?
+        {
+            ask_builder(context, &Ok(docker.clone()), &name, &mut treatment.examination);
+            treatment.fixes.get_or_insert_default().push(step);
+        }
     }
     let fix::Treatment { examination, fixes, stopped } = treatment;
     let unsupported = !examination.supported;
@@ -141,6 +161,18 @@ pub(super) fn run(
         Conclusion::Failed if !unsupported => Exit::Failed,
         Conclusion::Failed | Conclusion::Unchecked => Exit::Unavailable,
     })
+}
+
+fn ask_builder(
+    context: &Context,
+    docker: &Result<Docker, Trouble>,
+    name: &str,
+    examination: &mut Examination<'_>,
+) {
+    let mut progress = context.progress();
+    let mut progress = |done, total| progress("building", done, total);
+    let docker = docker.as_ref().map_err(|_| Trouble::NoDocker);
+    examination.ask_builder(docker, name, &mut progress);
 }
 
 fn print(

@@ -225,7 +225,10 @@ impl DoctorDocument {
         match (&self.require, &finding.target) {
             (None, _) => true,
             (Some(names), Some(target)) => names.contains(target),
-            (Some(_), None) => false,
+            // A builder is named by who needs it.
+            (Some(_), None) => {
+                finding.id.starts_with("docker.") || finding.id.starts_with("builder.")
+            }
         }
     }
 
