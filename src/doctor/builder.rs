@@ -197,6 +197,9 @@ fn own(platform: &str) -> Phrase {
 
 fn facts(examination: &Examination<'_>) -> Vec<Finding> {
     each(examination, FACTS, |draft, facts, builder| {
+        if let Built::NotTried(why) = &facts.built {
+            return draft.skip(format!("not built: {why}"));
+        }
         let judgement = facts.judge(&builder.name);
         match (judgement.grade, judgement.sentence) {
             (Grade::Doubtful, Some(sentence)) => {

@@ -9,6 +9,8 @@ mod engine;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod doctor;
+mod guide;
 mod world;
 
 use std::cell::RefCell;
@@ -29,6 +31,10 @@ const TESTS: &[(&str, (Buildx, Test))] = &[
     ("a_build_runs_native_and_foreign_programs", (Buildx::Trixie, world::builds)),
     ("buildkit_runs_foreign_programs_by_an_emulator_of_its_own", (Buildx::Trixie, world::embeds)),
     ("a_builder_comes_back_with_its_engine", (Buildx::Trixie, world::restarts)),
+    ("the_doctor_names_every_fault_of_docker", (Buildx::Trixie, doctor::names_every_fault)),
+    ("the_doctor_mends_a_builder", (Buildx::Trixie, doctor::mends_a_builder)),
+    ("the_doctor_raises_no_false_alarm", (Buildx::Trixie, doctor::raises_no_false_alarm)),
+    ("the_commands_of_the_guide_run", (Buildx::Trixie, guide::runs)),
     ("a_newer_buildx_boots_buildkit", (Buildx::Sid, world::boots_buildkit)),
     ("a_newer_buildx_runs_native_and_foreign_programs", (Buildx::Sid, world::builds)),
 ];
