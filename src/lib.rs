@@ -2,6 +2,7 @@
 //!
 //! The layers; a module imports only from those above it in this list (`tests/tree` holds that):
 //!
+//! - [`shown`] pure: what others named, as a terminal and a shell can take it
 //! - [`rule`] pure: one entry of `binfmt_misc` and the formats it is written in
 //! - [`target`] pure: the CPUs, their names, and the magic that follows from their ELF identity
 //! - [`probe`] pure: a tiny program for each target
@@ -30,6 +31,7 @@ pub mod plan;
 pub mod probe;
 pub mod report;
 pub mod rule;
+pub mod shown;
 pub mod system;
 pub mod target;
 pub mod verify;

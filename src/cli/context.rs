@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anstream::AutoStream;
 use serde::Serialize;
 
-use super::{Arguments, Exit, Failure, Format};
+use super::{Arguments, Failure, Format};
 use crate::config::{self, Settings};
 use crate::observation::Observation;
 use crate::observe::{self, Manner};
@@ -105,7 +105,7 @@ impl Context {
 
     /// Tells a person who waits how far it is; silent unless standard error is a terminal.
     pub(super) fn progress(&self) -> impl FnMut(&str, usize, usize) + use<> {
-        let shown = self.format == Format::Text && io::stderr().is_terminal();
+        let shown = self.format == Format::Text && io::stderr().is_terminal() && !is_dumb();
         let mut line = Line::default();
         move |what, done, total| {
             if shown {
@@ -113,6 +113,11 @@ impl Context {
             }
         }
     }
+}
+
+/// Whether the terminal cannot go back to the beginning of a line, or nobody said what it can.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
 /// The line of progress. It is gone when the result is printed, or a message that ends the command.
@@ -163,7 +168,9 @@ pub(super) fn print(result: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Re
     match printed.and_then(|()| stdout.flush()) {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(Failure::from),
+        other => other.map_err(|error| {
+            Failure::of_io(&error, format!("write the result to standard output: {error}"))
+        }),
     }
 }
 
@@ -208,6 +215,6 @@ pub(super) fn instance() -> Result<Instance, Failure> {
             InstanceError::NotMounted => "; binfmtd register as root mounts it",
             _ => "",
         };
-        Failure { exit: Exit::Unavailable, message: format!("{error}{fix}") }
+        Failure::unavailable(format!("{error}{fix}"))
     })
 }

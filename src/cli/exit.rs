@@ -7,10 +7,12 @@ use crate::apply::ApplyError;
 use crate::config::ConfigErrors;
 use crate::doctor::ExamineError;
 use crate::observe::ObserveError;
+use crate::shown::plain;
 use crate::system::batch::BatchError;
 use crate::system::instance::InstanceError;
 use crate::system::mount::MountError;
 use crate::system::namespace::PrivateError;
+use crate::system::privilege;
 use crate::target::UnknownTarget;
 
 /// How a command ended. Documented in `docs/reference/exit-codes.md`.
@@ -67,16 +69,21 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// On one line, whatever names are in the sentence.
+    fn new(exit: Exit, message: impl Display) -> Self {
+        Self { exit, message: plain(&message.to_string()) }
+    }
+
     pub(super) fn usage(message: impl Display) -> Self {
-        Self { exit: Exit::Usage, message: message.to_string() }
+        Self::new(Exit::Usage, message)
     }
 
     pub(super) fn unavailable(message: impl Display) -> Self {
-        Self { exit: Exit::Unavailable, message: message.to_string() }
+        Self::new(Exit::Unavailable, message)
     }
 
     pub(super) fn not_permitted(message: impl Display) -> Self {
-        Self { exit: Exit::NotPermitted, message: message.to_string() }
+        Self::new(Exit::NotPermitted, message)
     }
 
     pub(super) fn of_io(error: &std::io::Error, message: impl Display) -> Self {
@@ -96,8 +103,9 @@ impl From<std::io::Error> for Failure {
 }
 
 impl From<ConfigErrors> for Failure {
+    /// A line for each of them.
     fn from(errors: ConfigErrors) -> Self {
-        Self::usage(errors)
+        Self { exit: Exit::Usage, message: errors.to_string() }
     }
 }
 
@@ -110,6 +118,11 @@ impl From<UnknownTarget> for Failure {
 impl From<MountError> for Failure {
     fn from(error: MountError) -> Self {
         match error {
+            // A container's, most likely.
+            MountError::NotPermitted if privilege::is_root() => Self::not_permitted(format!(
+                "{error}, which this root lacks or a security profile forbids: start the container with --privileged, \
+                 or run binfmtd register on the host"
+            )),
             MountError::NotPermitted => Self::not_permitted(format!(
                 "{error}; without root, try it in a private instance: binfmtd run --private -- COMMAND"
             )),

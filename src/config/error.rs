@@ -8,7 +8,8 @@ use serde::Serialize;
 use serde::ser::{SerializeStruct as _, Serializer};
 use thiserror::Error;
 
-use super::origin::{Origin, plain};
+use super::origin::Origin;
+use crate::shown::plain;
 use crate::system::trust::Fault;
 use crate::target::TableError;
 
@@ -80,7 +81,7 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&plain(&self.file))?;
+        f.write_str(&plain(&*self.file))?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }

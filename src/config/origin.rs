@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::ser::{SerializeStruct as _, Serializer};
 
+use crate::shown::plain;
+
 /// The place that a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
@@ -19,7 +21,7 @@ pub struct Origin {
 impl fmt::Display for Origin {
     /// `file:line`, on one line whatever the file is called.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", plain(&self.file), self.line)
+        write!(f, "{}:{}", plain(&*self.file), self.line)
     }
 }
 
@@ -38,14 +40,4 @@ impl Serialize for Origin {
 pub(super) struct Located<T> {
     pub(super) value: T,
     pub(super) origin: Origin,
-}
-
-/// A path for a message or a comment: control characters, which could forge further lines, escaped.
-pub(super) fn plain(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    if text.chars().any(char::is_control) {
-        text.escape_debug().to_string()
-    } else {
-        text.into_owned()
-    }
 }

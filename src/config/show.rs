@@ -7,9 +7,10 @@ use serde::Serialize;
 use toml::Value;
 
 use super::fragment::{join, key_text};
-use super::origin::{Origin, plain};
+use super::origin::Origin;
 use super::settings::{Buildx, Daemon, Settings, Targets};
 use crate::rule::Matcher;
+use crate::shown::plain;
 
 /// The settings in force. As text it is a configuration file that says the same, as JSON an object
 /// of `files`, `settings`, `daemon`, `buildx`, `target` and `rule`.
@@ -131,7 +132,7 @@ impl Settings {
             table("rule", rule.name().as_str(), values)
         });
         Shown {
-            files: self.sources.files.iter().map(|file| plain(file)).collect(),
+            files: self.sources.files.iter().map(|file| plain(&**file)).collect(),
             settings: general
                 .into_iter()
                 .map(|(key, value)| (key, shown(key.to_owned(), value)))

@@ -18,7 +18,7 @@ use crate::config::{Settings, Targets};
 use crate::daemon::State;
 use crate::observation::{Candidates, InterpreterFault, Observation};
 use crate::observe::{self, Manner, ObserveError};
-use crate::plan::{Native, Request};
+use crate::plan::{Native, Request, others};
 use crate::rule::{self, Entry, Header, Rule, winner};
 use crate::system::batch::{BatchError, Limits};
 use crate::system::host::{self, Host};
@@ -405,6 +405,24 @@ impl<'a> Examination<'a> {
             return "binfmtd";
         }
         entry.name.to_str().and_then(|name| self.owners.get(name)).map_or("unknown", String::as_str)
+    }
+
+    /// The same in a report: whose emulator it is, where that is known.
+    pub fn whose(&self, entry: &Entry) -> &str {
+        others::owner(entry).unwrap_or_else(|| self.owner(entry))
+    }
+
+    /// Enabled rules that come before the one that takes a target's programs, and take some of them: a kind
+    /// of file (`ET_DYN`), an `EI_OSABI`; in the kernel's order.
+    pub fn partly_before(&self, target: &Target, machine: u16) -> Vec<&Entry> {
+        let winner = self.winner(target, machine).map(|winner| &winner.name);
+        let programs = target.identity.programs(machine);
+        let takes_some = |entry: &&Entry| {
+            let magic = entry.matcher.magic().filter(|_| entry.enabled);
+            magic.is_some_and(|magic| programs.iter().any(|program| program.overlaps(magic)))
+        };
+        let entries = self.seen.instance.entries.iter();
+        entries.take_while(|entry| Some(&entry.name) != winner).filter(takes_some).collect()
     }
 
     /// Whether a patient's rule is there, switched on, and not used: another instance is asked.

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::cause::{Symptom, Whose, cause};
+use super::interpreter::{another, is_mislabelled, is_out_of_reach, registered};
 use super::known::{self, Known, Version};
+use super::rule::left_out;
 use super::{Check, Draft, Examination, Finding, Patient, Phrase, Status};
-use crate::plan::{flags, is_qemu};
+use crate::plan::flags;
 use crate::probe::CpuLevel;
 use crate::rule::{Entry, winner};
 use crate::system::batch::Ended;
@@ -37,6 +39,13 @@ pub(super) const CHECKS: &[Check] = &[
         proves: "The same in a root with nothing else in it, as in a container built FROM scratch.",
         cure: "Register with F and a static interpreter: binfmtd register TARGET.",
         run: |examination| each(examination, "exec.empty-root", Level::EmptyRoot),
+    },
+    Check {
+        id: "exec.pie",
+        title: "position-independent programs run",
+        proves: "A program of the kind that compilers make today (ET_DYN) ran as well: a rule may take the other kind (ET_EXEC) alone, or another rule these.",
+        cure: "Let binfmtd derive magic and mask, and put that rule first: binfmtd register TARGET --takeover.",
+        run: |examination| each(examination, "exec.pie", Level::Pie),
     },
     Check {
         id: "exec.argv0",
@@ -179,6 +188,17 @@ fn told_elsewhere(
             Some("it fails now and then, as exec.repeat says".to_owned())
         }
         Level::Host if proof.nobody => without_rule(examination, patient),
+        Level::Host if proof.failed_run(level).is_some_and(|run| run.refused.is_some()) => {
+            let told_by = is_out_of_reach(examination, patient)?;
+            Some(format!("its interpreter may not be started, as {told_by} says"))
+        }
+        Level::Pie if host => Some("it fails as any of its programs".to_owned()),
+        Level::Pie if !examination.partly_before(patient.target, patient.machine).is_empty() => {
+            Some("another rule takes some of its programs, as rule.shadowed says".to_owned())
+        }
+        Level::Pie if left_out(examination, patient).is_some() => {
+            Some("its rule takes some of its programs only, as rule.matcher says".to_owned())
+        }
         // In another root it may fail in another way (there is no /proc to look limits up in) for the
         // same reason.
         Level::EmptyRoot if host => Some("it fails as on the host".to_owned()),
@@ -228,9 +248,13 @@ fn failed(
         Some((cause.whose, cause.source, says, cause.cure(symptom)))
     });
     let Some((whose, source, says, cure)) = named else {
+        let is_file = proof.and_then(|proof| proof.pinned.as_ref()).is_some()
+            && examination
+                .winner(patient.target, patient.machine)
+                .is_some_and(|entry| entry.interpreter.is_file());
         let what = match level {
             // The only thing that fails there; which files they are is evidence, too.
-            Level::Identity => Phrase::own(
+            Level::Identity if is_file => Phrase::own(
                 what,
                 "the kernel runs another file than the one that its rule names is now: the rule is older than the file",
             ),
@@ -258,6 +282,7 @@ fn outline(symptom: &Symptom<'_>) -> String {
     };
     match symptom.level {
         Level::Credentials => format!("a set-user-ID program: {end}"),
+        Level::Pie => format!("a position-independent program (ET_DYN): {end}"),
         Level::Repeat => format!("some runs did not answer; one of them: {end}"),
         _ => end,
     }
@@ -286,6 +311,8 @@ fn with_symptom<T>(
         }),
         _ => None,
     };
+    let labels = &examination.around.labels;
+    let label = file.as_ref().and_then(|file| labels.get(&file.as_ref().ok()?.path));
     let candidates = examination.candidates(patient.target);
     look(&Symptom {
         level,
@@ -294,8 +321,10 @@ fn with_symptom<T>(
         limits: &examination.limits,
         entry,
         file: file.as_ref(),
+        mislabelled: label.is_some_and(|label| is_mislabelled(label)),
         captor,
         installed: candidates.is_some_and(|found| found.usable.is_some()),
+        distribution: examination.around.distribution,
         known: known_of(examination, patient, proof),
     })
 }
@@ -434,16 +463,17 @@ fn way_out(examination: &Examination<'_>, patient: &Patient<'_>, level: Level) -
     let fixed = entry.flags.known.fix_binary;
     match level {
         // Another version of QEMU is for a person to choose.
-        Level::Host | Level::EmptyRoot if ours && fixed => {
+        Level::Host | Level::EmptyRoot | Level::Pie if ours && fixed => {
             Phrase::from("install another version of QEMU, then ") + register
         }
         Level::Repeat | Level::Signal | Level::Status if ours => {
             Phrase::from("install another version of QEMU, then ") + register
         }
         // What register proves quickly finds nothing wrong with these.
-        Level::Argv0 | Level::Repeat | Level::Signal | Level::Status => register + " --takeover",
-        _ if !is_qemu(entry) => register + " --takeover",
-        _ => register,
+        Level::Argv0 | Level::Repeat | Level::Signal | Level::Status | Level::Pie => {
+            registered(examination, patient, " --takeover")
+        }
+        _ => another(examination, patient, entry),
     }
 }
 

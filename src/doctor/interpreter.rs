@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::{Check, Draft, Evidence, Examination, Finding, Patient, Phrase};
 use crate::observation::{InterpreterFault, InterpreterFile};
-use crate::plan::{guard, is_qemu};
+use crate::plan::{guard, is_qemu, is_replaceable};
 use crate::rule::Entry;
+use crate::shown::quote;
+use crate::system::instance::MOUNT_POINT;
 use crate::system::interpreter::Inspector;
 use crate::system::limits::Selinux;
 use crate::system::surroundings::Distribution;
-use crate::system::trust::quote;
 use crate::verify::Proof;
 
 const EXISTS: &str = "interpreter.exists";
@@ -101,9 +102,35 @@ fn renamed(examination: &Examination<'_>, patient: &Patient<'_>, gone: &Path) ->
 }
 
 /// The command that brings a working interpreter, and has the rule use it.
-fn another(examination: &Examination<'_>, patient: &Patient<'_>, entry: &Entry) -> Phrase {
-    let takeover = if is_qemu(entry) { "" } else { " --takeover" };
-    registered(examination, patient, takeover)
+pub(super) fn another(
+    examination: &Examination<'_>,
+    patient: &Patient<'_>,
+    entry: &Entry,
+) -> Phrase {
+    let owns = |entry: &Entry| examination.seen.record.owns(entry);
+    let is_own = |other: &&Entry| {
+        let mut rules = patient.target.rules().into_iter();
+        rules.any(|(name, _)| other.name == name.as_str())
+    };
+    let may_go = |own: &Entry| {
+        let by_its_name = own.name == entry.name && is_replaceable(own, &own.display_name());
+        is_qemu(own) || by_its_name || owns(own)
+    };
+    // Whose name ours has to get and who is nobody's to replace: then a person has to say so.
+    let mut entries = examination.seen.instance.entries.iter().filter(is_own);
+    if let Some(in_the_way) = entries.find(|own| !may_go(own)) {
+        let removed = Phrase::own(tell("-1", in_the_way), "remove the rule that has its name");
+        return removed + " && " + registered(examination, patient, "");
+    }
+    // What works is not replaced unasked.
+    let works = patient.proof.as_ref().is_some_and(Proof::works);
+    let unasked = owns(entry) || (is_qemu(entry) || is_own(&entry)) && !works;
+    registered(examination, patient, if unasked { "" } else { " --takeover" })
+}
+
+/// The command that has the kernel do something with one rule.
+pub(super) fn tell(word: &str, entry: &Entry) -> String {
+    format!("echo {word} > {}", quote(&Path::new(MOUNT_POINT).join(&entry.name)))
 }
 
 /// The command that registers a patient's rule, after it brought an interpreter where none is.
@@ -117,17 +144,22 @@ pub(super) fn registered(
     if usable_one(examination, patient).is_some() {
         return register;
     }
-    let install: Phrase = match examination.around.distribution {
+    bring(examination.around.distribution, name) + register
+}
+
+/// What brings an emulator, to stand before a command.
+pub(super) fn bring(distribution: Distribution, target: &str) -> Phrase {
+    let install: Phrase = match distribution {
         Distribution::Debian | Distribution::Ubuntu => "apt-get install qemu-user-static".into(),
         Distribution::Fedora => "dnf install qemu-user-static".into(),
         Distribution::Suse => "zypper install qemu-linux-user".into(),
         Distribution::Arch => "pacman -S qemu-user-static".into(),
-        Distribution::Alpine => Phrase::from("apk add") + Phrase::argument(format!("qemu-{name}")),
-        Distribution::Other => {
-            return Phrase::from("install qemu-user-static, then ") + register;
+        Distribution::Alpine => {
+            Phrase::from("apk add") + Phrase::argument(format!("qemu-{target}"))
         }
+        Distribution::Other => return "install qemu-user-static, then ".into(),
     };
-    install + " && " + register
+    install + " && "
 }
 
 /// Why a file cannot serve, and what helps, as whoever registers says it.
@@ -136,11 +168,39 @@ fn refusal(path: &Path, fault: &InterpreterFault) -> (Phrase, Phrase) {
     let any = guard::refusal(Path::new("of the rule"), fault).why;
     let fix = match fault {
         InterpreterFault::NotExecutable => {
-            Phrase::from("chmod a+x") + Phrase::argument(path.display().to_string())
+            Phrase::from("chmod a+x") + Phrase::argument(quote(path))
         }
+        InterpreterFault::Noexec => remount(path),
+        // Of several, each has its own.
+        InterpreterFault::Unreadable(_) => Phrase::from("ls -lL") + Phrase::argument(quote(path)),
         _ => fix.into(),
     };
     (Phrase::own(why, any), fix)
+}
+
+/// The command that lets programs start from the filesystem that a file is on.
+pub(super) fn remount(path: &Path) -> Phrase {
+    let path = quote(path);
+    Phrase::own(
+        format!("mount -o remount,exec \"$(findmnt -no TARGET -T {path})\""),
+        "mount -o remount,exec, where they are",
+    )
+}
+
+/// Whether a rule's interpreter is not there, or may not be executed; without `F` nothing runs then, for the
+/// kernel looks it up at each start.
+pub(super) fn is_out_of_reach(
+    examination: &Examination<'_>,
+    patient: &Patient<'_>,
+) -> Option<&'static str> {
+    let entry = examination.winner(patient.target, patient.machine)?;
+    match Inspector::default().inspect(&entry.interpreter) {
+        Err(InterpreterFault::Missing) if !entry.flags.known.fix_binary => Some(EXISTS),
+        // A pinned file needs no bit any more, and a mount that forbids.
+        Ok(file) if file.noexec => Some(USABLE),
+        Ok(file) if file.mode & 0o111 == 0 && !entry.flags.known.fix_binary => Some(USABLE),
+        _ => None,
+    }
 }
 
 fn exists(examination: &Examination<'_>) -> Vec<Finding> {
@@ -180,7 +240,14 @@ fn exists(examination: &Examination<'_>) -> Vec<Finding> {
             }
             Err(fault) => {
                 let (why, fix) = refusal(&entry.interpreter, &fault);
-                draft.warn(why).fix(fix)
+                let is_pinned = patient.proof.as_ref().is_some_and(|proof| proof.pinned.is_some());
+                // Nobody could register it again.
+                let is_other = is_pinned && entry.interpreter.exists();
+                draft.warn(why).fix(if is_other {
+                    another(examination, patient, entry)
+                } else {
+                    fix
+                })
             }
         }
     })
@@ -291,12 +358,10 @@ fn label(examination: &Examination<'_>) -> Vec<Finding> {
         let Some(label) = examination.around.labels.get(&file.path) else {
             return draft.skip("the file has no label that could be read");
         };
-        // user:role:type:level, and a level may have categories: s0:c1,c2
-        let mut parts = label.splitn(4, ':').skip(2);
-        let (kind, level) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let (kind, level) = kind_and_level(label);
         let draft = Draft { evidence: Evidence::from(format!("label {label}")), ..draft };
         let path = quote(&file.path);
-        let own = Phrase::own(path.clone(), "its interpreter");
+        let own = Phrase::file(&file.path, "its interpreter");
         let why = if level.contains(":c") {
             own + &format!(" is labelled for one container ({level}): no other may run it")
         } else if EXECUTABLE.contains(&kind) || kind.ends_with("_exec_t") {
@@ -313,7 +378,23 @@ fn label(examination: &Examination<'_>) -> Vec<Finding> {
             Selinux::Permissive => return draft.pass(why + "; SELinux only notes it"),
         };
         let register = Phrase::from("binfmtd register") + Phrase::target(&patient.target.name);
-        finding
-            .fix(Phrase::from("chcon -t bin_t -l s0") + Phrase::argument(path) + " && " + register)
+        finding.fix(relabel(path) + " && " + register)
     })
+}
+
+/// Of `user:role:type:level`; a level may have categories: `s0:c1,c2`.
+fn kind_and_level(label: &str) -> (&str, &str) {
+    let mut parts = label.splitn(4, ':').skip(2);
+    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+}
+
+/// Whether the label is none of a program that everybody may run.
+pub(super) fn is_mislabelled(label: &str) -> bool {
+    let (kind, level) = kind_and_level(label);
+    level.contains(":c") || OF_DATA.contains(&kind)
+}
+
+/// Gives a file, quoted for a shell, the label of a program.
+pub(super) fn relabel(path: String) -> Phrase {
+    Phrase::from("chcon -t bin_t -l s0") + Phrase::argument(path)
 }

@@ -1,6 +1,7 @@
 //! Family `kernel`: is there an instance, and is it the right one?
 
 use super::interpreter::is_sound;
+use super::known::Version;
 use super::{Check, Draft, Examination, Finding, Patient};
 use crate::system::instance::{InstanceError, MOUNT_POINT};
 use crate::system::surroundings::{Distribution, Module};
@@ -359,6 +360,13 @@ const LOWEST_ADDRESS: u64 = 65536;
 /// Measured with QEMU 7.2: with 4.3 GB of address space most 32-bit guests fail, with 5 GB none.
 const GUEST_SPACE: u64 = 5 << 30;
 
+/// Measured with QEMU 10.0 and 11.1, for ARM and x86: above it a position-independent program of 32 bits does
+/// not start when it sees `/proc`, from which QEMU learns of the limit (in an empty root it gets by).
+const HIGHEST_FOR_SHARED: u64 = 8 << 20;
+
+/// The last that is known to get by with any limit (measured, all targets, up to 1 TiB).
+const CAREFREE: Version = Version(7, 2, u32::MAX);
+
 fn address_space(examination: &Examination<'_>) -> Vec<Finding> {
     let draft = Draft::host(ADDRESS_SPACE);
     let small: Vec<&Patient<'_>> = examination
@@ -394,7 +402,16 @@ fn address_space(examination: &Examination<'_>) -> Vec<Finding> {
         .filter(|patient| !ran(patient))
         .map(|patient| patient.target.name.as_str())
         .collect();
+    let is_carefree = |patient: &&Patient<'_>| {
+        let version =
+            patient.proof.as_ref().and_then(|proof| Version::read(proof.version.as_deref()?));
+        version.is_none_or(|version| version <= CAREFREE)
+    };
+    let sensitive = small.iter().any(|patient| !is_carefree(patient));
     vec![match (untried.is_empty(), narrow) {
+        (true, _) if sensitive && high.is_some_and(|address| address > HIGHEST_FOR_SHARED) => draft
+            .warn("vm.mmap_min_addr keeps position-independent 32-bit programs from their addresses: no more than small ones without /proc run")
+            .fix(format!("sysctl -w vm.mmap_min_addr={LOWEST_ADDRESS}")),
         (true, _) => draft.pass("32-bit programs run all the same"),
         (false, Some(limit)) => draft
             .warn(format!(

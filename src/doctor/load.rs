@@ -1,6 +1,9 @@
 //! Family `load`: real programs of a foreign root filesystem, run again and again.
 
+use super::interpreter::remount;
 use super::{Check, Draft, Examination, Finding, Patient, Status};
+use crate::rule::Entry;
+use crate::shown::quote;
 use crate::system::child::ExecError;
 use crate::verify::Level;
 use crate::verify::load::{Job, Load, Part, Tally};
@@ -73,7 +76,7 @@ fn judge(
 ) -> Finding {
     let Tally { runs, well, .. } = *tally;
     let program = job.program.display();
-    let folder = load.folder.display();
+    let (folder, quoted) = (load.folder.display(), quote(&load.folder));
     let seen =
         format!("{program} in {folder}, taken by {}", load.rule.as_deref().unwrap_or("no rule"));
     if tally.is_well() {
@@ -81,6 +84,12 @@ fn judge(
         return draft.pass(format!("{well} of {runs} runs went well, {each:.2} s each")).with(seen);
     }
     let why = tally.failure.as_deref().unwrap_or("it failed");
+    if load.noexec && well == 0 && tally.refused == Some(ExecError::Denied) {
+        return draft
+            .fail(format!("permission denied: {folder} is on a filesystem that is mounted noexec"))
+            .with(seen)
+            .fix(remount(&load.folder));
+    }
     // Told once: the same exec of a probe says it, with a fix.
     if let Some(error) = &tally.refused
         && well == 0
@@ -90,13 +99,14 @@ fn judge(
     }
     if let Some(loader) = load.missing_loader.as_ref().filter(|_| well == 0 && part == Part::Loader)
     {
-        let loader = loader.display();
+        let shown = loader.display();
         return draft
-            .fail(format!("{program} needs the loader {loader}, which is not in {folder}: {why}"))
+            .fail(format!("{program} needs the loader {shown}, which is not in {folder}: {why}"))
             .with(seen)
             .fix(format!(
-                "put {loader} and the libraries beside it into {folder} (libc6 of that architecture, or musl), or \
-                 unpack the root filesystem whole"
+                "put {} and the libraries beside it into {quoted} (libc6 of that architecture, or musl), or \
+                 unpack the root filesystem whole",
+                quote(loader)
             ));
     }
     let sentence = match well {
@@ -105,9 +115,16 @@ fn judge(
     };
     let draft = draft.finding(Status::Fail, sentence).with(seen);
     let register = format!("binfmtd register {}", load.target);
+    let usual = patient.and_then(|patient| examination.winner(patient.target, patient.machine));
+    let usual = usual.map(Entry::display_name);
     draft.fix(match part {
+        _ if load.rule.is_none() && tally.refused == Some(ExecError::Format) => register,
+        // Not QEMU's version: it is not even asked.
+        _ if well == 0 && load.rule.is_some() && usual.is_some() && load.rule != usual => {
+            format!("{register} --takeover")
+        }
         Part::Command => {
-            format!("see what it says by itself: chroot {folder} {}", line(job))
+            format!("see what it says by itself: chroot {quoted} {}", line(job))
         }
         // It starts, so the rule is there: what is wrong is what runs.
         _ if tally.is_flaky() => format!(
@@ -136,16 +153,6 @@ fn told_by(patient: &Patient<'_>, error: &ExecError) -> Option<Level> {
     }
 }
 
-/// For a shell: what has more than letters in it is quoted.
 fn line(job: &Job) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    let quoted = |word: std::borrow::Cow<'_, str>| {
-        if !word.is_empty() && word.chars().all(plain) {
-            word.into_owned()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    };
-    let words = job.words.iter().map(|word| quoted(word.to_string_lossy()));
-    words.collect::<Vec<_>>().join(" ")
+    job.words.iter().map(quote).collect::<Vec<_>>().join(" ")
 }

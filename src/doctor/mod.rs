@@ -12,7 +12,6 @@ mod interpreter;
 mod kernel;
 mod known;
 mod load;
-mod others;
 mod phrase;
 mod rule;
 mod service;

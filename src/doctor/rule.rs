@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::interpreter::{is_sound, registered};
-use super::{Check, Draft, Examination, Finding, Patient, Phrase, others};
-use crate::plan::{self, is_qemu};
-use crate::rule::{Entry, Matcher};
-use crate::system::instance::MOUNT_POINT;
-use crate::system::trust::quote;
+use super::interpreter::{is_sound, registered, tell};
+use super::{Check, Draft, Examination, Finding, Patient, Phrase};
+use crate::plan::{self, is_qemu, others};
+use crate::probe;
+use crate::rule::{Entry, Header, Magic, Matcher};
+use crate::shown::quote;
 use crate::verify::Proof;
 
 const PRESENT: &str = "rule.present";
@@ -17,6 +17,8 @@ const MATCHER: &str = "rule.matcher";
 const SHADOWED: &str = "rule.shadowed";
 const CREDENTIALS: &str = "rule.credentials";
 const NATIVE: &str = "rule.native";
+
+const EI_ABIVERSION: usize = 8;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -104,11 +106,6 @@ fn flags(entry: &Entry) -> Phrase {
     Phrase::own(format!("flags {}", entry.flags), "")
 }
 
-/// The command that has the kernel do something with one rule.
-fn tell(word: &str, entry: &Entry) -> String {
-    format!("echo {word} > {}", quote(&Path::new(MOUNT_POINT).join(&entry.name)))
-}
-
 fn present(examination: &Examination<'_>) -> Vec<Finding> {
     each(examination, PRESENT, |examination, patient, draft| {
         let takers = examination.takers(patient.target, patient.machine);
@@ -184,11 +181,8 @@ fn enabled(examination: &Examination<'_>) -> Vec<Finding> {
                 let off = Phrase::own(named(&off), "its rule");
                 draft.fail(off + " is there and disabled").fix(register(patient))
             }
-            _ => draft
-                .warn(
-                    Phrase::own(named(&off), "a rule for it") + " is disabled; another rule serves",
-                )
-                .fix(off.iter().map(|entry| tell("1", entry)).collect::<Vec<_>>().join("; ")),
+            // Switched on, it would be one rule too many.
+            _ => draft.pass(format!("{} is disabled; another rule serves", named(&off))),
         }
     })
 }
@@ -226,6 +220,24 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
                 .warn(own(entry) + " goes by file names, not by magic")
                 .fix(register(patient) + takeover);
         };
+        if let Some(program) = left_out(examination, patient)
+            && let Some(at) = magic.narrower_at(&program)
+        {
+            let field = patient.target.identity.field(at);
+            return draft
+                .fail(
+                    own(entry)
+                        + &format!(
+                            " takes some of its programs only: it looks at {field} (byte {at})"
+                        )
+                        + kind_left_out(field, program.magic()[at]),
+                )
+                .with(Phrase::own(
+                    format!("magic {} mask {}", magic.magic_hex(), magic.mask_hex()),
+                    "",
+                ))
+                .fix(registered(examination, patient, takeover));
+        }
         let grabbed: Vec<&str> = examination
             .settings
             .table
@@ -268,8 +280,95 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
                 .pass(format!("{name} looks at ABI version or padding, as most tables do: foreign AppImages do not run"))
                 .with(format!("mask {}", magic.mask_hex()));
         }
+        let programs = patient.target.identity.programs(patient.machine);
+        if programs
+            .iter()
+            .any(|program| magic.narrower_at(program).is_some_and(|at| at != EI_ABIVERSION))
+        {
+            return draft.pass(
+                "together with another rule it takes this target's programs, and nothing else",
+            );
+        }
         draft.pass("it takes this target's programs and nothing else")
     })
+}
+
+/// A kind of a patient's programs of which some are taken by no rule, while others are. (`EI_ABIVERSION` is
+/// told apart.)
+pub(super) fn left_out(examination: &Examination<'_>, patient: &Patient<'_>) -> Option<Magic> {
+    examination.winner(patient.target, patient.machine)?;
+    let entries = examination.seen.instance.entries.iter().filter(|entry| entry.enabled);
+    let rules: Vec<&Magic> = entries.filter_map(|entry| entry.matcher.magic()).collect();
+    let mut programs = patient.target.identity.programs(patient.machine).into_iter();
+    programs.find(|program| {
+        let is_left = |program: &Magic| {
+            let all = vec![program.clone()];
+            let left = rules
+                .iter()
+                .fold(all, |left, rule| left.iter().flat_map(|part| part.without(rule)).collect());
+            !left.is_empty()
+        };
+        program.magic()[EI_ABIVERSION] == 0 && is_left(program)
+    })
+}
+
+/// Whether a rule for another interpreter takes some of a patient's programs that no probe is like.
+pub(super) fn is_partly_unproved(examination: &Examination<'_>, patient: &Patient<'_>) -> bool {
+    let Some(winner) = examination.winner(patient.target, patient.machine) else { return false };
+    let shared = probe::build_shared(patient.target, patient.machine);
+    let shared = shared.map(|program| Header::new(&program));
+    let is_proved = |entry: &Entry| {
+        shared.as_ref().is_some_and(|header| entry.matcher.matches(header, Path::new("/")))
+    };
+    let before = examination.partly_before(patient.target, patient.machine);
+    before.into_iter().any(|entry| entry.interpreter != winner.interpreter && !is_proved(entry))
+}
+
+/// What a rule leaves out that looks at a field.
+fn kind_left_out(field: &str, value: u8) -> String {
+    match (field, value) {
+        ("e_type", _) => {
+            ", so either ET_EXEC or ET_DYN, which most programs are today, does not run".to_owned()
+        }
+        ("EI_OSABI", 3) => {
+            ", so programs that are marked for Linux (ELFOSABI_LINUX, 3) do not run".to_owned()
+        }
+        ("EI_OSABI", _) => format!(", so programs with the value {value} there do not run"),
+        _ => String::new(),
+    }
+}
+
+/// Rules that take some of a target's programs before the one that is to take all, and hand them to another
+/// interpreter.
+fn partly_shadowed(
+    examination: &Examination<'_>,
+    patient: &Patient<'_>,
+    winner: &Entry,
+) -> Option<(Phrase, Phrase)> {
+    let before = examination.partly_before(patient.target, patient.machine);
+    let others: Vec<&Entry> =
+        before.into_iter().filter(|entry| entry.interpreter != winner.interpreter).collect();
+    let first = others.first()?;
+    let programs = patient.target.identity.programs(patient.machine);
+    let magic = first.matcher.magic()?;
+    let at = programs.iter().find_map(|program| magic.narrower_at(program));
+    let field = at.map_or("the header", |at| patient.target.identity.field(at));
+    let says = Phrase::own(named(&others), "another rule")
+        + " comes before "
+        + own(winner)
+        + &format!(" and takes some of its programs ({field}), for another interpreter");
+    let evidence = others.iter().filter_map(|entry| {
+        let magic = entry.matcher.magic()?;
+        let mask = magic.mask_hex();
+        let (whose, file) = (examination.whose(entry), entry.interpreter.display());
+        Some(format!(
+            "{} (of {whose}): interpreter {file}, magic {} mask {mask}",
+            entry.display_name(),
+            magic.magic_hex()
+        ))
+    });
+    let evidence = evidence.collect::<Vec<_>>().join("; ");
+    Some((says, Phrase::own(evidence, "")))
 }
 
 fn shadowed(examination: &Examination<'_>) -> Vec<Finding> {
@@ -279,12 +378,15 @@ fn shadowed(examination: &Examination<'_>) -> Vec<Finding> {
         let Some((winner, behind)) = on.split_first() else {
             return draft.skip("there is no enabled rule");
         };
+        if let Some((says, evidence)) = partly_shadowed(examination, patient, winner) {
+            let takeover = registered(examination, patient, " --takeover");
+            return draft.fail(says).with(evidence).fix(takeover);
+        }
         if behind.is_empty() {
             return draft.pass("one rule only");
         }
         let works = patient.proof.as_ref().is_some_and(Proof::works);
-        let whose =
-            |entry: &Entry| others::owner(entry).unwrap_or(examination.owner(entry)).to_owned();
+        let whose = |entry: &Entry| examination.whose(entry).to_owned();
         let shown = |entry: &Entry| {
             let this = format!("{} (of {})", entry.display_name(), whose(entry));
             Phrase::own(this, format!("one of {}", kind(&whose(entry))))
@@ -343,7 +445,7 @@ fn one_of_them(
             patient.target.name
         ),
         owner if owner.starts_with("update-binfmts") => {
-            format!("update-binfmts --disable {}", quote(Path::new(&entry.name)))
+            format!("update-binfmts --disable {}", quote(&entry.name))
         }
         _ => tell("-1", entry),
     });

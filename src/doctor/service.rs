@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::examine::Planned;
-use super::{Check, Draft, Examination, Finding, Patient, others};
+use super::{Check, Draft, Examination, Finding, Patient};
 use crate::daemon::{Condition, State};
 use crate::observation::InterpreterFault;
+use crate::plan::others;
 use crate::rule::{Entry, Rule};
+use crate::shown::quote;
 use crate::system::surroundings::Boot;
-use crate::system::trust::quote;
 use crate::verify::Proof;
 
 const RUNNING: &str = "service.running";

@@ -42,6 +42,7 @@ fn host(settings: &Settings) -> Examination<'_> {
             page_size: 4096,
             lowest_address: Some(65536),
             address_space: None,
+            processes: None,
             randomize: Some(2),
             interpreters: None,
             no_written_code: false,
@@ -652,7 +653,8 @@ mod rule_family {
         host.seen.instance.entries[0].enabled = false;
         host.holds("rule.enabled", FAIL, &["there and disabled", "binfmtd register arm"]);
         host.plant("other", "arm", &sound(), "F");
-        host.holds("rule.enabled", WARN, &["another rule serves", "echo 1 > /proc/sys/fs"]);
+        // Switched on, rule.shadowed would want one of them removed.
+        host.holds("rule.enabled", PASS, &["another rule serves"]);
     }
 
     /// What the check says of two targets.
@@ -748,6 +750,100 @@ mod rule_family {
         let name = Entry::parse(OsStr::new("names"), name.as_bytes()).unwrap();
         host.seen.instance.entries = vec![name];
         host.holds("rule.matcher", SKIP, &["no enabled rule"]);
+    }
+
+    /// The target's own magic, but for a byte: another mask and value.
+    fn narrow(name: &str, target: &str, interpreter: &Path, at: usize, byte: (u8, u8)) -> Entry {
+        let table = Table::embedded();
+        let (_, magic) = table.find(target).unwrap().rules().swap_remove(0);
+        let (mut bytes, mut mask) = (magic.magic().to_vec(), magic.mask().to_vec());
+        (bytes[at], mask[at]) = byte;
+        let narrow = crate::rule::Magic::new(0, bytes, Some(mask)).unwrap();
+        let content = format!(
+            "enabled\ninterpreter {}\nflags: POF\noffset 0\nmagic {}\nmask {}\n",
+            interpreter.display(),
+            narrow.magic_hex(),
+            narrow.mask_hex()
+        );
+        Entry::parse(OsStr::new(name), content.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_rule_that_takes_some_of_its_programs_only() {
+        let settings = Settings::default();
+        for (byte, words) in [
+            ((16, (2, 0xff)), "e_type (byte 16)"),
+            ((7, (0, 0xff)), "EI_OSABI (byte 7), so programs that are marked for Linux"),
+        ] {
+            let (at, byte) = byte;
+            let mut host = host(&settings);
+            host.seen.instance.entries.push(narrow("qemu-arm", "arm", &sound(), at, byte));
+            host.ask("arm", Some(Ran::Well));
+            host.holds("rule.matcher", FAIL, &[words, "binfmtd register arm --takeover"]);
+            host.holds("rule.shadowed", PASS, &["one rule only"]);
+            assert_eq!(verdict(&host, &host.patients[0]), Verdict::Broken);
+            // What it leaves out another takes.
+            let rest = narrow("rest", "arm", &sound(), at, (3, byte.1));
+            host.seen.instance.entries.push(rest);
+            host.holds("rule.matcher", PASS, &["together with another rule"]);
+            assert_eq!(verdict(&host, &host.patients[0]), Verdict::Working);
+        }
+        // Some of EABI's programs.
+        let mut host = host(&settings);
+        let mut magic =
+            settings.table.find("arm").unwrap().rules().swap_remove(0).1.magic().to_vec();
+        magic.resize(40, 0);
+        magic[39] = 5;
+        let mut mask = settings.table.find("arm").unwrap().rules().swap_remove(0).1.mask().to_vec();
+        mask.resize(40, 0);
+        let content = |mask: &[u8]| {
+            let magic = crate::rule::Magic::new(0, magic.clone(), Some(mask.to_vec())).unwrap();
+            let (magic, mask) = (magic.magic_hex(), magic.mask_hex());
+            let lines = format!("flags: POF\noffset 0\nmagic {magic}\nmask {mask}\n");
+            let text = format!("enabled\ninterpreter {}\n{lines}", sound().display());
+            Entry::parse(OsStr::new("qemu-arm"), text.as_bytes()).unwrap()
+        };
+        host.seen.instance.entries.push(content(&mask));
+        host.ask("arm", Some(Ran::Well));
+        host.holds("rule.matcher", PASS, &["nothing else"]);
+        mask[39] = 0xff;
+        host.seen.instance.entries[0] = content(&mask);
+        // Its own programs have no winner then: the header of the target has no such flags.
+        host.holds("rule.matcher", SKIP, &["no enabled rule"]);
+    }
+
+    #[test]
+    fn a_rule_that_takes_some_programs_before_another() {
+        let settings = Settings::default();
+        let mut host = host(&settings);
+        host.plant("qemu-arm", "arm", &sound(), "POF").ask("arm", Some(Ran::Well));
+        let theirs = Path::new("/opt/other");
+        for (at, byte, field) in [(16, (3, 0xff), "e_type"), (7, (3, 0xff), "EI_OSABI")] {
+            let mut entries = host.seen.instance.entries.clone();
+            host.seen.instance.entries.insert(0, narrow("pie", "arm", theirs, at, byte));
+            let words =
+                ["pie comes before qemu-arm", field, "/opt/other", "register arm --takeover"];
+            host.holds("rule.shadowed", FAIL, &words);
+            host.holds("rule.matcher", PASS, &["nothing else"]);
+            // Of the one kind there is a probe.
+            let proved = if at == 16 { Verdict::Working } else { Verdict::Unproved };
+            assert_eq!(verdict(&host, &host.patients[0]), proved);
+            // Of the same interpreter it does no harm; nor behind the other, or switched off.
+            host.seen.instance.entries[0].interpreter = sound();
+            host.holds("rule.shadowed", PASS, &["one rule only"]);
+            host.seen.instance.entries[0].interpreter = theirs.to_owned();
+            host.seen.instance.entries[0].enabled = false;
+            host.holds("rule.shadowed", PASS, &["one rule only"]);
+            host.seen.instance.entries[0].enabled = true;
+            host.seen.instance.entries.swap(0, 1);
+            host.holds("rule.shadowed", PASS, &["one rule only"]);
+            std::mem::swap(&mut host.seen.instance.entries, &mut entries);
+        }
+        // Foreign AppImages are nobody's but theirs.
+        let appimages = "enabled\ninterpreter /opt/appimaged\nflags: F\noffset 8\nmagic 414902\n";
+        let appimages = Entry::parse(OsStr::new("appimage"), appimages.as_bytes()).unwrap();
+        host.seen.instance.entries.insert(0, appimages);
+        host.holds("rule.shadowed", PASS, &["one rule only"]);
     }
 
     #[test]
@@ -919,7 +1015,19 @@ mod interpreter_family {
         host.usable("arm", &sound());
         host.seen.instance.entries[0].name = "qemu-arm".into();
         let fix = host.says("interpreter.usable").fix.unwrap().to_string();
+        assert_eq!(fix, "binfmtd register arm", "by its name it may be replaced when it fails");
+        host.patients[0].proof = Some(proof(Ran::Well));
+        let fix = host.says("interpreter.usable").fix.unwrap().to_string();
+        assert_eq!(fix, "binfmtd register arm --takeover", "and not while it works");
+        host.patients[0].proof = Some(proof(Ran::Badly));
+        host.seen.instance.entries[0].name = "mine".into();
+        let fix = host.says("interpreter.usable").fix.unwrap().to_string();
         assert_eq!(fix, "binfmtd register arm --takeover", "not QEMU's, so not simply replaced");
+        // Whose name ours has to get, and who is another emulator's.
+        host.seen.instance.entries[0].name = "qemu-arm".into();
+        host.seen.instance.entries[0].interpreter = "/nowhere/FEXInterpreter".into();
+        let fix = host.says("interpreter.exists").fix.unwrap().to_string();
+        assert_eq!(fix, "echo -1 > /proc/sys/fs/binfmt_misc/qemu-arm && binfmtd register arm");
     }
 
     #[test]

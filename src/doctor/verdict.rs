@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::examine::{Examination, Patient};
 use super::exec::{is_ours, without_credentials};
+use super::rule::{is_partly_unproved, left_out};
 use crate::verify::load::Tally;
 
 /// How a target fares.
@@ -14,8 +15,8 @@ pub enum Verdict {
     Working,
     /// The kernel runs its programs without a rule.
     Native,
-    /// A rule takes its programs, and whether they run could not be told: there is no probe, or this
-    /// process may not do what every interpreter needs.
+    /// A rule takes its programs, and whether they run could not be told: there is no probe of some of them, or
+    /// this process may not do what every interpreter needs.
     Unproved,
     /// Its programs run now and then: some of several runs failed.
     Flaky,
@@ -60,6 +61,10 @@ pub fn verdict(examination: &Examination<'_>, patient: &Patient<'_>) -> Verdict 
         Some(proof) if proof.is_flaky() => Verdict::Flaky,
         Some(proof) if proof.nobody => Verdict::Missing,
         Some(_) if without_credentials(examination, patient).is_some() => Verdict::Broken,
+        Some(proof) if proof.works() && left_out(examination, patient).is_some() => Verdict::Broken,
+        Some(proof) if proof.works() && is_partly_unproved(examination, patient) => {
+            Verdict::Unproved.max(loaded(examination, patient))
+        }
         Some(proof) if proof.works() => loaded(examination, patient),
         Some(_) if is_ours(examination, patient) => Verdict::Unproved,
         Some(_) => Verdict::Broken,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use super::guard::{Native, Refusal, refusal};
-use super::{Action, Decision, Item, Request, flags, is_qemu, may_drop_p};
+use super::{Action, Decision, Item, Request, flags, is_qemu, is_replaceable, may_drop_p};
 use crate::config::Settings;
 use crate::observation::{
     InterpreterFault, InterpreterFile, Observation, Serving, unfinished_name,
@@ -212,9 +212,29 @@ impl Decider<'_> {
             self.replace(&rule, entry, "the configuration says otherwise now")
         } else if recorded.is_some_and(|recorded| recorded != file.id) {
             self.replace(&rule, entry, "its interpreter was replaced on disk")
+        } else if let Some(before) =
+            self.partly_before(target, entry).filter(|_| self.request.takeover)
+        {
+            let before = before.display_name();
+            self.replace(&rule, entry, &format!("{before} takes some of these programs before it"))
         } else {
             Decision::Kept { name: entry.name.clone(), remark: None }
         }
+    }
+
+    /// An enabled rule that comes before `entry` and takes some of the programs that it is to take.
+    fn partly_before(&self, target: &Target, entry: &Entry) -> Option<&Entry> {
+        let own = entry.matcher.magic()?;
+        let machines = target.identity.machines.iter();
+        let programs: Vec<Magic> = machines
+            .flat_map(|machine| target.identity.programs(*machine))
+            .filter(|program| own.overlaps(program))
+            .collect();
+        let entries = self.seen.instance.entries.iter();
+        entries.take_while(|before| before.name != entry.name).find(|before| {
+            let magic = before.matcher.magic().filter(|_| before.enabled);
+            magic.is_some_and(|magic| programs.iter().any(|program| program.overlaps(magic)))
+        })
     }
 
     /// Whether there is just no interpreter any more, none being named by the settings.
@@ -262,7 +282,9 @@ impl Decider<'_> {
                 Decision::Served { by: entry.name.clone() }
             }
             (Some(_), Err(refusal)) => Decision::Refused(refusal),
-            (Some(why), Ok((rule, _))) if is_qemu(entry) || self.request.takeover => {
+            (Some(why), Ok((rule, _)))
+                if is_replaceable(entry, rule.name().as_str()) || self.request.takeover =>
+            {
                 self.take_over(target, entry, &rule, &why)
             }
             (Some(why), Ok(_)) => Decision::Refused(Refusal {
@@ -283,7 +305,7 @@ impl Decider<'_> {
         };
         let mut others =
             self.settings.table.targets().iter().filter(|other| other.name != target.name);
-        if is_qemu(entry) && !others.any(takes) {
+        if is_replaceable(entry, rule.name().as_str()) && !others.any(takes) {
             self.replace(rule, entry, why)
         } else {
             match self.named(rule.name().as_str()) {

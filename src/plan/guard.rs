@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::observation::{InterpreterFault, InterpreterFile};
 use crate::rule::{Magic, Matcher, Rule};
+use crate::shown::quote;
 use crate::target::Table;
 
 /// Why a rule is refused, and what to do about it.
@@ -174,17 +175,17 @@ pub fn fault(
 
 /// Says what is wrong with an interpreter, and what to do.
 pub fn refusal(path: &Path, fault: &InterpreterFault) -> Refusal {
-    let shown = path.display();
+    let (shown, quoted) = (path.display(), quote(path));
     let (why, fix) = match fault {
         InterpreterFault::Missing => (
             "not found".to_owned(),
             "install qemu-user-static, or qemu-user where that is static".to_owned(),
         ),
         InterpreterFault::Unreadable(error) => {
-            (format!("cannot be read: {error}"), format!("look at {shown}"))
+            (format!("cannot be read: {error}"), format!("look at {quoted}"))
         }
         InterpreterFault::NotExecutable => {
-            ("not executable".to_owned(), format!("chmod a+x {shown}"))
+            ("not executable".to_owned(), format!("chmod a+x {quoted}"))
         }
         InterpreterFault::Noexec => (
             "on a filesystem that is mounted noexec".to_owned(),

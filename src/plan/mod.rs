@@ -2,6 +2,7 @@
 
 mod decide;
 pub mod guard;
+pub mod others;
 mod restore;
 
 use std::collections::BTreeSet;
@@ -201,6 +202,13 @@ pub fn is_qemu(entry: &Entry) -> bool {
         || file.ends_with("-binfmt-P")
         || entry.interpreter.starts_with("/usr/libexec/qemu-binfmt");
     runs_qemu && (name.starts_with("qemu-") || name.starts_with("buildkit-qemu-"))
+}
+
+/// Whether a rule that takes a target's programs may be replaced when it is stale or broken, or when somebody
+/// insists: QEMU's, and what has the very name that ours is to have (`own`), while its interpreter is of no other
+/// emulator that is known: a `qemu-aarch64` that leads nowhere.
+pub fn is_replaceable(entry: &Entry, own: &str) -> bool {
+    is_qemu(entry) || entry.name == own && others::owner(entry).is_none()
 }
 
 impl fmt::Display for Action {

@@ -309,6 +309,7 @@ fn ours_is_kept_or_replaced() {
     let elsewhere = aarch64("qemu-aarch64", "/opt/qemu-aarch64", "POF");
     let otherwise = replaced("qemu-aarch64", "the configuration says otherwise now");
     let on_disk = replaced("qemu-aarch64", "its interpreter was replaced on disk");
+    let shared = r":pie:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x03\x00\xb7\x00::/opt/pie:F";
     let explicit = "replace qemu-aarch64 by qemu-aarch64 → /usr/bin/qemu-aarch64-static [F]: \
                     the configuration says otherwise now";
     let gone = "keep qemu-aarch64: no interpreter for aarch64 (linux/arm64): none of \
@@ -351,6 +352,21 @@ fn ours_is_kept_or_replaced() {
             &["remove qemu-aarch64: it is ours, and no longer asked for"],
         ),
         ("not asked about", Situation::new().ours(&ours).only(&[]), &[]),
+        (
+            "behind somebody's that takes position-independent programs alone",
+            Situation::new().ours(&ours).entry(shared),
+            &["keep qemu-aarch64"],
+        ),
+        (
+            "the same, and somebody insists",
+            Situation::new().ours(&ours).entry(shared).takeover(),
+            &[&replaced("qemu-aarch64", "pie takes some of these programs before it")],
+        ),
+        (
+            "before it, and somebody insists",
+            Situation::new().entry(shared).ours(&ours).takeover(),
+            &["keep qemu-aarch64"],
+        ),
     ]);
 }
 
@@ -383,6 +399,30 @@ fn what_others_serve_is_left_alone_or_repaired() {
                qemu-aarch64 found (install qemu-user-static, or set interpreter-directories)"],
         ),
         ("taken over", seen(Serving::Works).takeover(), &[&replaced("qemu-aarch64", "taken over")]),
+        (
+            "its file is called otherwise, and it works",
+            Situation::new()
+                .entry(&aarch64("qemu-aarch64", "/opt/q", "F"))
+                .serving("qemu-aarch64", Serving::Works),
+            &[SERVED],
+        ),
+        (
+            "its file is called otherwise, and it fails",
+            Situation::new()
+                .entry(&aarch64("qemu-aarch64", "/opt/q", "F"))
+                .serving("qemu-aarch64", fails()),
+            &[&replaced("qemu-aarch64", "it exited with status 1")],
+        ),
+        (
+            "it is another emulator's by its file, and fails",
+            Situation::new()
+                .entry(&aarch64("qemu-aarch64", "/opt/box64", "F"))
+                .serving("qemu-aarch64", fails()),
+            &[
+                "refuse: rule qemu-aarch64 of another emulator takes these programs and does not work: it exited with \
+                 status 1 (repair or remove qemu-aarch64, or use --takeover to put ours before it)",
+            ],
+        ),
         ("nothing to take over with", seen(Serving::Works).takeover().no_interpreter(), &[SERVED]),
     ]);
     // A broken one of another name, over an older one of ours' name.

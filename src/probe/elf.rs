@@ -20,17 +20,23 @@ const DESCRIPTOR_SIZE: u64 = 24;
 
 /// The whole file for one value of `e_machine`; `None` where there is no code for the target.
 pub fn build(target: &Target, machine: u16) -> Option<Vec<u8>> {
-    Some(around(code(&target.probe)?, target, machine))
+    Some(around(code(&target.probe)?, target, machine, Kind::Executable))
+}
+
+/// The same as a position-independent program (`ET_DYN`), which most programs are today. The code is the same:
+/// it knows no address but the stack's.
+pub fn build_shared(target: &Target, machine: u16) -> Option<Vec<u8>> {
+    Some(around(code(&target.probe)?, target, machine, Kind::Shared))
 }
 
 /// The program that tells which CPU it sees (`CpuLevel`): for x86-64 alone, whose distributions ask for
 /// levels.
 pub fn build_cpu(target: &Target, machine: u16) -> Option<Vec<u8>> {
     let code = code(&format!("{}-level", target.probe))?;
-    Some(around(code, target, machine))
+    Some(around(code, target, machine, Kind::Executable))
 }
 
-fn around(code: &[u8], target: &Target, machine: u16) -> Vec<u8> {
+fn around(code: &[u8], target: &Target, machine: u16, kind: Kind) -> Vec<u8> {
     let identity = &target.identity;
     let mut file = Writer::new(identity);
     let after_headers = file.after_headers(2);
@@ -41,7 +47,7 @@ fn around(code: &[u8], target: &Target, machine: u16) -> Vec<u8> {
     let entry = BASE + if identity.descriptor { start } else { code_at };
     let size = code_at + code.len() as u64;
 
-    file.header(Kind::Executable, machine, entry, 2);
+    file.header(kind, machine, entry, 2);
     file.segment(PT_LOAD, READ_EXECUTE, 0..size, ALIGNMENT);
     file.segment(PT_GNU_STACK, READ_WRITE, 0..0, 16);
     file.pad_to(start);

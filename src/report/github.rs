@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use super::document::{Conclusion, DoctorDocument, ErrorDocument};
 use super::group::{Group, Told};
-use super::plain;
+use super::{plain, plain_lines};
 use crate::doctor::{Status, Verdict};
 
 /// A message behind `::`; in a property colon and comma mean something, too.
@@ -88,7 +88,7 @@ fn host(document: &DoctorDocument) -> Vec<Told<'_>> {
 
 /// A command that ended early.
 pub fn error(out: &mut dyn Write, document: &ErrorDocument) -> io::Result<()> {
-    command(out, Kind::Error, "binfmtd", &document.error.message)
+    command(out, Kind::Error, "binfmtd", &plain_lines(&document.error.message))
 }
 
 /// Something went wrong that is no finding.
@@ -186,6 +186,7 @@ fn conclusion(document: &DoctorDocument) -> String {
     });
     let counts: Vec<String> = counts.into_iter().flatten().collect();
     let word = match document.conclusion() {
+        Conclusion::Well if document.require.is_some() => "what is required is well",
         Conclusion::Well => "all well",
         Conclusion::Failed => "failed",
         Conclusion::Unchecked => "not all could be checked",

@@ -144,6 +144,49 @@ impl Magic {
         })
     }
 
+    /// The first byte that keeps `self` from matching everything that `other` matches: it looks at bits there
+    /// that `other` leaves free, or wants others. `None` when it takes all of it.
+    pub fn narrower_at(&self, other: &Self) -> Option<usize> {
+        (0..HEADER_SIZE).find(|at| {
+            let ((magic, mask), (other_magic, other_mask)) = (self.at(*at), other.at(*at));
+            mask & !other_mask != 0 || (magic ^ other_magic) & mask != 0
+        })
+    }
+
+    /// What `self` matches and `other` does not, in parts that have no file in common; none when `other` takes
+    /// all of it.
+    pub fn without(&self, other: &Self) -> Vec<Self> {
+        if !self.overlaps(other) {
+            return vec![self.clone()];
+        }
+        let mut parts = Vec::new();
+        // Bit by bit: what differs in one that `other` looks at, and is like it in all before.
+        let mut rest = self.at_the_start();
+        for at in 0..HEADER_SIZE {
+            let (magic, mask) = other.at(at);
+            for bit in (0..8).map(|bit| 1 << bit).filter(|bit| mask & bit != 0) {
+                if rest.mask.len() <= at {
+                    rest.bytes.resize(at + 1, 0);
+                    rest.mask.resize(at + 1, 0);
+                }
+                if rest.mask[at] & bit == 0 {
+                    rest.mask[at] |= bit;
+                    rest.bytes[at] = rest.bytes[at] & !bit | !magic & bit;
+                    parts.push(rest.clone());
+                    rest.bytes[at] ^= bit;
+                }
+            }
+        }
+        parts
+    }
+
+    /// The same with the offset 0.
+    fn at_the_start(&self) -> Self {
+        let end = self.offset() + self.bytes.len();
+        let (bytes, mask) = (0..end).map(|at| self.at(at)).unzip();
+        Self { offset: 0, bytes, mask }
+    }
+
     /// Whether both match the very same files, however they are written.
     pub fn is_same(&self, other: &Self) -> bool {
         (0..HEADER_SIZE).all(|at| {

@@ -611,6 +611,52 @@ mod matching {
     }
 
     #[test]
+    fn what_a_rule_leaves_of_another_is_told_and_where() {
+        let any_kind = magic(16, b"\x02\x00", Some(b"\xfe\xff"));
+        let one_kind = magic(0, b"\x7fELF", None);
+        assert_eq!(one_kind.narrower_at(&any_kind), Some(0));
+        assert_eq!(any_kind.narrower_at(&magic(16, b"\x03\x00", None)), None);
+        assert_eq!(magic(16, b"\x02\x00", None).narrower_at(&any_kind), Some(16));
+        assert_eq!(magic(16, b"\x02\x01", Some(b"\xfe\xff")).narrower_at(&any_kind), Some(17));
+        assert_eq!(any_kind.without(&any_kind), []);
+        let left = any_kind.without(&magic(16, b"\x02\x00", None));
+        assert_eq!(left.len(), 1);
+        assert!(left[0].is_same(&magic(16, b"\x03\x00", None)));
+        // Two that take a half each leave nothing.
+        let left: Vec<_> =
+            left.iter().flat_map(|part| part.without(&magic(16, b"\x03", None))).collect();
+        assert_eq!(left, []);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_left_is_what_one_matches_and_the_other_does_not(
+            one in (0usize..3, prop::collection::vec((any::<u8>(), prop::sample::select(vec![0, 1, 0x81, 0xff])), 1..4)),
+            other in (0usize..3, prop::collection::vec((any::<u8>(), prop::sample::select(vec![0, 1, 3, 0xff])), 1..4)),
+            files in prop::collection::vec(prop::collection::vec(any::<u8>(), 8), 32),
+        ) {
+            let magic = |(offset, bytes): &(usize, Vec<(u8, u8)>)| {
+                let (bytes, mask) = bytes.iter().copied().unzip();
+                Magic::observed(*offset, bytes, Some(mask)).unwrap()
+            };
+            let (one, other) = (magic(&one), magic(&other));
+            let left = one.without(&other);
+            prop_assert_eq!(left.is_empty(), other.narrower_at(&one).is_none());
+            for file in files {
+                // One that is like both, else hardly any is.
+                for (at, byte) in [(one.offset(), one.magic()), (other.offset(), other.magic())] {
+                    let mut file = file.clone();
+                    file[at..at + byte.len()].copy_from_slice(byte);
+                    let header = Header::new(&file);
+                    let is_left = one.matches(&header) && !other.matches(&header);
+                    let parts = left.iter().filter(|part| part.matches(&header)).count();
+                    prop_assert_eq!(parts, usize::from(is_left));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_first_enabled_entry_that_matches_wins() {
         let with =
             |state: &str, rest: &str| entry(&format!("{state}\ninterpreter /q\nflags: \n{rest}\n"));

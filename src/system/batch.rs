@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::child::{self, Child, ExecError};
 use super::host;
+use super::orphan::Orphans;
 use super::signal::Interrupt;
 
 /// How much a batch may take.
@@ -69,6 +70,12 @@ pub trait Batch {
     /// It wrote something, and runs on.
     fn hear(&mut self, _number: usize, _child: &mut Child) {}
 
+    /// Whether what its programs leave running is ended with the batch. Who talks to a server of somebody
+    /// else's may have started it, and has to leave it.
+    fn ends_orphans(&self) -> bool {
+        false
+    }
+
     /// It has ended after this time, or never started. What the machine has no resources for ends the
     /// batch instead: that says nothing of the program.
     fn end(&mut self, number: usize, outcome: Result<Finished, ExecError>, time: Duration);
@@ -83,6 +90,8 @@ struct Running {
 /// Runs a batch to its end. When it is given up, what still runs is ended.
 pub fn run(batch: &mut impl Batch, limits: Limits) -> Result<(), BatchError> {
     let interrupt = Interrupt::catch()?;
+    // Before anything runs, so that it is dropped after. Without /proc nobody can tell who they are.
+    let orphans = if batch.ends_orphans() { Orphans::adopt().ok() } else { None };
     let parallel = if limits.parallel == 0 { host::cores() } else { limits.parallel };
     let mut running: Vec<Running> = Vec::with_capacity(parallel);
     loop {
@@ -99,6 +108,7 @@ pub fn run(batch: &mut impl Batch, limits: Limits) -> Result<(), BatchError> {
             }
         }
         if running.is_empty() {
+            orphans.map_or(Ok(()), |orphans| orphans.end())?;
             return Ok(());
         }
         let left = running.iter().map(|one| limits.time.saturating_sub(one.begun.elapsed()));

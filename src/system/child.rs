@@ -17,7 +17,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::execve;
 use thiserror::Error;
@@ -25,13 +25,20 @@ use thiserror::Error;
 use super::{file, privilege};
 use crate::observation::FileId;
 
+/// The number of the signal that asks a program to end, the same on every architecture.
+pub const SIGTERM: i32 = Signal::SIGTERM as i32;
+/// More than a shell or a service manager leaves open.
+const MOST_DESCRIPTORS: i32 = 65_536;
+
 /// Where a child's `/` is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Root<'a> {
     /// Where ours is.
     Host,
     /// In this folder; programs are looked up there.
     Folder(&'a Path),
+    /// In this open folder, wherever it has been moved since.
+    Open(BorrowedFd<'a>),
 }
 
 /// What to start.
@@ -139,13 +146,16 @@ impl Child {
         let words = std::iter::once(&launch.argv0).chain(launch.arguments).copied();
         let image = Image::new(launch.program, words, launch.environment.iter().copied())?;
         let mut command = Command::new(launch.program);
-        command.stdin(stdin_theirs).stdout(stdout_theirs).stderr(stderr_theirs).process_group(0);
+        command.stdin(stdin_theirs).stdout(stdout_theirs).stderr(stderr_theirs);
         let root = match launch.root {
             Root::Host => None,
-            Root::Folder(folder) => Some((folder.to_owned(), !privilege::may_chroot())),
+            Root::Folder(folder) => Some(ChildRoot::Folder(folder.to_owned())),
+            Root::Open(folder) => Some(ChildRoot::Open(folder.try_clone_to_owned()?)),
         };
+        let root = root.map(|root| (root, !privilege::may_chroot()));
         let become_program = move || {
-            prepare(root.as_ref().map(|(folder, unprivileged)| (folder.as_path(), *unprivileged)))?;
+            stand_alone()?;
+            prepare(root.as_ref().map(|(root, unprivileged)| (root, *unprivileged)))?;
             image.execute()
         };
         // SAFETY: between fork and exec the closure makes system calls, and allocates two short arrays
@@ -216,7 +226,7 @@ impl Child {
         self.ended = self.process.wait().ok();
     }
 
-    /// It leads a process group of its own. As long as it is not reaped, the number is still its.
+    /// It leads a session, and with it a process group, of its own. As long as it is not reaped, the number is still its.
     fn kill_group(&self) {
         if let Ok(pid) = i32::try_from(self.process.id()) {
             let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
@@ -368,19 +378,50 @@ impl Image {
     }
 }
 
+/// Where the child's `/` will be, as it takes it along.
+pub(super) enum ChildRoot {
+    Folder(PathBuf),
+    Open(OwnedFd),
+}
+
+/// Leaves the program nothing of ours but its three pipes: no terminal that it could open and write to
+/// (`/dev/tty` is the session's), and no descriptor that we inherited.
+fn stand_alone() -> io::Result<()> {
+    nix::unistd::setsid()?;
+    // SAFETY: close_range(2) takes three numbers; with this flag it closes nothing before the exec.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if result == 0 {
+        return Ok(());
+    }
+    // Before Linux 5.11.
+    let (most, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    for number in 3..i32::try_from(most).unwrap_or(MOST_DESCRIPTORS).min(MOST_DESCRIPTORS) {
+        // SAFETY: fcntl(2) with these takes two numbers; on who is not open it fails, and nothing happens.
+        unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+    Ok(())
+}
+
 /// What the child does before it becomes the program.
-pub(super) fn prepare(root: Option<(&Path, bool)>) -> io::Result<()> {
+pub(super) fn prepare(root: Option<(&ChildRoot, bool)>) -> io::Result<()> {
     // We read signals from a descriptor and block them; what is blocked would stay so in the program.
     super::signal::unblock_all()?;
     // A broken interpreter must not litter the host with cores, nor outlive us.
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-    if let Some((folder, unprivileged)) = root {
+    if let Some((root, unprivileged)) = root {
         if unprivileged {
             // Gives CAP_SYS_CHROOT. The namespace has no instance of its own, so the kernel uses ours.
             unshare(CloneFlags::CLONE_NEWUSER)?;
         }
-        nix::unistd::chroot(folder)?;
+        match root {
+            ChildRoot::Folder(folder) => nix::unistd::chroot(folder)?,
+            ChildRoot::Open(folder) => {
+                nix::unistd::fchdir(folder)?;
+                nix::unistd::chroot(".")?;
+            }
+        }
         nix::unistd::chdir("/")?;
     }
     // What got it here is no right of the program's. (Without no_new_privs, uid 0 gets it back.)

@@ -1,9 +1,10 @@
 //! Files: which one it is, its digest, and writing one whole or not at all.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use sha2::{Digest as _, Sha256};
 
+use super::signal::Interrupt;
 use super::trust::Trust;
 use crate::observation::FileId;
 use crate::rule::to_hex;
@@ -35,11 +37,30 @@ pub fn id_of(path: &Path) -> io::Result<FileId> {
     Ok(id(&fs::metadata(path)?))
 }
 
-/// The SHA-256 of a file's content from where it stands, as hex digits.
-pub fn sha256(file: &mut File) -> io::Result<String> {
+/// Opens a regular file of this many bytes to read it. Whatever else a path leads to is not touched: to
+/// read a named pipe may take for ever, and a device may have no end.
+pub fn open_regular(path: &Path, size: u64) -> io::Result<File> {
+    let is_it = |metadata: Metadata| {
+        let is_it = metadata.is_file() && metadata.len() == size;
+        is_it.then_some(()).ok_or_else(|| io::Error::other("another kind of file, or another size"))
+    };
+    // To open a device may do something already.
+    is_it(fs::metadata(path)?)?;
+    // By now it may be something else.
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    is_it(file.metadata()?)?;
+    Ok(file)
+}
+
+/// The SHA-256 of a file's content from where it stands, as hex digits. A file may be of any size: who asks
+/// us to end is heard.
+pub fn sha256(file: &mut File, interrupt: &Interrupt) -> io::Result<String> {
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];
     loop {
+        if interrupt.is_pending() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         match file.read(&mut buffer)? {
             0 => break,
             length => digest.update(&buffer[..length]),
@@ -50,14 +71,17 @@ pub fn sha256(file: &mut File) -> io::Result<String> {
 
 /// The digests of many files, over the cores: megabytes each, and nobody else of us is at work.
 /// `None` for a file that cannot be read.
-pub fn sha256_of_all(files: Vec<(FileId, File)>) -> HashMap<FileId, Option<String>> {
+pub fn sha256_of_all(
+    files: Vec<(FileId, File)>,
+    interrupt: &Interrupt,
+) -> HashMap<FileId, Option<String>> {
     let files = Mutex::new(files);
     let work = || {
         let mut digests = Vec::new();
         loop {
             let next = files.lock().map(|mut files| files.pop());
             let Ok(Some((id, mut file))) = next else { return digests };
-            digests.push((id, sha256(&mut file).ok()));
+            digests.push((id, sha256(&mut file, interrupt).ok()));
         }
     };
     std::thread::scope(|scope| {
@@ -115,7 +139,6 @@ pub fn lock(path: &Path) -> io::Result<Lock> {
 
 /// The lock, unless somebody has it.
 pub fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(path)?;
     if file.metadata()?.permissions().mode() & 0o077 != 0 {
         file.set_permissions(Permissions::from_mode(0o600))?;
@@ -130,7 +153,6 @@ pub fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
 /// Makes this process the only one that holds the file, or says which one does. Unlike [`lock`], it is
 /// not inherited by a fork: who goes on working for a process that ended keeps nobody out.
 pub fn hold(path: &Path) -> io::Result<Result<File, u32>> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(path)?;
     let mut whole = libc::flock {
         l_type: i16::try_from(libc::F_WRLCK).unwrap_or_default(),
@@ -159,6 +181,9 @@ pub fn executable_folder() -> io::Result<tempfile::TempDir> {
         "no folder to start programs from: TMPDIR, /tmp, /var/tmp, /run and /dev/shm are noexec or others may \
          change them (set TMPDIR to a folder on a filesystem that is mounted with exec)",
     );
+    let of = |place: &Path, error: &dyn Display| {
+        format!("write programs to {}: {error} (make room there, or set TMPDIR)", place.display())
+    };
     let mut trust = Trust::new();
     for place in places {
         // Who may rename what is in there could have us start something else.
@@ -166,19 +191,34 @@ pub fn executable_folder() -> io::Result<tempfile::TempDir> {
         if !is_trusted || is_noexec(&place).unwrap_or(true) {
             continue;
         }
+        if is_full(&place).unwrap_or(false) {
+            let full = io::ErrorKind::StorageFull;
+            last = io::Error::new(full, of(&place, &"no space left"));
+            continue;
+        }
         match tempfile::Builder::new()
             .prefix("binfmtd-")
             .permissions(Permissions::from_mode(0o755))
-            .tempdir_in(place)
+            .tempdir_in(&place)
         {
             Ok(folder) => {
                 fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
                 return Ok(folder);
             }
-            Err(error) => last = error,
+            Err(error) => last = io::Error::new(error.kind(), of(&place, &error)),
         }
     }
     Err(last)
+}
+
+/// Whether a filesystem has no room for the probes of all targets.
+fn is_full(path: &Path) -> io::Result<bool> {
+    // Some count no files (Btrfs), and say that there are none.
+    const FILES: u64 = 200;
+    const BYTES: u64 = FILES * 4096;
+    let facts = statvfs(path)?;
+    let bytes = facts.blocks_available().saturating_mul(facts.fragment_size());
+    Ok(bytes < BYTES || facts.files() > 0 && facts.files_available() < FILES)
 }
 
 /// Whether programs on this filesystem may not be started.
@@ -188,10 +228,13 @@ pub fn is_noexec(path: &Path) -> io::Result<bool> {
 
 /// Writes a program.
 pub fn write_program(path: &Path, content: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = File::options().create_new(true).write(true).mode(0o755).open(path)?;
-    file.set_permissions(Permissions::from_mode(0o755))?;
-    file.write_all(content)
+    let write = || {
+        let mut file = File::options().create_new(true).write(true).mode(0o755).open(path)?;
+        file.set_permissions(Permissions::from_mode(0o755))?;
+        file.write_all(content)
+    };
+    write()
+        .map_err(|error| io::Error::new(error.kind(), format!("write {}: {error}", path.display())))
 }
 
 /// Writes a program that runs with the rights of another user than ours, and says whose.

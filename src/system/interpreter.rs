@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use goblin::container::{Container, Ctx};
@@ -73,7 +73,9 @@ impl Inspector {
             .noexec
             .entry(metadata.dev())
             .or_insert_with(|| file::is_noexec(path).unwrap_or(false));
-        let mut open = File::open(path).map_err(|error| unreadable(&error))?;
+        // By now it may be something that nobody writes to.
+        let open = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+        let mut open = open.map_err(|error| unreadable(&error))?;
         Ok(InterpreterFile {
             path: path.to_owned(),
             id: file::id(&metadata),

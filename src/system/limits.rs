@@ -30,6 +30,8 @@ pub struct Limits {
     pub lowest_address: Option<u64>,
     /// `RLIMIT_AS`, bytes; `None` without a limit.
     pub address_space: Option<u64>,
+    /// `RLIMIT_NPROC`, processes and threads of this user; `None` without a limit.
+    pub processes: Option<u64>,
     /// `kernel.randomize_va_space`: 0 off, 1 all but the heap, 2 all.
     pub randomize: Option<u64>,
     /// `user.max_binfmt_misc_interpreters`, where the kernel has it.
@@ -47,12 +49,14 @@ pub fn look() -> Limits {
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse().ok();
     let page_size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
     let address_space = getrlimit(Resource::RLIMIT_AS).map_or(RLIM_INFINITY, |(soft, _)| soft);
+    let processes = getrlimit(Resource::RLIMIT_NPROC).map_or(RLIM_INFINITY, |(soft, _)| soft);
     // SAFETY: prctl(2) with this number takes four zeros, and returns bits or -1.
     let denied = unsafe { libc::prctl(PR_GET_MDWE, 0, 0, 0, 0) };
     Limits {
         page_size: page_size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4096),
         lowest_address: number("/proc/sys/vm/mmap_min_addr"),
         address_space: (address_space != RLIM_INFINITY).then_some(address_space),
+        processes: (processes != RLIM_INFINITY).then_some(processes),
         randomize: number("/proc/sys/kernel/randomize_va_space"),
         interpreters: number("/proc/sys/user/max_binfmt_misc_interpreters"),
         no_written_code: denied > 0 && denied & 1 == 1,

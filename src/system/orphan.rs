@@ -2,45 +2,64 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::time::Duration;
 
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
+use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 use procfs::process::Process;
 
 /// While this lives, processes whose parents end become children of ours (`PR_SET_CHILD_SUBREAPER`):
-/// a process group of its own does not take them away.
+/// neither a process group nor a session of its own takes them away.
 #[derive(Debug)]
 pub struct Orphans {
     /// What was there before is not ours to end: whoever became us by exec may have had children.
     before: HashSet<i32>,
+    /// When this began, in the kernel's ticks since boot. Who began earlier and becomes our child now
+    /// was left by somebody else: to the first process of a container, everybody's orphans come.
+    since: u64,
     was_subreaper: bool,
 }
 
 impl Orphans {
     /// Begins to take them in.
     pub fn adopt() -> io::Result<Self> {
+        let since = ticks()?;
+        let before = children()?.into_iter().collect();
         let was_subreaper = prctl::get_child_subreaper()?;
         prctl::set_child_subreaper(true)?;
-        Ok(Self { before: children()?.into_iter().collect(), was_subreaper })
+        Ok(Self { before, since, was_subreaper })
     }
 
     /// Ends all of them, and what they started in turn, which comes to us when they end. To be called
     /// when no other child is running.
     pub fn end(&self) -> io::Result<()> {
+        let mut spared = self.before.clone();
         loop {
-            let left: Vec<i32> =
-                children()?.into_iter().filter(|pid| !self.before.contains(pid)).collect();
+            let left = children()?.into_iter().filter(|pid| !spared.contains(pid));
+            let left: Vec<i32> = left.collect();
             if left.is_empty() {
                 return Ok(());
             }
-            for pid in left.into_iter().map(Pid::from_raw) {
-                // Ours, and not reaped yet, so the number is still its.
-                let _ = kill(pid, Signal::SIGKILL);
-                let _ = waitpid(pid, None);
+            for number in left {
+                let pid = Pid::from_raw(number);
+                // Ours, and not reaped yet, so the number is still its. Who has other rights than we do
+                // cannot be ended, and would be waited for until it ends.
+                if self.is_theirs(number) && kill(pid, Signal::SIGKILL).is_ok() {
+                    let _ = waitpid(pid, None);
+                } else {
+                    spared.insert(number);
+                }
             }
         }
+    }
+
+    /// Whether a process began with the programs that are looked after, or later.
+    fn is_theirs(&self, pid: i32) -> bool {
+        let stat = Process::new(pid).and_then(|process| process.stat());
+        stat.is_ok_and(|stat| stat.starttime >= self.since)
     }
 }
 
@@ -49,6 +68,14 @@ impl Drop for Orphans {
         let _ = self.end();
         let _ = prctl::set_child_subreaper(self.was_subreaper);
     }
+}
+
+/// The time since boot as the kernel gives the starts of processes; a tick may be shared with what was
+/// before it.
+fn ticks() -> io::Result<u64> {
+    let now = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?);
+    let ticks = now.as_nanos() * u128::from(procfs::ticks_per_second()) / 1_000_000_000;
+    u64::try_from(ticks).map_err(io::Error::other)
 }
 
 /// Where the kernel does not list them (`CONFIG_PROC_CHILDREN`), every process is asked for its parent.

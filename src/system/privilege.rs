@@ -44,8 +44,13 @@ pub fn drop_all_but_probing() -> io::Result<()> {
     reduce(&HashSet::from([Capability::CAP_SYS_CHROOT, Capability::CAP_SETFCAP]))
 }
 
-/// Gives up the capabilities of a process that is about to become a program.
+/// Gives up the capabilities of a process that is about to become a program; uid 0 gets back what the
+/// bounding set has. `CAP_SYS_RAWIO` may map below `vm.mmap_min_addr`: whoever has it sees programs run that
+/// fail for containers and users, who have not.
 pub(super) fn clear() -> io::Result<()> {
+    if has(Capability::CAP_SETPCAP) {
+        let _ = caps::drop(None, CapSet::Bounding, Capability::CAP_SYS_RAWIO);
+    }
     for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
         caps::clear(None, set).map_err(|_| io::Error::from(io::ErrorKind::PermissionDenied))?;
     }

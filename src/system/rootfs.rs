@@ -1,21 +1,46 @@
 //! A root filesystem in a folder: its files, looked up as programs in it would see them.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use super::interpreter;
 use crate::observation::ElfFacts;
+use crate::rule::HEADER_SIZE;
 
 /// A folder that is somebody's `/`. Only read: nothing is mounted on it or written into it.
 #[derive(Debug)]
 pub struct RootFilesystem {
     path: PathBuf,
     folder: OwnedFd,
+}
+
+/// What is at a path, where no program is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoProgram {
+    /// Nothing.
+    Missing,
+    /// A folder, a device, a socket.
+    NoFile,
+    /// A file without an execute bit.
+    NotExecutable,
+    /// A script whose interpreter is not there, and what that is called.
+    NoShell(PathBuf),
+}
+
+impl AsFd for RootFilesystem {
+    /// The folder that was opened, whatever its path leads to by now.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.folder.as_fd()
+    }
 }
 
 impl RootFilesystem {
@@ -42,6 +67,37 @@ impl RootFilesystem {
             return Err(io::Error::other("not a regular file"));
         }
         interpreter::read_elf(&mut file)
+    }
+
+    /// Whether it is on a filesystem whose programs may not be started.
+    pub fn is_noexec(&self) -> bool {
+        fstatvfs(&self.folder).is_ok_and(|facts| facts.flags().contains(FsFlags::ST_NOEXEC))
+    }
+
+    /// Whether a program or a script is there that could be started.
+    pub fn may_start(&self, path: &Path) -> Result<(), NoProgram> {
+        let open = self.look_up(path, OFlag::O_PATH).map_err(|_| NoProgram::Missing)?;
+        let metadata = File::from(open).metadata().map_err(|_| NoProgram::Missing)?;
+        if !metadata.is_file() {
+            return Err(NoProgram::NoFile);
+        }
+        if metadata.permissions().mode() & 0o111 == 0 {
+            return Err(NoProgram::NotExecutable);
+        }
+        match self.shell_of(path) {
+            Some(shell) if !self.has(&shell) => Err(NoProgram::NoShell(shell)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a script names behind `#!`.
+    fn shell_of(&self, path: &Path) -> Option<PathBuf> {
+        let open = self.look_up(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok()?;
+        let mut start = Vec::new();
+        File::from(open).take(HEADER_SIZE as u64).read_to_end(&mut start).ok()?;
+        let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+        let name = line.trim_ascii().split(u8::is_ascii_whitespace).next()?;
+        (!name.is_empty()).then(|| Path::new("/").join(OsStr::from_bytes(name)))
     }
 
     /// Whether there is something at this path.

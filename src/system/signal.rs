@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
@@ -26,6 +27,12 @@ impl Interrupt {
     /// Begins to catch them.
     pub fn catch() -> io::Result<Self> {
         Self::of(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])
+    }
+
+    /// Whether one has come. It stays where it is, for whoever reads it or is to be ended by it.
+    pub fn is_pending(&self) -> bool {
+        let mut polled = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        matches!(poll(&mut polled, PollTimeout::ZERO), Ok(count) if count > 0)
     }
 
     pub(super) fn of(signals: &[Signal]) -> io::Result<Self> {

@@ -70,6 +70,10 @@ pub fn run(command: &[OsString], environment: &[(&str, OsString)]) -> Result<u8,
 
 fn wait(signals: &Interrupt, child: u32) -> io::Result<u8> {
     let child = Pid::from_raw(i32::try_from(child).map_err(io::Error::other)?);
+    // Of what became ours and ended before we watched, nobody tells us any more.
+    if let Some(status) = reap(child)? {
+        return Ok(status);
+    }
     loop {
         let (number, from_process) = signals.next()?;
         if number == Signal::SIGCHLD as i32 {

@@ -5,17 +5,17 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
-use std::ffi::OsStr;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
 use nix::errno::Errno;
 use thiserror::Error;
+
+use crate::shown::quote;
 
 /// How many links the kernel follows in one path (`MAXSYMLINKS`, `path_resolution(7)`).
 const MAX_LINKS: usize = 40;
@@ -313,34 +313,6 @@ fn is_identity(map: &str) -> bool {
     map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
 
-/// A path as a shell and a person can read it: bare where it can be, and never with a control character.
-pub fn quote(path: &Path) -> String {
-    let path = path.as_os_str();
-    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%=,".contains(&byte);
-    match path.to_str() {
-        Some(text) if !text.is_empty() && text.bytes().all(is_bare) => text.to_owned(),
-        Some(text) if !text.chars().any(char::is_control) => {
-            format!("'{}'", text.replace('\'', r"'\''"))
-        }
-        _ => quote_bytes(path),
-    }
-}
-
-/// `$'…'` of bash and, since POSIX 2024, of `sh`.
-fn quote_bytes(text: &OsStr) -> String {
-    let mut quoted = String::from("$'");
-    for &byte in text.as_bytes() {
-        if (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'\'' | b'\\') {
-            quoted.push(char::from(byte));
-        } else {
-            // Three octal digits always end there; \x takes as many hex digits as follow in some shells.
-            let _ = write!(quoted, "\\{byte:03o}");
-        }
-    }
-    quoted.push('\'');
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
@@ -517,18 +489,5 @@ mod tests {
         assert!(Trust::new().check(Path::new("usr/bin")).is_err());
         assert!(Trust::new().check(Path::new("")).is_err());
         assert_eq!(Trust::new().check(Path::new("/..")).unwrap().path, Path::new("/"));
-    }
-
-    #[test]
-    fn paths_are_quoted_for_a_shell() {
-        for (path, wanted) in [
-            ("/usr/bin/qemu-arm", "/usr/bin/qemu-arm"),
-            ("/a b", "'/a b'"),
-            ("/it's", r"'/it'\''s'"),
-            ("/\u{e9}", "'/\u{e9}'"),
-            ("/a\x1b[1mb'", r"$'/a\033[1mb\047'"),
-        ] {
-            assert_eq!(quote(Path::new(path)), wanted);
-        }
     }
 }

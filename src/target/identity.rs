@@ -83,8 +83,13 @@ const EI_CLASS: usize = 4;
 const EI_DATA: usize = 5;
 const EI_VERSION: usize = 6;
 const EI_OSABI: usize = 7;
+const EI_ABIVERSION: usize = 8;
+const EI_PAD: usize = 9;
 const E_TYPE: usize = 16;
 const E_MACHINE: usize = 18;
+const E_VERSION: usize = 20;
+/// `ELFOSABI_LINUX`, which linkers write where a program uses GNU's own kinds of symbols.
+const LINUX: u8 = 3;
 
 impl Identity {
     /// The magic and mask for each `e_machine`.
@@ -106,6 +111,50 @@ impl Identity {
         // Only MIPS kernels tell their programs apart by `e_flags`; others run whatever they say.
         let match_flags = self.match_flags.filter(|_| self.machines.contains(&EM_MIPS));
         Self { match_flags, ..self.clone() }.headers(|_, _| {})
+    }
+
+    /// What the headers of real programs with one `e_machine` are like: `ET_EXEC` or `ET_DYN`, of whatever
+    /// `e_flags` the target leaves free; one magic for each `EI_OSABI` and `EI_ABIVERSION` that linkers write.
+    /// Whoever is to run them has to take all of each.
+    pub fn programs(&self, machine: u16) -> Vec<Magic> {
+        let mut versions = vec![0, self.abi_version];
+        versions.dedup();
+        let kinds = versions.into_iter().flat_map(|version| [(0, version), (LINUX, version)]);
+        let program = |(abi, version)| {
+            let magic = self.header(machine, |bytes, mask| {
+                bytes[EI_VERSION] = 1;
+                bytes[EI_OSABI] = abi;
+                bytes[EI_ABIVERSION] = version;
+                mask[EI_VERSION..E_TYPE].fill(0xff);
+            })?;
+            // Every linker writes 1 there, and nothing else into the padding.
+            let (mut bytes, mut mask) = (magic.magic().to_vec(), magic.mask().to_vec());
+            bytes.resize(bytes.len().max(E_VERSION + 4), 0);
+            mask.resize(bytes.len(), 0);
+            bytes[E_VERSION..E_VERSION + 4].copy_from_slice(&self.order.u32(1));
+            mask[E_VERSION..E_VERSION + 4].fill(0xff);
+            Magic::new(0, bytes, Some(mask)).ok()
+        };
+        kinds.filter_map(program).collect()
+    }
+
+    /// What a byte of the header is called, in the words of elf(5).
+    pub fn field(&self, at: usize) -> &'static str {
+        let flags = self.e_flags_at();
+        match at {
+            0..EI_CLASS => "EI_MAG",
+            EI_CLASS => "EI_CLASS",
+            EI_DATA => "EI_DATA",
+            EI_VERSION => "EI_VERSION",
+            EI_OSABI => "EI_OSABI",
+            EI_ABIVERSION => "EI_ABIVERSION",
+            EI_PAD..E_TYPE => "EI_PAD",
+            E_TYPE..E_MACHINE => "e_type",
+            E_MACHINE..E_VERSION => "e_machine",
+            E_VERSION..24 => "e_version",
+            at if (flags..flags + 4).contains(&at) => "e_flags",
+            _ => "what is no matter of the CPU",
+        }
     }
 
     fn headers(&self, narrow: impl Fn(&mut [u8], &mut [u8])) -> Vec<Magic> {

@@ -71,6 +71,9 @@ struct Raw {
     probe: Option<String>,
 }
 
+/// Variants of `linux/amd64`, by the levels of the x86-64 psABI.
+const AMD64_LEVELS: [&str; 4] = ["/v1", "/v2", "/v3", "/v4"];
+
 impl Table {
     /// The table that is built in.
     ///
@@ -132,6 +135,11 @@ impl Table {
     pub fn find(&self, name: &str) -> Result<&Target, UnknownTarget> {
         let wanted = name.to_ascii_lowercase();
         let bare = wanted.strip_prefix("linux/").unwrap_or(&wanted);
+        // buildx tells what the CPU has besides; the programs are the same target's.
+        let bare = AMD64_LEVELS
+            .iter()
+            .find_map(|level| bare.strip_suffix(level))
+            .map_or(bare, |own| if own == "amd64" { own } else { bare });
         let exact = self.targets.iter().find(|target| target.name == wanted);
         let alias = || {
             self.targets.iter().find(|target| {

@@ -1,6 +1,18 @@
 use super::*;
 
 #[test]
+fn what_buildx_tells_of_the_cpu_besides_is_the_same_target() {
+    let table = Table::embedded();
+    for name in ["linux/amd64/v2", "linux/amd64/v3", "linux/amd64/v4", "amd64/v2", "Linux/AMD64/v3"]
+    {
+        assert_eq!(table.find(name).unwrap().name, "x86_64", "{name}");
+    }
+    for name in ["linux/amd64/v5", "linux/arm64/v2", "linux/amd64/", "x86_64/v2"] {
+        assert!(table.find(name).is_err(), "{name}");
+    }
+}
+
+#[test]
 fn the_embedded_table_is_valid_and_complete() {
     let table = Table::embedded();
     for target in table.targets() {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::probes::{self, Finish, Run, Task};
+use super::probes::{self, Again, Finish, Ran, Task};
 use super::proof::{ARGV0, Proof, STATUS, Taken};
 use crate::observation::FileId;
 use crate::probe;
@@ -63,7 +63,7 @@ pub struct Subject<'a> {
 pub struct Laboratory {
     folder: TempDir,
     /// Who asks us to end waits until the folder is gone: fields are dropped in this order.
-    _interrupt: Interrupt,
+    interrupt: Interrupt,
 }
 
 /// The tasks of one subject, by their places in the batch.
@@ -73,15 +73,16 @@ struct Places {
     empty: Option<usize>,
     version: Option<usize>,
     set_user_id: Option<usize>,
-    again: Vec<usize>,
     cpu: Option<usize>,
+    /// In an empty root, of the kind that ran on the host, when the other kind did not.
+    fixed: Option<usize>,
 }
 
 impl Laboratory {
     /// Makes the folder; it goes when this is dropped.
     pub fn open() -> io::Result<Self> {
         let interrupt = Interrupt::catch()?;
-        Ok(Self { folder: file::executable_folder()?, _interrupt: interrupt })
+        Ok(Self { folder: file::executable_folder()?, interrupt })
     }
 
     /// Runs the probes of all subjects; the proofs come in the same order, `None` for a target
@@ -105,16 +106,17 @@ impl Laboratory {
             let file = file.as_ref();
             places.push(file.map(|file| plan(file, self.folder.path(), &nonce, scope, &mut tasks)));
         }
-        let total = tasks.len();
-        let mut runs: Vec<Option<Run>> =
-            probes::run(&tasks, limits, &mut |done| progress(done, total))?
-                .into_iter()
-                .map(Some)
-                .collect();
-        if scope.depth == Depth::Quick {
-            Self::again_on_host(&files, &nonce, limits, &mut places, &mut runs)?;
+        let runs = probes::run(&tasks, limits, progress)?;
+        let mut runs: Vec<Option<Ran>> = runs.into_iter().map(Some).collect();
+        let mut more = Vec::new();
+        for (file, places) in files.iter().zip(&mut places) {
+            let (Some(file), Some(places)) = (file, places) else { continue };
+            let done = runs.len() + more.len();
+            more.extend(self.one_more(file, places, &nonce, scope.depth, &runs, done));
         }
-        let mut digests = if scope.digests { digests(&runs) } else { HashMap::new() };
+        runs.extend(probes::run(&more, limits, &mut |_, _| {})?.into_iter().map(Some));
+        let mut digests =
+            if scope.digests { digests(&runs, &self.interrupt) } else { HashMap::new() };
         let mut proofs = Vec::with_capacity(subjects.len());
         for ((subject, places), file) in subjects.iter().zip(places).zip(files) {
             let (Some(places), Some(file)) = (places, file) else {
@@ -123,9 +125,16 @@ impl Laboratory {
             };
             let mut take =
                 |place: Option<usize>| place.and_then(|place| runs.get_mut(place)?.take());
+            let (host, again) = match take(places.host) {
+                Some(Ran { first, again }) => (Some(first), again),
+                None => (None, Again::default()),
+            };
+            let mut take = |place| take(place).map(|ran| ran.first);
             let taken = Taken {
-                host: take(places.host),
+                host,
+                again,
                 empty: take(places.empty),
+                fixed: take(places.fixed),
                 version: take(places.version),
                 set_user_id: match file.set_user_id {
                     Ok(program) => take(places.set_user_id)
@@ -133,34 +142,52 @@ impl Laboratory {
                         .ok_or("not asked for".to_owned()),
                     Err(why) => Err(why),
                 },
-                again: places.again.iter().filter_map(|place| take(Some(*place))).collect(),
                 cpu: take(places.cpu),
             };
-            proofs.push(Some(taken.judge(subject, file.id, &mut digests)));
+            let probes: Vec<FileId> = [Some(file.id), file.shared.as_ref().map(|(_, id)| *id)]
+                .into_iter()
+                .flatten()
+                .collect();
+            proofs.push(Some(taken.judge(subject, &probes, &mut digests, &self.interrupt)));
+        }
+        // What could not be compared for that says nothing.
+        if self.interrupt.is_pending() {
+            return Err(BatchError::Interrupted);
         }
         Ok(proofs)
     }
 
-    /// Where this process may not change its root, the host is where a quick look can still be had.
-    fn again_on_host(
-        files: &[Option<ProbeFile>],
-        nonce: &str,
-        limits: Limits,
-        places: &mut [Option<Places>],
-        runs: &mut Vec<Option<Run>>,
-    ) -> Result<(), BatchError> {
-        let mut tasks = Vec::new();
-        let done = runs.len();
-        for (file, places) in files.iter().zip(places) {
-            let (Some(file), Some(places)) = (file, places) else { continue };
-            let run = places.empty.and_then(|place| runs[place].as_ref());
-            if run.is_some_and(|run| run.started == Err(ExecError::NotPermitted)) {
-                places.host = Some(done + tasks.len());
-                tasks.push(Task::new(&file.path, Root::Host, nonce, Finish::Release(STATUS)));
+    /// What else has to be run to tell what an empty root's run means; `place` is its own in the batch.
+    fn one_more<'a>(
+        &'a self,
+        file: &'a ProbeFile,
+        places: &mut Places,
+        nonce: &'a str,
+        depth: Depth,
+        runs: &[Option<Ran>],
+        place: usize,
+    ) -> Option<Task<'a>> {
+        let run = |place: Option<usize>| Some(&runs.get(place?)?.as_ref()?.first);
+        let empty = run(places.empty)?;
+        let refused = empty.started == Err(ExecError::NotPermitted);
+        match depth {
+            // Where this process may not change its root, the host is where a quick look can still be had.
+            Depth::Quick if refused => {
+                places.host = Some(place);
+                Some(Task::new(&file.path, Root::Host, nonce, Finish::Release(STATUS)))
             }
+            // It is the root that makes the difference, or the kind of program.
+            Depth::Full
+                if !refused
+                    && empty.report.is_none()
+                    && run(places.host).is_some_and(|host| host.report.is_some()) =>
+            {
+                places.fixed = Some(place);
+                let root = Root::Folder(self.folder.path());
+                Some(Task::new(&file.inside, root, nonce, Finish::Terminate))
+            }
+            _ => None,
         }
-        runs.extend(probes::run(&tasks, limits, &mut |_| {})?.into_iter().map(Some));
-        Ok(())
     }
 
     fn write(
@@ -183,8 +210,27 @@ impl Laboratory {
             Depth::Quick => None,
             Depth::Full => self.write_cpu(&name, subject)?,
         };
+        let shared = match depth {
+            Depth::Quick => None,
+            Depth::Full => self.write_shared(&name, subject)?,
+        };
         let inside = Path::new("/").join(&name);
-        Ok(Some(ProbeFile { id: file::id_of(&path)?, inside, path, set_user_id, cpu }))
+        Ok(Some(ProbeFile { id: file::id_of(&path)?, inside, path, shared, set_user_id, cpu }))
+    }
+
+    /// The position-independent kind of it: where it is in its own root, and which file it is.
+    fn write_shared(
+        &self,
+        name: &str,
+        subject: &Subject<'_>,
+    ) -> io::Result<Option<(PathBuf, FileId)>> {
+        let Some(content) = probe::build_shared(subject.target, subject.machine) else {
+            return Ok(None);
+        };
+        let name = format!("{name}-pie");
+        let path = self.folder.path().join(&name);
+        file::write_program(&path, &content)?;
+        Ok(Some((Path::new("/").join(name), file::id_of(&path)?)))
     }
 
     /// The program that tells which CPU it sees, where there is one for the target.
@@ -228,18 +274,20 @@ impl Laboratory {
 }
 
 /// The digests of whatever ran, each file's once.
-fn digests(runs: &[Option<Run>]) -> HashMap<FileId, Option<String>> {
-    let executables = runs.iter().flatten().filter_map(|run| run.executable.as_ref());
+fn digests(runs: &[Option<Ran>], interrupt: &Interrupt) -> HashMap<FileId, Option<String>> {
+    let executables = runs.iter().flatten().filter_map(|ran| ran.first.executable.as_ref());
     let files: HashMap<FileId, File> = executables
         .filter_map(|executable| Some((executable.id, executable.file.try_clone().ok()?)))
         .collect();
-    file::sha256_of_all(files.into_iter().collect())
+    file::sha256_of_all(files.into_iter().collect(), interrupt)
 }
 
 struct ProbeFile {
     path: PathBuf,
     inside: PathBuf,
     id: FileId,
+    /// The position-independent kind.
+    shared: Option<(PathBuf, FileId)>,
     /// Or why there is none.
     set_user_id: Result<SetUserId, String>,
     cpu: Option<PathBuf>,
@@ -261,14 +309,20 @@ fn plan<'a>(
         tasks.push(task);
         tasks.len() - 1
     };
-    let inside = |finish| Task::new(&file.inside, Root::Folder(folder), nonce, finish);
+    let inside = |path, finish| Task::new(path, Root::Folder(folder), nonce, finish);
     let on_host = |path, finish| Task::new(path, Root::Host, nonce, finish);
     let release = Finish::Release(STATUS);
     match scope.depth {
-        Depth::Quick => Places { empty: Some(add(inside(release))), ..Places::default() },
+        Depth::Quick => {
+            Places { empty: Some(add(inside(&file.inside, release))), ..Places::default() }
+        }
         Depth::Full => Places {
-            host: Some(add(on_host(&file.path, release))),
-            empty: Some(add(inside(Finish::Terminate))),
+            host: Some(add(Task { again: scope.again, ..on_host(&file.path, release) })),
+            // Another root and another kind of program at once: mostly both are well.
+            empty: Some(add(inside(
+                file.shared.as_ref().map_or(&file.inside, |(path, _)| path),
+                Finish::Terminate,
+            ))),
             version: Some(add(Task {
                 environment: &[("QEMU_VERSION", "1")],
                 ..on_host(&file.path, Finish::Wait)
@@ -279,14 +333,23 @@ fn plan<'a>(
                 .ok()
                 .map(|program| add(Task { whose: true, ..on_host(&program.path, release) })),
             cpu: file.cpu.as_ref().map(|program| add(on_host(program, Finish::Wait))),
-            again: (0..scope.again).map(|_| add(on_host(&file.path, release))).collect(),
+            fixed: None,
         },
     }
 }
 
 impl<'a> Task<'a> {
     fn new(program: &'a Path, root: Root<'a>, nonce: &'a str, finish: Finish) -> Self {
-        Self { program, root, argv0: ARGV0, nonce, environment: &[], finish, whose: false }
+        Self {
+            program,
+            root,
+            argv0: ARGV0,
+            nonce,
+            environment: &[],
+            finish,
+            whose: false,
+            again: 0,
+        }
     }
 }
 

@@ -2,19 +2,18 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::laboratory;
 use crate::system::batch::{self, Batch, BatchError, Ended, Finished, Limits};
-use crate::system::child::{Child, ExecError, Launch, Root};
-use crate::system::orphan::Orphans;
+use crate::system::child::{Child, ExecError, Launch, Root, SIGTERM};
 
 /// More output than this is a flood. A real program may say a lot.
 const LARGEST_OUTPUT: usize = 1024 * 1024;
 /// Who hangs so often hangs always: nobody waits for a thousand time limits.
 const HANGS: usize = 3;
-const SIGTERM: i32 = 15;
 
 /// What a program finds in its environment; `PATH` is where a command without a slash is looked for, too.
 const ENVIRONMENT: [(&str, &str); 4] =
@@ -125,6 +124,8 @@ pub struct Load {
     pub machine: u16,
     /// The rule that takes that program, by its own header.
     pub rule: Option<String>,
+    /// Whether it is on a filesystem whose programs may not be started.
+    pub noexec: bool,
     /// A loader that a program in it needs, and that is not in it.
     pub missing_loader: Option<PathBuf>,
     /// Each part once, in the order of [`Part::ALL`].
@@ -215,7 +216,7 @@ struct Failed {
 
 /// The runs of a load, and what came of them.
 struct Runs<'a, 'p> {
-    root: &'a Path,
+    root: BorrowedFd<'a>,
     jobs: &'a [Job],
     waiting: VecDeque<usize>,
     total: usize,
@@ -228,14 +229,12 @@ struct Runs<'a, 'p> {
 /// Runs each job `times` times in `root`, over the cores, with a time limit for each run; the tallies come
 /// in the jobs' order. Whatever the programs leave running is ended.
 pub fn load(
-    root: &Path,
+    root: BorrowedFd<'_>,
     jobs: &[Job],
     times: u32,
     limits: Limits,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Tally>, BatchError> {
-    // Before anything runs, so that it is dropped after.
-    let orphans = Orphans::adopt()?;
     // Round by round: what fails when others run beside it shows.
     let waiting: VecDeque<usize> = (0..times).flat_map(|_| 0..jobs.len()).collect();
     let mut runs = Runs {
@@ -250,7 +249,6 @@ pub fn load(
     };
     batch::run(&mut runs, limits)?;
     (runs.progress)(runs.total, runs.total);
-    orphans.end()?;
     Ok(runs.tallies)
 }
 
@@ -276,11 +274,15 @@ impl Batch for Runs<'_, '_> {
             argv0,
             arguments,
             environment: &ENVIRONMENT.map(|(name, value)| (OsStr::new(name), OsStr::new(value))),
-            root: Root::Folder(self.root),
+            root: Root::Open(self.root),
             largest_output: LARGEST_OUTPUT,
         })?;
         child.close_input();
         Ok(child)
+    }
+
+    fn ends_orphans(&self) -> bool {
+        true
     }
 
     fn end(&mut self, number: usize, outcome: Result<Finished, ExecError>, time: Duration) {

@@ -1,7 +1,7 @@
 //! Probes: held once they have reported, looked at, and released.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use crate::system::child::{Child, ExecError, Executable, Launch, Root};
 
 /// More output than this is a flood: a report has some hundred bytes.
 const LARGEST_OUTPUT: usize = 64 * 1024;
+/// Who hangs so often hangs always: nobody waits for a thousand time limits.
+pub(super) const HANGS: usize = 3;
 
 /// What to do with a program once its report is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub(super) struct Task<'a> {
     pub(super) finish: Finish,
     /// Whether to look at the rights that it runs with.
     pub(super) whose: bool,
+    /// How often it is run again, once all have been run.
+    pub(super) again: u32,
 }
 
 /// One program that was run.
@@ -57,14 +61,76 @@ pub struct Run {
     pub time: Duration,
 }
 
+/// What came of a task: its run, and what came of those after it.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) first: Run,
+    pub(super) again: Again,
+}
+
+/// What came of a task's further runs: no more of them than can be told.
+#[derive(Debug, Default)]
+pub(super) struct Again {
+    /// How many there were; fewer than were asked for, where it hangs and hangs.
+    pub(super) runs: usize,
+    /// How many of them answered.
+    pub(super) answered: usize,
+    /// The quickest of these.
+    pub(super) quickest: Option<Duration>,
+    /// The first of the others.
+    pub(super) failure: Option<Run>,
+    hangs: usize,
+}
+
 /// The probes of a batch, and what came of them.
 struct Probes<'a, 'p> {
     tasks: &'a [Task<'a>],
-    waiting: Range<usize>,
-    seen: Vec<Seen>,
+    waiting: Waiting,
+    seen: HashMap<usize, Seen>,
     runs: Vec<Option<Run>>,
+    again: Vec<Again>,
     done: usize,
     progress: &'p mut dyn FnMut(usize),
+}
+
+/// What is still to be run, by numbers: first each task once, then round by round those that are run again.
+/// What fails when others run beside it so shows.
+struct Waiting {
+    next: usize,
+    tasks: usize,
+    repeated: Vec<usize>,
+    total: usize,
+}
+
+impl Waiting {
+    fn new(tasks: &[Task<'_>]) -> Self {
+        let repeated = tasks.iter().enumerate().filter(|(_, task)| task.again > 0);
+        let repeated: Vec<usize> = repeated.map(|(index, _)| index).collect();
+        // All of them are run equally often.
+        let rounds = tasks.iter().map(|task| task.again).max().unwrap_or_default();
+        let total = tasks.len() + repeated.len() * usize::try_from(rounds).unwrap_or_default();
+        Self { next: 0, tasks: tasks.len(), repeated, total }
+    }
+
+    /// The task that a number stands for, and whether that is a further run of it.
+    fn task(&self, number: usize) -> (usize, bool) {
+        match number.checked_sub(self.tasks) {
+            None => (number, false),
+            Some(place) => (self.repeated[place % self.repeated.len()], true),
+        }
+    }
+}
+
+impl Iterator for Waiting {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let number = self.next;
+        (number < self.total).then(|| {
+            self.next += 1;
+            number
+        })
+    }
 }
 
 /// What was seen of a probe while it was held.
@@ -75,31 +141,48 @@ struct Seen {
     effective_user: Option<u32>,
 }
 
-/// Runs all tasks and returns their runs in the same order. `progress` hears how many are done.
+/// Runs all tasks and returns what came of them in the same order. `progress` hears how many runs are done,
+/// and of how many.
 pub(super) fn run(
     tasks: &[Task<'_>],
     limits: Limits,
-    progress: &mut dyn FnMut(usize),
-) -> Result<Vec<Run>, BatchError> {
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<Ran>, BatchError> {
+    let waiting = Waiting::new(tasks);
+    let total = waiting.total;
     let mut probes = Probes {
         tasks,
-        waiting: 0..tasks.len(),
-        seen: tasks.iter().map(|_| Seen::default()).collect(),
+        waiting,
+        seen: HashMap::new(),
         runs: tasks.iter().map(|_| None).collect(),
+        again: tasks.iter().map(|_| Again::default()).collect(),
         done: 0,
-        progress,
+        progress: &mut |done| progress(done, total),
     };
     batch::run(&mut probes, limits)?;
-    Ok(probes.runs.into_iter().flatten().collect())
+    let Probes { runs, again, .. } = probes;
+    let ran = runs.into_iter().flatten().zip(again);
+    Ok(ran.map(|(first, again)| Ran { first, again }).collect())
 }
 
 impl Batch for Probes<'_, '_> {
     fn next(&mut self) -> Option<usize> {
-        self.waiting.next()
+        loop {
+            let number = self.waiting.next()?;
+            let (task, is_again) = self.waiting.task(number);
+            if !is_again || !self.is_hopeless(task) {
+                return Some(number);
+            }
+            self.progressed();
+        }
+    }
+
+    fn ends_orphans(&self) -> bool {
+        true
     }
 
     fn start(&mut self, number: usize) -> Result<Child, ExecError> {
-        let task = &self.tasks[number];
+        let task = &self.tasks[self.waiting.task(number).0];
         let environment: Vec<(&OsStr, &OsStr)> = task
             .environment
             .iter()
@@ -122,13 +205,14 @@ impl Batch for Probes<'_, '_> {
 
     /// Answers a report, once.
     fn hear(&mut self, number: usize, child: &mut Child) {
-        let (task, seen) = (&self.tasks[number], &mut self.seen[number]);
+        let (task, is_again) = self.waiting.task(number);
+        let (task, seen) = (&self.tasks[task], self.seen.entry(number).or_default());
         if seen.answered || task.finish == Finish::Wait || !Report::is_complete(&child.output) {
             return;
         }
         seen.answered = true;
-        // It waits for its byte, so what it runs can be looked at in peace.
-        seen.executable = child.executable().ok();
+        // It waits for its byte, so what it runs can be looked at in peace; once, for that stays open.
+        seen.executable = if is_again { None } else { child.executable().ok() };
         if task.whose {
             seen.effective_user = child.effective_user().ok();
         }
@@ -140,13 +224,46 @@ impl Batch for Probes<'_, '_> {
     }
 
     fn end(&mut self, number: usize, outcome: Result<Finished, ExecError>, time: Duration) {
-        let seen = std::mem::take(&mut self.seen[number]);
-        self.runs[number] = Some(match outcome {
-            Ok(finished) => Run::of(&finished, seen, self.tasks[number].nonce, time),
+        let seen = self.seen.remove(&number).unwrap_or_default();
+        let (task, is_again) = self.waiting.task(number);
+        let run = match outcome {
+            Ok(finished) => Run::of(&finished, seen, self.tasks[task].nonce, time),
             Err(error) => Run::never(error),
-        });
+        };
+        if is_again {
+            self.again[task].add(run);
+        } else {
+            self.runs[task] = Some(run);
+        }
+        self.progressed();
+    }
+}
+
+impl Probes<'_, '_> {
+    fn progressed(&mut self) {
         self.done += 1;
         (self.progress)(self.done);
+    }
+
+    /// Whether a task never answered, and hung every time that it was to.
+    fn is_hopeless(&self, task: usize) -> bool {
+        let (first, again) = (&self.runs[task], &self.again[task]);
+        let hung = first.as_ref().is_some_and(Run::hung);
+        let answered = first.as_ref().is_some_and(|run| run.report.is_some());
+        !answered && again.answered == 0 && again.hangs + usize::from(hung) >= HANGS
+    }
+}
+
+impl Again {
+    fn add(&mut self, run: Run) {
+        self.runs += 1;
+        self.hangs += usize::from(run.hung());
+        if run.report.is_none() {
+            self.failure.get_or_insert(run);
+            return;
+        }
+        self.answered += 1;
+        self.quickest = Some(self.quickest.map_or(run.time, |known| known.min(run.time)));
     }
 }
 
@@ -167,6 +284,11 @@ impl Run {
             ended: Some(*ended),
             time,
         }
+    }
+
+    /// Whether it was ended because its time was over.
+    fn hung(&self) -> bool {
+        self.ended == Some(Ended::TimedOut)
     }
 
     fn never(error: ExecError) -> Self {

@@ -8,22 +8,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::laboratory::Subject;
-use super::probes::Run;
+use super::probes::{Again, Run};
 use crate::observation::{FileId, Serving};
 use crate::probe::CpuLevel;
 use crate::system::batch::Ended;
-use crate::system::child::{ExecError, Executable};
+use crate::system::child::{ExecError, Executable, SIGTERM};
 use crate::system::file;
+use crate::system::signal::Interrupt;
 
 /// The status that a probe is asked to exit with: no shell, kernel or QEMU uses it by itself.
 pub(super) const STATUS: u8 = 42;
-const SIGTERM: i32 = 15;
 /// What a probe is told to be called; unlike its path, so that either can be told from the other.
 pub(super) const ARGV0: &str = "called-by-another-name";
 /// `ET_DYN`, where the kernel chooses the address of a program.
 const ET_DYN: u16 = 3;
 /// Enough of what was written to see why; a flood is no reason.
 const MOST_WORDS: usize = 2000;
+/// The longest version line that was seen has 75 characters.
+const LONGEST_NAME: usize = 200;
 
 /// What can be proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +34,8 @@ pub enum Level {
     Host,
     /// It ran in an empty root.
     EmptyRoot,
+    /// A position-independent program (`ET_DYN`) of it ran, too.
+    Pie,
     /// It saw the argv\[0\] that it was started with, and its arguments in their places.
     Argv0,
     /// Its exit status came through.
@@ -48,9 +52,10 @@ pub enum Level {
 
 impl Level {
     /// All of them, in the order of a report.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Host,
         Self::EmptyRoot,
+        Self::Pie,
         Self::Argv0,
         Self::Status,
         Self::Signal,
@@ -64,6 +69,7 @@ impl Level {
         match self {
             Self::Host => "host",
             Self::EmptyRoot => "empty-root",
+            Self::Pie => "pie",
             Self::Argv0 => "argv0",
             Self::Status => "status",
             Self::Signal => "signal",
@@ -202,47 +208,58 @@ impl Proof {
 /// What came of a subject's runs.
 pub(super) struct Taken {
     pub(super) host: Option<Run>,
+    /// What came of further runs on the host.
+    pub(super) again: Again,
+    /// Of the position-independent kind, where not just a quick look was asked for.
     pub(super) empty: Option<Run>,
+    /// Of the other kind, in the same root, where that did not answer.
+    pub(super) fixed: Option<Run>,
     pub(super) version: Option<Run>,
     /// With the uid that owns the file; or why it was not run.
     pub(super) set_user_id: Result<(Run, u32), String>,
-    /// Further runs on the host.
-    pub(super) again: Vec<Run>,
     /// Of the program that tells its CPU.
     pub(super) cpu: Option<Run>,
 }
 
 impl Taken {
-    /// `probe` is the file that was run.
+    /// `probes` are the files that were run.
     pub(super) fn judge(
         mut self,
         subject: &Subject<'_>,
-        probe: FileId,
+        probes: &[FileId],
         digests: &mut HashMap<FileId, Option<String>>,
+        interrupt: &Interrupt,
     ) -> Proof {
-        let executable = [&mut self.host, &mut self.empty]
+        let executable = [&mut self.host, &mut self.empty, &mut self.fixed]
             .into_iter()
             .flatten()
             .find_map(|run| run.executable.take());
         let quick = self.host.is_none();
         let first = if quick { self.empty.as_ref() } else { self.host.as_ref() };
-        let native =
-            executable.as_ref().is_some_and(|executable| executable.id.is_same_file(&probe));
+        let native = executable
+            .as_ref()
+            .is_some_and(|executable| probes.iter().any(|probe| executable.id.is_same_file(probe)));
         let pinned = executable
             .filter(|_| !native)
-            .map(|executable| pinned(executable, subject.interpreter, digests));
+            .map(|executable| pinned(executable, subject.interpreter, digests, interrupt));
+        let empty = self.fixed.as_ref().or(self.empty.as_ref());
         let skip = |why: &str| Outcome::Skip(why.to_owned());
         let mut levels = Vec::with_capacity(Level::ALL.len());
         for level in Level::ALL {
             let outcome = match level {
-                Level::Host | Level::Signal if quick => skip("not asked for"),
+                Level::Host | Level::Signal | Level::Pie if quick => skip("not asked for"),
                 Level::Host => first.map_or_else(|| skip("not run"), ran),
-                Level::EmptyRoot => {
-                    self.empty.as_ref().map_or_else(|| skip("not run"), ran_in_empty_root)
-                }
+                Level::EmptyRoot => empty.map_or_else(|| skip("not run"), ran_in_empty_root),
+                Level::Pie => self.empty.as_ref().map_or_else(
+                    || skip("not run"),
+                    |run| {
+                        let other = self.fixed.as_ref();
+                        pie(run, other.is_some_and(|other| other.report.is_some()))
+                    },
+                ),
                 Level::Argv0 => first.map_or_else(|| skip("not run"), argv0),
                 Level::Status => first.map_or_else(|| skip("not run"), status),
-                Level::Signal => self.empty.as_ref().map_or_else(|| skip("not run"), signal),
+                Level::Signal => empty.map_or_else(|| skip("not run"), signal),
                 Level::Identity if native => skip("native: there is no interpreter"),
                 Level::Identity => identity(pinned.as_ref(), subject.interpreter),
                 Level::Credentials if native => skip("native: there is no rule"),
@@ -256,13 +273,15 @@ impl Taken {
         }
         let nobody = first.is_some_and(|run| run.started == Err(ExecError::Format));
         let set_user_id = self.set_user_id.as_ref().ok().map(|(run, _)| run);
-        let empty = self.empty.as_ref();
-        let answered = first.into_iter().chain(empty).chain(&self.again);
-        let cost = answered.filter(|run| run.report.is_some()).map(|run| run.time).min();
-        let failed_again = first.into_iter().chain(&self.again).find(|run| run.report.is_none());
+        let answered = first.into_iter().chain(&self.empty).chain(empty);
+        let cost = answered.filter(|run| run.report.is_some()).map(|run| run.time);
+        let cost = cost.chain(self.again.quickest).min();
+        let failed_again = first.into_iter().chain(&self.again.failure);
+        let failed_again = failed_again.into_iter().find(|run| run.report.is_none());
         let runs = [
             (Level::Host, self.host.as_ref()),
             (Level::EmptyRoot, empty),
+            (Level::Pie, self.empty.as_ref().filter(|_| self.fixed.is_some())),
             (Level::Credentials, set_user_id),
             (Level::Repeat, failed_again),
         ];
@@ -271,7 +290,7 @@ impl Taken {
         Proof {
             native,
             nobody,
-            machine: first.and_then(|run| run.report.as_ref()).map(|report| report.machine.clone()),
+            machine: first.and_then(|run| run.report.as_ref()).map(|report| short(&report.machine)),
             version: if native { None } else { self.version.as_ref().and_then(version) },
             time: first.map(|run| run.time).unwrap_or_default(),
             cost,
@@ -297,7 +316,7 @@ impl Failure {
 /// Whether the probe answered, and if not, why not.
 fn ran(run: &Run) -> Outcome {
     if let Some(report) = &run.report {
-        return Outcome::Pass(format!("it ran and saw the machine {}", report.machine));
+        return Outcome::Pass(format!("it ran and saw the machine {}", short(&report.machine)));
     }
     Outcome::Fail(match (&run.started, run.ended) {
         (Err(error), _) => error.to_string(),
@@ -333,10 +352,22 @@ fn ran_in_empty_root(run: &Run) -> Outcome {
     }
 }
 
+/// Of a program that ran in an empty root, as far as that can be told from it.
+fn pie(run: &Run, other_ran: bool) -> Outcome {
+    match ran_in_empty_root(run) {
+        Outcome::Pass(_) => Outcome::Pass("a position-independent program (ET_DYN) ran".to_owned()),
+        Outcome::Fail(why) if other_ran => {
+            Outcome::Fail(format!("a position-independent program (ET_DYN): {why}"))
+        }
+        Outcome::Fail(_) => Outcome::Skip("no program of it ran in an empty root".to_owned()),
+        other => other,
+    }
+}
+
 fn argv0(run: &Run) -> Outcome {
     let Some(report) = &run.report else { return Outcome::Skip("it did not run".to_owned()) };
     let seen: Vec<_> =
-        report.arguments.iter().map(|argument| String::from_utf8_lossy(argument)).collect();
+        report.arguments.iter().map(|argument| short(&String::from_utf8_lossy(argument))).collect();
     if seen.len() != 2 {
         return Outcome::Fail(format!(
             "its arguments are shifted: it sees {seen:?} where two were given"
@@ -389,17 +420,17 @@ fn credentials(run: &Run, owner: u32) -> Outcome {
     }
 }
 
-fn tries(first: Option<&Run>, again: &[Run]) -> Option<(usize, usize)> {
-    let runs = first.into_iter().chain(again);
-    let answered = runs.filter(|run| run.report.is_some()).count();
-    (!again.is_empty()).then_some((answered, again.len() + 1))
+fn tries(first: Option<&Run>, again: &Again) -> Option<(usize, usize)> {
+    let first = usize::from(first.is_some_and(|run| run.report.is_some()));
+    (again.runs > 0).then_some((first + again.answered, again.runs + 1))
 }
 
-fn again(first: Option<&Run>, again: &[Run]) -> Outcome {
+fn again(first: Option<&Run>, again: &Again) -> Outcome {
     let Some((answered, of)) = tries(first, again) else {
         return Outcome::Skip("run once; --repeat N runs it again".to_owned());
     };
-    let mut failures = first.into_iter().chain(again).filter(|run| run.report.is_none());
+    let runs = first.into_iter().chain(&again.failure);
+    let mut failures = runs.filter(|run| run.report.is_none());
     match failures.next().map(ran) {
         None => Outcome::Pass(format!("{answered} of {of} runs answered")),
         Some(Outcome::Fail(why)) => {
@@ -432,6 +463,11 @@ fn identity(pinned: Option<&Pinned>, interpreter: Option<&Path>) -> Outcome {
             "{} is gone from the disk; the kernel goes on with the one it pinned",
             path.display()
         )),
+        (Some(pinned), Some(path)) if !path.is_file() => Outcome::Fail(format!(
+            "the kernel runs {}, and {} is now no regular file: the rule is older than what is there",
+            pinned.path.display(),
+            path.display()
+        )),
         (Some(pinned), Some(path)) => Outcome::Fail(format!(
             "the kernel runs {}, which is not the file that {} is now: the rule is older than the file",
             pinned.path.display(),
@@ -444,24 +480,28 @@ fn pinned(
     executable: Executable,
     interpreter: Option<&Path>,
     digests: &mut HashMap<FileId, Option<String>>,
+    interrupt: &Interrupt,
 ) -> Pinned {
     let Executable { file, id, path } = executable;
     let known = digests.contains_key(&id);
     let mut digest = |id: FileId, file: io::Result<File>| {
         digests
             .entry(id)
-            .or_insert_with(|| file.and_then(|mut file| file::sha256(&mut file)).ok())
+            .or_insert_with(|| file.and_then(|mut file| file::sha256(&mut file, interrupt)).ok())
             .clone()
     };
     let fixed_address = fixed_address(&file);
     let there = interpreter.and_then(|on_disk| Some((on_disk, file::id_of(on_disk).ok()?)));
     let same = there.is_some_and(|(_, there)| there == id);
+    // What has another size has other bytes.
+    let copy = there.filter(|_| !same);
+    let copy =
+        copy.and_then(|(on_disk, there)| Some((there, file::open_regular(on_disk, id.size).ok()?)));
     // Megabytes for each target: only who wants to know pays.
-    let sha256 = if known || !same { digest(id, Ok(file)) } else { None };
+    let sha256 = if known || copy.is_some() { digest(id, Ok(file)) } else { None };
     // Another mount of the same bytes (an image's own copy) serves as well.
-    let copy = !same
-        && sha256.is_some()
-        && there.is_some_and(|(on_disk, there)| digest(there, File::open(on_disk)) == sha256);
+    let copy =
+        copy.is_some_and(|(there, file)| sha256.is_some() && digest(there, Ok(file)) == sha256);
     Pinned { id, path, sha256, is_on_disk: same || copy, fixed_address }
 }
 
@@ -475,5 +515,10 @@ fn fixed_address(file: &File) -> Option<bool> {
 /// QEMU's own words: `qemu-aarch64 version 7.2.17 (Debian 1:7.2+dfsg-7+deb12u13)`.
 fn version(run: &Run) -> Option<String> {
     let line = run.output.lines().next()?;
-    line.contains("version").then(|| line.trim().to_owned())
+    line.contains("version").then(|| short(line.trim()))
+}
+
+/// An interpreter may say what it likes, and as long as it likes; enough of it to know it by.
+fn short(text: &str) -> String {
+    text.chars().take(LONGEST_NAME).collect()
 }

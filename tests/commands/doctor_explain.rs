@@ -17,7 +17,7 @@ fn each_check_is_explained() {
         }
     }
     let levels: Vec<&str> = checks.iter().filter_map(|check| check["level"].as_str()).collect();
-    assert!(levels.starts_with(&["host", "empty-root", "argv0"]), "{levels:?}");
+    assert!(levels.starts_with(&["host", "empty-root", "pie", "argv0"]), "{levels:?}");
     let document = world.json("doctor --explain exec.empty-root");
     assert_eq!(keys(&document), ["check", "ok", "schema"]);
     let check = &document["check"];

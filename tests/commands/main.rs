@@ -7,6 +7,7 @@ mod support;
 #[path = "../support/world.rs"]
 mod world;
 
+mod binfmt;
 mod config;
 mod doctor;
 mod doctor_explain;
@@ -16,6 +17,7 @@ mod doctor_schema;
 mod doctor_unchecked;
 mod export;
 mod fix;
+mod generate;
 mod output;
 mod register;
 mod rootfs;

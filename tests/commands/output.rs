@@ -88,3 +88,47 @@ fn logs_never_reach_standard_output() {
     world.json("-vv targets s390x");
     world.json("-vv config show");
 }
+
+#[test]
+fn a_full_disk_is_told_where_it_can_be() {
+    let world = World::host();
+    for format in ["text", "json"] {
+        let line = format!("{BINFMTD} --format {format} targets s390x > /dev/full");
+        let said = world.run(["sh", "-c", &line]).ended(3);
+        assert!(
+            said.err.contains("write the result to standard output: No space left"),
+            "{said:#?}"
+        );
+    }
+    for format in ["junit", "github", "json"] {
+        let line = format!("{BINFMTD} --format {format} doctor nonsense > /dev/full");
+        let said = world.run(["sh", "-c", &line]).ended(2);
+        assert!(said.err.contains("unknown target"), "{format}: {said:#?}");
+    }
+}
+
+#[test]
+fn no_name_steers_a_terminal() {
+    let world = World::host();
+    for (words, seen) in [
+        (["doctor", "\x1b[2J\n::error::a"], r"\u{1b}[2J\n::error::a"),
+        (["targets", "\u{202e}a\u{2028}b"], r"\u{202e}a\u{2028}b"),
+        (["which", "/\u{200b}\x07"], r"/\u{200b}\u{7}"),
+    ] {
+        let said = world.run([BINFMTD].into_iter().chain(words));
+        assert_ne!(said.code, 0, "{said:#?}");
+        assert!(said.err.contains(seen), "{seen}: {said:#?}");
+        assert_eq!(said.err.lines().count(), 1, "{said:#?}");
+        assert!(!said.err.contains(['\x1b', '\x07', '\u{202e}', '\u{200b}']), "{said:#?}");
+    }
+}
+
+#[test]
+fn what_runs_by_itself_needs_no_advice() {
+    let world = World::host();
+    let natives = world.json("doctor")["host"]["natives"].as_array().unwrap().clone();
+    let native = natives[0].as_str().unwrap();
+    let said = world.binfmtd(&format!("doctor {native}"));
+    assert!(said.out.contains(&format!("natively runs {native}")), "{said:#?}");
+    assert!(!said.out.contains("install"), "{said:#?}");
+}

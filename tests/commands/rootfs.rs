@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -148,7 +149,7 @@ fn what_is_no_foreign_root_filesystem_is_bad_usage() {
     fs::create_dir_all(shellless.join("sbin")).unwrap();
     fs::rename(shellless.join("usr/bin/busybox"), shellless.join("usr/bin/true")).unwrap();
     for (options, root, words) in [
-        ("", Path::new("/nowhere"), "/nowhere: No such file or directory"),
+        ("", Path::new("/nowhere"), "open the root filesystem /nowhere: No such file or directory"),
         ("", Path::new("/etc/passwd"), "Not a directory"),
         ("", &empty, "is no root filesystem: there is no program at /bin/sh"),
         ("", Path::new("/"), "programs this machine runs by itself"),
@@ -164,6 +165,115 @@ fn what_is_no_foreign_root_filesystem_is_bad_usage() {
     assert!(said.err.contains("no-such-program is not in"), "{said:#?}");
     let said = doctor(&world, "arm64", &dash, &["sh", "-c", "exit 0"]).ended(0);
     assert_eq!(said.err, "");
+}
+
+#[test]
+fn what_could_not_be_started_anyhow_is_bad_usage() {
+    let (Some(world), Some((dash, _))) = (world(), foreign("arm64")) else { return };
+    let folder = copy(&world, &dash);
+    fs::write(folder.join("etc/data"), "data").unwrap();
+    let script = |name: &str, shell: &str| {
+        let path = folder.join("etc").join(name);
+        fs::write(&path, format!("#! {shell} -e\nexit 0\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    script("orphan", "/nonexistent/sh");
+    script("whole", "/bin/sh");
+    for (command, words) in [
+        ("", "an empty word is none"),
+        ("/bin", "/bin in "),
+        ("/etc/data", "has no execute bit (chmod a+x "),
+        ("/etc/orphan", "is a script for /nonexistent/sh, which is not in there"),
+        ("nothing", "nothing is not in "),
+    ] {
+        let said = doctor(&world, "", &folder, &[command]).ended(2);
+        assert!(said.err.contains(words), "{words}: {said:#?}");
+        assert_eq!(said.out, "");
+    }
+    doctor(&world, "", &folder, &["/etc/whole"]).ended(0);
+}
+
+#[test]
+fn a_mount_that_forbids_programs_is_named() {
+    let (Some(world), Some((dash, _))) = (world(), foreign("arm64")) else { return };
+    let folder = copy(&world, &dash);
+    let shown = folder.display();
+    world.sh(&format!("mount --bind {shown} {shown} && mount -o remount,bind,noexec {shown}"));
+    let document = doctor(&world, "--format json", &folder, &[]).ended(1).document();
+    says(&document, "load.loader", "fail", &["permission denied", "is mounted noexec"]);
+    let fix = check(&document, "load.loader")["fix"].as_str().unwrap().to_owned();
+    assert!(fix.starts_with("mount -o remount,exec"), "{fix}");
+}
+
+#[test]
+fn another_rule_is_no_matter_of_qemus_version() {
+    let (Some(world), Some((dash, _))) = (world(), foreign("arm64")) else { return };
+    let program = world.program("fails", &crate::world::failing_program().unwrap());
+    let string = world.binfmtd("export --as binfmt.d arm64").ended(0).out;
+    // Of position-independent programs alone, which the shell of Debian is.
+    let string = string.lines().last().unwrap();
+    let string = string.replace(r"\xfe\xff\xff\xff", r"\xff\xff\xff\xff");
+    let string = string.replace(r"\x02\x00\xb7\x00", r"\x03\x00\xb7\x00");
+    let string =
+        string.replace(interpreter("aarch64").to_str().unwrap(), program.to_str().unwrap());
+    let file = world.folder().join("string");
+    fs::write(&file, string.replacen(":qemu-aarch64:", ":pie:", 1)).unwrap();
+    world.sh(&format!("cat {} > $M/register", file.display()));
+    let document = doctor(&world, "--format json", &dash, &[]).ended(1).document();
+    says(&document, "load.loader", "fail", &["exited with status 1"]);
+    assert_eq!(check(&document, "load.loader")["fix"], "binfmtd register aarch64 --takeover");
+    assert_eq!(document["load"]["rule"], "pie");
+    says(&document, "rule.shadowed", "fail", &["pie comes before qemu-aarch64"]);
+    world.sh("echo -1 > $M/pie");
+}
+
+#[test]
+fn a_command_that_a_shell_takes_apart_is_quoted() {
+    let (Some(world), Some((dash, _))) = (world(), foreign("arm64")) else { return };
+    let folder = copy(&world, &dash);
+    let hostile = world.folder().join("a b;false");
+    fs::rename(&folder, &hostile).unwrap();
+    let command = ["sh", "-c", "echo 'a\tb' $0; exit 3", "\u{202e}"];
+    let document = doctor(&world, "--format json", &hostile, &command).ended(1).document();
+    let fix = check(&document, "load.command")["fix"].as_str().unwrap().to_owned();
+    let (_, run) = fix.split_once("by itself: ").unwrap();
+    assert!(run.starts_with("chroot '") && !run.contains('\u{202e}'), "{run}");
+    let said = world.run(["bash", "-c", run]);
+    assert_eq!((said.code, said.out.as_str()), (3, "a\tb \u{202e}\n"), "{run}: {said:#?}");
+}
+
+#[test]
+fn programs_get_no_descriptor_of_ours_and_stay_in_the_folder_that_was_opened() {
+    let (Some(world), Some((dash, _))) = (world(), foreign("arm64")) else { return };
+    let folder = copy(&world, &dash);
+    let shown = folder.display();
+    let line = |rest: &str| {
+        let words = world.words(&format!("doctor --rootfs {shown} {rest}"));
+        words.iter().map(|word| word.to_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    let secret = world.folder().join("secret");
+    fs::write(&secret, "secret").unwrap();
+    let script = format!(
+        "{} --exec sh -c 'for f in 3 4 5 6 7 8 9; do (exec 2>/dev/null; eval \"exec 8<&$f\") && exit 5; done; exit 0' \
+         7<{}",
+        line(""),
+        secret.display()
+    );
+    // A shell of its own tells that the descriptor is there, and the program does not see it.
+    let said = world.run(["bash", "-c", &script]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    let other = world.folder().join("other");
+    let status = Command::new("cp").arg("-r").args([&folder, &other]).status().unwrap();
+    assert!(status.success());
+    // By the first run it is another folder.
+    let swap = format!(
+        "{} & until [ -e {shown}/begun ]; do :; done; mv {shown} {shown}.old; ln -s {} {shown}; wait $!",
+        line("--repeat 200 --exec sh -c ': > /begun'"),
+        other.display()
+    );
+    let said = world.run(["bash", "-c", &swap]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert!(!other.join("begun").exists(), "{said:#?}");
 }
 
 #[test]

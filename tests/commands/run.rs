@@ -212,6 +212,24 @@ fn as_the_first_process_it_reaps_orphans() {
     }
 }
 
+/// As in a container, where somebody looks at its health while rules are still being registered.
+#[test]
+fn what_ended_before_the_command_began_is_reaped_too() {
+    let Some(world) = world() else { return };
+    // What a process has for a child stays its child when it becomes another program; this one ends just then.
+    let line: Vec<String> = world
+        .words("run --private --target s390x --")
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let script = format!(
+        "(until read -r name </proc/$$/comm && [ $name = binfmtd ]; do :; done) & ended=$!; export ended
+        exec {} sh -c 'while [ -e /proc/$ended ]; do sleep 0.01; done'",
+        line.join(" ")
+    );
+    world.run(["timeout", "20", "sh", "-c", &script]).ended(0);
+}
+
 #[test]
 fn nothing_is_left_behind() {
     let Some(world) = world() else { return };

@@ -2,6 +2,7 @@
  * answers as the probe does. As interpreter of a rule with P it gets: its own path, the program's, argv[0], the nonce;
  * without P argv[0] is not there. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,6 +38,24 @@ int main(int argc, char **argv) {
         if (prctl(65 /* PR_SET_MDWE */, 1, 0, 0, 0)) return 77;
         execvp(argv[1], argv + 1);
         return 127;
+    }
+    if (!strcmp(name, "daemon")) { /* Leaves a process behind that is in no group and no session of its parent's. */
+        if (!fork()) {
+            setsid();
+            if (!fork()) { close(0); close(1); close(2); sleep(300); }
+            _exit(0);
+        }
+        usleep(50000);
+    }
+    if (!strcmp(name, "terminal")) { /* Writes to whatever terminal it finds. */
+        int terminal = open("/dev/tty", O_RDWR);
+        if (terminal >= 0) write(terminal, "SPOOFED", 7);
+    }
+    if (!strcmp(name, "talks") && getenv("QEMU_VERSION")) { /* And talks, in letters that are not what they seem. */
+        printf("qemu-actor version \xe2\x80\xae" "9\033[2J");
+        for (int i = 0; i < 60000; i++) putchar('A');
+        puts("");
+        return 0;
     }
     if (getenv("QEMU_VERSION")) {
         printf("qemu-actor version %s\n", !strncmp(name, "version-", 8) ? name + 8 : "9.9.9");

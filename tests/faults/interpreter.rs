@@ -1,9 +1,21 @@
 //! Interpreters: gone, stale, of another machine, out of reach, in others' hands.
 
 use crate::fault::{Cure, Fault, PLAIN};
-use crate::host::{Host, VICTIM};
+use crate::host::{Host, OTHER, VICTIM};
 
 const WORKING: &[(&str, &str)] = &[(VICTIM, "working")];
+
+/// Somebody's copy of the emulator, and somebody's rule for it in the place of ours.
+fn theirs_at(host: &Host, folder: &str, flags: &str) {
+    let copy = host.sh(&format!(
+        "mkdir -p {folder}; cp {} {folder}/qemu-aarch64; echo {folder}/qemu-aarch64",
+        host.emulator_of(VICTIM)
+    ));
+    host.remove("qemu-aarch64");
+    host.sh("rm -rf $D/run");
+    host.world.binfmtd(&format!("register {OTHER}")).ended(0);
+    host.plant_victim("qemu-aarch64", &copy, flags);
+}
 
 pub(crate) const FAULTS: &[Fault] = &[
     Fault {
@@ -26,6 +38,66 @@ pub(crate) const FAULTS: &[Fault] = &[
         },
         named_by: ("interpreter.exists", "warn"),
         verdicts: WORKING,
+        ..PLAIN
+    },
+    Fault {
+        name: "its_path_is_a_pipe_now",
+        how: "the path of an interpreter that F holds leads to a named pipe, which nobody writes to",
+        make: |host| {
+            theirs_at(host, "$D/theirs", "POF");
+            host.sh("rm $D/theirs/qemu-aarch64; mkfifo $D/theirs/qemu-aarch64");
+            Some(())
+        },
+        named_by: ("exec.identity", "fail"),
+        beside: &[("interpreter.exists", "nobody can say what the file is")],
+        ..PLAIN
+    },
+    Fault {
+        name: "its_path_has_no_end_now",
+        how: "the same, and it leads to a device that has no end",
+        make: |host| {
+            theirs_at(host, "$D/theirs", "POF");
+            host.sh("ln -sf /dev/zero $D/theirs/qemu-aarch64");
+            Some(())
+        },
+        named_by: ("exec.identity", "fail"),
+        beside: &[("interpreter.exists", "nobody can say what the file is")],
+        ..PLAIN
+    },
+    Fault {
+        name: "its_path_is_a_file_of_terabytes_now",
+        how: "the same, and it leads to a file that nobody reads to its end",
+        make: |host| {
+            theirs_at(host, "$D/theirs", "POF");
+            host.sh("rm $D/theirs/qemu-aarch64; truncate -s 2T $D/theirs/qemu-aarch64; chmod 755 $D/theirs/*");
+            Some(())
+        },
+        named_by: ("exec.identity", "fail"),
+        beside: &[("interpreter.usable", "it is no program")],
+        ..PLAIN
+    },
+    Fault {
+        name: "not_executable_in_a_folder_of_any_name",
+        how: "no mode bits, no F, and a path that a shell takes apart",
+        host: || {
+            let host = Host::mounted()?;
+            host.sh("mv $D/bin \"$D/a b;false;c\"");
+            let folder = host.path("a b;false;c").display().to_string();
+            host.world.configure(&format!(
+                "targets = [{VICTIM:?}, {OTHER:?}]\ninterpreter-directories = [{folder:?}]\n"
+            ));
+            host.world.binfmtd("register").ended(0);
+            Some(host)
+        },
+        make: |host| {
+            host.remove("qemu-aarch64");
+            let path = host.path("a b;false;c/qemu-aarch64-static");
+            host.plant_victim("qemu-aarch64", path.to_str()?, "PO");
+            host.sh("chmod a-x \"$D/a b;false;c/qemu-aarch64-static\"");
+            Some(())
+        },
+        named_by: ("interpreter.usable", "fail"),
+        beside: &[],
         ..PLAIN
     },
     Fault {

@@ -2,7 +2,7 @@
 
 use crate::actor::{actor, dynamic_actor, other_actor};
 use crate::fault::{Fault, PLAIN};
-use crate::host::{Host, OTHER, VICTIM};
+use crate::host::{Host, MAGIC, OTHER, VICTIM};
 
 const MISSING: &[(&str, &str)] = &[(VICTIM, "missing")];
 const WORKING: &[(&str, &str)] = &[(VICTIM, "working")];
@@ -24,6 +24,26 @@ fn replaced(host: &Host, interpreter: &str, flags: &str) {
     host.sh("rm -rf $D/run");
     host.world.binfmtd(&format!("register {OTHER}")).ended(0);
     host.plant_victim("qemu-aarch64", interpreter, flags);
+}
+
+/// A rule before ours for some of the programs: of one `e_type`, or with one byte of the header otherwise.
+fn before(host: &Host, kind: &str, at: usize, byte: &str) -> Option<()> {
+    let (magic, mask) = MAGIC.split_once(':')?;
+    let magic = magic.replace(r"\x02\x00\xb7\x00", kind);
+    let escaped = |text: &str| text.replace("ELF", r"\x45\x4c\x46");
+    let mut bytes: Vec<String> =
+        escaped(&magic).split_terminator('\\').skip(1).map(|byte| format!("\\{byte}")).collect();
+    let mut masks: Vec<String> =
+        mask.split_terminator('\\').skip(1).map(|byte| format!("\\{byte}")).collect();
+    if byte == r"\x00" {
+        // All of e_type counts, and no OSABI.
+        r"\xff".clone_into(&mut masks[16]);
+    } else {
+        (bytes[at], masks[at]) = (byte.to_owned(), r"\xff".to_owned());
+    }
+    let hangs = other_actor(host, "hangs")?;
+    host.plant(&format!(":part:M::{}:{}:{hangs}:PF", bytes.concat(), masks.concat()));
+    Some(())
 }
 
 /// A copy of the emulator that is somebody else's.
@@ -129,6 +149,60 @@ pub(crate) const FAULTS: &[Fault] = &[
         },
         named_by: ("rule.shadowed", "warn"),
         verdicts: WORKING,
+        ..PLAIN
+    },
+    Fault {
+        name: "takes_one_kind_of_program_only",
+        how: "a rule for ET_EXEC alone: a probe runs, and today's programs do not",
+        make: |host| {
+            host.remove("qemu-aarch64");
+            let magic = MAGIC.replace(r"\xfe\xff\xff\xff", r"\xff\xff\xff\xff");
+            host.plant(&format!(":qemu-aarch64:M::{magic}:{}:POF", host.emulator_of(VICTIM)));
+            Some(())
+        },
+        named_by: ("rule.matcher", "fail"),
+        beside: &[],
+        ..PLAIN
+    },
+    Fault {
+        name: "another_takes_the_other_kind",
+        how: "a newer rule takes position-independent programs, and hangs",
+        make: |host| before(host, r"\x03\x00\xb7\x00", 7, r"\x00"),
+        arguments: "--timeout 1",
+        named_by: ("rule.shadowed", "fail"),
+        beside: &[],
+        ..PLAIN
+    },
+    Fault {
+        name: "another_takes_what_is_marked_for_linux",
+        how: "a newer rule takes programs with EI_OSABI 3, which no probe is",
+        make: |host| before(host, r"\x02\x00\xb7\x00", 7, r"\x03"),
+        arguments: "--timeout 1",
+        named_by: ("rule.shadowed", "fail"),
+        verdicts: &[(VICTIM, "unproved")],
+        beside: &[],
+        ..PLAIN
+    },
+    Fault {
+        name: "our_name_leads_nowhere",
+        how: "a rule by the name of ours, whose interpreter is called otherwise and is gone",
+        make: |host| {
+            replaced(host, "/nonexistent/q", "P");
+            Some(())
+        },
+        named_by: ("interpreter.exists", "fail"),
+        beside: &[],
+        ..PLAIN
+    },
+    Fault {
+        name: "our_name_is_another_emulators",
+        how: "the same, and its interpreter is another emulator's: nobody's to replace unasked",
+        make: |host| {
+            replaced(host, "/nonexistent/box64", "P");
+            Some(())
+        },
+        named_by: ("interpreter.exists", "fail"),
+        beside: &[],
         ..PLAIN
     },
     Fault {

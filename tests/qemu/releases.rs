@@ -152,7 +152,9 @@ fn every_level(examined: &Answer, broken: &[&str]) {
         };
         assert_eq!(check["status"], wanted, "{check:#}");
     }
-    for id in ["host", "empty-root", "argv0", "status", "signal", "identity", "version", "cost"] {
+    for id in
+        ["host", "empty-root", "pie", "argv0", "status", "signal", "identity", "version", "cost"]
+    {
         let id = format!("exec.{id}");
         assert!(checks.iter().any(|check| check["id"] == id.as_str()), "{id} was not looked at");
     }

@@ -33,7 +33,7 @@ fn a_missing_folder_is_told_from_a_missing_mount() {
     fails(&world, "status", 3, &[gone, "modprobe binfmt_misc"]);
     fails(&world, "which /bin/sh", 3, &[gone, "modprobe binfmt_misc"]);
     fails(&world, "unregister --all", 3, &[gone]);
-    fails(&world, "run -- true", 3, &[gone]);
+    fails(&world, "run --strict -- true", 3, &[gone]);
     fails(&world, "run --private -- true", 3, &[gone, "modprobe binfmt_misc"]);
     let document = world.json("doctor aarch64");
     let mounted = finding(&document, "kernel.mounted", None);
@@ -45,7 +45,7 @@ fn something_else_on_the_mount_point_is_named() {
     let Some(world) = World::unmounted() else { return };
     world.sh("mount -t tmpfs none $M");
     let said = "the filesystem on /proc/sys/fs/binfmt_misc is not binfmt_misc";
-    for line in ["register", "status", "unregister --all", "run -- true"] {
+    for line in ["register", "status", "unregister --all", "run --strict -- true"] {
         fails(&world, line, 3, &[said]);
     }
     let document = world.json("doctor aarch64");

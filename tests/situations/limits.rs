@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::finding;
 use crate::support::need;
 use crate::world::{BINFMTD, World};
+use crate::{finding, verdict};
 
 #[test]
 fn what_could_be_native_is_never_taken_for_foreign() {
@@ -41,6 +41,53 @@ fn natives_are_told_where_no_file_in_memory_is_executed() {
     let Some(said) = need("vm.memfd_noexec, to be set", said) else { return };
     assert_eq!(said.ended(0).document()["targets"], world.json("targets")["targets"]);
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "something was left behind");
+}
+
+#[test]
+fn a_limit_of_the_doctors_own_says_nothing_about_the_host() {
+    if crate::world::qemu().is_none() {
+        return;
+    }
+    let Some(world) = World::mounted() else { return };
+    world.binfmtd("register aarch64").ended(0);
+    let command = format!(
+        "ulimit -S -v 20000; exec {BINFMTD} --config {} --format json doctor aarch64",
+        world.config().display()
+    );
+    let document = world.run(["sh", "-c", &command]).ended(3).document();
+    assert_eq!(verdict(&document, "aarch64"), "unproved");
+    let found = finding(&document, "exec.host", Some("aarch64"));
+    assert_eq!(found["status"], "error", "{found:#}");
+    assert!(found["summary"].as_str().unwrap().contains("RLIMIT_AS"), "{found:#}");
+    assert_eq!(found["fix"], "ulimit -v unlimited && binfmtd doctor aarch64");
+    world.binfmtd("doctor aarch64").ended(0);
+}
+
+#[test]
+fn a_full_folder_is_named_and_another_one_taken() {
+    let Some(world) = World::mounted() else { return };
+    let folder = world.folder().join("full");
+    std::fs::create_dir(&folder).unwrap();
+    let (shown, config) = (folder.display(), world.config());
+    world.sh(&format!(
+        "mount -t tmpfs -o size=64k none {shown}; cat /dev/zero > {shown}/zeros || :"
+    ));
+    let doctor = format!("{BINFMTD} --config {} doctor x86_64", config.display());
+    let said = world.run(["sh", "-c", &format!("TMPDIR={shown} {doctor}")]).ended(0);
+    assert_eq!(said.err, "");
+    // All of them are full; the program may be in one.
+    let all = format!(
+        "exec 7< {BINFMTD}
+         for folder in /tmp /var/tmp /run /dev/shm; do
+             mount -t tmpfs -o size=64k none $folder && {{ cat /dev/zero > $folder/zeros 2> /dev/null || :; }}
+         done
+         exec /proc/self/fd/7 doctor x86_64"
+    );
+    let said = world.run(["unshare", "--mount", "sh", "-c", &all]).ended(3);
+    assert!(
+        said.err.contains("/dev/shm: no space left (make room there, or set TMPDIR)"),
+        "{said:#?}"
+    );
 }
 
 #[test]

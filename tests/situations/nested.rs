@@ -22,13 +22,14 @@ fn it_may_not_change_the_hosts_rules_and_says_so() {
     let Some((world, words)) = container() else { return };
     let run =
         |line: &str| world.run(words.iter().map(String::as_str).chain(line.split_whitespace()));
-    for line in ["register", "run -- true"] {
+    for line in ["register", "run --strict -- true"] {
         let text = run(line);
         let json = run(&format!("--format json {line}"));
         let sentence =
             "this user namespace may not change the host's rules; register them on the host";
         crate::holds(&text, &json, 4, &[sentence]);
     }
+    run("run --strict --target aarch64 -- true").ended(0);
     let line = "unregister --all";
     crate::holds(&run(line), &run(&format!("--format json {line}")), 4, &["user namespace"]);
     assert_eq!(world.rules(), ["qemu-aarch64"]);

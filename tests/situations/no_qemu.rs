@@ -20,9 +20,13 @@ fn register_names_the_folders_and_the_package() {
     let folder = world.folder().join("empty");
     let parts =
         ["no usable QEMU interpreter in", folder.to_str().unwrap(), "install qemu-user-static"];
-    for line in ["register", "register --dry-run", "run -- true", "run --private -- true"] {
+    for line in ["register", "register --dry-run", "run --strict -- true", "run --private -- true"]
+    {
         fails(&world, line, 3, &parts);
     }
+    // An engine without emulators builds for its own CPU.
+    let said = world.binfmtd("run -- echo ran").ended(0);
+    assert!(said.out == "ran\n" && parts.iter().all(|part| said.err.contains(part)), "{said:#?}");
     assert!(world.rules().is_empty());
     fails(&world, "export --as binfmt.d", 3, &["nothing to export", "install qemu-user-static"]);
 }

@@ -8,9 +8,12 @@ fn refused(remount: &str) {
     world.binfmtd("register aarch64").ended(0);
     world.sh(remount);
     let parts = ["read-only", "mount -o remount,rw /proc/sys/fs/binfmt_misc"];
-    for line in ["register", "unregister --all", "run -- true"] {
+    for line in ["register", "unregister --all", "run --strict -- true"] {
         fails(&world, line, 4, &parts);
     }
+    // aarch64 is all that is asked for, and runs: nothing is to be said.
+    let said = world.binfmtd("run --strict --target aarch64 -- echo ran").ended(0);
+    assert_eq!((said.out.as_str(), said.err.as_str()), ("ran\n", ""));
     // Looking is allowed, and so is a plan.
     let document = world.json("status");
     assert_eq!(document["writable"], false);

@@ -15,9 +15,41 @@ fn changing_rules_is_not_permitted() {
     let Some(world) = world() else { return };
     let hint = "binfmtd run --private -- COMMAND";
     fails_for_somebody(&world, "register", 4, &["needs root", hint]);
-    fails_for_somebody(&world, "run -- true", 4, &["needs root", hint]);
+    fails_for_somebody(&world, "run --strict -- true", 4, &["needs root", hint]);
     fails_for_somebody(&world, "unregister --all", 4, &["needs root"]);
     fails_for_somebody(&world, "unregister arm64", 4, &["needs root"]);
+    assert_eq!(world.rules(), ["qemu-aarch64"]);
+}
+
+#[test]
+fn a_command_runs_all_the_same_and_what_it_lacks_is_told() {
+    let Some(world) = world() else { return };
+    // The rule is root's, and serves everybody.
+    let said = world.binfmtd_as_somebody("run --strict --target arm64 -- echo ran").ended(0);
+    assert_eq!((said.out.as_str(), said.err.as_str()), ("ran\n", ""));
+    let said = world.binfmtd_as_somebody("-v run --target arm64 -- true").ended(0);
+    assert!(said.err.contains("every target that was asked for runs"), "{said:#?}");
+
+    let said = world.binfmtd_as_somebody("run -- echo ran").ended(0);
+    assert_eq!(said.out, "ran\n");
+    for part in [
+        "WARN nothing was registered, and the command runs all the same: ",
+        "needs root",
+        "WARN riscv64: no rule takes its programs",
+        "WARN s390x: no rule takes its programs",
+    ] {
+        assert!(said.err.contains(part), "{part:?} is missing: {said:#?}");
+    }
+    assert!(!said.err.contains("aarch64: "), "{said:#?}");
+    let said = world.binfmtd_as_somebody("run --no-verify -- echo ran").ended(0);
+    assert!(said.out == "ran\n" && !said.err.contains("riscv64"), "nothing was run: {said:#?}");
+    // What was not looked at is not there.
+    fails_for_somebody(
+        &world,
+        "run --strict --no-verify --target arm64 -- true",
+        4,
+        &["needs root"],
+    );
     assert_eq!(world.rules(), ["qemu-aarch64"]);
 }
 

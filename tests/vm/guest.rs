@@ -95,14 +95,14 @@ pub(crate) fn busybox() -> Result<PathBuf, String> {
 }
 
 /// What a program needs to start: the loader and its libraries; nothing for a static one.
-fn loaded(program: &Path) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn loaded(program: &Path) -> Result<Vec<PathBuf>, String> {
     let listed = Command::new("ldd").arg(program).output().map_err(|error| error.to_string())?;
     // Each line has one path, but for the one that the kernel brings: `NAME => PATH (ADDRESS)`.
     let text = String::from_utf8_lossy(&listed.stdout).into_owned();
     Ok(text.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect())
 }
 
-fn said(command: &mut Command) -> Result<String, String> {
+pub(crate) fn said(command: &mut Command) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| format!("{name}: {error}"))?;
     if !output.status.success() {

@@ -135,8 +135,14 @@ impl Drop for Running {
     }
 }
 
-/// Boots `kernel` with `initramfs`; its two serial lines go to files in `scratch`.
-pub(crate) fn boot(kernel: Kernel, initramfs: &Path, scratch: &Path) -> Result<Report, String> {
+/// Boots `kernel` with `initramfs` and some words more on its command line; its two serial lines go to
+/// files in `scratch`.
+pub(crate) fn boot(
+    kernel: Kernel,
+    initramfs: &Path,
+    scratch: &Path,
+    words: &str,
+) -> Result<Report, String> {
     let console = scratch.join(format!("{}.console", kernel.suite));
     let results = scratch.join(format!("{}.results", kernel.suite));
     let messages = scratch.join(format!("{}.qemu", kernel.suite));
@@ -153,7 +159,7 @@ pub(crate) fn boot(kernel: Kernel, initramfs: &Path, scratch: &Path) -> Result<R
             .arg("-initrd")
             .arg(initramfs)
             // A panic ends the machine as well: it reboots, which QEMU was told not to do.
-            .args(["-append", "console=ttyS0 quiet panic=-1 rdinit=/init"])
+            .args(["-append", &format!("console=ttyS0 quiet panic=-1 rdinit=/init {words}")])
             .arg("-serial")
             .arg(format!("file:{}", console.display()))
             .arg("-serial")

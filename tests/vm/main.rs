@@ -11,6 +11,7 @@ mod archive;
 mod container;
 mod daemon;
 mod first;
+mod fix;
 mod guest;
 mod kernels;
 mod machine;
@@ -44,6 +45,8 @@ const TESTS: &[(&str, Test)] = &[
     ("no_exec_fails_while_a_rule_is_replaced", replacement::no_gap),
     ("a_broken_interpreter_never_gets_there", replacement::broken),
     ("rules_in_a_container_live_as_long_as_is_said", container::lifetime),
+    ("the_fix_for_what_is_not_mounted_mounts_it", fix::by_hand),
+    ("the_doctor_loads_mounts_and_registers", fix::by_itself),
     ("the_daemon_heals", daemon::heals),
     ("the_reference_of_kernels_is_in_step", kernels::reference),
 ];
@@ -117,7 +120,7 @@ fn boot(suites: &[&'static str]) -> Option<BTreeMap<&'static str, Option<Report>
         let mut reports = Vec::new();
         while let Some(kernel) = next() {
             let suite = kernel.suite;
-            let report = machine::boot(kernel, &initramfs, scratch.path());
+            let report = machine::boot(kernel, &initramfs, scratch.path(), "");
             reports.push((suite, report.map_err(|problem| println!("{problem}")).ok()));
         }
         reports

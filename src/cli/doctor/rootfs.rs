@@ -1,6 +1,7 @@
 //! `binfmtd doctor --rootfs`: real programs of a foreign root filesystem.
 
 use std::ffi::OsString;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use super::super::Failure;
@@ -10,9 +11,10 @@ use crate::doctor::Examination;
 use crate::observation::ElfFacts;
 use crate::plan::Request;
 use crate::rule::{Header, winner};
+use crate::shown::quote;
 use crate::system::batch::Limits;
 use crate::system::child::ExecError;
-use crate::system::rootfs::RootFilesystem;
+use crate::system::rootfs::{NoProgram, RootFilesystem};
 use crate::verify::load::{self, Job, Load, Loaded, Outcome, Part, SEARCH_PATH};
 
 /// Shells that know `-c`, under names that they go by without help.
@@ -63,8 +65,12 @@ impl Arguments {
         request: &Request,
     ) -> Result<Option<Foreign>, Failure> {
         let Some(folder) = &self.rootfs else { return Ok(None) };
-        let root = RootFilesystem::open(folder)
-            .map_err(|error| Failure::usage(format!("{}: {error}", folder.display())))?;
+        let root = RootFilesystem::open(folder).map_err(|error| {
+            Failure::usage(format!(
+                "open the root filesystem {}: {error} (name the folder that has its /bin and /lib in it)",
+                folder.display()
+            ))
+        })?;
         let foreign = Foreign::of(root, &self.exec, settings)?;
         let wanted = request.only.as_ref().is_none_or(|names| names.contains(&foreign.target));
         if !wanted {
@@ -82,17 +88,15 @@ impl Arguments {
 impl Foreign {
     fn of(root: RootFilesystem, words: &[OsString], settings: &Settings) -> Result<Self, Failure> {
         let folder = root.path().display().to_string();
-        let look = |path: &str| Program::at(&root, Path::new(path));
+        let look = |path: &str| {
+            root.may_start(Path::new(path)).ok()?;
+            Program::at(&root, Path::new(path))
+        };
         let shell = SHELLS.into_iter().find_map(look);
         let programs = || PROGRAMS.into_iter().filter_map(look);
         let command = match words.first() {
             None => None,
-            Some(first) => Some(find(&root, Path::new(first)).ok_or_else(|| {
-                Failure::usage(format!(
-                    "{} is not in {folder} (without a slash, it is looked for in {SEARCH_PATH})",
-                    first.display()
-                ))
-            })?),
+            Some(first) => Some(find(&root, Path::new(first))?),
         };
         // A script has no header of its own: its shell tells.
         let of_command = command.as_ref().and_then(|path| Program::at(&root, path));
@@ -163,7 +167,7 @@ impl Foreign {
         let run = |what: &[(Part, Job)]| {
             let jobs: Vec<Job> = what.iter().map(|(_, job)| job.clone()).collect();
             let mut progress = context.progress();
-            load::load(folder, &jobs, times, limits, &mut |done, total| {
+            load::load(self.root.as_fd(), &jobs, times, limits, &mut |done, total| {
                 progress("running programs of the root filesystem", done, total);
             })
         };
@@ -217,6 +221,7 @@ impl Foreign {
             target: self.target.clone(),
             machine: machine(&self.header),
             rule,
+            noexec: self.root.is_noexec(),
             missing_loader: missing.map(PathBuf::from).filter(|loader| !self.root.has(loader)),
         });
         Ok(())
@@ -289,14 +294,50 @@ impl Program {
     }
 }
 
-/// Where a command is, as execvp(3) would find it in there.
-fn find(root: &RootFilesystem, name: &Path) -> Option<PathBuf> {
-    if name.components().count() > 1 {
-        // Programs are started in the root's own `/`.
-        let path = Path::new("/").join(name);
-        return root.has(&path).then_some(path);
+/// Where a command is, as execvp(3) would find it in there. What could not be started anyhow is no verdict on
+/// the host.
+fn find(root: &RootFilesystem, name: &Path) -> Result<PathBuf, Failure> {
+    let folder = root.path().display();
+    if name.as_os_str().is_empty() {
+        return Err(Failure::usage("--exec takes a command, and an empty word is none"));
     }
-    SEARCH_PATH.split(':').map(|folder| Path::new(folder).join(name)).find(|path| root.has(path))
+    // Programs are started in the root's own `/`.
+    let places: Vec<PathBuf> = if name.components().count() > 1 || name.is_absolute() {
+        vec![Path::new("/").join(name)]
+    } else {
+        SEARCH_PATH.split(':').map(|folder| Path::new(folder).join(name)).collect()
+    };
+    let mut why_not = (NoProgram::Missing, name);
+    for path in &places {
+        match root.may_start(path) {
+            Ok(()) => return Ok(path.clone()),
+            Err(NoProgram::Missing) => {}
+            Err(other) if why_not.0 == NoProgram::Missing => why_not = (other, path),
+            Err(_) => {}
+        }
+    }
+    let shown = why_not.1.display();
+    Err(Failure::usage(match why_not.0 {
+        NoProgram::Missing => {
+            format!(
+                "{shown} is not in {folder} (without a slash, it is looked for in {SEARCH_PATH})"
+            )
+        }
+        NoProgram::NoFile => format!("{shown} in {folder} is no program: it is no regular file"),
+        NoProgram::NotExecutable => {
+            let path = why_not.1.strip_prefix("/").unwrap_or(why_not.1);
+            format!(
+                "{shown} in {folder} has no execute bit (chmod a+x {})",
+                quote(&root.path().join(path))
+            )
+        }
+        NoProgram::NoShell(shell) => {
+            format!(
+                "{shown} in {folder} is a script for {}, which is not in there",
+                shell.display()
+            )
+        }
+    }))
 }
 
 fn machine(header: &Header) -> u16 {

@@ -4,12 +4,15 @@
 //! the thread that is named.
 
 use super::Phrase;
+use super::interpreter::{bring, relabel, tell};
 use super::known::Known;
 use crate::observation::{InterpreterFault, InterpreterFile};
 use crate::rule::Entry;
+use crate::shown::quote;
 use crate::system::batch::Ended;
 use crate::system::child::ExecError;
 use crate::system::limits::{Limits, Selinux};
+use crate::system::surroundings::Distribution;
 use crate::target::{Class, Target};
 use crate::verify::{Failure, Level};
 
@@ -27,10 +30,14 @@ pub(super) struct Symptom<'a> {
     pub(super) entry: Option<&'a Entry>,
     /// The file that the rule's path leads to.
     pub(super) file: Option<&'a Result<InterpreterFile, InterpreterFault>>,
+    /// Whether `SELinux` has a label for it that is no program's.
+    pub(super) mislabelled: bool,
     /// The rule that takes the interpreter itself.
     pub(super) captor: Option<&'a Entry>,
     /// Whether an interpreter is installed that `register` would take.
     pub(super) installed: bool,
+    /// Whose commands install one.
+    pub(super) distribution: Distribution,
     /// What is known of the version that ran.
     pub(super) known: Option<&'static Known>,
 }
@@ -84,6 +91,7 @@ const CAUSES: &[Cause] = &[
                     "Unable to reserve",
                     "Unable to find a guest_base",
                     "jit buffer",
+                    "qemu_thread_create: Resource temporarily unavailable",
                 ])
         },
         says: |symptom| {
@@ -100,13 +108,36 @@ const CAUSES: &[Cause] = &[
             .into()
         },
         cure: |symptom| Phrase::from("ulimit -v unlimited && ") + doctor(symptom),
-        whose: Whose::Host,
+        whose: Whose::Ours,
         source: "setrlimit(2), balena-io/qemu#21",
     },
     Cause {
         applies: |symptom| {
+            symptom.limits.processes.is_some()
+                && symptom.has(&["qemu_thread_create: Resource temporarily unavailable"])
+        },
+        says: |symptom| {
+            format!(
+                "this user may have {} processes and threads (RLIMIT_NPROC), and QEMU takes two for a program",
+                symptom.limits.processes.unwrap_or_default()
+            )
+            .into()
+        },
+        cure: |symptom| Phrase::from("ulimit -u unlimited && ") + doctor(symptom),
+        whose: Whose::Ours,
+        source: "setrlimit(2)",
+    },
+    Cause {
+        applies: |symptom| {
             symptom.limits.lowest_address.is_some_and(|lowest| lowest > USUAL_LOWEST_ADDRESS)
-                && symptom.has(&["Unable to reserve", "guest_base", "min_mmap_addr"])
+                && symptom.has(&[
+                    "Unable to reserve",
+                    "guest_base",
+                    "min_mmap_addr",
+                    // Of position-independent programs, as QEMU 10.0 and 11.1 put it (measured).
+                    "Error mapping file: Operation not permitted",
+                    "mmap stack: Operation not permitted",
+                ])
         },
         says: |symptom| {
             format!(
@@ -127,7 +158,7 @@ const CAUSES: &[Cause] = &[
              are linked for one address are known for it"
                 .into()
         },
-        cure: |symptom| Phrase::from("apt-get install qemu-user-static && ") + register(symptom),
+        cure: |symptom| bring(symptom.distribution, &symptom.target.name) + register(symptom),
         whose: Whose::Host,
         source: "balena-io/qemu#21, multiarch/alpine#39",
     },
@@ -189,28 +220,15 @@ const CAUSES: &[Cause] = &[
             let loader = symptom.loader().unwrap_or_default();
             symptom.own() + &format!(" is dynamic, and its loader {loader} is not in this root")
         },
-        cure: |symptom| Phrase::from("apt-get install qemu-user-static && ") + register(symptom),
-        whose: Whose::Host,
-        source: "execve(2), nixpkgs#160300",
-    },
-    Cause {
-        applies: |symptom| {
-            symptom.refused(&ExecError::NoInterpreter)
-                && matches!(symptom.file, Some(Err(InterpreterFault::Missing)))
-                && !symptom.is_fixed()
-        },
-        says: |symptom| {
-            symptom.own() + " does not exist, and without F it is looked up at each start"
-        },
         cure: |symptom| {
             if symptom.installed {
                 register(symptom)
             } else {
-                Phrase::from("apt-get install qemu-user-static && ") + register(symptom)
+                bring(symptom.distribution, &symptom.target.name) + register(symptom)
             }
         },
         whose: Whose::Host,
-        source: "binfmt-misc.rst, systemd/systemd#21178",
+        source: "execve(2), nixpkgs#160300",
     },
     Cause {
         applies: |symptom| {
@@ -240,9 +258,7 @@ const CAUSES: &[Cause] = &[
                 + symptom.own()
                 + " itself"
         },
-        cure: |symptom| {
-            format!("echo -1 > /proc/sys/fs/binfmt_misc/{}", symptom.captor_name()).into()
-        },
+        cure: |symptom| symptom.captor.map(|captor| tell("-1", captor)).unwrap_or_default().into(),
         whose: Whose::Host,
         source: "execve(2), exec_binprm of Linux's fs/exec.c",
     },
@@ -251,32 +267,30 @@ const CAUSES: &[Cause] = &[
         says: |symptom| Phrase::from("somebody has ") + symptom.own() + " open for writing",
         cure: |symptom| {
             Phrase::from("fuser -v")
-                + Phrase::argument(symptom.path())
+                + Phrase::argument(symptom.quoted())
                 + " shows who: replace the file by a rename, do not write into it"
         },
         whose: Whose::Host,
         source: "execve(2)",
     },
     Cause {
+        // A pinned interpreter is asked about when its pages are mapped. Then the program that called is gone,
+        // and the kernel has nothing left to say but SIGSEGV (measured on 6.12).
         applies: |symptom| {
-            symptom.refused(&ExecError::Denied) && symptom.found().is_some_and(|file| file.noexec)
+            let segfault = Some(Ended::Signaled(11));
+            let is_silent = symptom.failure.words.is_empty() && symptom.failure.ended == segfault;
+            symptom.limits.selinux == Some(Selinux::Enforcing)
+                && symptom.mislabelled
+                && (symptom.refused(&ExecError::Denied) || symptom.is_fixed() && is_silent)
         },
-        says: |symptom| symptom.own() + " is on a filesystem that is mounted noexec",
-        cure: |symptom| {
-            format!("mount -o remount,exec \"$(findmnt -no TARGET -T {})\"", symptom.path()).into()
+        says: |symptom| {
+            Phrase::from("SELinux is enforcing, and forbids to run ")
+                + symptom.own()
+                + ", whose label is no program's"
         },
+        cure: |symptom| relabel(symptom.quoted()) + " && " + register(symptom),
         whose: Whose::Host,
-        source: "execve(2), mount(8)",
-    },
-    Cause {
-        applies: |symptom| {
-            symptom.refused(&ExecError::Denied)
-                && symptom.found().is_some_and(|file| file.mode & 0o111 == 0)
-        },
-        says: |symptom| symptom.own() + " has no execute bit",
-        cure: |symptom| Phrase::from("chmod a+x") + Phrase::argument(symptom.path()),
-        whose: Whose::Host,
-        source: "execve(2)",
+        source: "selinux_mmap_file of Linux's security/selinux/hooks.c, containers/podman#3670, containers/podman#25318",
     },
     Cause {
         applies: |symptom| {
@@ -290,7 +304,7 @@ const CAUSES: &[Cause] = &[
         },
         cure: |symptom| {
             Phrase::from("restorecon -v")
-                + Phrase::argument(symptom.path())
+                + Phrase::argument(symptom.quoted())
                 + " && "
                 + register(symptom)
         },
@@ -351,6 +365,10 @@ impl Symptom<'_> {
             || "the interpreter".to_owned(),
             |entry| entry.interpreter.display().to_string(),
         )
+    }
+
+    fn quoted(&self) -> String {
+        self.entry.map_or_else(|| "INTERPRETER".to_owned(), |entry| quote(&entry.interpreter))
     }
 
     /// The interpreter in a sentence.

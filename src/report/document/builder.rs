@@ -27,6 +27,8 @@ pub struct BuilderDocument {
     pub builder: Option<BuilderState>,
     /// What was done, in words.
     pub steps: Vec<String>,
+    /// What could not be done; it is no failure where everything that was asked for is built all the same.
+    pub warnings: Vec<String>,
     /// What was not done or does not work, besides the platforms.
     pub errors: Vec<String>,
     /// The four facts of each platform.
@@ -218,6 +220,7 @@ impl BuilderDocument {
             engine: engine.into(),
             builder: builder.map(BuilderState::from),
             steps: Vec::new(),
+            warnings: Vec::new(),
             errors: Vec::new(),
             platforms,
             orphans: None,

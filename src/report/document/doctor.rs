@@ -32,6 +32,9 @@ pub struct DoctorDocument {
     /// The targets that a command without names is about; in no document. Nothing where names were given.
     #[serde(skip)]
     pub configured: Vec<String>,
+    /// Whether nothing but what was named was looked at; in no document.
+    #[serde(skip)]
+    pub named: bool,
 }
 
 /// The machine that was examined.
@@ -102,7 +105,7 @@ pub struct MachineDocument {
 pub struct Taker {
     /// The entry's name.
     pub name: String,
-    /// `binfmtd`, `systemd-binfmt (FILE)`, `update-binfmts (FILE)` or `unknown`.
+    /// `binfmtd`, `systemd-binfmt (FILE)`, `update-binfmts (FILE)`, another emulator (`FEX`) or `unknown`.
     pub owner: String,
     /// Whether it does.
     pub state: TakerState,
@@ -215,6 +218,7 @@ impl DoctorDocument {
             fixes: None,
             load: examination.load.as_ref().map(LoadDocument::from),
             configured: examination.configured(),
+            named: examination.named,
         };
         document.ok = document.conclusion() == Conclusion::Well;
         document
@@ -324,13 +328,8 @@ fn takers(examination: &Examination<'_>, patient: &Patient<'_>) -> Vec<Taker> {
     let takers = takers.into_iter().zip(states);
     takers
         .map(|(entry, state)| {
-            let name = entry.display_name();
-            let owner = if seen.record.owns(entry) {
-                "binfmtd".to_owned()
-            } else {
-                examination.owners.get(&name).cloned().unwrap_or_else(|| "unknown".to_owned())
-            };
-            Taker { name, owner, state }
+            let owner = examination.whose(entry).to_owned();
+            Taker { name: entry.display_name(), owner, state }
         })
         .collect()
 }

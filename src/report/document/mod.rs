@@ -1,5 +1,6 @@
 //! The documents, as plain data: one file for each command.
 
+mod binfmt;
 mod builder;
 mod checks;
 mod config;
@@ -14,6 +15,7 @@ mod targets;
 mod unregister;
 mod which;
 
+pub use binfmt::BinfmtDocument;
 pub use builder::{
     BuilderDocument, BuilderState, BuiltDocument, EmbeddedDocument, EngineDocument, KernelDocument,
     NodeDocument, OrphanDocument, PlatformDocument, RemovalDocument,

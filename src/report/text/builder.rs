@@ -38,6 +38,9 @@ pub fn builder(out: &mut dyn Write, document: &BuilderDocument, verbose: bool) -
         writeln!(out)?;
         list(out, orphans)?;
     }
+    for warning in &document.warnings {
+        writeln!(out, "\n{DOUBTFUL}warning{DOUBTFUL:#}  {}", plain(warning))?;
+    }
     for error in &document.errors {
         writeln!(out, "\n{BAD}error{BAD:#}  {}", plain(error))?;
     }

@@ -59,10 +59,14 @@ fn summary(
     let host = format!("Linux {} on {}", document.host.kernel, document.host.machine);
     if document.targets.iter().all(|target| target.verdict == Verdict::Native) {
         let natives = document.host.natives.join(", ");
-        let sentence = format!(
-            "{host}: nothing is emulated here; natively runs {natives} (no interpreter and no rule was found: install \
-             qemu-user-static, then binfmtd register)"
-        );
+        let sentence = if document.named {
+            format!("{host}: natively runs {natives}")
+        } else {
+            format!(
+                "{host}: nothing is emulated here; natively runs {natives} (no interpreter and no rule was found: \
+                 install qemu-user-static, then binfmtd register)"
+            )
+        };
         writeln!(out, "{}", wrapped(&sentence, 0, 0, page.width))?;
     } else {
         writeln!(out, "{STRONG}{host}{STRONG:#}")?;

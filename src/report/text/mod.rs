@@ -14,7 +14,7 @@ use super::document::{
     ErrorDocument, ExportDocument, RegisterDocument, RegisterLine, ServiceDocument, StatusDocument,
     TargetsDocument, UnregisterDocument, WhichDocument,
 };
-use super::plain;
+use super::{plain, plain_lines};
 pub use builder::{builder, removal};
 pub use doctor::{Page, check, checks, doctor};
 pub use fix::{fixes, nothing_to_fix, steps};
@@ -327,5 +327,5 @@ pub fn export(out: &mut dyn Write, document: &ExportDocument) -> io::Result<()> 
 
 /// An error, for standard error.
 pub fn error(out: &mut dyn Write, document: &ErrorDocument) -> io::Result<()> {
-    writeln!(out, "{BAD}binfmtd:{BAD:#} {}", document.error.message)
+    writeln!(out, "{BAD}binfmtd:{BAD:#} {}", plain_lines(&document.error.message))
 }

@@ -21,14 +21,14 @@ const KNOWN: [(&str, &[&str], &[&str]); 10] = [
 ];
 
 /// Whose emulator or run-time a rule is of, when it is one that is known and none of QEMU's.
-pub(super) fn owner(entry: &Entry) -> Option<&'static str> {
+pub fn owner(entry: &Entry) -> Option<&'static str> {
     let name = entry.display_name().to_lowercase();
     let file = entry.interpreter.file_name().map(|file| file.to_string_lossy().to_lowercase());
     let file = file.unwrap_or_default();
     let is = |(_, names, files): &&(_, &[&str], &[&str])| {
         names.iter().any(|known| name.starts_with(known)) || files.contains(&file.as_str())
     };
-    if crate::plan::is_qemu(entry) {
+    if super::is_qemu(entry) {
         return None;
     }
     KNOWN.iter().find(is).map(|(who, _, _)| *who)
@@ -63,6 +63,8 @@ mod tests {
             ("qemu-aarch64", "/usr/bin/qemu-aarch64-static", None),
             ("qemu-arm", "/usr/libexec/qemu-binfmt/arm-binfmt-P", None),
             ("mine", "/opt/mine/run", None),
+            ("qemu-x86_64", "/usr/bin/FEXInterpreter", Some("FEX")),
+            ("qemu-x86_64", "/opt/mine/run", None),
         ] {
             assert_eq!(owner(&entry(name, interpreter)), wanted, "{name} {interpreter}");
         }

@@ -1,0 +1,106 @@
+//! What others named, as a terminal and a shell can take it.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+
+/// A text on one line, whatever is in it: anybody may name a rule or a file, and an interpreter may write what
+/// it likes. Nothing of that is to steer a terminal, or whatever else reads line by line, nor to look like
+/// something else than it is.
+pub fn plain<T: AsRef<OsStr> + ?Sized>(text: &T) -> String {
+    let text = text.as_ref().to_string_lossy();
+    if !text.chars().any(deceives) {
+        return text.into_owned();
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if deceives(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// The same of a text that has several lines by right.
+pub fn plain_lines(text: &str) -> String {
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a character does something else than to be seen: controls, ends of lines and paragraphs, what
+/// turns the direction of writing (Unicode's UAX #9), and what has no width.
+fn deceives(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A word as a shell and a person can read it: bare where it can be, and never with a character that does
+/// something else than to be seen.
+pub fn quote<T: AsRef<OsStr> + ?Sized>(word: &T) -> String {
+    let word = word.as_ref();
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%=,".contains(&byte);
+    match word.to_str() {
+        Some(text) if !text.is_empty() && text.bytes().all(is_bare) => text.to_owned(),
+        Some(text) if !text.chars().any(deceives) => format!("'{}'", text.replace('\'', r"'\''")),
+        _ => quote_bytes(word),
+    }
+}
+
+/// `$'…'` of bash and, since POSIX 2024, of `sh`.
+fn quote_bytes(word: &OsStr) -> String {
+    let mut quoted = String::from("$'");
+    for &byte in word.as_bytes() {
+        if (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'\'' | b'\\') {
+            quoted.push(char::from(byte));
+        } else {
+            // Three octal digits always end there; \x takes as many hex digits as follow in some shells.
+            let _ = write!(quoted, "\\{byte:03o}");
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        for (word, wanted) in [
+            ("/usr/bin/qemu-arm", "/usr/bin/qemu-arm"),
+            ("", "''"),
+            ("/a b", "'/a b'"),
+            ("/a;$(b)", "'/a;$(b)'"),
+            ("/it's", r"'/it'\''s'"),
+            ("/\u{e9}", "'/\u{e9}'"),
+            ("/a\x1b[1mb'", r"$'/a\033[1mb\047'"),
+            ("/a\nb", r"$'/a\012b'"),
+            ("/\u{202e}a", r"$'/\342\200\256a'"),
+        ] {
+            assert_eq!(quote(word), wanted);
+        }
+        assert_eq!(quote(OsStr::from_bytes(b"/\xff")), r"$'/\377'");
+    }
+
+    #[test]
+    fn nothing_steers_a_terminal_or_looks_like_something_else() {
+        for (text, wanted) in [
+            ("qemu-\u{e9} of \u{65e5}\u{672c}", "qemu-\u{e9} of \u{65e5}\u{672c}"),
+            ("a\x1b[2J\r\n::error::b", r"a\u{1b}[2J\r\n::error::b"),
+            ("a\u{9b}31m", r"a\u{9b}31m"),
+            ("a\u{2028}b\u{2029}", r"a\u{2028}b\u{2029}"),
+            ("\u{202e}gnp.exe\u{2066}", r"\u{202e}gnp.exe\u{2066}"),
+            ("a\u{200b}b\u{feff}", r"a\u{200b}b\u{feff}"),
+        ] {
+            assert_eq!(plain(text), wanted);
+        }
+        assert_eq!(plain_lines("a\nb\x1b"), "a\nb\\u{1b}");
+        assert_eq!(plain(Path::new("/a\nb")), r"/a\nb");
+    }
+}
