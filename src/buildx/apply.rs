@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::builder::{Builder, CONTAINER_PREFIX, STATE_SUFFIX};
+use super::builder::{Builder, STATE_SUFFIX};
 use super::docker::{Answer, Docker, Question, Trouble};
 use super::engine::Engine;
 use super::observe::{self, Orphan, OrphanKind};
 use super::plan::{Recreate, Refusal, Step, Wish};
 use super::record::{Made, Store};
+use crate::system::batch::Ended;
 
 /// Why a builder is not as it should be.
 #[derive(Debug, Error)]
@@ -18,6 +19,9 @@ pub enum ApplyError {
     /// Docker did not do it.
     #[error(transparent)]
     Docker(#[from] Trouble),
+    /// The builder cannot be made as it is wanted.
+    #[error("{0}")]
+    Wish(String),
     /// It would touch what is not ours.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -39,9 +43,15 @@ pub struct Workshop<'a> {
     pub engine: &'a Engine,
     /// What is ours; locked.
     pub store: &'a mut Store,
+    was_current: bool,
 }
 
-impl Workshop<'_> {
+impl<'a> Workshop<'a> {
+    /// With nothing done yet.
+    pub fn new(docker: &'a Docker, engine: &'a Engine, store: &'a mut Store) -> Self {
+        Self { docker, engine, store, was_current: false }
+    }
+
     /// Carries out one step.
     pub fn carry_out(
         &mut self,
@@ -67,6 +77,8 @@ impl Workshop<'_> {
                 self.well(&Question::new(["restart", "--time", "10", container]).at(Some(endpoint)))
             }
             Step::Remove { .. } => {
+                // buildx forgets with the builder that it was the current one.
+                self.was_current = observe::current(self.docker)? == wish.name;
                 self.well(&Question::new(["buildx", "rm", "--force", "--keep-state", &wish.name]))
             }
             Step::MakeCurrent => self.well(&Question::new(["buildx", "use", &wish.name])),
@@ -82,7 +94,7 @@ impl Workshop<'_> {
         let node = wish.node.clone().unwrap_or_else(|| format!("{}0", wish.name));
         let made =
             Made { engine: self.engine.id.clone(), node: node.clone(), builder: wish.name.clone() };
-        self.store.add(made).map_err(ApplyError::Record)?;
+        let is_new = self.store.add(made).map_err(ApplyError::Record)?;
         let mut words: Vec<OsString> = ["buildx", "create", "--name", &wish.name]
             .into_iter()
             .chain(["--driver", super::builder::DRIVER, "--node", &node])
@@ -103,14 +115,32 @@ impl Workshop<'_> {
         if let Some(config) = &wish.config {
             words.extend(["--buildkitd-config".into(), config.path.clone().into()]);
         }
+        if std::mem::take(&mut self.was_current) {
+            words.push("--use".into());
+        }
         words.extend(wish.endpoint.clone().map(OsString::from));
         let answer = self.docker.ask(&Question::new(words))?;
-        // Somebody else was quicker: the builder is there, and is looked at next.
-        if answer.errors.contains("existing instance for") {
+        // One that did not end may have made it.
+        if is_new && matches!(answer.ended, Ended::Exited(code) if code != 0) {
+            self.store.forget(&self.engine.id, &node).map_err(ApplyError::Record)?;
+        }
+        let said = |words: &str| answer.errors.contains(words);
+        if said("existing instance for") {
+            // Somebody else was quicker: the builder is there, and is looked at next.
             return Ok(());
         }
-        answer.well()?;
-        Ok(())
+        if said("duplicate endpoint") {
+            return Err(ApplyError::Wish(format!(
+                "builder {} has a node in this engine already: a further one takes an engine of its own (--endpoint CONTEXT)",
+                wish.name
+            )));
+        }
+        match answer.well() {
+            Err(Trouble::Failed { said, .. }) if said.contains("invalid driver option") => {
+                Err(ApplyError::Wish(said))
+            }
+            other => Ok(other.map(|_| ())?),
+        }
     }
 
     /// Takes a builder of ours away, with its container and, unless `keep_state`, its volume.
@@ -153,11 +183,7 @@ impl Workshop<'_> {
             }
             OrphanKind::Volume => {
                 self.well(&Question::new(["volume", "rm", &orphan.name]))?;
-                let node = orphan.name.strip_prefix(CONTAINER_PREFIX);
-                let node = node.and_then(|node| node.strip_suffix(STATE_SUFFIX));
-                let forgotten = node.map(|node| self.store.forget(&self.engine.id, node));
-                forgotten.transpose().map_err(ApplyError::Record)?;
-                Ok(())
+                self.store.forget(&self.engine.id, orphan.node()).map_err(ApplyError::Record)
             }
         }
     }
@@ -187,7 +213,7 @@ pub fn boot(docker: &Docker, name: &str) -> Result<(), Trouble> {
 }
 
 /// As buildx splits an option's value (RFC 4180): at commas, unless it is in quotes.
-fn comma_separated(field: &str) -> String {
+pub(super) fn comma_separated(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))
     } else {

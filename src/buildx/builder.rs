@@ -80,9 +80,9 @@ impl NodeStatus {
 }
 
 impl Builder {
-    /// Whether we made it.
+    /// Whether we made all of it: a node of ours in somebody's builder makes that none of ours.
     pub fn is_ours(&self) -> bool {
-        self.nodes.iter().any(|node| node.options.contains_key(BUILDER_MARK))
+        !self.nodes.is_empty() && self.nodes.iter().all(|node| node.mark().is_some())
     }
 
     /// Whether any of its nodes says that it builds for a platform.
@@ -240,8 +240,11 @@ struct InspectedConfig {
     env: Option<Vec<String>>,
 }
 
-/// Reads `docker container inspect`.
+/// Reads `docker container inspect`; of several, those that are there.
 pub fn read_containers(answer: &Answer) -> Result<Vec<Container>, Trouble> {
+    if !answer.errors.to_lowercase().contains("no such container") {
+        answer.well()?;
+    }
     let inspected: Vec<InspectedContainer> =
         serde_json::from_slice(&answer.output).map_err(|error| answer.unreadable(error))?;
     let containers = inspected.into_iter().map(|one| Container {

@@ -55,6 +55,11 @@ pub enum Trouble {
     /// There is no plugin.
     #[error("docker has no buildx plugin (install docker-buildx-plugin or docker-buildx)")]
     NoPlugin,
+    /// The plugin is there and does not start.
+    #[error(
+        "docker's buildx plugin is of no use: {0} (install docker-buildx-plugin or docker-buildx again)"
+    )]
+    BrokenPlugin(String),
     /// The plugin is too old.
     #[error(
         "buildx {0} is too old: its list of builders cannot be read before 0.13 (install docker-buildx-plugin 0.13 or later)"
@@ -143,10 +148,13 @@ impl Trouble {
     }
 }
 
-/// The last line that says something: where tools put what went wrong.
+/// The last line that says something: where tools put what went wrong. The docker command puts its help behind it.
 fn last_words(said: &str) -> String {
-    let mut lines = said.lines().map(str::trim);
-    let line = lines.rfind(|line| !line.is_empty()).unwrap_or("it failed and did not say why");
+    let is_help =
+        |line: &str| ["See 'docker", "Run 'docker"].iter().any(|words| line.starts_with(words));
+    let lines = said.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let line = lines.filter(|line| !line.is_empty() && !is_help(line)).reduce(|_, last| last);
+    let line = line.unwrap_or("it failed and did not say why");
     line.trim_start_matches("ERROR: ").trim_start_matches("error: ").to_owned()
 }
 

@@ -77,7 +77,7 @@ pub fn look(
 }
 
 impl Embedded {
-    fn of(name: String, answer: &Answer) -> Self {
+    pub(super) fn of(name: String, answer: &Answer) -> Self {
         let first = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes);
             text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
@@ -118,7 +118,7 @@ fn digest(
 }
 
 /// The content of an archive's first file (POSIX ustar: a header of 512 bytes, the size in octal at 124).
-fn first_file(archive: &[u8]) -> Option<&[u8]> {
+pub(super) fn first_file(archive: &[u8]) -> Option<&[u8]> {
     let size = archive.get(124..136)?;
     let size = std::str::from_utf8(size).ok()?.trim_matches(['\0', ' ']);
     let size = usize::from_str_radix(size, 8).ok()?;

@@ -87,6 +87,9 @@ struct Plugin {
     name: String,
     #[serde(default)]
     version: String,
+    /// Why the docker command takes it for none.
+    #[serde(default)]
+    err: String,
 }
 
 #[derive(Deserialize)]
@@ -113,23 +116,29 @@ struct Endpoint {
 impl Engine {
     /// From the answers to `docker info --format '{{json .}}'` and `docker context inspect`.
     pub fn read(info: &Answer, context: &Answer, here: &Here) -> Result<Self, Trouble> {
-        // Exits with 0 whether the engine answers or not; without any output, something else is wrong.
+        // Who got as far as to print this talked about the engine; without any output, something else is wrong.
         if info.output.trim_ascii().is_empty() {
             info.well()?;
         }
-        let read: Info =
-            serde_json::from_slice(&info.output).map_err(|error| info.unreadable(error))?;
+        // Whatever it is that does not answer: it is the engine.
+        let down = |trouble| match trouble {
+            Trouble::Failed { said, .. } => Trouble::Down(said),
+            other => other,
+        };
+        let read = match serde_json::from_slice::<Info>(&info.output) {
+            Ok(read) => read,
+            // One that was cut short: why tells more than where.
+            Err(error) => return Err(info.well().err().unwrap_or_else(|| info.unreadable(error))),
+        };
         if let Some(podman) = read.podman {
             return Err(Trouble::Podman(podman.number));
         }
         let endpoint = endpoint(context);
         if let Some(error) = read.server_errors.unwrap_or_default().first() {
-            return Err(match Trouble::of_words(&info.question, error) {
-                // Whatever it is that does not answer: it is the engine.
-                Trouble::Failed { said, .. } => Trouble::Down(said),
-                other => other,
-            });
+            return Err(down(Trouble::of_words(&info.question, error)));
         }
+        // Since Docker 28 it ends with 1 in place of that, and prints a document that is empty.
+        info.well().map_err(down)?;
         let client = read.client.ok_or_else(|| {
             info.unreadable("nothing about the command line itself: it is older than Docker 19.03")
         })?;
@@ -140,6 +149,9 @@ impl Engine {
         let plugins = client.plugins.unwrap_or_default();
         let buildx =
             plugins.into_iter().find(|plugin| plugin.name == "buildx").ok_or(Trouble::NoPlugin)?;
+        if !buildx.err.is_empty() {
+            return Err(Trouble::BrokenPlugin(buildx.err));
+        }
         // A build of somebody's own may have a commit for a version: its list will tell.
         if version(&buildx.version).is_some_and(|version| version < OLDEST_BUILDX) {
             return Err(Trouble::OldPlugin(buildx.version));

@@ -20,6 +20,8 @@ pub struct Facts {
     pub embedded: Embedded,
     /// What the builder says that it builds for.
     pub advertised: bool,
+    /// Whether a node of the builder does not run, and so says nothing.
+    pub resting: bool,
     /// What it built.
     pub built: Built,
 }
@@ -79,6 +81,11 @@ impl Facts {
                  and docker build without this builder fail",
                 register(),
             ),
+            (Runner::Embedded, Some(true)) if self.kernel == Kernel::Native => doubtful(
+                "builds, by the emulator in BuildKit's image, though this machine runs it by itself: the builder did not see \
+                 that, or is on another machine",
+                None,
+            ),
             (Runner::Embedded, Some(true)) => doubtful(
                 "builds, by the emulator in BuildKit's image, though the kernel runs it: the builder looked before the \
                  rule was there",
@@ -101,20 +108,41 @@ impl Facts {
         let again =
             Some(format!("binfmtd buildx bootstrap {builder} --platform {}", self.platform));
         match (self.kernel.works(), self.advertised, self.embedded.is_there()) {
+            // It advertises nothing because it does not run.
+            (Some(true), false, _) if self.resting => fails(format!("not built: {why}"), None),
+            // No rule has a part in it.
+            (Some(true), _, _) if self.kernel == Kernel::Native => fails(
+                format!(
+                    "this machine runs it by itself, and the builder does not build it: it is on another machine, or the build \
+                     failed for a reason of its own ({why})"
+                ),
+                None,
+            ),
             (Some(false), true, false) => fails(
                 format!(
-                    "advertised, and does not build: the rule went away after the builder started, which never takes back \
-                     what it advertised ({why})"
+                    "advertised, and does not build: {}, and a builder never takes back what it advertised ({why})",
+                    self.lost()
                 ),
                 again,
             ),
-            (Some(false), false, false) => fails(
+            (Some(false), false, false) if self.embedded == Embedded::No => fails(
                 format!(
                     "not built: the kernel has no working rule, and BuildKit's image no emulator ({why})"
                 ),
                 again,
             ),
-            (Some(false), _, true) => fails(
+            (Some(false), false, false) => {
+                fails(format!("not built: the kernel has no working rule ({why})"), again)
+            }
+            (Some(false), true, true) => fails(
+                format!(
+                    "advertised, and does not build: {}, and a builder never takes back what it advertised, nor puts the \
+                     emulator of its image in front of that ({why})",
+                    self.lost()
+                ),
+                again,
+            ),
+            (Some(false), false, true) => fails(
                 format!(
                     "the emulator in BuildKit's image does not run it, and the kernel has no working rule ({why})"
                 ),
@@ -137,27 +165,55 @@ impl Facts {
         }
     }
 
+    /// How a rule was lost that a builder once saw.
+    fn lost(&self) -> &'static str {
+        match self.kernel {
+            Kernel::Fails { .. } => "the rule is there and does not work any more",
+            _ => "the rule went away after the builder started",
+        }
+    }
+
     fn judge_untried(&self, builder: &str) -> Judgement {
         let again =
             Some(format!("binfmtd buildx bootstrap {builder} --platform {}", self.platform));
         match (self.kernel.works(), self.advertised, self.embedded.is_there()) {
-            (Some(false), true, false) => fails(
-                "advertised, and the kernel does not run it: the rule went away after the builder started; builds will fail"
+            // Whatever the image carries: what is advertised is not given to it.
+            (Some(false), true, _) => fails(
+                format!(
+                    "advertised, and the kernel does not run it: {}; builds will fail",
+                    self.lost()
+                ),
+                again,
+            ),
+            // Nobody has looked into the image.
+            (Some(false), false, false) => fails(
+                "the kernel does not run it; builds fail unless BuildKit's image carries an emulator"
                     .to_owned(),
                 again,
             ),
-            (Some(false), false, false) => {
-                fails("neither the kernel nor the builder runs it".to_owned(), again)
+            (works, false, false) if works != Some(false) && !self.resting => {
+                let (sentence, restarted) = match self.kernel {
+                    Kernel::Native => (
+                        "this machine runs it by itself, and the builder does not say that it does: it has no probe for it, or \
+                         is on another machine",
+                        false,
+                    ),
+                    Kernel::HasRule(_) => (
+                        "the kernel has a rule for it, and the builder does not say that it builds for it: it looked before the \
+                         rule was there, has no probe for it, or the rule does not work",
+                        true,
+                    ),
+                    Kernel::Unknown(_) => {
+                        ("the builder does not say that it builds for it, and nothing was built", false)
+                    }
+                    _ => (
+                        "the kernel runs it, and the builder does not say so: it looked before the rule was there, or has no \
+                         probe for it",
+                        true,
+                    ),
+                };
+                doubtful(sentence, restarted.then(|| restart(builder)))
             }
-            (Some(true), false, _) => Judgement {
-                grade: Grade::Doubtful,
-                sentence: Some(
-                    "the kernel runs it, and the builder does not say so: it looked before the rule was there, or has no \
-                     probe for it"
-                        .to_owned(),
-                ),
-                fix: Some(restart(builder)),
-            },
             _ => Judgement { grade: Grade::Likely, sentence: None, fix: None },
         }
     }

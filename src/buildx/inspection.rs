@@ -123,6 +123,7 @@ pub fn facts(
         kernel: kernel.clone(),
         embedded,
         advertised: builder.advertises(&platform.name),
+        resting: resting(builder).is_some(),
         built,
     });
     Ok(facts.collect())

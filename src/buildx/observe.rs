@@ -38,6 +38,17 @@ pub enum OrphanKind {
     Volume,
 }
 
+impl Orphan {
+    /// The node that it is left of.
+    pub fn node(&self) -> &str {
+        let name = self.name.strip_prefix(CONTAINER_PREFIX).unwrap_or(&self.name);
+        match self.kind {
+            OrphanKind::Container(_) => name,
+            OrphanKind::Volume => name.strip_suffix(STATE_SUFFIX).unwrap_or(name),
+        }
+    }
+}
+
 impl Observation {
     /// A builder by its name.
     pub fn builder(&self, name: &str) -> Option<&Builder> {
@@ -73,6 +84,14 @@ pub fn builders(docker: &Docker) -> Result<Vec<Builder>, Trouble> {
     read_list(&docker.ask(&list())?)
 }
 
+/// The name of the builder that builds go to that name no other: 0.13 says it here alone.
+pub fn current(docker: &Docker) -> Result<String, Trouble> {
+    let answer = docker.ask(&Question::new(["buildx", "inspect"]))?;
+    let output = String::from_utf8_lossy(answer.well()?).into_owned();
+    let name = output.lines().find_map(|line| line.strip_prefix("Name:"));
+    Ok(name.unwrap_or_default().trim().to_owned())
+}
+
 fn here() -> Result<Here, Trouble> {
     let failed = |error: std::io::Error| Trouble::Batch(error.into());
     let host = host::describe().map_err(failed)?;
@@ -105,31 +124,28 @@ pub fn orphans(
         .filter(|name| name.starts_with(CONTAINER_PREFIX) && !known.contains(name))
         .map(String::as_str)
         .collect();
+    let engine = &seen.engine.id;
+    // Other users' of this program bear the mark, too.
+    let made = |orphan: &Orphan| record.owns(engine, orphan.node());
     let mut orphans: Vec<Orphan> = inspect(docker, &left)?
         .into_iter()
-        .map(|container| Orphan {
-            kind: OrphanKind::Container(container.state),
-            ours: container.ours,
-            name: container.name,
+        .map(|container| {
+            let kind = OrphanKind::Container(container.state);
+            let orphan = Orphan { kind, name: container.name, ours: false };
+            Orphan { ours: container.ours && made(&orphan), ..orphan }
         })
         .collect();
+    orphans.sort_by(|one, other| one.name.cmp(&other.name));
     let is_known = |volume: &str| {
         volume.strip_suffix(STATE_SUFFIX).is_none_or(|node| known.iter().any(|name| name == node))
     };
-    let engine = &seen.engine.id;
     let volumes = volumes.into_iter().filter(|name| {
         name.starts_with(CONTAINER_PREFIX) && name.ends_with(STATE_SUFFIX) && !is_known(name)
     });
-    let volumes: Vec<Orphan> = volumes
-        .map(|name| {
-            let of_ours = orphans.iter().any(|orphan| {
-                orphan.ours && name.strip_suffix(STATE_SUFFIX) == Some(orphan.name.as_str())
-            });
-            let ours = of_ours || record.owns_volume(engine, &name);
-            Orphan { kind: OrphanKind::Volume, name, ours }
-        })
-        .collect();
-    orphans.extend(volumes);
+    orphans.extend(volumes.map(|name| {
+        let orphan = Orphan { kind: OrphanKind::Volume, name, ours: false };
+        Orphan { ours: made(&orphan), ..orphan }
+    }));
     Ok(orphans)
 }
 
@@ -149,9 +165,13 @@ pub fn busy(docker: &Docker, node: &builder::Node) -> Result<usize, Trouble> {
     }
     let question = Question::new(["top", &node.container(), "-o", "pid,comm"]);
     let answer = docker.ask(&question.at(Some(&node.endpoint)))?;
-    let output = String::from_utf8_lossy(answer.well()?).into_owned();
-    let commands = output.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1));
+    Ok(at_work(&String::from_utf8_lossy(answer.well()?)))
+}
+
+/// How many processes `docker top -o pid,comm` lists that belong to builds.
+pub(super) fn at_work(listed: &str) -> usize {
+    let commands = listed.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1));
     // Its own process, docker's init before it, and what serves a client of ours.
     let own = ["buildkitd", "docker-init", "tini", "buildctl", "rootlesskit"];
-    Ok(commands.filter(|command| !own.contains(command)).count())
+    commands.filter(|command| !own.contains(command)).count()
 }

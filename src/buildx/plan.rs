@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::builder::{Builder, DRIVER, Node, NodeStatus};
+use super::builder::{Builder, CONTAINER_PREFIX, DRIVER, Node, NodeStatus};
 use crate::config::BUILDER_MARK;
 use crate::rule::to_hex;
 
@@ -97,8 +97,8 @@ impl std::fmt::Display for Step {
 pub enum Refusal {
     /// A builder of another driver has the name.
     #[error(
-        "builder {name} has the driver {driver}, which cannot build for other platforms through this kernel's rules; choose another \
-         name, or take it away: docker buildx rm {name}"
+        "builder {name} has the driver {driver}, and binfmtd makes and mends those of docker-container alone; choose another name \
+         (binfmtd buildx verify {name} tells what this one builds)"
     )]
     Driver {
         /// The name.
@@ -118,20 +118,22 @@ pub enum Refusal {
     },
     /// It would have to be made anew, and that was forbidden.
     #[error(
-        "builder {name} would have to be made anew ({why}), and that is not to be: --recreate never, or a builder of several nodes (binfmtd buildx remove {name} takes it away)"
+        "builder {name} would have to be made anew ({why}), and that is not to be: {forbidden} (binfmtd buildx remove {name} takes it away)"
     )]
     Never {
         /// The name.
         name: String,
         /// Why.
         why: String,
+        /// What forbids it.
+        forbidden: &'static str,
     },
     /// There is no builder to add a node to.
     #[error("there is no builder {0} to add a node to; without --append it is created")]
     NothingToAppendTo(String),
     /// A node of it is in an engine that cannot be reached.
     #[error(
-        "node {node} of builder {name} cannot be reached: {error} (docker buildx rm {name} takes the builder away)"
+        "node {node} of builder {name} cannot be reached: {error} ({})", way_out(.name, .node, .error)
     )]
     Unreachable {
         /// The builder's name.
@@ -177,6 +179,13 @@ impl Wish {
         to_hex(&digest.finalize()[..8])
     }
 
+    /// Whether a node that somebody else made has what is wanted, as far as buildx tells: its configuration it does not.
+    fn fits(&self, node: &Node) -> bool {
+        let has = |flag: &str| node.flags.iter().any(|known| known == flag);
+        self.options.iter().all(|(name, value)| node.options.get(name) == Some(value))
+            && self.flags.iter().flat_map(|flags| flags.split_whitespace()).all(has)
+    }
+
     /// All options of the driver, the mark included.
     pub fn all_options(&self) -> impl Iterator<Item = (String, String)> + '_ {
         let asked = self.options.iter().map(|(name, value)| (name.clone(), value.clone()));
@@ -219,6 +228,15 @@ pub fn plan(wish: &Wish, builders: &[Builder]) -> Result<Vec<Step>, Refusal> {
     Ok(steps)
 }
 
+/// What a person can do about a node that cannot be reached.
+fn way_out(name: &str, node: &str, error: &str) -> String {
+    if error.contains("is paused") {
+        format!("docker unpause {CONTAINER_PREFIX}{node}")
+    } else {
+        format!("docker buildx rm {name} takes the builder away")
+    }
+}
+
 fn unreachable(node: &Node) -> Option<(String, String)> {
     match &node.status {
         NodeStatus::Broken(error) => Some((node.name.clone(), error.clone())),
@@ -228,31 +246,41 @@ fn unreachable(node: &Node) -> Option<(String, String)> {
 
 /// Why a builder has to be made anew, if it has.
 fn anew(wish: &Wish, builder: &Builder) -> Result<Option<String>, Refusal> {
-    let name = || wish.name.clone();
     let differs = !wish.append
         && wish.is_particular()
         && builder.nodes.first().is_none_or(|node| match node.mark() {
             Some(mark) => mark != wish.mark(),
-            None => wish.options.iter().any(|(key, value)| node.options.get(key) != Some(value)),
+            None => !wish.fits(node),
         });
     let why = match (wish.recreate, &builder.error) {
-        (Recreate::Always, _) => "--recreate always".to_owned(),
+        // A node that is added leaves the others as they are.
+        (Recreate::Always, _) if !wish.append => "--recreate always".to_owned(),
         (_, Some(error)) => format!("buildx cannot load it: {error}"),
         (_, None) if differs => "it was made with other options".to_owned(),
         _ => return Ok(None),
     };
+    allowed(wish, builder, why).map(Some)
+}
+
+/// Gives the reason back where it is enough to make a builder anew.
+fn allowed(wish: &Wish, builder: &Builder, why: String) -> Result<String, Refusal> {
+    let name = wish.name.clone();
     if !builder.is_ours() {
-        Err(Refusal::NotOurs { name: name(), why })
-    } else if wish.recreate == Recreate::Never || builder.nodes.len() > 1 {
-        Err(Refusal::Never { name: name(), why })
-    } else {
-        Ok(Some(why))
+        return Err(Refusal::NotOurs { name, why });
     }
+    // What further nodes were made with is not known well enough to make them again.
+    let forbidden = match wish.recreate {
+        Recreate::Never => "--recreate never",
+        _ if wish.append => "a node is to be added to it",
+        _ if builder.nodes.len() > 1 => "it has several nodes",
+        _ => return Ok(why),
+    };
+    Err(Refusal::Never { name, why, forbidden })
 }
 
 /// How a builder that runs is made to know what the kernel does by now: its containers are started again.
 pub fn refresh(wish: &Wish, builder: &Builder, platforms: &[&str]) -> Result<Vec<Step>, Refusal> {
-    let why = format!("it does not build for {} as the kernel runs it", platforms.join(", "));
+    let why = format!("what it knows of {} is out of date", platforms.join(", "));
     if !builder.is_ours() {
         return Err(Refusal::NotOurs { name: wish.name.clone(), why });
     }
@@ -266,14 +294,7 @@ pub fn refresh(wish: &Wish, builder: &Builder, platforms: &[&str]) -> Result<Vec
 
 /// The last resort for a builder that does not see what the kernel runs: a new container, with its state.
 pub fn renew(wish: &Wish, builder: &Builder, platforms: &[&str]) -> Result<Vec<Step>, Refusal> {
-    let name = || wish.name.clone();
     let why = format!("started again, it still does not build for {}", platforms.join(", "));
-    if !builder.is_ours() {
-        return Err(Refusal::NotOurs { name: name(), why });
-    }
-    // What further nodes were made with is not known well enough to make them again.
-    if wish.recreate == Recreate::Never || builder.nodes.len() > 1 {
-        return Err(Refusal::Never { name: name(), why });
-    }
+    let why = allowed(wish, builder, why)?;
     Ok(vec![Step::Remove { why }, Step::Create, Step::Boot])
 }

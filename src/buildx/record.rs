@@ -1,12 +1,12 @@
 //! Which nodes we made: a volume carries no mark, so it is ours only when its node is in here.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::builder::{CONTAINER_PREFIX, STATE_SUFFIX};
 use crate::system::file::{self, Lock};
 
 /// Names another folder than `$XDG_STATE_HOME/binfmtd`.
@@ -39,18 +39,28 @@ pub struct Made {
 impl Record {
     const SCHEMA: u32 = 1;
 
-    /// Whether a volume is the state of a node that we made.
-    pub fn owns_volume(&self, engine: &str, volume: &str) -> bool {
-        let node =
-            volume.strip_prefix(CONTAINER_PREFIX).and_then(|rest| rest.strip_suffix(STATE_SUFFIX));
-        self.nodes.iter().any(|made| made.engine == engine && Some(made.node.as_str()) == node)
+    /// Whether we made a node.
+    pub fn owns(&self, engine: &str, node: &str) -> bool {
+        self.builder_of(engine, node).is_some()
+    }
+
+    /// The builder that we made a node of.
+    pub fn builder_of(&self, engine: &str, node: &str) -> Option<&str> {
+        let mut nodes = self.nodes.iter();
+        let made = nodes.find(|made| made.engine == engine && made.node == node);
+        made.map(|made| made.builder.as_str())
     }
 }
 
 /// The folder of what outlives the user's session: `$XDG_STATE_HOME/binfmtd`, `~/.local/state/binfmtd`;
 /// `None` for a user without a home.
 pub fn folder() -> Option<PathBuf> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    folder_by(|name| std::env::var_os(name))
+}
+
+/// The same by given variables.
+pub(super) fn folder_by(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let variable = |name| variable(name).filter(|value| !value.is_empty());
     let absolute = |path: PathBuf| path.is_absolute().then_some(path);
     if let Some(own) = variable(FOLDER_VARIABLE) {
         return Some(PathBuf::from(own));
@@ -86,9 +96,13 @@ impl Store {
         Ok(Self { place: Some((folder, lock)), record })
     }
 
-    /// Writes down that a node is ours, before it is made.
-    pub fn add(&mut self, made: Made) -> io::Result<()> {
-        if self.record.nodes.insert(made) { self.save() } else { Ok(()) }
+    /// Writes down that a node is ours, before it is made; whether that is news.
+    pub fn add(&mut self, made: Made) -> io::Result<bool> {
+        let is_new = self.record.nodes.insert(made);
+        if is_new {
+            self.save()?;
+        }
+        Ok(is_new)
     }
 
     /// Forgets a node that is gone.
@@ -114,7 +128,7 @@ pub fn read() -> Record {
 }
 
 /// What cannot be read names nothing as ours: nothing is taken away by it then.
-fn load(folder: &Path) -> Record {
+pub(super) fn load(folder: &Path) -> Record {
     let path = folder.join(FILE);
     let content = match std::fs::read(&path) {
         Ok(content) => content,

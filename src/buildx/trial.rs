@@ -123,9 +123,9 @@ pub fn build(
 const WITNESS: &str = "Dockerfile.witness";
 
 /// A build's context.
-struct Build {
-    folder: PathBuf,
-    nonce: String,
+pub(super) struct Build {
+    pub(super) folder: PathBuf,
+    pub(super) nonce: String,
 }
 
 impl Build {
@@ -174,13 +174,16 @@ impl Build {
             "none",
             "--provenance=false",
             "--sbom=false",
+            // Else docker's own builder keeps an image, and so does one with default-load.
+            "--output",
+            "type=cacheonly",
             "--file",
         ];
         let paths = [self.folder.join(dockerfile), self.folder.clone()];
         Question::new(words.map(std::ffi::OsString::from).into_iter().chain(paths.map(Into::into)))
     }
 
-    fn judge(&self, answer: &Answer, witness: Option<&Answer>, is_host: bool) -> Built {
+    pub(super) fn judge(&self, answer: &Answer, witness: Option<&Answer>, is_host: bool) -> Built {
         let log = Log::read(&answer.errors);
         let answered = log.outputs.iter().any(|output| self.is_report(output));
         match answer.ended {
@@ -225,15 +228,16 @@ impl Build {
 }
 
 /// What a build said.
-struct Log {
+#[derive(Debug)]
+pub struct Log {
     /// What each step wrote.
-    outputs: Vec<String>,
+    pub outputs: Vec<String>,
     /// Why steps failed.
-    errors: Vec<String>,
+    pub errors: Vec<String>,
     /// What was said beside the progress.
-    rest: String,
+    pub rest: String,
     /// All of it, for a person.
-    text: String,
+    pub text: String,
 }
 
 #[derive(Deserialize)]
@@ -262,7 +266,7 @@ struct Chunk {
 
 impl Log {
     /// Reads `--progress rawjson`: JSON documents, and between and behind them lines for people.
-    fn read(errors: &str) -> Self {
+    pub fn read(errors: &str) -> Self {
         let mut names: Vec<(String, String)> = Vec::new();
         let mut outputs: Vec<(String, Vec<u8>)> = Vec::new();
         let mut failures = Vec::new();
@@ -302,7 +306,7 @@ impl Log {
     }
 
     /// One sentence: what a program said, which tells more than its exit status.
-    fn why(&self) -> String {
+    pub fn why(&self) -> String {
         let said = self.outputs.iter().rev().flat_map(|output| output.lines().rev());
         let complaint = said
             .map(str::trim)

@@ -22,7 +22,7 @@ pub(crate) const HOLD: &str = "--hold-an-engine";
 /// What every build here is made of: it has to run a program, and to say what that said.
 const DOCKERFILE: &str = "FROM scratch\nARG TARGETARCH\nCOPY probe-$TARGETARCH /probe\n\
                           RUN [\"/probe\", \"it-ran\"]\n";
-const CONTEXT: &str = "/srv/context";
+pub(crate) const CONTEXT: &str = "/srv/context";
 
 pub(crate) fn boots(engine: &mut Engine) -> String {
     let version = engine.well(&["docker", "version", "--format", "{{.Server.Version}}"]);
@@ -184,7 +184,7 @@ fn program(target: &str) -> Vec<u8> {
 }
 
 /// Writes what is to be built, for these targets.
-fn context(engine: &Engine, targets: &[&str]) {
+pub(crate) fn context(engine: &Engine, targets: &[&str]) {
     engine.write(&format!("{CONTEXT}/Dockerfile"), DOCKERFILE);
     for target in targets {
         let platform = platform(target);

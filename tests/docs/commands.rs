@@ -18,10 +18,13 @@ const fn not_run(file: &'static str, command: &'static str, reason: &'static str
 
 const BUILDS: &str = "builds what this test is part of; the tests' own run does it";
 const INSTALLS: &str = "tests/scripts/install does it, into a folder of its own";
+const PACKS: &str = "tests/scripts/packages does it, with the tests' binary";
 const HOST: &str = "changes the host";
 const SYSTEMD: &str = "tests/systemd does it, in a container with systemd";
 const ROOTFS: &str =
     "tests/commands/rootfs.rs does it, with Debian's packages of arm64 and riscv64";
+const DIND: &str =
+    "tests/docker/dind.rs does what it does, in an engine of its own; compose itself is not there";
 const FAR: &str = "needs another machine";
 const FOREIGN: &str = "needs a program that the tests do not";
 
@@ -36,6 +39,27 @@ const NOT_RUN: &[NotRun] = &[
         "sudo apt-get install --no-install-recommends qemu-user-static",
         HOST,
     ),
+    not_run(
+        "docs/guide/install.md",
+        "make deb   # target/packages/binfmtd_VERSION-1_ARCHITECTURE.deb; needs debhelper",
+        PACKS,
+    ),
+    not_run(
+        "docs/guide/install.md",
+        "make rpm   # target/packages/binfmtd-VERSION-1.ARCHITECTURE.rpm; needs rpmbuild",
+        PACKS,
+    ),
+    not_run(
+        "docs/guide/install.md",
+        "make dist   # target/packages/binfmtd-VERSION-linux-ARCHITECTURE.tar.gz",
+        PACKS,
+    ),
+    not_run(
+        "docs/guide/install.md",
+        "sudo apt-get install --no-install-recommends ./target/packages/binfmtd_*.deb",
+        SYSTEMD,
+    ),
+    not_run("docs/guide/install.md", "sudo dnf install ./target/packages/binfmtd-*.rpm", SYSTEMD),
     not_run("docs/guide/install.md", "make build", BUILDS),
     not_run("docs/guide/install.md", "make static", BUILDS),
     not_run("docs/guide/install.md", "sudo make install", INSTALLS),
@@ -60,6 +84,14 @@ const NOT_RUN: &[NotRun] = &[
         ROOTFS,
     ),
     not_run("docs/guide/buildx.md", "ssh far sudo binfmtd register", FAR),
+    not_run(
+        "docs/guide/dind.md",
+        "docker build --tag registry.example.com/ci/dind-binfmtd packaging/dind",
+        DIND,
+    ),
+    not_run("docs/guide/dind.md", "docker compose up --detach --wait engine", DIND),
+    not_run("docs/guide/dind.md", "docker compose run --rm job", DIND),
+    not_run("docs/guide/dind.md", "docker compose exec engine binfmtd doctor", DIND),
     not_run(
         "docs/guide/doctor.md",
         "jq -r '.targets[] | [.target, .verdict, .interpreter.version] | @tsv' preflight.json",

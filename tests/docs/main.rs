@@ -7,6 +7,7 @@
 mod support;
 
 mod commands;
+mod examples;
 mod facts;
 mod generated;
 mod json;

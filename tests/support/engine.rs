@@ -336,7 +336,7 @@ impl Engine {
             docker tag {0} {BUILDKIT_IMAGE} || :
             docker image inspect --format '{{{{.Id}}}}' {BUILDKIT_IMAGE} >&3 || :
             rm -rf $BUILDX_CONFIG $DOCKER_CONFIG/buildx $DOCKER_CONFIG/contexts $DOCKER_CONFIG/config.json
-            rm -rf /etc/binfmtd /run/binfmtd
+            rm -rf /etc/binfmtd /run/binfmtd /root/.local/state/binfmtd
             echo -1 >/proc/sys/fs/binfmt_misc/status; echo 1 >/proc/sys/fs/binfmt_misc/status",
             self.image
         ));

@@ -107,6 +107,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         remote: arguments.remote,
         wait: Duration::from_secs(arguments.wait),
     };
+    arguments.common.check()?;
     let docker = arguments.common.patience.docker()?;
     let document = carry_out(context, &settings, &docker, &order)?;
     arguments.common.finish(context, &document)
@@ -170,13 +171,23 @@ fn carry_out(
         return Err(Trouble::Elsewhere { context, why }.into());
     }
     let bootstrap = Bootstrap { context, settings, docker, order };
-    let mut steps = Vec::new();
-    let mut kernels = bootstrap.rules_first(&seen.engine, &mut steps)?;
-    let workshop = Workshop { docker, engine: &seen.engine, store: &mut store };
-    let Made { builder, facts, steps, error } =
+    // What is refused is refused before anything is touched.
+    plan::plan(&order.wish, &seen.builders).map_err(ApplyError::from)?;
+    let (mut steps, mut warnings) = (Vec::new(), Vec::new());
+    let mut kernels = bootstrap.rules_first(&seen.engine, &mut steps, &mut warnings)?;
+    let workshop = Workshop::new(docker, &seen.engine, &mut store);
+    let Made { builder, facts, steps, error, doubt } =
         bootstrap.make(&seen, workshop, &mut kernels, steps)?;
     let mut document = BuilderDocument::new(&seen.engine, Some(&builder), &facts);
     document.steps = steps;
+    document.warnings = warnings;
+    document.warnings.extend(doubt);
+    for one in &mut document.platforms {
+        // Who was just here need not come again.
+        if one.fix.as_ref().is_some_and(|fix| fix.starts_with("binfmtd buildx bootstrap")) {
+            one.fix = Some(format!("binfmtd doctor {}", one.target));
+        }
+    }
     if let Some(error) = error {
         document = document.with_error(&error);
     }
@@ -282,6 +293,8 @@ struct Made {
     steps: Vec<String>,
     /// Why something that should have been done was not.
     error: Option<String>,
+    /// The same, of what is not needed: everything was built all the same.
+    doubt: Option<String>,
 }
 
 impl<'a> Bootstrap<'a> {
@@ -290,6 +303,7 @@ impl<'a> Bootstrap<'a> {
         &self,
         engine: &Engine,
         done: &mut Vec<String>,
+        warnings: &mut Vec<String>,
     ) -> Result<Vec<OnKernel<'a>>, Failure> {
         let asked = &self.order.asked;
         let platforms = asked.clone().unwrap_or_else(|| all(self.settings));
@@ -306,19 +320,26 @@ impl<'a> Bootstrap<'a> {
         let lacking = if asked.is_some() { lacking } else { seen.registrable.clone() };
         if !lacking.is_empty() && self.order.register {
             // The image may carry an emulator: what is missing is told with what was built.
-            match self.register(&lacking) {
+            match self.register(&lacking, warnings) {
                 Ok(registered) => {
                     done.extend(registered.iter().map(|target| format!("register {target}")));
                     seen = look()?;
                 }
-                Err(failure) => tracing::warn!("rules: {}", failure.message),
+                Err(failure) => {
+                    let targets = lacking.join(", ");
+                    warnings.push(format!("no rule for {targets}: {}", failure.message));
+                }
             }
         }
         Ok(platforms.into_iter().zip(seen.kernels).collect())
     }
 
     /// Gives the targets whose rules are new.
-    fn register(&self, targets: &[String]) -> Result<Vec<String>, Failure> {
+    fn register(
+        &self,
+        targets: &[String],
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<String>, Failure> {
         let request = context::request(self.settings, targets, false)?;
         let mounted = register::mounted(Holding::No)?;
         let mut settings = self.settings.clone();
@@ -329,9 +350,7 @@ impl<'a> Bootstrap<'a> {
             Options { verify: settings.verify, private: false, limits: Limits::default() };
         let outcomes =
             register::carry_out(self.context, &mounted.instance, &settings, &request, options)?;
-        for failure in register::failures(&outcomes) {
-            tracing::warn!("{failure}");
-        }
+        warnings.extend(register::failures(&outcomes));
         let changed = outcomes.into_iter().filter(|outcome| outcome.changed);
         Ok(changed.filter_map(|outcome| outcome.item.target).collect())
     }
@@ -346,6 +365,12 @@ impl<'a> Bootstrap<'a> {
         mut steps: Vec<String>,
     ) -> Result<Made, Failure> {
         let mut builders = seen.builders.clone();
+        if self.order.wish.make_current && builders.iter().any(|one| one.current.is_none()) {
+            let current = observe::current(self.docker)?;
+            for one in &mut builders {
+                one.current = Some(one.name == current);
+            }
+        }
         let first = plan::plan(&self.order.wish, &builders).map_err(ApplyError::from)?;
         self.carry_out(&mut workshop, &first, None, &mut steps)?;
         if !first.is_empty() {
@@ -369,10 +394,19 @@ impl<'a> Bootstrap<'a> {
             let planned = plan::refresh(&self.order.wish, &builder, &unseen);
             builder = match self.mend(&mut workshop, &builder, planned, &mut steps) {
                 Ok(fresh) => fresh,
-                Err(error) => return self.report(builder, kernels, steps, Some(error)),
+                Err(error) => {
+                    let mut made = self.report(builder, kernels, steps)?;
+                    let builds = |facts: &Facts| facts.built.works() == Some(true);
+                    if made.facts.iter().all(builds) {
+                        made.doubt = Some(error);
+                    } else {
+                        made.error = Some(error);
+                    }
+                    return Ok(made);
+                }
             };
         }
-        let mut made = self.report(builder, kernels, steps, None)?;
+        let mut made = self.report(builder, kernels, steps)?;
         for attempt in 0..2 {
             let failing: Vec<String> = made
                 .facts
@@ -391,7 +425,7 @@ impl<'a> Bootstrap<'a> {
             };
             let mended = self.mend(&mut workshop, &made.builder, planned, &mut made.steps);
             match mended {
-                Ok(builder) => made = self.report(builder, kernels, made.steps, None)?,
+                Ok(builder) => made = self.report(builder, kernels, made.steps)?,
                 Err(error) => {
                     made.error = Some(error);
                     break;
@@ -449,15 +483,16 @@ impl<'a> Bootstrap<'a> {
         builder: Builder,
         kernels: &[OnKernel<'_>],
         steps: Vec<String>,
-        error: Option<String>,
     ) -> Result<Made, Failure> {
         let build = self.order.verify;
         let facts = facts(self.context, self.settings, self.docker, &builder, kernels, build)?;
-        Ok(Made { builder, facts, steps, error })
+        Ok(Made { builder, facts, steps, error: None, doubt: None })
     }
 }
 
-/// Whether the builder does not see what the kernel runs.
+/// Whether a builder that looks once more may build it: the kernel runs it; or the image has an emulator for it, which is
+/// not used for what is advertised.
 fn is_blind(facts: &Facts) -> bool {
-    facts.kernel.works() == Some(true) && facts.built.works() == Some(false)
+    let is_outdated = facts.advertised && facts.embedded.is_there();
+    facts.built.works() == Some(false) && (facts.kernel.works() == Some(true) || is_outdated)
 }

@@ -2,11 +2,11 @@
 
 use super::{Common, all, facts, kernel_facts, wanted};
 use crate::buildx::apply;
-use crate::buildx::builder::Builder;
+use crate::buildx::builder::{Builder, Node, NodeStatus};
 use crate::buildx::inspection::{self, OnKernel};
-
 use crate::buildx::kernel::Kernel;
 use crate::buildx::observe::{self, Observation};
+use crate::buildx::plan::Refusal;
 use crate::buildx::platform::Platform;
 use crate::cli::context::Context;
 use crate::cli::{Exit, Failure};
@@ -41,13 +41,13 @@ pub(super) struct InspectArguments {
 /// Boots the builder where it does not run.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  binfmtd buildx verify                                  all that the kernel runs\n  \
+    after_help = "Examples:\n  binfmtd buildx verify                                  all that it advertises or the kernel runs\n  \
     binfmtd buildx verify mine --platform linux/arm64,s390x these; fails when one is not built"
 )]
 pub(super) struct VerifyArguments {
     /// The builder, in place of the configuration's (binfmtd)
     name: Option<String>,
-    /// Build for these platforms, in place of the configuration's or all that the kernel runs
+    /// Build for these platforms, in place of the configuration's or all that are advertised or that the kernel runs
     #[arg(long = "platform", value_name = "LIST")]
     platforms: Vec<String>,
     #[command(flatten)]
@@ -57,6 +57,7 @@ pub(super) struct VerifyArguments {
 pub(super) fn inspect(context: &Context, arguments: &InspectArguments) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     let asked = super::platforms(&settings, &arguments.platforms)?;
+    arguments.common.check()?;
     let docker = arguments.common.patience.docker()?;
     let name = &super::name(&settings, arguments.name.as_deref())?;
     let prove = !arguments.no_verify;
@@ -81,23 +82,30 @@ pub(super) fn inspect(context: &Context, arguments: &InspectArguments) -> Result
     if let Some(error) = &builder.error {
         document = document.with_error(&format!("buildx cannot load builder {name}: {error}"));
     } else if let Some(node) = found.resting() {
-        let boot = if builder.is_ours() {
-            format!("binfmtd buildx bootstrap {name}")
-        } else {
-            format!("docker buildx inspect --bootstrap {name}")
-        };
-        document = document.with_error(&format!(
-            "node {} is {}, so nothing was built; it is started by: {boot}",
-            node.name,
-            node.status.word()
-        ));
+        document = document.with_error(&asleep(builder, node));
     }
     arguments.common.finish(context, &document)
+}
+
+/// Why nothing was built.
+fn asleep(builder: &Builder, node: &Node) -> String {
+    let (name, node_name) = (builder.name.clone(), node.name.clone());
+    if let NodeStatus::Broken(error) = &node.status {
+        return Refusal::Unreachable { name, node: node_name, error: error.clone() }.to_string();
+    }
+    let boot = if builder.is_ours() {
+        "binfmtd buildx bootstrap"
+    } else {
+        "docker buildx inspect --bootstrap"
+    };
+    let state = node.status.word();
+    format!("node {node_name} is {state}, so nothing was built; it is started by: {boot} {name}")
 }
 
 pub(super) fn verify(context: &Context, arguments: &VerifyArguments) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     let asked = wanted(&settings, &arguments.platforms)?;
+    arguments.common.check()?;
     let docker = arguments.common.patience.docker()?;
     let mut seen = observe::observe(&docker)?;
     let name = &super::name(&settings, arguments.name.as_deref())?;
@@ -115,10 +123,20 @@ pub(super) fn verify(context: &Context, arguments: &VerifyArguments) -> Result<E
     let look = kernel_facts(context, &settings, &seen.engine, &platforms, true)?;
     let mut looked_at: Vec<OnKernel<'_>> = platforms.into_iter().zip(look.kernels).collect();
     if asked.is_none() {
-        keep_working(&settings, builder, &mut looked_at);
+        inspection::keep_interesting(&settings, builder, &mut looked_at);
     }
-    let facts = facts(context, &settings, &docker, builder, &looked_at, true)?;
-    let document = BuilderDocument::new(&seen.engine, Some(builder), &facts);
+    // One node that answers is enough to build with.
+    let asleep = match builder.nodes.first() {
+        Some(node) if builder.nodes.iter().all(|one| one.status != NodeStatus::Running) => {
+            Some(asleep(builder, node))
+        }
+        _ => None,
+    };
+    let facts = facts(context, &settings, &docker, builder, &looked_at, asleep.is_none())?;
+    let mut document = BuilderDocument::new(&seen.engine, Some(builder), &facts);
+    if let Some(error) = asleep {
+        document = document.with_error(&error);
+    }
     arguments.common.finish(context, &document)
 }
 

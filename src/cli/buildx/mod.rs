@@ -4,6 +4,7 @@ pub(super) mod bootstrap;
 mod inspect;
 mod remove;
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::time::Duration;
@@ -65,12 +66,17 @@ struct Common {
 }
 
 impl Common {
+    /// Refuses what could not be done in the end.
+    fn check(&self) -> Result<(), Failure> {
+        if self.github_output { output_file().map(|_| ()) } else { Ok(()) }
+    }
+
     /// Prints what was found, and gives how it went.
     fn finish(&self, context: &Context, document: &BuilderDocument) -> Result<Exit, Failure> {
-        context.print(document, |out| text::builder(out, document, context.verbose))?;
         if self.github_output {
             write_outputs(document)?;
         }
+        context.print(document, |out| text::builder(out, document, context.verbose))?;
         Ok(Exit::of(document.ok))
     }
 }
@@ -103,13 +109,20 @@ fn check_name(name: &str, of: &str) -> Result<(), Failure> {
     }
 }
 
-fn write_outputs(document: &BuilderDocument) -> Result<(), Failure> {
-    const VARIABLE: &str = "GITHUB_OUTPUT";
-    let file = std::env::var_os(VARIABLE).filter(|file| !file.is_empty()).ok_or_else(|| {
+/// GitHub's name for the file that a step's outputs go to.
+const OUTPUT_VARIABLE: &str = "GITHUB_OUTPUT";
+
+fn output_file() -> Result<OsString, Failure> {
+    let file = std::env::var_os(OUTPUT_VARIABLE).filter(|file| !file.is_empty());
+    file.ok_or_else(|| {
         Failure::usage(format!(
-            "--github-output: {VARIABLE} is not set; GitHub Actions sets it for each step"
+            "--github-output: {OUTPUT_VARIABLE} is not set; GitHub Actions sets it for each step"
         ))
-    })?;
+    })
+}
+
+fn write_outputs(document: &BuilderDocument) -> Result<(), Failure> {
+    let file = output_file()?;
     let mut content = Vec::new();
     outputs::builder(&mut content, document)?;
     let written = OpenOptions::new()
@@ -118,7 +131,7 @@ fn write_outputs(document: &BuilderDocument) -> Result<(), Failure> {
         .open(&file)
         .and_then(|mut file| file.write_all(&content));
     written.map_err(|error| {
-        Failure::unavailable(format!("{VARIABLE}: {}: {error}", file.to_string_lossy()))
+        Failure::unavailable(format!("{OUTPUT_VARIABLE}: {}: {error}", file.to_string_lossy()))
     })
 }
 
@@ -219,6 +232,7 @@ impl From<ApplyError> for Failure {
             ApplyError::Refused(refusal) => {
                 Self { exit: Exit::Failed, message: refusal.to_string() }
             }
+            ApplyError::Wish(why) => Self::usage(why),
             ApplyError::Record(error) => {
                 Self::of_io(&error, format!("record of builders: {error}"))
             }

@@ -2,7 +2,6 @@
 
 use super::Patience;
 use crate::buildx::apply::Workshop;
-use crate::buildx::builder::CONTAINER_PREFIX;
 use crate::buildx::observe::{self, Orphan};
 use crate::buildx::record::Store;
 use crate::cli::context::Context;
@@ -50,14 +49,18 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         orphans: Vec::new(),
         errors: Vec::new(),
     };
-    let mut workshop = Workshop { docker: &docker, engine: &seen.engine, store: &mut store };
+    let mut workshop = Workshop::new(&docker, &seen.engine, &mut store);
     if !arguments.all_orphans {
         if let Some(builder) = seen.builder(name) {
             workshop.remove(builder, arguments.keep_state)?;
             document.builder = Some(name.clone());
         }
         // What is left of a builder of this name whose record buildx has lost.
-        orphans.retain(|orphan| orphan.ours && is_of(orphan, name) && !arguments.keep_state);
+        let builder_of =
+            |orphan: &Orphan| workshop.store.record.builder_of(&seen.engine.id, orphan.node());
+        orphans.retain(|orphan| {
+            orphan.ours && builder_of(orphan) == Some(name) && !arguments.keep_state
+        });
     }
     for orphan in &orphans {
         let mut line = OrphanDocument::from(orphan);
@@ -74,14 +77,4 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     document.ok = document.errors.is_empty();
     context.print(&document, |out| text::removal(out, &document))?;
     Ok(Exit::of(document.ok))
-}
-
-/// Whether it belongs to a node that buildx would name for this builder: its name and a number.
-fn is_of(orphan: &Orphan, builder: &str) -> bool {
-    let rest =
-        orphan.name.strip_prefix(CONTAINER_PREFIX).and_then(|rest| rest.strip_prefix(builder));
-    rest.is_some_and(|rest| {
-        let number = rest.trim_end_matches(crate::buildx::builder::STATE_SUFFIX);
-        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-    })
 }
