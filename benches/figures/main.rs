@@ -3,8 +3,11 @@
 //! Each pair is measured in one run of this program, interleaved, in one private instance. A goal that is not
 //! met is said and is no failure: what has to hold always is held by a test of something that does not vary.
 
+mod builder;
 mod daemon;
 mod doctor;
+#[path = "../../tests/support/engine.rs"]
+mod engine;
 mod measure;
 mod register;
 mod start;
@@ -71,9 +74,15 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let runs = number("BINFMTD_BENCH_RUNS")?.unwrap_or(200);
     let rest = number("BINFMTD_BENCH_REST")?.unwrap_or(60);
+    eprintln!("measuring buildx");
+    // A world of its own takes the rights that a private instance gives up.
+    let builder = builder::figures(runs).unwrap_or_else(|why| {
+        eprintln!("buildx is not measured: {why}");
+        Vec::new()
+    });
     let private = Private::enter().map_err(|why| format!("no private instance: {why}"))?;
     let setting = Setting { private, runs, rest: Duration::from_secs(rest) };
-    let mut figures = Vec::new();
+    let mut figures = builder;
     for (name, family) in FAMILIES {
         eprintln!("measuring {name}: {runs} runs of each");
         figures.extend(family(&setting).map_err(|problem| format!("{name}: {problem}"))?);

@@ -4,9 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::time::Duration;
 
+use binfmtd::buildx::builder::{Builder, Node, NodeStatus};
+use binfmtd::buildx::embedded::Embedded;
+use binfmtd::buildx::engine::{Engine, Location};
+use binfmtd::buildx::facts::Facts;
+use binfmtd::buildx::kernel::Kernel;
+use binfmtd::buildx::observe::{Orphan, OrphanKind};
+use binfmtd::buildx::trial::{Built, Runner};
 use binfmtd::observation::{InstanceFacts, Record};
-use binfmtd::report::StatusDocument;
+use binfmtd::report::{BuilderDocument, OrphanDocument, RemovalDocument, StatusDocument};
 use binfmtd::rule::Entry;
 use binfmtd::target::Table;
 use serde_json::Value;
@@ -227,6 +235,7 @@ fn real_documents(place: &Place) -> Result<BTreeMap<&'static str, Vec<Value>>, S
     let text = fs::read_to_string(place.path().join("state.json")).unwrap();
     let states = vec![parse(&text, "state.json"), serde_json::to_value(state()).unwrap()];
     documents.insert("state.json", states);
+    documents.extend(documents_of_builders());
     Ok(documents)
 }
 
@@ -247,6 +256,87 @@ fn status_of_a_newer_kernel() -> Value {
     let (table, record, owners) = (Table::embedded(), Record::default(), BTreeMap::new());
     let document = StatusDocument::new(&table, &facts, &record, &owners, true, Some(state()));
     serde_json::to_value(&document).unwrap()
+}
+
+/// What takes an engine: made from every fact that there is. `tests/docker` has real ones.
+fn documents_of_builders() -> [(&'static str, Vec<Value>); 2] {
+    let words = || Some("words".to_owned());
+    let engine = |location| Engine {
+        context: "default".to_owned(),
+        endpoint: "unix:///var/run/docker.sock".to_owned(),
+        id: String::new(),
+        version: "26.1.5".to_owned(),
+        client: "26.1.5".to_owned(),
+        kernel: "6.12".to_owned(),
+        rootless: false,
+        location,
+        buildx: "0.13.1".to_owned(),
+    };
+    let node = |status| Node {
+        name: "one0".to_owned(),
+        endpoint: "default".to_owned(),
+        status,
+        version: words(),
+        platforms: vec!["linux/arm64".to_owned()],
+        options: BTreeMap::from([("network".to_owned(), "host".to_owned())]),
+        flags: vec!["--debug".to_owned()],
+    };
+    let builder = Builder {
+        name: "one".to_owned(),
+        driver: "docker-container".to_owned(),
+        current: Some(true),
+        error: words(),
+        nodes: vec![node(NodeStatus::Running), node(NodeStatus::Broken("why".to_owned()))],
+    };
+    let facts = |kernel, embedded, built| Facts {
+        platform: "linux/arm64".to_owned(),
+        target: "aarch64".to_owned(),
+        kernel,
+        embedded,
+        advertised: true,
+        resting: false,
+        built,
+    };
+    let emulator = Embedded::Yes {
+        name: "buildkit-qemu-aarch64".to_owned(),
+        version: words(),
+        sha256: words(),
+    };
+    let time = Duration::from_millis(300);
+    let all = [
+        facts(
+            Kernel::Runs { rule: words(), version: words() },
+            emulator,
+            Built::Yes { by: Runner::Embedded, version: words(), time },
+        ),
+        facts(
+            Kernel::Fails { rule: None, why: "why".to_owned() },
+            Embedded::Unknown("why".to_owned()),
+            Built::No { why: "why".to_owned(), log: "log".to_owned() },
+        ),
+    ];
+    let elsewhere = engine(Location::Elsewhere("why".to_owned()));
+    let mut whole = BuilderDocument::new(&elsewhere, Some(&builder), &all).with_error(&"error");
+    whole.steps.push("step".to_owned());
+    whole.warnings.push("warning".to_owned());
+    let kinds = [OrphanKind::Container("exited".to_owned()), OrphanKind::Volume];
+    let orphans: Vec<OrphanDocument> = kinds
+        .into_iter()
+        .map(|kind| OrphanDocument::from(&Orphan { kind, name: "left".to_owned(), ours: true }))
+        .collect();
+    whole.orphans = Some(orphans.clone());
+    let none = BuilderDocument::new(&engine(Location::Here), None, &[]);
+    let removal = RemovalDocument {
+        schema: 1,
+        ok: false,
+        builder: words(),
+        orphans,
+        errors: vec!["error".to_owned()],
+    };
+    let builders = [&whole, &none].map(|document| serde_json::to_value(document).unwrap());
+    let nothing = RemovalDocument { builder: None, ..removal.clone() };
+    let removals = [&removal, &nothing].map(|document| serde_json::to_value(document).unwrap());
+    [("buildx", builders.to_vec()), ("buildx remove", removals.to_vec())]
 }
 
 #[test]
