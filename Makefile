@@ -12,12 +12,19 @@ host = $(shell rustc -vV | sed -n 's/^host: //p')
 units = $(wildcard systemd/*.service systemd/*.timer)
 # Of the systemd that is to run the units; with DESTDIR it may be another than this machine's.
 SYSTEMD_VERSION ?= $(shell systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
-# What make install takes; the static one: make install BINARY=target/HOST/release/binfmtd
-BINARY ?= $(target_dir)/release/binfmtd
+static_binary = $(target_dir)/$(host)/release/binfmtd
+# What make install takes: in an unpacked archive the one in there. The static one: make install BINARY=target/HOST/release/binfmtd
+BINARY ?= $(or $(wildcard binfmtd),$(target_dir)/release/binfmtd)
+# Where zsh looks; Debian's has another folder for packages.
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
+# Not in the binary, so that it is the same wherever it is built, and tells nothing of who built it.
+paths = --remap-path-prefix=$(CURDIR)=/usr/src/binfmtd --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
+# Where packages and archives are put.
+PACKAGES ?= $(target_dir)/packages
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
 build: ## release binary, target/release/binfmtd
@@ -26,7 +33,11 @@ build: ## release binary, target/release/binfmtd
 # With --target, the flag stays away from build scripts and procedural macros, which cannot be static.
 .PHONY: static
 static: ## static release binary, target/HOST/release/binfmtd (HOST as rustc -vV says)
-	RUSTFLAGS='$(strip $(RUSTFLAGS) -C target-feature=+crt-static)' $(CARGO) build --release --locked --target $(host)
+	RUSTFLAGS='$(strip $(RUSTFLAGS) -C target-feature=+crt-static $(paths))' $(CARGO) build --release --locked --target $(host)
+
+.PHONY: image
+image: ## container images binfmt and binfmt-sidecar, of this machine's QEMU; needs docker with buildx
+	packaging/container/build binfmt
 
 .PHONY: demo
 demo: ## install QEMU if absent, build, check every target in a private instance
@@ -65,6 +76,7 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs a nightly toolchain
 		$(CARGO) +nightly fuzz run "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
 	done
 
+# Man pages and completions come from the binary itself: they cannot be of another version.
 .PHONY: install
 install: ## into DESTDIR and PREFIX (/usr/local), after make build
 	@test -x $(BINARY) || { echo "$(BINARY): not found (run 'make build' first)" >&2; exit 1; }
@@ -79,6 +91,34 @@ install: ## into DESTDIR and PREFIX (/usr/local), after make build
 	if [ "$(or $(SYSTEMD_VERSION),0)" -lt 253 ]; then \
 		install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system/binfmtd.service.d systemd/binfmtd.service.d/10-notify.conf; \
 	fi
+	set -e; pages=$$(mktemp -d); trap 'rm -rf "$$pages"' EXIT; \
+	$(abspath $(BINARY)) generate man "$$pages/man"; $(abspath $(BINARY)) generate completions "$$pages"; \
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 "$$pages"/man/*; \
+	install -D -m 644 "$$pages/binfmtd.bash" $(DESTDIR)$(PREFIX)/share/bash-completion/completions/binfmtd; \
+	install -D -m 644 "$$pages/binfmtd.fish" $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/binfmtd.fish; \
+	install -D -m 644 "$$pages/_binfmtd" $(DESTDIR)$(ZSH_COMPLETIONS)/_binfmtd
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/binfmtd CHANGELOG.md LICENSE-APACHE LICENSE-MIT
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/binfmtd/examples packaging/binfmtd.toml
+	set -e; for file in $(wildcard docs/*/*); do \
+		install -D -m 644 "$$file" "$(DESTDIR)$(PREFIX)/share/doc/binfmtd/$${file#docs/}"; \
+	done
+
+# A package is made from the archive, and with the binary in it: what was measured and tested is what is installed.
+.PHONY: dist
+dist: static ## archive with the static binary, in target/packages: the same bytes each time
+	packaging/dist $(static_binary) $(PACKAGES)
+
+.PHONY: deb
+deb: static ## package for Debian 12, Ubuntu 24.04 and later; needs debhelper
+	packaging/deb $(static_binary) $(PACKAGES)
+
+.PHONY: rpm
+rpm: static ## package for Fedora, RHEL 9, SUSE and later; needs rpmbuild
+	packaging/rpm $(static_binary) $(PACKAGES)
+
+.PHONY: release-check
+release-check: ## whether this tree can be released: version, changelog, licences, bill of materials, archive, size
+	packaging/release-check
 
 .PHONY: clean
 clean: ## remove what was built

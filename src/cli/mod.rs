@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Parsing decides nothing; a command resolves what was
 //! given, calls the layers below and says how it went by an exit code.
 
+mod binfmt;
 mod buildx;
 mod config;
 mod context;
@@ -8,6 +9,7 @@ mod daemon;
 mod doctor;
 mod exit;
 mod export;
+mod generate;
 mod register;
 mod run;
 mod status;
@@ -16,7 +18,7 @@ mod unregister;
 mod which;
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -29,6 +31,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::report::{ErrorDocument, github, json, junit, text};
+use crate::shown::plain_lines;
 use crate::system::service;
 pub use exit::{Exit, Failure};
 
@@ -123,11 +126,19 @@ enum Command {
 /// Runs the program with the process' arguments.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if binfmt::is_called(&arguments) {
+        return binfmt::main(&arguments[1..]);
+    }
     let wanted = wanted_format(&arguments);
-    let parsed = Arguments::command()
-        .try_get_matches_from(&arguments)
-        .and_then(|matches| Arguments::from_arg_matches(&matches));
-    let arguments = match parsed {
+    let parsed =
+        Arguments::command().subcommand(generate::command()).try_get_matches_from(&arguments);
+    if let Some(generated) = parsed.as_ref().ok().and_then(generate::run_if_asked) {
+        return match generated {
+            Ok(()) => Exit::Well.into(),
+            Err(failure) => failed(failure, wanted),
+        };
+    }
+    let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error, wanted),
     };
@@ -136,7 +147,6 @@ pub fn main() -> ExitCode {
     match dispatch(&arguments) {
         Ok(exit) => exit,
         Err(failure) => {
-            let Failure { exit, message } = failure;
             let format = match (arguments.format, &arguments.command) {
                 // That is what the message is about.
                 (AnyFormat::Preflight(_), command) if !matches!(command, Command::Doctor(_)) => {
@@ -144,10 +154,15 @@ pub fn main() -> ExitCode {
                 }
                 (format, _) => format,
             };
-            report(exit.kind(), exit.code(), message, format);
-            exit.into()
+            failed(failure, format)
         }
     }
+}
+
+fn failed(failure: Failure, format: AnyFormat) -> ExitCode {
+    let Failure { exit, message } = failure;
+    report(exit.kind(), exit.code(), message, format);
+    exit.into()
 }
 
 fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -215,14 +230,20 @@ fn wanted_format(arguments: &[OsString]) -> AnyFormat {
 fn report(kind: &'static str, code: u8, message: String, format: impl Into<AnyFormat>) {
     let document = ErrorDocument::new(kind, code, message);
     let mut stdout = anstream::stdout().lock();
-    // Nobody is left to tell when these fail.
-    let _ = match format.into() {
-        AnyFormat::Common(Format::Text) => text::error(&mut anstream::stderr().lock(), &document),
-        AnyFormat::Common(Format::Json) => json::write(&mut stdout, &document),
-        AnyFormat::Preflight(doctor::Format::Junit) => junit::error(&mut stdout, &document),
-        AnyFormat::Preflight(doctor::Format::Github) => github::error(&mut stdout, &document),
+    let said = match format.into() {
+        AnyFormat::Common(Format::Text) => None,
+        AnyFormat::Common(Format::Json) => Some(json::write(&mut stdout, &document)),
+        AnyFormat::Preflight(doctor::Format::Junit) => Some(junit::error(&mut stdout, &document)),
+        AnyFormat::Preflight(doctor::Format::Github) => Some(github::error(&mut stdout, &document)),
     };
-    let _ = stdout.flush();
+    let is_heard = said.is_some_and(|said| match said.and_then(|()| stdout.flush()) {
+        Ok(()) => true,
+        Err(error) => error.kind() == io::ErrorKind::BrokenPipe,
+    });
+    if !is_heard {
+        // Nobody is left to tell when this fails.
+        let _ = text::error(&mut anstream::stderr().lock(), &document);
+    }
 }
 
 /// Messages go to standard error; those of the service to the journal, where it is there, with their
@@ -250,7 +271,11 @@ fn log(verbose: u8, is_service: bool) {
     }
     let sentences = fmt::format::debug_fn(|out, field, value| {
         // Messages are whole sentences: fields are for the journal.
-        if field.name() == "message" { write!(out, "{value:?}") } else { Ok(()) }
+        if field.name() == "message" {
+            out.write_str(&plain_lines(&format!("{value:?}")))
+        } else {
+            Ok(())
+        }
     });
     let lines = fmt::layer()
         .with_writer(std::io::stderr)

@@ -9,6 +9,7 @@ use crate::builder::{
 };
 use crate::engine::{Engine, INTERPRETERS};
 use crate::support::stage::says;
+use binfmtd::rule::to_hex;
 
 /// What BuildKit advertises it never takes back.
 pub(crate) fn disagrees(engine: &mut Engine) -> String {
@@ -51,8 +52,8 @@ pub(crate) fn disagrees(engine: &mut Engine) -> String {
 
     // And what its fix says does help.
     flush(engine);
-    let fix = quick.json["platforms"].as_array().into_iter().flatten();
-    let fix = fix.filter_map(|one| one["fix"].as_str()).next().expect("a fix").to_owned();
+    let fix = list(&quick, "platforms").iter().find_map(|one| one["fix"].as_str());
+    let fix = fix.expect("a fix").to_owned();
     engine.sh(&fix);
     let name = fix.rsplit_once(' ').map_or("", |(_, name)| name);
     well(engine, &["inspect", "--platform", name]);
@@ -63,8 +64,7 @@ pub(crate) fn disagrees(engine: &mut Engine) -> String {
 pub(crate) fn embedded(engine: &mut Engine) -> String {
     engine.embed("aarch64");
     let file = engine.root().join(format!("{}/qemu-aarch64-static", &INTERPRETERS[1..]));
-    let digest = Sha256::digest(std::fs::read(file).unwrap());
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = to_hex(&Sha256::digest(std::fs::read(file).unwrap()));
 
     let without = ["bootstrap", "--no-register", "--platform=arm64,s390x"];
     let answer = ends(engine, 1, &without);

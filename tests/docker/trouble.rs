@@ -74,15 +74,14 @@ pub(crate) fn down(engine: &mut Engine) -> String {
 /// Whatever was cut off by the end of the engine, the next one makes it whole.
 pub(crate) fn stops_in_between(engine: &mut Engine) -> String {
     // While it is made: buildx itself would wait for a quarter of a minute; and while builds run.
-    let moments: [(&str, fn(&Engine) -> bool); 2] = [
-        ("a container", |engine| names(engine, "container") == [CONTAINER]),
-        ("a build", |engine| processes(engine).iter().any(|name| name.starts_with("buildkit-ru"))),
-    ];
     let mut told = Vec::new();
-    for (moment, has_come) in moments {
+    for moment in ["a container", "a build"] {
         let child = command(engine, &[], &["bootstrap", "--timeout=6"]).spawn();
         let child = child.expect("timeout (coreutils) starts");
-        eventually(moment, Duration::from_secs(20), || has_come(engine));
+        eventually(moment, Duration::from_secs(20), || match moment {
+            "a container" => names(engine, "container") == [CONTAINER],
+            _ => processes(engine).iter().any(|name| name.starts_with("buildkit-ru")),
+        });
         engine.stop_engine();
         let answer = Answer::of(&child.wait_with_output().expect("a child of ours"));
         is_consistent(&answer);

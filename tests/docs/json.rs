@@ -325,7 +325,7 @@ fn documents_of_builders() -> [(&'static str, Vec<Value>); 2] {
         .map(|kind| OrphanDocument::from(&Orphan { kind, name: "left".to_owned(), ours: true }))
         .collect();
     whole.orphans = Some(orphans.clone());
-    let none = BuilderDocument::new(&engine(Location::Here), None, &[]);
+    let without = BuilderDocument::new(&engine(Location::Here), None, &[]);
     let removal = RemovalDocument {
         schema: 1,
         ok: false,
@@ -333,7 +333,7 @@ fn documents_of_builders() -> [(&'static str, Vec<Value>); 2] {
         orphans,
         errors: vec!["error".to_owned()],
     };
-    let builders = [&whole, &none].map(|document| serde_json::to_value(document).unwrap());
+    let builders = [&whole, &without].map(|document| serde_json::to_value(document).unwrap());
     let nothing = RemovalDocument { builder: None, ..removal.clone() };
     let removals = [&removal, &nothing].map(|document| serde_json::to_value(document).unwrap());
     [("buildx", builders.to_vec()), ("buildx remove", removals.to_vec())]
