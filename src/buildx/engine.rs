@@ -114,8 +114,13 @@ struct Endpoint {
 }
 
 impl Engine {
-    /// From the answers to `docker info --format '{{json .}}'` and `docker context inspect`.
-    pub fn read(info: &Answer, context: &Answer, here: &Here) -> Result<Self, Trouble> {
+    /// From the answer to `docker info --format '{{json .}}'`; `endpoint` tells where the engine of a context
+    /// listens.
+    pub fn read(
+        info: &Answer,
+        endpoint: impl FnOnce(&str) -> Result<String, Trouble>,
+        here: &Here,
+    ) -> Result<Self, Trouble> {
         // Who got as far as to print this talked about the engine; without any output, something else is wrong.
         if info.output.trim_ascii().is_empty() {
             info.well()?;
@@ -133,7 +138,6 @@ impl Engine {
         if let Some(podman) = read.podman {
             return Err(Trouble::Podman(podman.number));
         }
-        let endpoint = endpoint(context);
         if let Some(error) = read.server_errors.unwrap_or_default().first() {
             return Err(down(Trouble::of_words(&info.question, error)));
         }
@@ -142,7 +146,7 @@ impl Engine {
         let client = read.client.ok_or_else(|| {
             info.unreadable("nothing about the command line itself: it is older than Docker 19.03")
         })?;
-        let endpoint = endpoint?;
+        let endpoint = endpoint(&client.context)?;
         if is_of_podman(&read.server_version, &read.product_license) {
             return Err(Trouble::Compatible { endpoint, version: read.server_version });
         }
@@ -172,7 +176,8 @@ impl Engine {
     }
 }
 
-fn endpoint(context: &Answer) -> Result<String, Trouble> {
+/// Reads `docker context inspect`: where the engine listens.
+pub fn read_endpoint(context: &Answer) -> Result<String, Trouble> {
     let contexts: Vec<InspectedContext> =
         serde_json::from_slice(context.well()?).map_err(|error| context.unreadable(error))?;
     contexts

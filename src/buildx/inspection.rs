@@ -10,7 +10,7 @@ use super::kernel::Kernel;
 use super::observe::{self, Observation, Orphan};
 use super::platform::Platform;
 use super::record;
-use super::trial::{self, Built, Case};
+use super::trial::{self, Built, Case, Runner};
 use crate::config::Settings;
 use crate::observe::{ObserveError, host_target};
 
@@ -124,9 +124,19 @@ pub fn facts(
         embedded,
         advertised: builder.advertises(&platform.name),
         resting: resting(builder).is_some(),
-        built,
+        built: by_what_takes_it(built, kernel),
     });
     Ok(facts.collect())
+}
+
+/// Emulators that are not QEMU (FEX, Rosetta) do not tell a version: where the kernel has a rule, it is the rule that ran.
+fn by_what_takes_it(built: Built, kernel: &Kernel) -> Built {
+    match (built, kernel) {
+        (Built::Yes { by: Runner::Native, version, time }, Kernel::Runs { .. }) => {
+            Built::Yes { by: Runner::Rule, version, time }
+        }
+        (built, _) => built,
+    }
 }
 
 /// The host's own first, the others by name.

@@ -5,7 +5,7 @@ use super::builder::{
     read_list, read_names,
 };
 use super::docker::{Docker, Question, Trouble};
-use super::engine::{Engine, Here};
+use super::engine::{Engine, Here, read_endpoint};
 use super::record::Record;
 use crate::system::host;
 
@@ -60,23 +60,31 @@ fn list() -> Question {
     Question::new(["buildx", "ls", "--format", "json"])
 }
 
+/// Where the docker command looks for an engine when nobody says otherwise.
+const DEFAULT_ENDPOINT: &str = "unix:///var/run/docker.sock";
+
 /// Looks at the engine, the plugin and the builders.
 pub fn observe(docker: &Docker) -> Result<Observation, Trouble> {
-    let questions = [
-        Question::new(["info", "--format", "{{json .}}"]),
-        Question::new(["context", "inspect"]),
-        list(),
-    ];
+    let questions = [Question::new(["info", "--format", "{{json .}}"]), list()];
     let mut answers = docker.ask_all(&questions, &mut |_| {})?.into_iter();
-    let (Some(info), Some(context), Some(list)) = (answers.next(), answers.next(), answers.next())
-    else {
+    let (Some(info), Some(list)) = (answers.next(), answers.next()) else {
         return Err(Trouble::Failed {
             command: "docker".to_owned(),
             said: "it gave no answers".to_owned(),
         });
     };
-    let engine = Engine::read(&info, &context, &here()?)?;
+    let engine = Engine::read(&info, |context| endpoint(docker, context), &here()?)?;
     Ok(Observation { engine, builders: read_list(&list)? })
+}
+
+/// Where the engine of a context listens. The default one is made of the environment: each command of docker's takes
+/// as long as a whole check of ours, so it is not asked about that.
+fn endpoint(docker: &Docker, context: &str) -> Result<String, Trouble> {
+    if context == "default" {
+        let named = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
+        return Ok(named.unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned()));
+    }
+    read_endpoint(&docker.ask(&Question::new(["context", "inspect", context]))?)
 }
 
 /// Looks at the builders once more.

@@ -16,7 +16,7 @@ use super::apply::comma_separated;
 use super::builder::{Builder, DRIVER, Node, NodeStatus, read_containers, read_list, read_names};
 use super::docker::{Answer, Question, Trouble};
 use super::embedded::{Embedded, first_file};
-use super::engine::{Engine, Here, Location, version};
+use super::engine::{Engine, Here, Location, read_endpoint, version};
 use super::facts::{Facts, Grade};
 use super::kernel::Kernel;
 use super::observe::{Orphan, OrphanKind, at_work};
@@ -58,7 +58,7 @@ mod engines {
     }
 
     fn read(info: &str) -> Result<Engine, Trouble> {
-        Engine::read(&well(info), &well(CONTEXT), &here())
+        Engine::read(&well(info), |_| read_endpoint(&well(CONTEXT)), &here())
     }
 
     #[test]
@@ -110,7 +110,8 @@ mod engines {
             (recorded!("info-28.5-down.json"), 1),
         ] {
             let trouble =
-                Engine::read(&answer(info, down, code), &well(CONTEXT), &here()).unwrap_err();
+                Engine::read(&answer(info, down, code), |_| read_endpoint(&well(CONTEXT)), &here())
+                    .unwrap_err();
             assert!(matches!(&trouble, Trouble::Down(said) if said == down), "{trouble:?}");
             assert!(trouble.may_pass());
         }
@@ -120,7 +121,7 @@ mod engines {
             matches!(&ssh, Trouble::Down(said) if said.contains("port 22: Connection refused"))
         );
         let silent = answer(recorded!("info-28.5-down.json"), "boo", 1);
-        let silent = Engine::read(&silent, &well(CONTEXT), &here()).unwrap_err();
+        let silent = Engine::read(&silent, |_| read_endpoint(&well(CONTEXT)), &here()).unwrap_err();
         assert!(matches!(&silent, Trouble::Down(said) if said == "boo"), "{silent:?}");
     }
 
@@ -137,7 +138,8 @@ mod engines {
             (recorded!("info-28.5-denied.json"), "1.51", 1),
         ] {
             let info = answer(info, &words(api), code);
-            let trouble = Engine::read(&info, &well(CONTEXT), &here()).unwrap_err();
+            let trouble =
+                Engine::read(&info, |_| read_endpoint(&well(CONTEXT)), &here()).unwrap_err();
             assert!(
                 matches!(&trouble, Trouble::Denied(said) if *said == words(api)),
                 "{trouble:?}"
@@ -162,13 +164,15 @@ mod engines {
             ),
         ] {
             let context = answer(context, "context \"nope\": context not found", 1);
-            let trouble = Engine::read(&answer("\n", info, 1), &context, &here()).unwrap_err();
+            let trouble =
+                Engine::read(&answer("\n", info, 1), |_| read_endpoint(&context), &here())
+                    .unwrap_err();
             assert!(matches!(trouble, Trouble::DeadContext(_)), "{info}: {trouble:?}");
         }
         // The engine is well, and its context is asked for too late.
         let context = answer("[]", "context \"nope\": context not found", 1);
         let info = well(recorded!("info-26.1.json"));
-        let trouble = Engine::read(&info, &context, &here()).unwrap_err();
+        let trouble = Engine::read(&info, |_| read_endpoint(&context), &here()).unwrap_err();
         assert!(matches!(trouble, Trouble::DeadContext(_)), "{trouble:?}");
     }
 
@@ -195,9 +199,12 @@ mod engines {
         let wrapped = read(recorded!("info-podman-4.3.json")).unwrap_err();
         assert!(matches!(&wrapped, Trouble::Podman(version) if version == "4.3.1"), "{wrapped:?}");
         // With any other context, too: `podman context inspect` prints an empty list.
-        let wrapped =
-            Engine::read(&well(recorded!("info-podman-4.3.json")), &well("[]\n"), &here())
-                .unwrap_err();
+        let wrapped = Engine::read(
+            &well(recorded!("info-podman-4.3.json")),
+            |_| read_endpoint(&well("[]\n")),
+            &here(),
+        )
+        .unwrap_err();
         assert!(matches!(wrapped, Trouble::Podman(_)));
         let service = recorded!("info-26.1-podman-service.json");
         let Err(Trouble::Compatible { version, .. }) = read(service) else {
@@ -221,7 +228,9 @@ mod engines {
                 .replace("6.12.48", kernel)
                 .replace("\"Name\":\"host\"", &format!("\"Name\":\"{name}\""));
             let context = CONTEXT.replace("unix:///var/run/docker.sock", endpoint);
-            Engine::read(&well(&info), &well(&context), &here()).unwrap().location
+            Engine::read(&well(&info), |_| read_endpoint(&well(&context)), &here())
+                .unwrap()
+                .location
         };
         assert_eq!(at("unix:///run/user/1000/docker.sock", "6.12.48", "host"), Here);
         // A container has a name of its own, and the host's kernel and socket.
@@ -255,15 +264,16 @@ mod engines {
         // Cut short: why tells more than where.
         let cut = &recorded!("info-26.1.json")[..100];
         let slow = Answer { ended: Ended::TimedOut, ..well(cut) };
-        let trouble = Engine::read(&slow, &well(CONTEXT), &here()).unwrap_err();
+        let trouble = Engine::read(&slow, |_| read_endpoint(&well(CONTEXT)), &here()).unwrap_err();
         assert!(matches!(trouble, Trouble::Slow { seconds: 1, .. }), "{trouble:?}");
         let silent = Answer { ended: Ended::Signaled(9), ..well("") };
-        let trouble = Engine::read(&silent, &well(CONTEXT), &here()).unwrap_err();
+        let trouble =
+            Engine::read(&silent, |_| read_endpoint(&well(CONTEXT)), &here()).unwrap_err();
         assert_eq!(trouble.to_string(), "docker question: it died by signal 9");
         let pointless = well("[{\"Endpoints\":{\"kubernetes\":{}}}]");
         let info = well(recorded!("info-26.1.json"));
         assert!(matches!(
-            Engine::read(&info, &pointless, &here()),
+            Engine::read(&info, |_| read_endpoint(&pointless), &here()),
             Err(Trouble::Unreadable { .. })
         ));
     }
@@ -689,11 +699,11 @@ mod builds {
     #[test]
     fn who_ran_it_is_told_by_what_was_said() {
         for (said, nonce) in NATIVE {
-            let built = build(nonce).judge(&answer("", said, 0), None, true);
+            let built = build(nonce).judge(&answer("", said, 0), None);
             assert_eq!(by(built), (Runner::Native, None));
         }
         for (said, nonce) in RULE {
-            let built = build(nonce).judge(&answer("", said, 0), None, false);
+            let built = build(nonce).judge(&answer("", said, 0), None);
             assert_eq!(by(built), (Runner::Rule, Some(VERSION.to_owned())));
         }
         // Both are there: only where the host's own program did not run, the emulator was put before it.
@@ -709,8 +719,7 @@ mod builds {
                 "d204d00ae1391ec4",
             ),
         ] {
-            let built =
-                build(nonce).judge(&answer("", said, 0), Some(&answer("", witness, 1)), false);
+            let built = build(nonce).judge(&answer("", said, 0), Some(&answer("", witness, 1)));
             assert_eq!(by(built), (Runner::Embedded, Some(VERSION.to_owned())));
         }
         for (said, witness, nonce) in [
@@ -726,7 +735,7 @@ mod builds {
             ),
         ] {
             let witness = answer("", witness, 0);
-            let built = build(nonce).judge(&answer("", said, 0), Some(&witness), false);
+            let built = build(nonce).judge(&answer("", said, 0), Some(&witness));
             assert_eq!(by(built), (Runner::Rule, Some(VERSION.to_owned())));
         }
     }
@@ -740,27 +749,26 @@ mod builds {
             let without = without_outputs(said);
             let named = Log::read(&without);
             assert!(named.text.contains(nonce) && named.outputs.is_empty(), "{named:?}");
-            let built = build(nonce).judge(&answer("", &without, 0), None, false);
+            let built = build(nonce).judge(&answer("", &without, 0), None);
             assert_eq!(
                 why(built),
                 "the build ended well, and the probe did not say what it was given"
             );
             // Nor does another's, or a status beside an answer.
             assert!(
-                build("0000000000000000").judge(&answer("", said, 0), None, true).works()
-                    == Some(false)
+                build("0000000000000000").judge(&answer("", said, 0), None).works() == Some(false)
             );
-            assert!(build(nonce).judge(&answer("", said, 1), None, true).works() == Some(false));
+            assert!(build(nonce).judge(&answer("", said, 1), None).works() == Some(false));
         }
         // Nor one that was said beside the progress.
         let (_, nonce) = RULE[0];
         let beside = answer("", &format!("aarch64\n/probe\n{nonce}\n\n"), 0);
-        assert_eq!(build(nonce).judge(&beside, None, false).works(), Some(false));
+        assert_eq!(build(nonce).judge(&beside, None).works(), Some(false));
         // Nor one that no step of ours gave back: an answer is a whole line of a report.
         let echoed = rawjson(&[("RUN", &format!("would run /probe {nonce} now\n"))]);
-        assert_eq!(build(nonce).judge(&answer("", &echoed, 0), None, false).works(), Some(false));
+        assert_eq!(build(nonce).judge(&answer("", &echoed, 0), None).works(), Some(false));
         let reported = rawjson(&[("RUN", &format!("aarch64\n/probe\n{nonce}\n\n"))]);
-        assert_eq!(build(nonce).judge(&answer("", &reported, 0), None, false).works(), Some(true));
+        assert_eq!(build(nonce).judge(&answer("", &reported, 0), None).works(), Some(true));
     }
 
     /// The same documents without what steps wrote.
@@ -800,10 +808,10 @@ mod builds {
     #[test]
     fn what_a_program_said_is_why_it_failed() {
         for (said, nonce) in REFUSED {
-            let built = build(nonce).judge(&answer("", said, 1), None, false);
+            let built = build(nonce).judge(&answer("", said, 1), None);
             assert!(why(built).contains("exec /probe: exec format error"));
         }
-        let failed = |said: &str| why(build("x").judge(&answer("", said, 1), None, false));
+        let failed = |said: &str| why(build("x").judge(&answer("", said, 1), None));
         assert_eq!(failed("ERROR: no builder \"nobody\" found\n"), "no builder \"nobody\" found");
         assert_eq!(
             failed(
@@ -816,7 +824,7 @@ mod builds {
             failed(&rawjson(&[("RUN", "qemu: uncaught target signal 11\n")])),
             "qemu: uncaught target signal 11"
         );
-        let silent = build("x").judge(&answer("", "", 1), None, false);
+        let silent = build("x").judge(&answer("", "", 1), None);
         assert_eq!(
             silent,
             Built::No {
@@ -830,7 +838,7 @@ mod builds {
             time: Duration::from_secs(120),
             ..answer("", &said[..said.len() / 2], 0)
         };
-        let built = build(nonce).judge(&slow, None, false);
+        let built = build(nonce).judge(&slow, None);
         assert_eq!(why(built), "the build did not end in 120 s");
     }
 
@@ -848,7 +856,7 @@ mod builds {
         assert_eq!(log.errors, plain.errors);
         assert!(log.rest.starts_with("{ not a document\n{\"logs\":7}\nWARN[0000]"), "{}", log.rest);
         assert!(log.rest.ends_with("WARN[0001] the end"));
-        assert_eq!(by(build(nonce).judge(&answer("", &chatty, 0), None, false)).0, Runner::Rule);
+        assert_eq!(by(build(nonce).judge(&answer("", &chatty, 0), None)).0, Runner::Rule);
     }
 
     /// What one step wrote comes in pieces, which may split a character.
@@ -880,7 +888,7 @@ mod builds {
                     assert!(all.starts_with(output.as_str()));
                 }
                 assert!(cut.outputs.len() <= whole.outputs.len());
-                let built = build(nonce).judge(&answer("", &said[..end], 1), None, false);
+                let built = build(nonce).judge(&answer("", &said[..end], 1), None);
                 assert_eq!(built.works(), Some(false));
             }
         }
@@ -891,7 +899,7 @@ mod builds {
         fn any_log_is_read(said in "(?s).*|([\\[{}\\]\",:a-z0-9\\n =]|\"logs\":|\"vertexes\":|\"vertex\":)*") {
             let log = Log::read(&said);
             prop_assert!(!log.why().is_empty());
-            let built = build("0123456789abcdef").judge(&answer("", &said, 0), None, false);
+            let built = build("0123456789abcdef").judge(&answer("", &said, 0), None);
             prop_assert_eq!(built.works(), Some(false));
         }
 

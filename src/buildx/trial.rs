@@ -113,7 +113,7 @@ pub fn build(
             return Built::NotTried(format!("there is no probe for {}", case.platform.target.name));
         };
         let witness = case.embedded.then(|| answers.get(first + 1)).flatten();
-        one.judge(&answers[first], witness, case.platform.target == host)
+        one.judge(&answers[first], witness)
     });
     Ok(outcomes.collect())
 }
@@ -183,7 +183,7 @@ impl Build {
         Question::new(words.map(std::ffi::OsString::from).into_iter().chain(paths.map(Into::into)))
     }
 
-    pub(super) fn judge(&self, answer: &Answer, witness: Option<&Answer>, is_host: bool) -> Built {
+    pub(super) fn judge(&self, answer: &Answer, witness: Option<&Answer>) -> Built {
         let log = Log::read(&answer.errors);
         let answered = log.outputs.iter().any(|output| self.is_report(output));
         match answer.ended {
@@ -205,7 +205,6 @@ impl Build {
             .find(|line| line.contains(" version "))
             .map(|line| line.trim().to_owned());
         let by = match (&version, witness) {
-            (None, _) if is_host => Runner::Native,
             (None, None) => Runner::Native,
             (Some(_), None) => Runner::Rule,
             (_, Some(witness)) => {
