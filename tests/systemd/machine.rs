@@ -29,6 +29,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 const INSTANCE: &str = "proc/sys/fs/binfmt_misc";
 
+/// Puts into a folder, which is laid over that suite of Debian, what a test is about.
+pub(crate) type Prepare = fn(&Path, &str) -> Result<(), String>;
+
 pub(crate) struct Machine {
     container: Child,
     name: String,
@@ -38,8 +41,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Boots a suite of Debian with the units installed and enabled as by preset.
-    pub(crate) fn boot(suite: &str) -> Option<Self> {
+    /// Boots a suite of Debian with interpreters and foreign programs, and with what `prepare` puts beside them.
+    pub(crate) fn boot(suite: &str, prepare: Prepare) -> Option<Self> {
         let root = if getuid().is_root() { Ok(()) } else { Err("this is not root".to_owned()) };
         need("root", root)?;
         for tool in ["systemd-nspawn", "nsenter", "unshare", "setpriv"] {
@@ -50,7 +53,8 @@ impl Machine {
         let debian = need(suite, rootfs(suite))?;
         let folder = tempfile::Builder::new().prefix("binfmtd-systemd-").tempdir().unwrap();
         let ours = folder.path().join("ours");
-        install(&ours, &qemu, suite);
+        equip(&ours, &qemu);
+        need("what is to be in it", prepare(&ours, suite))?;
         need("a container with systemd", Self::start(suite, &debian, folder))
     }
 
@@ -312,8 +316,30 @@ fn rootfs(suite: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(answer.lines().last().unwrap_or_default()))
 }
 
-/// What a machine has besides Debian: the program and its units by `make install`, interpreters, foreign programs.
-fn install(folder: &Path, qemu: &Qemu, suite: &str) {
+/// What a machine has besides Debian: interpreters and foreign programs.
+fn equip(folder: &Path, qemu: &Qemu) {
+    for made in ["srv/empty", "usr/bin", "etc/systemd/system"] {
+        fs::create_dir_all(folder.join(made)).unwrap();
+    }
+    // Not for a user namespace, and nobody's business here.
+    for unit in ["sys-kernel-debug.mount", "sys-kernel-tracing.mount"] {
+        let mask = folder.join("etc/systemd/system").join(unit);
+        std::os::unix::fs::symlink("/dev/null", mask).unwrap();
+    }
+    let table = Table::embedded();
+    for target in TARGETS.iter().chain([&ANOTHER]) {
+        let interpreter = format!("qemu-{target}-static");
+        fs::copy(qemu.folder.join(&interpreter), folder.join("usr/bin").join(interpreter)).unwrap();
+        let known = table.find(target).unwrap();
+        let program = folder.join("srv/empty").join(target);
+        fs::write(&program, probe::build(known, known.identity.machines[0]).unwrap()).unwrap();
+        crate::support::stage::chmod(&program, 0o755);
+    }
+}
+
+/// The program and its units by `make install`, enabled as by preset, with a configuration.
+#[allow(clippy::unnecessary_wraps, reason = "it is a Prepare")]
+pub(crate) fn installed(folder: &Path, suite: &str) -> Result<(), String> {
     let version = if suite == "bookworm" { 252 } else { 257 };
     well(
         Command::new("make")
@@ -329,29 +355,14 @@ fn install(folder: &Path, qemu: &Qemu, suite: &str) {
         "binfmtd.service",
         "binfmtd-doctor.timer",
     ]));
-    for made in ["srv/empty", "etc/binfmtd", "etc/systemd/system"] {
-        fs::create_dir_all(folder.join(made)).unwrap();
-    }
-    // Not for a user namespace, and nobody's business here.
-    for unit in ["sys-kernel-debug.mount", "sys-kernel-tracing.mount"] {
-        let mask = folder.join("etc/systemd/system").join(unit);
-        std::os::unix::fs::symlink("/dev/null", mask).unwrap();
-    }
     // By its name a container engine: it has to start a foreign program at boot.
     witness(folder, ENGINE, "", &format!("ExecStart=/srv/empty/{}", TARGETS[0]));
     witness(folder, LAST, "Before=binfmtd-cleanup.service", "");
-    let table = Table::embedded();
-    for target in TARGETS.iter().chain([&ANOTHER]) {
-        let interpreter = format!("qemu-{target}-static");
-        fs::copy(qemu.folder.join(&interpreter), folder.join("usr/bin").join(interpreter)).unwrap();
-        let known = table.find(target).unwrap();
-        let program = folder.join("srv/empty").join(target);
-        fs::write(&program, probe::build(known, known.identity.machines[0]).unwrap()).unwrap();
-        crate::support::stage::chmod(&program, 0o755);
-    }
+    fs::create_dir_all(folder.join("etc/binfmtd")).unwrap();
     let file = folder.join("etc/binfmtd/binfmtd.toml");
     fs::write(&file, configuration(&TARGETS)).unwrap();
     crate::support::stage::chmod(&file, 0o644);
+    Ok(())
 }
 
 /// A unit that writes down which rules there are when it is stopped.
@@ -375,7 +386,7 @@ fn configuration(targets: &[&str]) -> String {
     text + "]\n"
 }
 
-fn well(command: &mut Command) {
+pub(crate) fn well(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

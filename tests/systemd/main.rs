@@ -10,12 +10,13 @@ mod support;
 mod life;
 mod load;
 mod machine;
+mod package;
 mod trouble;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use machine::Machine;
+use machine::{Machine, Prepare, installed};
 use support::harness::{self, Outcome};
 
 /// Returns a figure or two. Panics when it fails.
@@ -25,17 +26,20 @@ type Test = fn(&mut Machine) -> String;
 const OLD: &str = "bookworm";
 const NEW: &str = "trixie";
 
-const TESTS: &[(&str, (&str, Test))] = &[
-    ("from_boot_to_shutdown", (NEW, life::whole)),
-    ("reload_puts_a_new_configuration_in_force", (NEW, life::reload)),
-    ("an_older_systemd_starts_and_reloads_by_the_drop_in", (OLD, life::old)),
-    ("what_systemd_binfmt_flushes_comes_back", (NEW, trouble::flushed)),
-    ("a_killed_or_stuck_daemon_loses_nothing", (NEW, trouble::killed)),
+const TESTS: &[(&str, (&str, Prepare, Test))] = &[
+    ("from_boot_to_shutdown", (NEW, installed, life::whole)),
+    ("reload_puts_a_new_configuration_in_force", (NEW, installed, life::reload)),
+    ("an_older_systemd_starts_and_reloads_by_the_drop_in", (OLD, installed, life::old)),
+    ("what_systemd_binfmt_flushes_comes_back", (NEW, installed, trouble::flushed)),
+    ("a_killed_or_stuck_daemon_loses_nothing", (NEW, installed, trouble::killed)),
+    ("a_deb_is_installed_upgraded_and_purged", (NEW, package::debs, package::deb)),
+    ("the_same_deb_on_an_older_debian", (OLD, package::debs, package::deb)),
+    ("an_rpm_is_installed_upgraded_and_erased", (NEW, package::rpms, package::rpm)),
 ];
 
 fn main() -> ExitCode {
-    harness::run(TESTS, |(suite, test)| {
-        let Some(mut machine) = Machine::boot(suite) else { return Outcome::Ignored };
+    harness::run(TESTS, |(suite, prepare, test)| {
+        let Some(mut machine) = Machine::boot(suite, *prepare) else { return Outcome::Ignored };
         match catch_unwind(AssertUnwindSafe(|| test(&mut machine))) {
             Ok(figures) => Outcome::Passed(figures),
             // What it was, its panic has said on standard error.

@@ -28,6 +28,12 @@ use crate::system::batch::Limits;
 ///
 /// Uses the docker command with your own context, credentials and plugins.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  binfmtd buildx bootstrap              rules, builder, and a build for each platform\n  \
+    binfmtd buildx inspect                what runs, is embedded, is advertised and is built\n  \
+    binfmtd buildx verify                 prove it once more\n  \
+    binfmtd buildx remove                 take it away"
+)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -1,0 +1,63 @@
+# shellcheck shell=sh
+# Sourced by the scripts that make an archive or a package; the working folder is the repository.
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+
+usage() {
+    sed -n '2s/^# //p' "$0" >&2
+    exit 2
+}
+
+# require COMMAND PACKAGE: 3, could not be carried out.
+require() {
+    command -v "$1" >/dev/null || {
+        say "$1: not found (Debian's package $2)"
+        exit 3
+    }
+}
+
+# Makes $scratch, which goes with the script. Takes the traps of EXIT, HUP, INT and TERM.
+scratch_folder() {
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+}
+
+# The package's, as in Cargo.toml.
+version() { sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml; }
+
+# The same as packages sort it: 1.0.0~rc.1 is before 1.0.0.
+package_version() { version | sed 's/-/~/'; }
+
+# Of a binary, as uname calls it.
+architecture() {
+    case $(od -An -tx1 -j18 -N2 "$1" | tr -d ' ') in
+    3e00) echo x86_64 ;;
+    b700) echo aarch64 ;;
+    f300) echo riscv64 ;;
+    1500 | 0015) echo ppc64le ;;
+    0016) echo s390x ;;
+    *)
+        say "$1: no program of a machine that packages are made for"
+        return 3 ;;
+    esac
+}
+
+# Seconds since 1970 of what is packed: of the last commit, or in an archive of the newest line of the changelog's file.
+epoch() {
+    [ -z "${SOURCE_DATE_EPOCH-}" ] || { echo "$SOURCE_DATE_EPOCH" && return; }
+    git log -1 --format=%ct 2>/dev/null || stat --format=%Y CHANGELOG.md
+}
+
+# The files of the repository in these folders, one a line, less what git ignores; in an archive all there are.
+tracked() {
+    if [ -e .git ]; then
+        git ls-files --cached --others --exclude-standard --deduplicate -- "$@"
+    else
+        find "$@" -type f
+    fi | while read -r file; do
+        [ ! -e "$file" ] || echo "$file"
+    done
+}
