@@ -186,10 +186,12 @@ fn fake(engine: &Engine, answers: &str) {
     engine.program("/srv/fake/docker", script);
 }
 
-/// What `docker context inspect` says of an address.
-fn context(address: &str) -> String {
+/// A context of that address: what `docker context inspect` says of it, and `docker info`, whose other fields are
+/// changed, too.
+fn context(address: &str, changes: &str) -> String {
     let context = json!([{"Name": "far", "Endpoints": {"docker": {"Host": address}}}]);
-    format!("'context inspect') echo '{context}' ;;")
+    let named = info(&format!("s/\"Context\":\"default\"/\"Context\":\"far\"/; {changes}"));
+    format!("'context inspect') echo '{context}' ;;\n{named}")
 }
 
 /// Gives `docker info` with fields changed.
@@ -199,11 +201,11 @@ fn info(changes: &str) -> String {
 
 pub(crate) fn elsewhere(engine: &mut Engine) -> String {
     let kernel = info("s/\"KernelVersion\":\"[^\"]*\"/\"KernelVersion\":\"5.15.0-1-cloud\"/");
-    let machine = info("s/\"Name\":\"[^\"]*\",\"Labels\"/\"Name\":\"builder-7\",\"Labels\"/");
+    let machine = "s/\"Name\":\"[^\"]*\",\"Labels\"/\"Name\":\"builder-7\",\"Labels\"/";
     for (answers, why) in [
         (kernel.clone(), &["Linux 5.15.0-1-cloud"][..]),
-        (context("ssh://me@builder-7"), &["ssh://me@builder-7"]),
-        (format!("{}\n{machine}", context("tcp://builder-7:2376")), &["tcp://builder-7:2376"]),
+        (context("ssh://me@builder-7", ""), &["ssh://me@builder-7"]),
+        (context("tcp://builder-7:2376", machine), &["tcp://builder-7:2376"]),
     ] {
         fake(engine, &answers);
         let sentence = refused(engine, 3, &[FAKE], &["bootstrap"]);
@@ -232,12 +234,12 @@ pub(crate) fn elsewhere(engine: &mut Engine) -> String {
 
     // An address of this very machine is none elsewhere.
     for address in ["tcp://127.0.0.1:2375", "tcp://localhost:2375", "tcp://[::1]:2375"] {
-        fake(engine, &format!("{}\n{machine}", context(address)));
+        fake(engine, &context(address, machine));
         let answer = buildx_with(engine, &[FAKE], &["inspect", "--no-verify"]);
         assert_eq!(answer.json["engine"]["here"], true, "{answer}");
         assert_eq!(answer.json["engine"]["endpoint"], address, "{answer}");
     }
-    fake(engine, &context("tcp://10.0.0.1:2375"));
+    fake(engine, &context("tcp://10.0.0.1:2375", ""));
     let answer = buildx_with(engine, &[FAKE], &["inspect", "--no-verify"]);
     assert_eq!(answer.json["engine"]["here"], true, "{answer}");
     "another kernel, ssh, another machine".to_owned()
