@@ -29,7 +29,8 @@ pub(crate) fn whole(machine: &mut Machine) -> String {
         assert_eq!(said, "", "{unit}");
     }
     let mut figures = String::new();
-    for (unit, limit) in [(UNITS[0], 1.5), (UNITS[1], 1.0), (UNITS[2], 1.5)] {
+    // The doctor's has to start 32-bit programs, and to see the service's process.
+    for (unit, limit) in [(UNITS[0], 1.5), (UNITS[1], 1.0), (UNITS[2], 2.0)] {
         let exposure = exposure(machine, unit);
         assert!(exposure <= limit, "{unit}: {exposure}");
         let _ = write!(figures, "{unit} {exposure}, ");
