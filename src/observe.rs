@@ -383,12 +383,7 @@ fn serving(
         for ((_, magic), machine) in target.rules().iter().zip(&target.identity.machines) {
             let entry = winner(&seen.instance.entries, &Header::new(magic.magic()), Path::new("/"));
             if let Some(entry) = entry.filter(|entry| !seen.record.owns(entry)) {
-                subjects.push(Subject {
-                    target,
-                    machine: *machine,
-                    interpreter: Some(&entry.interpreter),
-                    credentials: entry.flags.known.credentials,
-                });
+                subjects.push(Subject::taken_by(target, *machine, Some(entry)));
                 names.push(entry.name.clone());
             }
         }

@@ -144,11 +144,7 @@ impl<'a> Workshop<'a> {
     }
 
     /// Takes a builder of ours away, with its container and, unless `keep_state`, its volume.
-    pub fn remove(
-        &mut self,
-        builder: &Builder,
-        keep_state: bool,
-    ) -> Result<Vec<String>, ApplyError> {
+    pub fn remove(&mut self, builder: &Builder, keep_state: bool) -> Result<(), ApplyError> {
         if !builder.is_ours() {
             let why = "it would be taken away".to_owned();
             return Err(Refusal::NotOurs { name: builder.name.clone(), why }.into());
@@ -159,19 +155,17 @@ impl<'a> Workshop<'a> {
         }
         words.push(&builder.name);
         self.well(&Question::new(words))?;
-        let mut done = vec![format!("builder {}", builder.name)];
-        for node in &builder.nodes {
-            if !keep_state {
-                // buildx leaves the volume of a node whose container is gone.
-                let volume = format!("{}{STATE_SUFFIX}", node.container());
-                let question = Question::new(["volume", "rm", "--force", &volume]);
-                let answer = self.docker.ask(&question.at(Some(&node.endpoint)))?;
-                answer.well()?;
-                self.store.forget(&self.engine.id, &node.name).map_err(ApplyError::Record)?;
-            }
-            done.push(format!("container {} of node {}", node.container(), node.name));
+        if keep_state {
+            return Ok(());
         }
-        Ok(done)
+        for node in &builder.nodes {
+            // buildx leaves the volume of a node whose container is gone.
+            let volume = format!("{}{STATE_SUFFIX}", node.container());
+            let question = Question::new(["volume", "rm", "--force", &volume]);
+            self.well(&question.at(Some(&node.endpoint)))?;
+            self.store.forget(&self.engine.id, &node.name).map_err(ApplyError::Record)?;
+        }
+        Ok(())
     }
 
     /// Takes away what is left of builders of ours.

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::observation::Observation;
 use crate::observe::{self, Manner, ObserveError};
 use crate::plan::Request;
-use crate::rule::{Entry, Header, winner};
+use crate::rule::{Entry, winner};
 use crate::system::batch::BatchError;
 use crate::system::instance::{Instance, MOUNT_POINT};
 use crate::verify::{Depth, Laboratory, Proof, Scope, Subject};
@@ -126,13 +126,7 @@ fn proved(
     let subjects: Vec<Subject<'_>> = platforms
         .iter()
         .map(|platform| {
-            let entry = taker(seen, platform);
-            Subject {
-                target: platform.target,
-                machine: platform.machine(),
-                interpreter: entry.map(|entry| entry.interpreter.as_path()),
-                credentials: entry.is_some_and(|entry| entry.flags.known.credentials),
-            }
+            Subject::taken_by(platform.target, platform.machine(), taker(seen, platform))
         })
         .collect();
     let laboratory = Laboratory::open().map_err(BatchError::from)?;
@@ -153,7 +147,6 @@ fn by_rule(seen: &Observation, platform: &Platform<'_>) -> Kernel {
 }
 
 fn taker<'a>(seen: &'a Observation, platform: &Platform<'_>) -> Option<&'a Entry> {
-    let magic = platform.target.identity.magics().into_iter().next()?;
-    let header = Header::new(magic.magic());
+    let header = platform.target.header(platform.machine())?;
     winner(&seen.instance.entries, &header, Path::new("/")).filter(|_| seen.instance.enabled)
 }

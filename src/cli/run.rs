@@ -165,12 +165,7 @@ fn unserved(
         .iter()
         .flat_map(|target| {
             let machines = target.identity.machines.iter();
-            machines.map(|machine| Subject {
-                target,
-                machine: *machine,
-                interpreter: None,
-                credentials: false,
-            })
+            machines.map(|machine| Subject::taken_by(target, *machine, None))
         })
         .collect();
     let laboratory = Laboratory::open().map_err(BatchError::from)?;

@@ -557,17 +557,21 @@ fn metrics_file(value: &DeValue<'_>) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// A builder's name, by the rule of buildx (its `store/util.go`).
-fn builder(value: &DeValue<'_>) -> Result<String, String> {
-    let text = text_of(value)?;
+/// A builder's or node's name, by the rule of buildx (its `store/util.go`), as buildx keeps it and calls it ever
+/// after.
+pub fn builder_name(text: &str) -> Result<String, String> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if !text.starts_with(|c: char| c.is_ascii_alphabetic()) || !text.chars().all(is_allowed) {
         return Err(format!(
             "{text:?} cannot name a builder: a letter, then letters, digits, \".\", \"_\" and \"-\""
         ));
     }
-    // As buildx keeps it, and calls it ever after.
-    let name = text.to_ascii_lowercase();
+    Ok(text.to_ascii_lowercase())
+}
+
+fn builder(value: &DeValue<'_>) -> Result<String, String> {
+    let text = text_of(value)?;
+    let name = builder_name(text)?;
     if name == "default" {
         return Err(format!("{text:?} is Docker's own builder; choose another name"));
     }

@@ -19,7 +19,7 @@ use crate::daemon::State;
 use crate::observation::{Candidates, InterpreterFault, Observation};
 use crate::observe::{self, Manner, ObserveError};
 use crate::plan::{Native, Request, others};
-use crate::rule::{self, Entry, Header, Rule, winner};
+use crate::rule::{self, Entry, Rule, winner};
 use crate::system::batch::{BatchError, Limits};
 use crate::system::host::{self, Host};
 use crate::system::instance::{Instance, InstanceError, MOUNT_POINT};
@@ -279,13 +279,7 @@ fn prove(
     let subjects: Vec<Subject<'_>> = who
         .iter()
         .map(|(target, machine)| {
-            let entry = examination.winner(target, *machine);
-            Subject {
-                target,
-                machine: *machine,
-                interpreter: entry.map(|entry| entry.interpreter.as_path()),
-                credentials: entry.is_some_and(|entry| entry.flags.known.credentials),
-            }
+            Subject::taken_by(target, *machine, examination.winner(target, *machine))
         })
         .collect();
     Ok(Laboratory::open()?.prove(&subjects, scope, limits, progress)?)
@@ -389,12 +383,12 @@ impl<'a> Examination<'a> {
 
     /// The entry that takes a target's programs.
     pub fn winner(&self, target: &Target, machine: u16) -> Option<&Entry> {
-        winner(&self.seen.instance.entries, &header(target, machine)?, Path::new("/"))
+        winner(&self.seen.instance.entries, &target.header(machine)?, Path::new("/"))
     }
 
     /// All entries that would take a target's programs, enabled or not; the kernel's order.
     pub fn takers(&self, target: &Target, machine: u16) -> Vec<&Entry> {
-        let Some(header) = header(target, machine) else { return Vec::new() };
+        let Some(header) = target.header(machine) else { return Vec::new() };
         let entries = self.seen.instance.entries.iter();
         entries.filter(|entry| entry.matcher.matches(&header, Path::new("/"))).collect()
     }
@@ -461,10 +455,4 @@ impl<'a> Examination<'a> {
     pub fn foreign(&self) -> impl Iterator<Item = &Patient<'_>> {
         self.patients.iter().filter(|patient| !self.is_native(patient.target))
     }
-}
-
-/// The header of a target's programs: its magic is one.
-fn header(target: &Target, machine: u16) -> Option<Header> {
-    let index = target.identity.machines.iter().position(|known| *known == machine)?;
-    target.identity.magics().get(index).map(|magic| Header::new(magic.magic()))
 }

@@ -6,7 +6,7 @@ mod table;
 pub use identity::{ByteOrder, Class, FlagBits, Identity};
 pub use table::{Table, TableError, UnknownTarget};
 
-use crate::rule::{Magic, Name, PartError};
+use crate::rule::{Header, Magic, Name, PartError};
 
 /// One CPU, by the name that QEMU gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,12 @@ impl Target {
                 Some((self.rule_name(index, *machine).ok()?, magic))
             })
             .collect()
+    }
+
+    /// The header of its programs with one value of `e_machine`: its magic is one.
+    pub fn header(&self, machine: u16) -> Option<Header> {
+        let index = self.identity.machines.iter().position(|known| *known == machine)?;
+        self.identity.magics().get(index).map(|magic| Header::new(magic.magic()))
     }
 
     /// `qemu-aarch64`, as everybody calls it; the further ones carry their `e_machine`.

@@ -12,6 +12,7 @@ use super::probes::{self, Again, Finish, Ran, Task};
 use super::proof::{ARGV0, Proof, STATUS, Taken};
 use crate::observation::FileId;
 use crate::probe;
+use crate::rule::Entry;
 use crate::system::batch::{BatchError, Limits};
 use crate::system::child::{ExecError, Root};
 use crate::system::signal::Interrupt;
@@ -56,6 +57,18 @@ pub struct Subject<'a> {
     pub interpreter: Option<&'a Path>,
     /// Whether that rule has the flag `C`: set-user-ID programs keep their rights.
     pub credentials: bool,
+}
+
+impl<'a> Subject<'a> {
+    /// What the rule that takes the programs should do for them; `None` where none is seen.
+    pub fn taken_by(target: &'a Target, machine: u16, entry: Option<&'a Entry>) -> Self {
+        Self {
+            target,
+            machine,
+            interpreter: entry.map(|entry| entry.interpreter.as_path()),
+            credentials: entry.is_some_and(|entry| entry.flags.known.credentials),
+        }
+    }
 }
 
 /// A folder of probes to run.

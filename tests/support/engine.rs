@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::getuid;
 
 use crate::support::daemon::descendants;
-use crate::support::stage::{BINFMTD, Qemu, has_ended};
+use crate::support::stage::{BINFMTD, Qemu, fetched, has_ended};
 
 /// What buildx starts a builder from; there is no registry, so it takes the one that is there.
 pub(crate) const BUILDKIT_IMAGE: &str = "moby/buildkit:buildx-stable-1";
@@ -470,21 +470,6 @@ fn words_of(output: &Output) -> String {
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-/// What a script of `tests/setup` fetched, or found in the cache.
-fn fetched(script: &str, words: &[&str]) -> Result<PathBuf, String> {
-    let script = repository("tests/setup").join(script);
-    let output = Command::new(&script)
-        .args(words)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("{}: {error}", script.display()))?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
-    }
-    let answer = String::from_utf8_lossy(&output.stdout);
-    Ok(PathBuf::from(answer.lines().last().unwrap_or_default()))
 }
 
 /// What a process is called in each PID namespace from ours down.

@@ -430,3 +430,18 @@ pub(crate) fn inode(path: &Path) -> (u64, u64) {
     let found = fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     (found.dev(), found.ino())
 }
+
+/// What a script of `tests/setup` fetched, or found in the cache.
+pub(crate) fn fetched(script: &str, words: &[&str]) -> Result<PathBuf, String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/setup").join(script);
+    let output = Command::new(&script)
+        .args(words)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("{}: {error}", script.display()))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    }
+    let answer = String::from_utf8_lossy(&output.stdout);
+    Ok(PathBuf::from(answer.lines().last().unwrap_or_default()))
+}

@@ -11,7 +11,7 @@ use nix::unistd::getuid;
 use tempfile::TempDir;
 
 use crate::support::need;
-use crate::support::stage::{BINFMTD, Qemu, eventually, has_ended, listing};
+use crate::support::stage::{BINFMTD, Qemu, eventually, fetched, has_ended, listing};
 use binfmtd::probe;
 use binfmtd::target::Table;
 
@@ -303,17 +303,7 @@ fn script(name: &str) -> PathBuf {
 }
 
 fn rootfs(suite: &str) -> Result<PathBuf, String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/setup/rootfs");
-    let output = Command::new(&script)
-        .arg(suite)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("{}: {error}", script.display()))?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
-    }
-    let answer = String::from_utf8_lossy(&output.stdout);
-    Ok(PathBuf::from(answer.lines().last().unwrap_or_default()))
+    fetched("rootfs", &[suite])
 }
 
 /// What a machine has besides Debian: interpreters and foreign programs.

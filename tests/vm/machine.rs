@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::stage::has_ended;
+use crate::support::stage::{fetched, has_ended};
 
 /// Far more than a boot and all steps take on two cores.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -23,16 +23,7 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     pub(crate) fn fetch(suite: &'static str) -> Result<Self, String> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/setup/kernel");
-        let output = Command::new(&script)
-            .arg(suite)
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| format!("{}: {error}", script.display()))?;
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
-        }
-        let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        let folder = fetched("kernel", &[suite])?;
         let release = fs::read_to_string(folder.join("release"))
             .map_err(|error| format!("{}: {error}", folder.display()))?;
         Ok(Self { suite, folder, release: release.trim().to_owned() })

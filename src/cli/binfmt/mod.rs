@@ -497,7 +497,7 @@ fn note(target: &Target, outcome: &Outcome, others: &[OsString]) -> Option<Strin
 /// No rule is named, as none is compared with.
 fn subject(target: &Target) -> Option<Subject<'_>> {
     let machine = *target.identity.machines.first()?;
-    Some(Subject { target, machine, interpreter: None, credentials: false })
+    Some(Subject::taken_by(target, machine, None))
 }
 
 /// In an empty root, or where that is forbidden on the host.

@@ -21,7 +21,7 @@ use crate::buildx::record::Store;
 use crate::cli::context::{self, Context};
 use crate::cli::register::{self, Holding};
 use crate::cli::{Exit, Failure};
-use crate::config::{BUILDER_MARK, Settings, Verify};
+use crate::config::{BUILDER_MARK, Settings, Verify, builder_name};
 use crate::report::BuilderDocument;
 use crate::system::batch::Limits;
 
@@ -202,9 +202,7 @@ fn wish(settings: &Settings, arguments: &Arguments) -> Result<Wish, Failure> {
     let config =
         config(arguments.buildkitd_config.as_ref().or(settings.buildx.buildkitd_config.as_ref()))?;
     let name = super::name(settings, arguments.name.as_deref())?;
-    if let Some(node) = &arguments.node {
-        super::check_name(node, "node")?;
-    }
+    let node = arguments.node.as_deref().map(builder_name);
     Ok(Wish {
         name,
         options,
@@ -213,7 +211,7 @@ fn wish(settings: &Settings, arguments: &Arguments) -> Result<Wish, Failure> {
             .clone()
             .or_else(|| settings.buildx.buildkitd_flags.clone()),
         config,
-        node: arguments.node.clone(),
+        node: node.transpose().map_err(Failure::usage)?,
         append: arguments.append,
         endpoint: arguments.endpoint.clone(),
         make_current: arguments.make_current,

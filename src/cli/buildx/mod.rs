@@ -19,7 +19,7 @@ use crate::buildx::facts::Facts;
 use crate::buildx::inspection::{self, Effort, InspectError, OnKernel};
 use crate::buildx::kernel::{self, Kernel, Look};
 use crate::buildx::platform::{Platform, PlatformError};
-use crate::config::Settings;
+use crate::config::{Settings, builder_name};
 use crate::observe::ObserveError;
 use crate::report::{BuilderDocument, outputs, text};
 use crate::system::batch::Limits;
@@ -96,23 +96,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     }
 }
 
-/// The builder's name: the command line's, else the configuration's. buildx keeps names without capitals.
+/// The builder's name: the command line's, else the configuration's.
 pub(super) fn name(settings: &Settings, given: Option<&str>) -> Result<String, Failure> {
-    let name = given.unwrap_or(&settings.buildx.name);
-    check_name(name, "builder")?;
-    Ok(name.to_ascii_lowercase())
-}
-
-/// As buildx allows them; docker's own builder has the name of its context.
-fn check_name(name: &str, of: &str) -> Result<(), Failure> {
-    let rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(rest) {
-        Ok(())
-    } else {
-        Err(Failure::usage(format!(
-            "{name:?} is no name for a {of}: it begins with a letter, and has letters, digits, '.', '-' and '_'"
-        )))
-    }
+    builder_name(given.unwrap_or(&settings.buildx.name)).map_err(Failure::usage)
 }
 
 /// GitHub's name for the file that a step's outputs go to.
