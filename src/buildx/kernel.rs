@@ -97,7 +97,7 @@ pub fn look(
 ) -> Result<Look, ObserveError> {
     let names = platforms.iter().map(|platform| platform.target.name.clone());
     let request = Request { only: Some(names.collect()), takeover: false };
-    let seen = match Instance::open(Path::new(MOUNT_POINT)) {
+    let seen = match Instance::find() {
         Ok(instance) => observe::observe(&instance, settings, &request, manner)?,
         // The rules may still be there, out of sight: the probes tell.
         Err(_) => observe::observe_without_instance(settings, &request, manner)?,

@@ -209,7 +209,7 @@ pub(super) fn writable(instance: &Instance, without_root: &str) -> Result<(), Fa
 
 /// Opens the instance of this namespace; changes nothing.
 pub(super) fn instance() -> Result<Instance, Failure> {
-    Instance::open(Path::new(MOUNT_POINT)).map_err(|error| {
+    Instance::find().map_err(|error| {
         let fix = match error {
             InstanceError::NoFolder => "; modprobe binfmt_misc, or binfmtd register as root",
             InstanceError::NotMounted => "; binfmtd register as root mounts it",

@@ -239,7 +239,7 @@ impl Worker<'_> {
         held: u64,
         work: impl FnOnce(&Instance) -> Result<T, Trouble>,
     ) -> Result<T, Trouble> {
-        match Instance::open(Path::new(MOUNT_POINT)) {
+        match Instance::find() {
             Ok(instance) => work(&instance),
             Err(error) if self.held.device() == held => {
                 tracing::info!("{error}; the rules that are held go on");

@@ -181,6 +181,7 @@ impl<'a> Keeper<'a> {
             paused_until: None,
             trouble: None,
         };
+        let mounted = watch::mounted_device(instance.place()).ok();
         let now = Instant::now();
         let watchdog = manager.watchdog();
         let due = Due {
@@ -215,7 +216,7 @@ impl<'a> Keeper<'a> {
             locked: None,
             missing: None,
             refused: Vec::new(),
-            mounted: watch::mounted_device().ok(),
+            mounted,
             heard: None,
             asked: None,
             due,
@@ -350,7 +351,7 @@ impl<'a> Keeper<'a> {
 
     /// Something was mounted or unmounted somewhere.
     fn mounts_changed(&mut self, now: Instant) {
-        let mounted = watch::mounted_device().ok();
+        let mounted = watch::mounted_device(self.instance.place()).ok();
         let before = std::mem::replace(&mut self.mounted, mounted);
         // The worker opens it: an automount may keep whoever triggers it waiting.
         let another = mounted != before && mounted != Some(self.instance.device());
@@ -744,7 +745,7 @@ impl<'a> Keeper<'a> {
 
     /// The worker found another instance mounted than the one that is held.
     fn hold_another(&mut self) -> Result<(), DaemonError> {
-        match Instance::open(Path::new(MOUNT_POINT)) {
+        match Instance::find() {
             Ok(instance) => {
                 self.watcher
                     .follow_instance(instance.root())

@@ -120,6 +120,8 @@ pub struct Examination<'a> {
     pub around: Surroundings,
     /// Whether the instance is mounted read-only.
     pub read_only: bool,
+    /// Where the instance is mounted, when that is not where the kernel wants it.
+    pub elsewhere: Option<PathBuf>,
     /// Why there is no instance to see, where there is none.
     pub trouble: Option<InstanceError>,
     /// What was observed; without rules where there is no instance.
@@ -162,7 +164,7 @@ pub fn examine<'a>(
     let named = request.only.is_some();
     let request = &with(request, settings, also);
     let stack_before = mount::stack()?;
-    let instance = Instance::open(Path::new(MOUNT_POINT));
+    let instance = Instance::find();
     let seen = match &instance {
         Ok(instance) => observe::observe(instance, settings, request, manner)?,
         Err(_) => observe::observe_without_instance(settings, request, manner)?,
@@ -184,6 +186,7 @@ pub fn examine<'a>(
         service: State::load(manner.runtime),
         native: Native::new(&settings.table, &seen.natives),
         read_only: instance.as_ref().is_ok_and(Instance::is_read_only),
+        elsewhere: elsewhere(instance.as_ref().ok()),
         trouble: instance.err(),
         seen,
         named,
@@ -208,6 +211,12 @@ pub fn examine<'a>(
     examination.patients =
         patients.map(|((target, machine), proof)| Patient { target, machine, proof }).collect();
     Ok(examination)
+}
+
+/// Where the instance is mounted, when that is not where the kernel wants it.
+fn elsewhere(instance: Option<&Instance>) -> Option<PathBuf> {
+    let place = instance?.place();
+    (place != Path::new(MOUNT_POINT)).then(|| place.to_owned())
 }
 
 /// Looks at what has nothing to do with targets.

@@ -162,6 +162,17 @@ fn mounted(examination: &Examination<'_>) -> Vec<Finding> {
         stack => stack.join(", then "),
     };
     let evidence = format!("mounted there: {}", shown(&examination.stack));
+    if let Some(place) = &examination.elsewhere {
+        let place = place.display();
+        return vec![if examination.container {
+            draft.pass(format!("binfmt_misc is mounted on {place}: this container got it as a volume"))
+        } else {
+            draft
+                .warn(format!("binfmt_misc is mounted on {place} only, where other programs do not look for it"))
+                .fix(mount_command())
+        }
+        .with(evidence)];
+    }
     let Some(error) = &examination.trouble else {
         let finding = draft.pass(format!("binfmt_misc is mounted on {MOUNT_POINT}")).with(evidence);
         return vec![if examination.around.stack_before == examination.stack {

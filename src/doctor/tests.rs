@@ -58,6 +58,7 @@ fn host(settings: &Settings) -> Examination<'_> {
             ..Surroundings::default()
         },
         read_only: false,
+        elsewhere: None,
         trouble: None,
         native: Native::new(&settings.table, &natives),
         seen: Observation {
@@ -435,6 +436,18 @@ mod kernel_family {
         host.holds("kernel.mounted", FAIL, &["the automount on", "umount ", "; mount -t"]);
         host.trouble = Some(InstanceError::NoFolder);
         host.holds("kernel.mounted", FAIL, &["does not exist", "modprobe binfmt_misc && mount"]);
+    }
+
+    #[test]
+    fn an_instance_elsewhere_is_a_containers_volume_or_a_mistake() {
+        let settings = Settings::default();
+        let mut host = host(&settings);
+        host.stack = Vec::new();
+        host.elsewhere = Some("/volume".into());
+        let words = &["/volume only", "mount -t binfmt_misc", "mounted there: nothing"];
+        host.holds("kernel.mounted", WARN, words);
+        host.container = true;
+        host.holds("kernel.mounted", PASS, &["on /volume", "got it as a volume"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -13,6 +13,7 @@ use nix::sys::stat::{Mode, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 use nix::unistd::{AccessFlags, faccessat};
+use procfs::process::Process;
 use thiserror::Error;
 
 use crate::observation::InstanceFacts;
@@ -55,9 +56,29 @@ pub enum InstanceError {
 pub struct Instance {
     root: OwnedFd,
     device: u64,
+    place: PathBuf,
 }
 
 impl Instance {
+    /// Opens the instance that is mounted where the kernel wants it; where nothing is, one that is mounted elsewhere.
+    ///
+    /// That is for containers without the right to mount: they get the host's instance as a volume, and their
+    /// runtime allows none below `/proc`.
+    pub fn find() -> Result<Self, InstanceError> {
+        Self::open(Path::new(MOUNT_POINT)).or_else(|error| match error {
+            InstanceError::NotMounted | InstanceError::NoFolder => Self::elsewhere().ok_or(error),
+            other => Err(other),
+        })
+    }
+
+    /// The one that was mounted last of those that this namespace has anywhere.
+    fn elsewhere() -> Option<Self> {
+        let mounts = Process::myself().and_then(|process| process.mountinfo()).ok()?;
+        let mounts: Vec<_> = mounts.into_iter().collect();
+        let ours = mounts.iter().rev().filter(|mount| mount.fs_type == "binfmt_misc");
+        ours.map(|mount| Self::open(&mount.mount_point)).find_map(Result::ok)
+    }
+
     /// Opens what is mounted at `path`, triggering an automount, and makes sure that it is `binfmt_misc`.
     pub fn open(path: &Path) -> Result<Self, InstanceError> {
         // Not O_PATH, which would not trigger an automount.
@@ -89,7 +110,12 @@ impl Instance {
             other => return Err(InstanceError::Foreign(other.0 as u64)),
         }
         let device = fstat(&root).map_err(io)?.st_dev;
-        Ok(Self { root, device })
+        Ok(Self { root, device, place: path.to_owned() })
+    }
+
+    /// Where it was opened.
+    pub fn place(&self) -> &Path {
+        &self.place
     }
 
     /// `st_dev`, which no other instance has.

@@ -69,7 +69,8 @@ impl Drop for Mount {
     }
 }
 
-/// Opens the instance of this namespace and mounts it first where it is not.
+/// Opens the instance of this namespace and mounts it first where it is not; who may not mount takes one that is
+/// mounted elsewhere.
 pub fn ensure() -> Result<Mounted, MountError> {
     match Instance::open(Path::new(MOUNT_POINT)) {
         Ok(instance) => {
@@ -84,7 +85,8 @@ pub fn ensure() -> Result<Mounted, MountError> {
         Err(
             InstanceError::NoFolder | InstanceError::NotMounted | InstanceError::BrokenAutomount(_),
         ) if !privilege::may_mount() => {
-            return Err(MountError::NotPermitted);
+            let instance = Instance::find().map_err(|_| MountError::NotPermitted)?;
+            return Ok(Mounted { instance, lifetime: Lifetime::Host, mount: None });
         }
         Err(InstanceError::NoFolder) => load_module()?,
         // Mounting over a broken automount is what an administrator would do.

@@ -15,8 +15,6 @@ use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use serde::{Deserialize, Serialize};
 
-use super::instance::MOUNT_POINT;
-
 /// Which files of a folder matter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Names {
@@ -264,9 +262,9 @@ pub fn mounts() -> io::Result<File> {
     File::open("/proc/self/mountinfo")
 }
 
-/// `st_dev` of what is on the mount point now; triggers no automount.
-pub fn mounted_device() -> io::Result<u64> {
-    Ok(nix::sys::stat::fstatat(AT_FDCWD, MOUNT_POINT, AtFlags::AT_NO_AUTOMOUNT)?.st_dev)
+/// `st_dev` of what is on this mount point now; triggers no automount.
+pub fn mounted_device(on: &Path) -> io::Result<u64> {
+    Ok(nix::sys::stat::fstatat(AT_FDCWD, on, AtFlags::AT_NO_AUTOMOUNT)?.st_dev)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod world;
 mod automount;
 mod binfmt_d;
 mod disabled;
+mod elsewhere;
 mod hidden;
 mod limits;
 mod masked;
