@@ -9,7 +9,7 @@ use crate::observe::{self, Manner, ObserveError};
 use crate::plan::Request;
 use crate::rule::{Entry, winner};
 use crate::system::batch::BatchError;
-use crate::system::instance::{Instance, MOUNT_POINT};
+use crate::system::instance::Instance;
 use crate::verify::{Depth, Laboratory, Proof, Scope, Subject};
 
 /// What the kernel does with a platform's programs.

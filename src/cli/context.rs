@@ -15,7 +15,7 @@ use crate::plan::Request;
 use crate::report::json;
 use crate::report::text::Page;
 use crate::system::batch::Limits;
-use crate::system::instance::{Instance, InstanceError, MOUNT_POINT};
+use crate::system::instance::{Instance, InstanceError};
 use crate::system::{namespace, privilege, record};
 
 /// The global options.

@@ -15,7 +15,7 @@ use crate::apply;
 use crate::observation::{FileId, InstanceFacts, Record};
 use crate::plan::{self, Action};
 use crate::system::helper::Helper;
-use crate::system::instance::{Instance, MOUNT_POINT};
+use crate::system::instance::Instance;
 use crate::system::poller::{Poller, Ready};
 use crate::system::record::{self, Store};
 use crate::system::service::Manager;
