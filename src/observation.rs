@@ -92,6 +92,8 @@ pub enum Serving {
     Works,
     /// It runs, but not the file that its path leads to now.
     Stale(String),
+    /// It runs, by a file of another root: where its path leads to in ours says nothing of it.
+    Elsewhere,
     /// It does not run.
     Fails(String),
 }

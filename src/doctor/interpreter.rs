@@ -66,12 +66,20 @@ fn each(
             let draft = Draft::of(id, patient);
             match examination.winner(patient.target, patient.machine) {
                 None => draft.skip("there is no enabled rule that names one"),
+                Some(_) if is_elsewhere(patient) => draft.skip(
+                    "its rule names a file of another root than this one, which cannot be looked at from here",
+                ),
                 Some(entry) => {
                     judge(examination, patient, draft, inspector.inspect(&entry.interpreter))
                 }
             }
         })
         .collect()
+}
+
+fn is_elsewhere(patient: &Patient<'_>) -> bool {
+    let pinned = patient.proof.as_ref().and_then(|proof| proof.pinned.as_ref());
+    pinned.is_some_and(|pinned| pinned.is_elsewhere)
 }
 
 /// Whether the file that a patient's rule names could be run as an interpreter at all.

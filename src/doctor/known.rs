@@ -148,6 +148,7 @@ mod tests {
             path: PathBuf::new(),
             sha256: None,
             is_on_disk: true,
+            is_elsewhere: false,
             fixed_address,
         }
     }

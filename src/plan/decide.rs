@@ -269,7 +269,8 @@ impl Decider<'_> {
             None if !entry.flags.known.fix_binary => {
                 Some("it has no F flag, so it fails in containers and other roots".to_owned())
             }
-            Some(Serving::Works) | None => None,
+            // A host's rule, seen from a container: what it runs is the host's to look after.
+            Some(Serving::Works | Serving::Elsewhere) | None => None,
         };
         let name = entry.display_name();
         match (trouble, rule) {

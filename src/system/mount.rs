@@ -1,8 +1,9 @@
 //! Getting the host's instance mounted: automount, module, mount.
 #![allow(unsafe_code, reason = "fsopen, which no crate here has")]
 
+use std::fs::File;
 use std::io;
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -186,6 +187,16 @@ fn modprobe() -> Result<(), MountError> {
 pub fn is_supported() -> io::Result<bool> {
     let known = std::fs::read_to_string("/proc/filesystems")?;
     Ok(known.lines().any(|line| line.split_whitespace().next_back() == Some("binfmt_misc")))
+}
+
+/// Whether an open file is of a mount that is none of this namespace's (`mnt_id` of its `fdinfo`).
+pub fn is_elsewhere(file: &File) -> io::Result<bool> {
+    let facts = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd()))?;
+    let mount = facts.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
+    let mounts = Process::myself().and_then(|process| process.mountinfo());
+    let mounts = mounts.map_err(io::Error::other)?;
+    let is_ours = mount.map(|id: i32| mounts.into_iter().any(|mount| mount.mnt_id == id));
+    Ok(is_ours == Some(false))
 }
 
 /// The filesystems that are mounted on the mount point, lowest first: an `autofs` without a

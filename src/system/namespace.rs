@@ -96,7 +96,7 @@ pub fn in_first_user_namespace() -> bool {
 }
 
 /// Whether this process is in another PID namespace than the first.
-pub(super) fn in_pid_namespace() -> bool {
+pub fn in_pid_namespace() -> bool {
     !link_is("/proc/self/ns/pid", FIRST_PID_NAMESPACE)
 }
 

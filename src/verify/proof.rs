@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::observation::{FileId, Serving};
 use crate::probe::CpuLevel;
 use crate::system::batch::Ended;
 use crate::system::child::{ExecError, Executable, SIGTERM};
-use crate::system::file;
 use crate::system::signal::Interrupt;
+use crate::system::{file, mount, namespace};
 
 /// The status that a probe is asked to exit with: no shell, kernel or QEMU uses it by itself.
 pub(super) const STATUS: u8 = 42;
@@ -111,6 +111,8 @@ pub struct Pinned {
     pub sha256: Option<String>,
     /// Whether it is the file on disk, or at least the same bytes.
     pub is_on_disk: bool,
+    /// Whether it is another root's, so that its path leads elsewhere in ours.
+    pub is_elsewhere: bool,
     /// Whether it is linked for one address only (`ET_EXEC`), as builds with `--disable-pie` are;
     /// `None` when it could not be read.
     pub fixed_address: Option<bool>,
@@ -170,6 +172,9 @@ impl Proof {
             _ => None,
         });
         match failures.next() {
+            None if self.pinned.as_ref().is_some_and(|pinned| pinned.is_elsewhere) => {
+                Serving::Elsewhere
+            }
             None => Serving::Works,
             Some((Level::Identity, why)) => Serving::Stale(why.clone()),
             Some((_, why)) => Serving::Fails(why.clone()),
@@ -459,6 +464,10 @@ fn identity(pinned: Option<&Pinned>, interpreter: Option<&Path>) -> Outcome {
         (Some(pinned), Some(path)) if pinned.is_on_disk => {
             Outcome::Pass(format!("the interpreter that runs is {}", path.display()))
         }
+        (Some(pinned), Some(path)) if pinned.is_elsewhere => Outcome::Skip(format!(
+            "the kernel runs a file of another root than this one, where {} says nothing of it",
+            path.display()
+        )),
         (Some(_), Some(path)) if !path.exists() => Outcome::Warn(format!(
             "{} is gone from the disk; the kernel goes on with the one it pinned",
             path.display()
@@ -493,6 +502,7 @@ fn pinned(
     let fixed_address = fixed_address(&file);
     let there = interpreter.and_then(|on_disk| Some((on_disk, file::id_of(on_disk).ok()?)));
     let same = there.is_some_and(|(_, there)| there == id);
+    let is_other_root = !same && interpreter.is_some() && is_of_another_root(&file, there);
     // What has another size has other bytes.
     let copy = there.filter(|_| !same);
     let copy =
@@ -502,7 +512,26 @@ fn pinned(
     // Another mount of the same bytes (an image's own copy) serves as well.
     let copy =
         copy.is_some_and(|(there, file)| sha256.is_some() && digest(there, Ok(file)) == sha256);
-    Pinned { id, path, sha256, is_on_disk: same || copy, fixed_address }
+    let is_on_disk = same || copy;
+    Pinned {
+        id,
+        path,
+        sha256,
+        is_on_disk,
+        is_elsewhere: is_other_root && !is_on_disk,
+        fixed_address,
+    }
+}
+
+/// Whether a file that runs, and that is not the one at its path (`there`), is another root's: this is a container, and
+/// the file is not deleted, and of a mount that is none of ours. On the host a path means what it says: a
+/// file that only a container's image has is one that nobody will upgrade.
+fn is_of_another_root(file: &File, there: Option<(&Path, FileId)>) -> bool {
+    let Ok(metadata) = file.metadata() else { return false };
+    namespace::in_pid_namespace()
+        && metadata.nlink() > 0
+        && there.is_none_or(|(_, there)| there.device != metadata.dev())
+        && mount::is_elsewhere(file).unwrap_or(false)
 }
 
 /// By `e_type`; what runs here has the byte order of this program.

@@ -8,6 +8,7 @@ mod support;
 #[path = "../support/world.rs"]
 mod world;
 
+mod another_root;
 mod automount;
 mod binfmt_d;
 mod disabled;

@@ -357,7 +357,7 @@ impl Work {
         let others = entries.filter(|entry| self.made.whose(entry, &seen.record).is_err());
         let others: Vec<OsString> = others.map(|entry| entry.name.clone()).collect();
         if self.in_container {
-            leave_files_of_others(&mut seen, &others);
+            judge_by_owner(&mut seen, &others);
         }
         let plan = plan::plan(&self.settings, request, &seen)?;
         let options =
@@ -468,12 +468,17 @@ impl Work {
     }
 }
 
-/// In a container, the path in somebody else's rule is of another root: what is there in this one says
-/// nothing about the file that the kernel runs. That such a rule works is enough.
-fn leave_files_of_others(seen: &mut Observation, others: &[OsString]) {
+/// In a container, that somebody else's rule works is enough: where its path leads to in this root says nothing about
+/// the file that the kernel runs. A rule of ours that runs another root's file is an older image's.
+fn judge_by_owner(seen: &mut Observation, others: &[OsString]) {
     for (name, serving) in &mut seen.serving {
-        if matches!(serving, Serving::Stale(_)) && others.contains(name) {
-            *serving = Serving::Works;
+        match serving {
+            Serving::Stale(_) if others.contains(name) => *serving = Serving::Works,
+            Serving::Elsewhere if !others.contains(name) => {
+                *serving =
+                    Serving::Stale("it runs the interpreter of another container".to_owned());
+            }
+            _ => {}
         }
     }
 }
