@@ -77,6 +77,26 @@ const NOT_RUN: &[NotRun] = &[
     not_run("docs/guide/service.md", "sudo systemctl enable --now binfmtd-doctor.timer", SYSTEMD),
     not_run("docs/guide/service.md", "systemctl start binfmtd-doctor.service", SYSTEMD),
     not_run("docs/guide/service.md", "journalctl -u binfmtd.service -b", SYSTEMD),
+    not_run(
+        "docs/guide/migrate-package.md",
+        "for file in /usr/lib/binfmt.d/qemu-*.conf; do sudo ln -sf /dev/null /etc/binfmt.d/${file##*/}; done",
+        SYSTEMD,
+    ),
+    not_run(
+        "docs/guide/migrate-package.md",
+        "sudo systemctl restart systemd-binfmt.service",
+        SYSTEMD,
+    ),
+    not_run(
+        "docs/guide/migrate-package.md",
+        "sudo systemctl disable --now binfmtd.service",
+        SYSTEMD,
+    ),
+    not_run(
+        "docs/guide/migrate-package.md",
+        "for file in /usr/lib/binfmt.d/qemu-*.conf; do sudo rm -f /etc/binfmt.d/${file##*/}; done",
+        SYSTEMD,
+    ),
     not_run("docs/guide/doctor.md", "sudo binfmtd doctor --rootfs ./rootfs --repeat 20", ROOTFS),
     not_run(
         "docs/guide/doctor.md",

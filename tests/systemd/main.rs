@@ -10,6 +10,7 @@ mod support;
 mod life;
 mod load;
 mod machine;
+mod migrate;
 mod package;
 mod trouble;
 
@@ -31,6 +32,7 @@ const TESTS: &[(&str, (&str, Prepare, Test))] = &[
     ("reload_puts_a_new_configuration_in_force", (NEW, installed, life::reload)),
     ("an_older_systemd_starts_and_reloads_by_the_drop_in", (OLD, installed, life::old)),
     ("what_systemd_binfmt_flushes_comes_back", (NEW, installed, trouble::flushed)),
+    ("a_distributions_rules_are_taken_over_and_given_back", (NEW, installed, migrate::package)),
     ("a_killed_or_stuck_daemon_loses_nothing", (NEW, installed, trouble::killed)),
     ("a_deb_is_installed_upgraded_and_purged", (NEW, package::debs, package::deb)),
     ("the_same_deb_on_an_older_debian", (OLD, package::debs, package::deb)),
