@@ -263,8 +263,9 @@ fn find_interpreters(
     let wanted = |name: &str| programs.contains(name);
     let mut folders = Vec::with_capacity(settings.interpreter_directories.len());
     for folder in &settings.interpreter_directories {
-        let files =
-            inspector.list(folder, &wanted).map_err(io_error("list an interpreter directory"))?;
+        let files = inspector
+            .interpreters(folder, &wanted)
+            .map_err(io_error("list an interpreter directory"))?;
         folders.push((folder, files));
     }
     let mut found = BTreeMap::new();
@@ -278,7 +279,7 @@ fn find_interpreters(
                     target
                         .interpreters
                         .iter()
-                        .filter(|file| files.contains(*file))
+                        .filter(|file| files.may_have(file))
                         .map(|file| folder.join(file))
                 })
                 .collect(),
@@ -292,6 +293,9 @@ fn find_interpreters(
                     candidates.usable = Some(file);
                     break;
                 }
+                // Of a large folder only now is known what is not there. A link that leads nowhere is.
+                Err(InterpreterFault::Missing)
+                    if own.is_none() && path.symlink_metadata().is_err() => {}
                 Err(fault) => candidates.faulty.push((path, fault)),
             }
         }

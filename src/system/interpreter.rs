@@ -20,6 +20,33 @@ const FIRST_PAGE: usize = 4096;
 /// No loader's path is longer.
 const PATH_MAX: u64 = 4096;
 
+/// Bytes of a folder (`st_size`) from which on it costs less to ask for names than to read all: some 400 files. To read
+/// Debian's `/usr/bin` takes 0.6 ms, for ext4 sorts it.
+const LARGE_FOLDER: u64 = 16 * 1024;
+
+/// What is known of a folder's files.
+#[derive(Debug)]
+pub enum Listing {
+    /// Those of the wanted names that are there.
+    Names(HashSet<String>),
+    /// Nothing: too many to read them all.
+    Large,
+}
+
+impl Listing {
+    /// Whether a file of this name may be there.
+    pub fn may_have(&self, name: &str) -> bool {
+        match self {
+            Self::Names(names) => names.contains(name),
+            Self::Large => true,
+        }
+    }
+}
+
+fn is_nothing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// Looks at files, each folder and filesystem once.
 #[derive(Debug, Default)]
 pub struct Inspector {
@@ -28,8 +55,25 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// The files of a folder whose names `wanted` takes. One listing costs less than asking for each
-    /// of many names; a folder that is not there has none.
+    /// Which of a folder's files may serve as interpreters, going by their names; a folder that is not there has none.
+    pub fn interpreters(
+        &self,
+        folder: &Path,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> io::Result<Listing> {
+        let size = match std::fs::metadata(folder) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if is_nothing(&error) => return Ok(Listing::Names(HashSet::new())),
+            Err(error) => return Err(error),
+        };
+        if size > LARGE_FOLDER {
+            Ok(Listing::Large)
+        } else {
+            self.list(folder, wanted).map(Listing::Names)
+        }
+    }
+
+    /// The files of a folder whose names `wanted` takes; a folder that is not there has none.
     pub fn list(
         &self,
         folder: &Path,
@@ -37,14 +81,7 @@ impl Inspector {
     ) -> io::Result<HashSet<String>> {
         let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                return Ok(HashSet::new());
-            }
+            Err(error) if is_nothing(&error) => return Ok(HashSet::new()),
             Err(error) => return Err(error),
         };
         let mut names = HashSet::new();
@@ -60,9 +97,9 @@ impl Inspector {
 
     /// Looks at one file.
     pub fn inspect(&mut self, path: &Path) -> Result<InterpreterFile, InterpreterFault> {
-        let unreadable = |error: &io::Error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => InterpreterFault::Missing,
-            _ => InterpreterFault::Unreadable(error.to_string()),
+        let unreadable = |error: &io::Error| match error {
+            error if is_nothing(error) => InterpreterFault::Missing,
+            error => InterpreterFault::Unreadable(error.to_string()),
         };
         let checked = self.trust.check(path).map_err(|error| unreadable(&error.source))?;
         let metadata = checked.metadata;

@@ -7,18 +7,19 @@
 //! - ENOENT: a rule of `binfmt_misc` took it, and its interpreter could not open it, for the
 //!   descriptor that it is executed by is closed on exec (`load_misc_binary`);
 //! - ENOEXEC: nobody took it.
-#![allow(unsafe_code, reason = "fork and _exit")]
+#![allow(unsafe_code, reason = "clone(2)")]
 
 use std::ffi::CStr;
 use std::fs::File;
-use std::io::{self, PipeWriter, Read as _, Write as _};
+use std::io::{self, Write as _};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sched::{CloneFlags, clone};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fexecve};
+use nix::unistd::{Pid, fexecve};
 use serde::{Deserialize, Serialize};
 
 use super::child::{self, ExecError};
@@ -27,6 +28,9 @@ use super::{file, fork, namespace};
 
 /// `MFD_EXEC` of `include/uapi/linux/memfd.h`, which neither crate has.
 const MFD_EXEC: u32 = 0x10;
+
+/// Bytes for a child that makes a few system calls.
+const STACK: usize = 64 * 1024;
 
 /// Who would run a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,23 +127,20 @@ fn on_disk(content: &[u8]) -> io::Result<File> {
 /// The answers about as many of the files, from the first on, as one child could ask about: all, or
 /// up to the first that became a program, against all expectation.
 fn ask_by_child(files: &[File]) -> io::Result<Vec<Answer>> {
-    let (mut reader, writer) = io::pipe()?;
-    // SAFETY: up to its end the child makes system calls, and allocates short arrays of pointers, which
-    // the C library's allocator allows after fork; it takes no lock of ours.
-    let child = match unsafe { nix::unistd::fork() }? {
-        ForkResult::Child => {
-            let answered = answer(files, &writer);
-            // SAFETY: _exit(2) never returns; what the parent registered to run at exit is its own.
-            unsafe { libc::_exit(i32::from(answered.is_err())) }
-        }
-        ForkResult::Parent { child } => child,
+    // The child writes into them: they must not move.
+    let mut numbers: Vec<i32> = Vec::with_capacity(files.len());
+    let mut failed = None;
+    let mut stack = vec![0; STACK];
+    // As vfork(2): the child has our memory, which spares a copy of it, and this thread stands still until it has ended or
+    // has become a program.
+    let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
+    let task = || {
+        failed = answer(files, &mut numbers).err();
+        0
     };
-    drop(writer);
-    let mut said = Vec::new();
-    let read = reader.read_to_end(&mut said);
-    let (numbers, _) = said.as_chunks();
-    let numbers: Vec<i32> = numbers.iter().copied().map(i32::from_ne_bytes).collect();
-    let failed = numbers.iter().find(|number| **number < 0).copied();
+    // SAFETY: the child makes system calls, writes to what this thread reads only after it, and takes no lock but the
+    // allocator's, which it gives back: it is no copy of us, but another thread. It has its own stack.
+    let child = unsafe { clone(Box::new(task), &mut stack, flags, Some(libc::SIGCHLD)) }?;
     let is_whole = failed.is_some() || numbers.len() == files.len();
     let became_a_program = if is_whole {
         wait(child, None)?;
@@ -147,9 +148,8 @@ fn ask_by_child(files: &[File]) -> io::Result<Vec<Answer>> {
     } else {
         end(child)?
     };
-    read?;
     if let Some(failed) = failed {
-        return Err(io::Error::from_raw_os_error(-failed));
+        return Err(failed);
     }
     let mut answers: Vec<Answer> = numbers.into_iter().map(Answer::of).collect();
     if became_a_program {
@@ -186,18 +186,16 @@ fn wait(child: Pid, options: Option<WaitPidFlag>) -> nix::Result<WaitStatus> {
     }
 }
 
-/// Executes one after the other, and writes what the kernel says; a negative number is a failure of ours.
-fn answer(files: &[File], mut writer: &PipeWriter) -> io::Result<()> {
-    if let Err(error) = child::prepare(None) {
-        return writer.write_all(&(-error.raw_os_error().unwrap_or(libc::EIO)).to_ne_bytes());
-    }
+/// Executes one after the other, and notes what the kernel says.
+fn answer(files: &[File], numbers: &mut Vec<i32>) -> io::Result<()> {
+    child::prepare(None)?;
     // Should it become a program, that has no business with our terminal.
     for descriptor in 0..3 {
         let _ = nix::unistd::close(descriptor);
     }
     for file in files {
         let Err(errno) = fexecve(file, &[c"binfmtd"], &[] as &[&CStr]);
-        writer.write_all(&(errno as i32).to_ne_bytes())?;
+        numbers.push(errno as i32);
     }
     Ok(())
 }

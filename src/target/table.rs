@@ -71,6 +71,73 @@ struct Raw {
     probe: Option<String>,
 }
 
+/// A target of the embedded table. What it does not say is empty, 0 or none, as in [`Raw`].
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    name: &'static str,
+    family: &'static str,
+    platforms: &'static [&'static str],
+    debian: &'static [&'static str],
+    uname: &'static [&'static str],
+    aliases: &'static [&'static str],
+    class: u8,
+    byte_order: &'static str,
+    machines: &'static [u16],
+    match_flags: Option<FlagBits>,
+    e_flags: u32,
+    abi_version: u8,
+    descriptor: bool,
+    interpreters: &'static [&'static str],
+    probe: &'static str,
+}
+
+impl Row {
+    const EMPTY: Self = Self {
+        name: "",
+        family: "",
+        platforms: &[],
+        debian: &[],
+        uname: &[],
+        aliases: &[],
+        class: 0,
+        byte_order: "",
+        machines: &[],
+        match_flags: None,
+        e_flags: 0,
+        abi_version: 0,
+        descriptor: false,
+        interpreters: &[],
+        probe: "",
+    };
+
+    /// As it would be read from the file that it was made of.
+    fn raw(&self) -> Raw {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let little = self.byte_order == "little";
+        Raw {
+            family: said(self.family),
+            platforms: owned(self.platforms),
+            debian: owned(self.debian),
+            uname: owned(self.uname),
+            aliases: owned(self.aliases),
+            class: self.class,
+            byte_order: if little { ByteOrder::Little } else { ByteOrder::Big },
+            machines: self.machines.to_vec(),
+            match_flags: self.match_flags,
+            e_flags: self.e_flags,
+            abi_version: self.abi_version,
+            descriptor: self.descriptor,
+            interpreters: Some(owned(self.interpreters)).filter(|names| !names.is_empty()),
+            probe: said(self.probe),
+        }
+    }
+}
+
+/// `table.toml`, as `build.rs` writes it down, by name.
+#[allow(clippy::unreadable_literal, reason = "a program wrote it for the compiler")]
+const ROWS: &[Row] = include!(concat!(env!("OUT_DIR"), "/rows.rs"));
+
 /// Variants of `linux/amd64`, by the levels of the x86-64 psABI.
 const AMD64_LEVELS: [&str; 4] = ["/v1", "/v2", "/v3", "/v4"];
 
@@ -78,11 +145,11 @@ impl Table {
     /// The table that is built in.
     ///
     /// # Panics
-    /// Never: a test reads the same text.
+    /// Never: a test reads the same rows.
     pub fn embedded() -> Self {
-        let mut table = Self { targets: Vec::new() };
-        table.extend(include_str!("table.toml")).expect("the embedded table is tested");
-        table
+        let target =
+            |row: &Row| row.raw().validate(row.name).expect("the embedded table is tested");
+        Self { targets: ROWS.iter().map(target).collect() }
     }
 
     /// Adds the targets of a text, or replaces those of the same name; all or none.
@@ -109,14 +176,11 @@ impl Table {
                 None => targets.push(target),
             }
         }
-        // The embedded table is tested for that; here it is a start-up cost.
-        if !self.targets.is_empty() {
-            for (name, at) in &added {
-                let line = 1 + text[..*at].matches('\n').count();
-                if let Some(other) = overlapping(&targets, name) {
-                    let problem = format!("its programs look like those of {other}");
-                    return Err(TableError::Target { line, name: name.clone(), problem });
-                }
+        for (name, at) in &added {
+            let line = 1 + text[..*at].matches('\n').count();
+            if let Some(other) = overlapping(&targets, name) {
+                let problem = format!("its programs look like those of {other}");
+                return Err(TableError::Target { line, name: name.clone(), problem });
             }
         }
         targets.sort_by(|one, two| one.name.cmp(&two.name));

@@ -22,6 +22,13 @@ fn the_embedded_table_is_valid_and_complete() {
 }
 
 #[test]
+fn the_rows_are_those_of_the_file() {
+    let mut table = Table::embedded();
+    table.extend(include_str!("table.toml")).unwrap();
+    assert_eq!(table, Table::embedded());
+}
+
+#[test]
 fn every_name_but_uname_belongs_to_one_target() {
     let table = Table::embedded();
     let mut seen = std::collections::BTreeMap::new();
