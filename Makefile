@@ -97,7 +97,9 @@ install: ## into DESTDIR and PREFIX (/usr/local), after make build
 	install -D -m 644 "$$pages/binfmtd.bash" $(DESTDIR)$(PREFIX)/share/bash-completion/completions/binfmtd; \
 	install -D -m 644 "$$pages/binfmtd.fish" $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/binfmtd.fish; \
 	install -D -m 644 "$$pages/_binfmtd" $(DESTDIR)$(ZSH_COMPLETIONS)/_binfmtd
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/binfmtd CHANGELOG.md LICENSE-APACHE LICENSE-MIT
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 packaging/man/binfmtd.toml.5
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/binfmtd CHANGELOG.md LICENSE-APACHE LICENSE-MIT THIRD-PARTY \
+		$(wildcard binfmtd.cdx.json)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/binfmtd/examples packaging/binfmtd.toml
 	set -e; for file in $(wildcard docs/*/*); do \
 		install -D -m 644 "$$file" "$(DESTDIR)$(PREFIX)/share/doc/binfmtd/$${file#docs/}"; \

@@ -51,6 +51,22 @@ epoch() {
     git log -1 --format=%ct 2>/dev/null || stat --format=%Y CHANGELOG.md
 }
 
+# Who packages are by, as NAME <ADDRESS>: DEBFULLNAME and DEBEMAIL say it, as to Debian's own tools. Without them it is an
+# address that nobody can have (RFC 2606), rather than one that looks as if somebody read it: the project has none, and the
+# fields for bugs lead to where it listens.
+packager() { echo "${DEBFULLNAME:-The binfmtd project} <${DEBEMAIL:-nobody@binfmtd.invalid}>"; }
+
+# What is new, a point a line: those of the first section of the changelog that has any.
+news() {
+    awk '
+        function point() { if (words != "") print words; words = "" }
+        /^## / && said { exit }
+        /^- / { point(); words = substr($0, 3); said = 1; next }
+        /^  / && words != "" { sub(/^ */, ""); words = words " " $0; next }
+        { point() }
+        END { point() }' CHANGELOG.md
+}
+
 # The files of the repository in these folders, one a line, less what git ignores; in an archive all there are.
 tracked() {
     if [ -e .git ]; then

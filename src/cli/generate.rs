@@ -104,7 +104,7 @@ impl Page<'_> {
         rest.to_writer(out)
     }
 
-    /// The pages above, below and beside this one.
+    /// The pages above, below and beside this one, and that of the configuration.
     fn see_also(&self, roff: &mut Roff, pages: &[Page<'_>]) {
         let above = |name: &str| name.rsplit_once('-').map(|(above, _)| above.to_owned());
         let own = above(self.name());
@@ -116,11 +116,10 @@ impl Page<'_> {
                     || other.as_deref() == Some(self.name()))
         });
         roff.control("SH", ["SEE ALSO"]);
-        let near: Vec<&str> = near.collect();
-        for (at, name) in near.iter().enumerate() {
-            let end = if at + 1 == near.len() { "(1)" } else { "(1)," };
-            roff.text([bold(*name), roman(end)]);
+        for name in near {
+            roff.text([bold(name), roman("(1),")]);
         }
+        roff.text([bold("binfmtd.toml"), roman("(5)")]);
     }
 }
 

@@ -785,7 +785,8 @@ impl<'a> Keeper<'a> {
     fn status(&self) -> String {
         let mut status = self.state.summary();
         if self.state.rules.is_empty() {
-            "no interpreter found yet: install qemu-user-static".clone_into(&mut status);
+            "nothing to register: no target is asked for, or none has an interpreter (install qemu-user-static)"
+                .clone_into(&mut status);
         }
         if let Some(trouble) = &self.state.trouble {
             let first = trouble.lines().next().unwrap_or_default();

@@ -32,7 +32,7 @@ use keeper::Keeper;
 #[derive(Debug, Error)]
 pub enum DaemonError {
     /// Another one runs.
-    #[error("another binfmtd daemon runs already (process {0})")]
+    #[error("another binfmtd daemon runs already ({})", whose(*.0))]
     Running(u32),
     /// The configuration is not in order.
     #[error("{0}")]
@@ -51,6 +51,15 @@ pub enum DaemonError {
         /// What went wrong.
         error: io::Error,
     },
+}
+
+/// A process that has no number here is told as 0.
+fn whose(process: u32) -> String {
+    if process == 0 {
+        "in another container, or on the host".to_owned()
+    } else {
+        format!("process {process}")
+    }
 }
 
 fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> DaemonError {

@@ -413,7 +413,11 @@ pub(super) fn prepare(root: Option<(&ChildRoot, bool)>) -> io::Result<()> {
     if let Some((root, unprivileged)) = root {
         if unprivileged {
             // Gives CAP_SYS_CHROOT. The namespace has no instance of its own, so the kernel uses ours.
-            unshare(CloneFlags::CLONE_NEWUSER)?;
+            unshare(CloneFlags::CLONE_NEWUSER).map_err(|errno| match errno {
+                // Who may have none of them (`user.max_user_namespaces` is 0) is not permitted.
+                Errno::ENOSPC => Errno::EPERM,
+                other => other,
+            })?;
         }
         match root {
             ChildRoot::Folder(folder) => nix::unistd::chroot(folder)?,

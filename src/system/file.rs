@@ -15,7 +15,8 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use sha2::{Digest as _, Sha256};
 
 use super::signal::Interrupt;
-use super::trust::Trust;
+use super::namespace;
+use super::trust::{Checked, Problem, Trust};
 use crate::observation::FileId;
 use crate::rule::to_hex;
 
@@ -187,8 +188,8 @@ pub fn executable_folder() -> io::Result<tempfile::TempDir> {
     let mut trust = Trust::new();
     for place in places {
         // Who may rename what is in there could have us start something else.
-        let is_trusted = trust.check(&place).is_ok_and(|checked| checked.is_trusted());
-        if !is_trusted || is_noexec(&place).unwrap_or(true) {
+        let is_safe = |checked: Checked| checked.is_trusted() || closed_for_others(&checked);
+        if !trust.check(&place).is_ok_and(is_safe) || is_noexec(&place).unwrap_or(true) {
             continue;
         }
         if is_full(&place).unwrap_or(false) {
@@ -209,6 +210,18 @@ pub fn executable_folder() -> io::Result<tempfile::TempDir> {
         }
     }
     Err(last)
+}
+
+/// Makes a container's volume what /tmp is, where all may write it and it belongs to us: Kubernetes' `emptyDir` has the mode
+/// 0777, and nobody but us could change that.
+fn closed_for_others(checked: &Checked) -> bool {
+    let [fault] = checked.faults.as_slice() else { return false };
+    let is_ours = fault.owner == nix::unistd::geteuid().as_raw();
+    namespace::in_pid_namespace()
+        && is_ours
+        && fault.path == checked.path
+        && (fault.problem, fault.mode) == (Problem::Writable, 0o777)
+        && fs::set_permissions(&checked.path, Permissions::from_mode(0o1777)).is_ok()
 }
 
 /// Whether a filesystem has no room for the probes of all targets.

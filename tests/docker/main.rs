@@ -19,7 +19,9 @@ mod doctor;
 mod guide;
 mod image;
 mod inspect;
+mod kubernetes;
 mod remove;
+mod runner;
 mod trouble;
 mod verify;
 mod world;
@@ -100,6 +102,13 @@ const TESTS: &[(&str, (Buildx, Test))] = &[
     ),
     ("run_says_what_the_host_must_grant", (Buildx::Trixie, dind::says_what_the_host_must_grant)),
     ("sidecars_share_their_rules", (Buildx::Trixie, dind::share_their_rules)),
+    ("a_pod_of_the_daemonset_keeps_the_rules", (Buildx::Trixie, kubernetes::keeps)),
+    ("a_rollout_leaves_no_moment_without_a_rule", (Buildx::Trixie, kubernetes::rolls_out)),
+    ("a_daemonset_takes_its_rules_away", (Buildx::Trixie, kubernetes::removes)),
+    ("a_pod_says_what_its_node_lacks", (Buildx::Trixie, kubernetes::says_what_a_node_lacks)),
+    ("a_pod_mounts_on_its_node", (Buildx::Trixie, kubernetes::mounts)),
+    ("a_pod_waits_for_foreign_programs", (Buildx::Trixie, kubernetes::holds_builds_back)),
+    ("layers_prove_the_rules_of_their_node", (Buildx::Trixie, runner::layers)),
     ("the_action_is_sound", (Buildx::Trixie, action::is_sound)),
     ("the_action_does_what_the_guide_says", (Buildx::Trixie, action::does_what_the_guide_says)),
     ("the_action_makes_a_builder", (Buildx::Trixie, action::makes_a_builder)),

@@ -25,7 +25,9 @@ const ROOTFS: &str =
     "tests/commands/rootfs.rs does it, with Debian's packages of arm64 and riscv64";
 const DIND: &str =
     "tests/docker/dind.rs does what it does, in an engine of its own; compose itself is not there";
+const RUNNER: &str = "tests/scripts/runner does it, in a private instance and in chroots";
 const FAR: &str = "needs another machine";
+const LAYERS: &str = "tests/docker/runner.rs does it, with stand-ins for a registry's images";
 const FOREIGN: &str = "needs a program that the tests do not";
 
 /// Closed: a command that is new runs, or is put here on purpose. An entry that no file has is a failure.
@@ -103,6 +105,34 @@ const NOT_RUN: &[NotRun] = &[
         "sudo binfmtd doctor --rootfs ./rootfs --exec apk info",
         ROOTFS,
     ),
+    not_run(
+        "docs/guide/runners.md",
+        "sudo packaging/runner/install --target linux/arm64,linux/riscv64 target/packages/binfmtd_*.deb",
+        SYSTEMD,
+    ),
+    not_run("docs/guide/runners.md", "/usr/local/libexec/binfmtd/preflight.sh ./run.sh", RUNNER),
+    not_run("docs/guide/runners.md", "/usr/local/libexec/binfmtd/preflight.sh || exit", RUNNER),
+    not_run(
+        "docs/guide/runners.md",
+        "cloud-init schema --config-file packaging/runner/cloud-config.yaml",
+        RUNNER,
+    ),
+    not_run(
+        "docs/guide/runners.md",
+        "packer build -var host=192.0.2.1 -var package=binfmtd_0.1.0-1_amd64.deb packaging/runner/binfmtd.pkr.hcl",
+        FAR,
+    ),
+    not_run(
+        "docs/guide/runners.md",
+        "docker build --target github --tag registry.example.com/ci/actions-runner packaging/runner",
+        LAYERS,
+    ),
+    not_run(
+        "docs/guide/runners.md",
+        "docker build --target gitlab --tag registry.example.com/ci/gitlab-runner packaging/runner",
+        LAYERS,
+    ),
+    not_run("docs/guide/runners.md", "sudo systemctl enable --now binfmtd-doctor.timer", SYSTEMD),
     not_run("docs/guide/buildx.md", "ssh far sudo binfmtd register", FAR),
     not_run(
         "docs/guide/dind.md",

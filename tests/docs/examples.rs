@@ -3,10 +3,11 @@
 use crate::markdown::{read, split};
 
 /// The page, and what it shows in full.
-const SHOWN: [(&str, &str); 3] = [
+const SHOWN: [(&str, &str); 4] = [
     ("docs/guide/dind.md", "packaging/dind/Dockerfile"),
     ("docs/guide/dind.md", "packaging/dind/compose.yaml"),
     ("docs/guide/dind.md", "packaging/dind/gitlab-ci.yml"),
+    ("docs/guide/runners.md", "packaging/runner/runner.conf"),
 ];
 
 #[test]

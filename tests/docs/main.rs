@@ -6,12 +6,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod book;
 mod commands;
 mod examples;
 mod facts;
 mod generated;
 mod json;
 mod links;
+mod manual;
 mod markdown;
 mod private;
 mod schema;

@@ -12,6 +12,7 @@ mod load;
 mod machine;
 mod migrate;
 mod package;
+mod runner;
 mod trouble;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,6 +38,7 @@ const TESTS: &[(&str, (&str, Prepare, Test))] = &[
     ("a_deb_is_installed_upgraded_and_purged", (NEW, package::debs, package::deb)),
     ("the_same_deb_on_an_older_debian", (OLD, package::debs, package::deb)),
     ("an_rpm_is_installed_upgraded_and_erased", (NEW, package::rpms, package::rpm)),
+    ("a_machine_becomes_a_runner", (NEW, runner::prepared, runner::runner)),
 ];
 
 fn main() -> ExitCode {

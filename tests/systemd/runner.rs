@@ -1,0 +1,179 @@
+//! A machine that is made a runner: its runners' services start when foreign programs run, and not before.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::machine::{ANOTHER, LONG, Machine, TARGETS, well};
+use crate::package;
+use crate::support::stage::eventually;
+
+/// As svc.sh of GitHub's runner names them, of an organization and of a repository; what else a drop-in could stand for ends
+/// in a dash, and the first has none.
+const GITHUB: [&str; 2] =
+    ["actions.runner.acme.host1.service", "actions.runner.acme-app.host-2.service"];
+const GITLAB: &str = "gitlab-runner.service";
+
+/// How to drain one, among other things.
+const GUIDE: &str = include_str!("../../docs/guide/runners.md");
+
+const INSTALL: &str = "/srv/runner/install";
+const HOOK: &str = "/usr/local/libexec/binfmtd/preflight.sh";
+
+/// A package of this program, and what makes a machine a runner.
+pub(crate) fn prepared(folder: &Path, suite: &str) -> Result<(), String> {
+    package::debs(folder, suite)?;
+    fs::create_dir(folder.join("srv/runner")).unwrap();
+    let packaged = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/runner");
+    for name in ["install", "preflight.sh", "runner.conf", "binfmtd-runner-generator"] {
+        well(Command::new("cp").arg(packaged.join(name)).arg(folder.join("srv/runner")));
+    }
+    Ok(())
+}
+
+/// What a runner's own installer does, with a stand-in for the runner: it says what it was started with.
+fn register(machine: &Machine, unit: &str, user: &str) {
+    let service = format!(
+        "[Service]\nUser={user}\nExecStart=/bin/sh -c 'env >/run/{unit}; exec sleep infinity'\n\
+         RuntimeDirectory={unit}.d\nRestart=always\nRestartSec=1s\n[Install]\nWantedBy=multi-user.target"
+    );
+    machine.sh(&format!("touch /run/{unit}; chmod 666 /run/{unit}"));
+    machine.write(&format!("/etc/systemd/system/{unit}"), &service);
+    machine.well(&["systemctl", "daemon-reload"]);
+    machine.well(&["systemctl", "--quiet", "enable", unit]);
+}
+
+#[track_caller]
+fn property(machine: &Machine, unit: &str, name: &str) -> String {
+    machine.well(&["systemctl", "show", "--value", "--property", name, unit])
+}
+
+pub(crate) fn runner(machine: &mut Machine) -> String {
+    let targets = TARGETS.join(",");
+    // One that was registered before, and runs.
+    register(machine, GITHUB[0], "nobody");
+    machine.well(&["systemctl", "start", GITHUB[0]]);
+    let install = [INSTALL, "--target", &targets, "/srv/1.deb"];
+    let said = machine.well(&install);
+    assert!(said.contains(&format!("{} working", TARGETS.len())), "{said}");
+    assert!(machine.well(&install).contains("nothing to do"));
+    machine.runs_all();
+    assert_eq!(machine.rules().len(), TARGETS.len(), "{:?}", machine.rules());
+
+    register(machine, GITHUB[1], "nobody");
+    register(machine, GITLAB, "root");
+    for unit in [GITHUB[0], GITHUB[1], GITLAB] {
+        for (name, wanted) in [
+            ("After", "binfmtd.service"),
+            ("Wants", "binfmtd.service"),
+            ("DropInPaths", "50-binfmtd.conf"),
+            ("Environment", HOOK),
+            ("ExecStartPre", HOOK),
+        ] {
+            let value = property(machine, unit, name);
+            assert!(value.contains(wanted), "{unit}: {name}={value}");
+        }
+    }
+    // Others are left alone.
+    assert_eq!(property(machine, "systemd-journald.service", "DropInPaths"), "");
+
+    starts_after_the_rules(machine);
+    asks_before_jobs(machine, &targets);
+    takes_no_jobs_until_it_passes(machine, &install);
+
+    // What a runner is no longer asked for, it does not register.
+    machine.well(&[INSTALL, "--target", ANOTHER, "/srv/1.deb"]);
+    assert_eq!(machine.rules(), [format!("qemu-{ANOTHER}")]);
+    format!("{} services", GITHUB.len() + 1)
+}
+
+/// Nothing is registered: who starts a runner has the rules first.
+#[track_caller]
+fn starts_after_the_rules(machine: &Machine) {
+    machine.well(&["systemctl", "stop", "binfmtd.service", GITHUB[0]]);
+    machine.well(&["binfmtd", "unregister", "--all"]);
+    assert!(!machine.can_run(TARGETS[0]));
+    for unit in [GITHUB[0], GITHUB[1], GITLAB] {
+        machine.well(&["systemctl", "start", unit]);
+        machine.runs_all();
+    }
+    for unit in GITHUB {
+        eventually("a runner's first words", LONG, || {
+            machine
+                .run(&["cat", &format!("/run/{unit}")])
+                .0
+                .contains(&format!("ACTIONS_RUNNER_HOOK_JOB_STARTED={HOOK}\n"))
+        });
+    }
+}
+
+/// As the runner's user.
+#[track_caller]
+fn asks_before_jobs(machine: &Machine, targets: &str) {
+    let job = |require: &str| {
+        machine.run(&[
+            "setpriv",
+            "--reuid=nobody",
+            "--regid=nogroup",
+            "--clear-groups",
+            "env",
+            "GITHUB_ACTIONS=true",
+            "GITHUB_REPOSITORY=acme/app",
+            "GITHUB_JOB=image",
+            "RUNNER_NAME=host1",
+            &format!("BINFMTD_PREFLIGHT_REQUIRE={require}"),
+            "bash",
+            "-e",
+            HOOK,
+        ])
+    };
+    let (said, passed) = job(targets);
+    assert!(passed && said.contains("2 working") && !said.contains("::"), "{said}");
+    // Where the runner's user may make no user namespace, as on Ubuntu, what can be seen without one decides.
+    machine.write(
+        "/run/systemd/system/confined.service",
+        &format!("[Service]\nType=oneshot\nUser=nobody\nRestrictNamespaces=yes\nExecStart={HOOK}"),
+    );
+    machine.well(&["systemctl", "daemon-reload"]);
+    machine.well(&["systemctl", "start", "confined.service"]);
+    let said = machine.well(&["journalctl", "--quiet", "--unit=confined.service"]);
+    assert!(said.contains("2 working"), "{said}");
+    let (said, passed) = job(ANOTHER);
+    assert!(!passed && said.contains("::error title=binfmtd preflight::host1 does not"), "{said}");
+}
+
+/// It says why, and takes them again by itself.
+#[track_caller]
+fn takes_no_jobs_until_it_passes(machine: &Machine, install: &[&str]) {
+    machine.sh(&format!("mv /usr/bin/qemu-{0}-static /usr/bin/kept; printf '#!/bin/false\\n' >/usr/bin/qemu-{0}-static; chmod 755 /usr/bin/qemu-{0}-static", TARGETS[1]));
+    machine.well(&["systemctl", "stop", "binfmtd.service"]);
+    machine.well(&["binfmtd", "unregister", "--all"]);
+    let (said, passed) = machine.run(install);
+    assert!(!passed && said.contains(TARGETS[1]), "{said}");
+    let (said, started) = machine.run(&["systemctl", "restart", GITHUB[1]]);
+    assert!(!started, "{said}");
+    let journal = machine.well(&["journalctl", "--quiet", "--no-pager", "--unit", GITHUB[1]]);
+    assert!(journal.contains("binfmtd preflight: error: "), "{journal}");
+    // Nor does one that goes bad while it does.
+    for block in GUIDE.split("```ini\n# ").skip(1) {
+        let (path, content) = block.split_once('\n').expect("a path");
+        if path.starts_with("/etc/systemd/system/") {
+            machine.write(path, content.split("```").next().expect("a block"));
+        }
+    }
+    machine.well(&["systemctl", "daemon-reload"]);
+    let timer = property(machine, "binfmtd-doctor.timer", "TimersCalendar");
+    assert!(timer.contains("*:00/5:00"), "{timer}");
+    assert_eq!(property(machine, GITLAB, "ActiveState"), "active");
+    let (said, passed) = machine.run(&["systemctl", "start", "binfmtd-doctor.service"]);
+    assert!(!passed, "{said}");
+    eventually("GitLab's runner is drained", LONG, || {
+        property(machine, GITLAB, "ActiveState") != "active"
+    });
+    machine.sh(&format!("mv /usr/bin/kept /usr/bin/qemu-{}-static", TARGETS[1]));
+    for unit in [GITHUB[1], GITLAB] {
+        eventually("the runner is back", LONG, || {
+            property(machine, unit, "ActiveState") == "active"
+        });
+    }
+}
