@@ -373,7 +373,22 @@ fn held(engine: &Engine) -> String {
 /// The commands of the guide, as a reader would run them.
 pub(crate) fn guide(engine: &mut Engine) -> String {
     build(engine);
-    let file = "docs/guide/migrate.md";
+    let mut count = follow(engine, "docs/guide/migrate.md");
+    assert_eq!(engine.rules(), wanted(engine));
+    assert!(count > 7, "only {count} commands were found");
+    for file in ["docs/guide/migrate-multiarch.md", "docs/guide/containers.md"] {
+        let more = follow(engine, file);
+        assert!(more > 0, "{file}: no command was found");
+        count += more;
+    }
+    eventually("the service in a container without privileges", Duration::from_secs(30), || {
+        engine.sh("docker logs keeper 2>&1").contains("working")
+    });
+    format!("{count} commands")
+}
+
+/// Runs the commands of a page; how many there were.
+fn follow(engine: &Engine, file: &str) -> usize {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
     let (mut is_command, mut count) = (false, 0);
     for (number, line) in text.lines().enumerate() {
@@ -386,7 +401,5 @@ pub(crate) fn guide(engine: &mut Engine) -> String {
             count += 1;
         }
     }
-    assert!(count > 7, "only {count} commands were found");
-    assert_eq!(engine.rules(), wanted(engine));
-    format!("{count} commands")
+    count
 }
