@@ -1,7 +1,7 @@
 //! What becomes of one rule.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
 
 use super::guard::{Native, Refusal, refusal};
 use super::{Action, Decision, Item, Request, flags, is_qemu, is_replaceable, may_drop_p};
@@ -15,13 +15,38 @@ use crate::target::Target;
 const INTERRUPTED: &str = "an interrupted replacement left it";
 
 pub(super) struct Decider<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) request: &'a Request,
-    pub(super) seen: &'a Observation,
-    pub(super) native: &'a Native,
+    settings: &'a Settings,
+    request: &'a Request,
+    seen: &'a Observation,
+    native: &'a Native,
+    by_name: HashMap<&'a OsStr, &'a Entry>,
+    /// What interrupted replacements of a rule left, by its name: it may be all that serves.
+    leftovers: HashMap<String, Vec<OsString>>,
+    /// What is there once leftovers are gone.
+    settled: Vec<&'a Entry>,
 }
 
-impl Decider<'_> {
+impl<'a> Decider<'a> {
+    /// Looks at each entry once, so that a rule takes no search through all of them.
+    pub(super) fn new(
+        settings: &'a Settings,
+        request: &'a Request,
+        seen: &'a Observation,
+        native: &'a Native,
+    ) -> Self {
+        let entries = &seen.instance.entries;
+        let by_name = entries.iter().map(|entry| (entry.name.as_os_str(), entry)).collect();
+        let mut leftovers: HashMap<String, Vec<OsString>> = HashMap::new();
+        let mut settled = Vec::with_capacity(entries.len());
+        for entry in entries {
+            match unfinished(entry, seen) {
+                Some(rule) => leftovers.entry(rule).or_default().push(entry.name.clone()),
+                None => settled.push(entry),
+            }
+        }
+        Self { settings, request, seen, native, by_name, leftovers, settled }
+    }
+
     /// Rules of ours that nobody asks for any more, and what an interrupted replacement of them left.
     pub(super) fn superfluous(&self, targets: &[&Target]) -> Vec<Item> {
         let mut names: BTreeSet<String> =
@@ -32,7 +57,7 @@ impl Decider<'_> {
         if self.request.only.is_some() {
             return Vec::new();
         }
-        let why = |entry: &Entry| match self.unfinished(entry) {
+        let why = |entry: &Entry| match unfinished(entry, self.seen) {
             Some(rule) if !names.contains(&rule) => Some(INTERRUPTED),
             None if self.seen.record.owns(entry) && !names.contains(&entry.display_name()) => {
                 Some("it is ours, and no longer asked for")
@@ -64,8 +89,7 @@ impl Decider<'_> {
         let leftovers = self.leftovers(name.as_str());
         let rule = self.build(target, name, magic);
         let whole = rule.as_ref().ok().map(|(rule, _)| rule.clone());
-        let entries: Vec<Entry> = self.settled_entries();
-        let decision = match winner(&entries, &header, "/".as_ref()) {
+        let decision = match winner(self.settled.iter().copied(), &header, "/".as_ref()) {
             Some(entry) if self.seen.record.owns(entry) => self.ours(target, entry, rule),
             Some(entry) => self.somebody_elses(target, entry, rule),
             None => self.unserved(target, rule),
@@ -73,27 +97,8 @@ impl Decider<'_> {
         finish(decision, whole.as_ref(), leftovers)
     }
 
-    /// What is there once leftovers are gone.
-    fn settled_entries(&self) -> Vec<Entry> {
-        let entries = self.seen.instance.entries.iter();
-        entries.filter(|entry| self.unfinished(entry).is_none()).cloned().collect()
-    }
-
-    /// The name of the rule that an interrupted replacement was to put in place, when `entry` is what
-    /// it left.
-    fn unfinished(&self, entry: &Entry) -> Option<String> {
-        let name = entry.display_name();
-        let rule = unfinished_name(&name)?;
-        (is_qemu(entry) || self.seen.record.owns(entry)).then(|| rule.to_owned())
-    }
-
-    /// What interrupted replacements of this rule left: it may be all that serves.
     fn leftovers(&self, rule: &str) -> Vec<OsString> {
-        let entries = self.seen.instance.entries.iter();
-        entries
-            .filter(|entry| self.unfinished(entry).is_some_and(|name| name == rule))
-            .map(|entry| entry.name.clone())
-            .collect()
+        self.leftovers.get(rule).cloned().unwrap_or_default()
     }
 
     /// A rule of the configuration.
@@ -358,8 +363,15 @@ impl Decider<'_> {
     }
 
     fn named(&self, name: &str) -> Option<&Entry> {
-        self.seen.instance.entries.iter().find(|entry| entry.name == name)
+        self.by_name.get(OsStr::new(name)).copied()
     }
+}
+
+/// The name of the rule that an interrupted replacement was to put in place, when `entry` is what it left.
+fn unfinished(entry: &Entry, seen: &Observation) -> Option<String> {
+    let name = entry.display_name();
+    let rule = unfinished_name(&name)?;
+    (is_qemu(entry) || seen.record.owns(entry)).then(|| rule.to_owned())
 }
 
 /// Makes what interrupted replacements left go with the next one; until then it stays, for it may be

@@ -153,7 +153,7 @@ pub fn plan(
 ) -> Result<Plan, UnknownTarget> {
     let targets = wanted(settings, request, seen)?;
     let native = Native::new(&settings.table, &seen.natives);
-    let decider = decide::Decider { settings, request, seen, native: &native };
+    let decider = decide::Decider::new(settings, request, seen, &native);
     let mut items = Vec::new();
     if !seen.instance.enabled {
         items.push(Item {

@@ -1,12 +1,12 @@
 //! What can be put back at once: what was proved before, and is as it was.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use super::Action;
 use crate::observation::{FileId, InstanceFacts, Record};
-use crate::rule::{Rule, parse_register};
+use crate::rule::{Entry, Rule, parse_register};
 
 /// The actions that make our rules again what the record says, without a trial: each is the very rule
 /// that was proved, and its interpreter the very file. Where the file is another one, or the name is
@@ -28,9 +28,11 @@ pub fn restore(
     if !record.coming.is_empty() {
         return actions;
     }
+    let entries: HashMap<&OsStr, &Entry> =
+        instance.entries.iter().map(|entry| (entry.name.as_os_str(), entry)).collect();
     for (name, owned) in &record.rules {
         let Ok(rule) = parse_register(owned.register.as_bytes()) else { continue };
-        match instance.entries.iter().find(|entry| entry.name == name.as_str()) {
+        match entries.get(OsStr::new(name)) {
             Some(entry) if !entry.enabled && rule.serves_like(entry) => {
                 actions.push(Action::Enable(rule));
             }
@@ -53,7 +55,8 @@ fn is_unchanged(
 
 /// Names of ours that are not there.
 pub fn missing(instance: &InstanceFacts, record: &Record) -> Vec<OsString> {
-    let is_missing =
-        |name: &&String| !instance.entries.iter().any(|entry| entry.name == name.as_str());
+    let there: HashSet<&OsStr> =
+        instance.entries.iter().map(|entry| entry.name.as_os_str()).collect();
+    let is_missing = |name: &&String| !there.contains(OsStr::new(name));
     record.rules.keys().filter(is_missing).map(OsString::from).collect()
 }

@@ -23,7 +23,7 @@ pub use parts::{Extension, InterpreterPath, Matcher, Name, PartError};
 pub use register::{
     MAX_REGISTER_STRING, MIN_REGISTER_STRING, RegisterError, parse as parse_register,
 };
-pub use winner::{Verdict, judge, winner};
+pub use winner::{Takers, Verdict, judge, winner};
 
 /// A rule that the kernel can take: every part is valid, and so is the register string as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

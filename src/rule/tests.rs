@@ -841,6 +841,25 @@ mod properties {
         }
 
         #[test]
+        fn who_takes_a_typical_file_is_found_without_asking_all(
+            magics in prop::collection::vec((magics(2), any::<bool>()), 0..8),
+        ) {
+            let entries: Vec<_> = magics.into_iter().map(|(magic, enabled)| Entry {
+                enabled,
+                matcher: Matcher::Magic(magic),
+                ..entry("enabled\ninterpreter /q\nflags: \noffset 0\nmagic 41\n")
+            }).collect();
+            let takers = Takers::new(&entries);
+            for entry in &entries {
+                let magic = entry.matcher.magic().unwrap();
+                let file = [vec![0; magic.offset()], magic.magic().to_vec()].concat();
+                let header = Header::new(&file);
+                let first = entries.iter().position(|one| one.takes(&header, Path::new("/")));
+                prop_assert_eq!(takers.first(&entry.matcher), first);
+            }
+        }
+
+        #[test]
         fn no_reader_panics(bytes in prop::collection::vec(byte(), 0..300), text in "\\PC{0,200}") {
             let _ = parse(&bytes);
             let _ = parse(text.as_bytes());

@@ -14,8 +14,8 @@ use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use sha2::{Digest as _, Sha256};
 
-use super::signal::Interrupt;
 use super::namespace;
+use super::signal::Interrupt;
 use super::trust::{Checked, Problem, Trust};
 use crate::observation::FileId;
 use crate::rule::to_hex;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::daemon::{Cause, Condition, Heal, RuleState, State};
 use crate::observation::{InstanceFacts, Record};
 use crate::report::SCHEMA;
-use crate::rule::{self, Entry, Header, Matcher};
+use crate::rule::{self, Entry, Magic, Matcher, Takers};
 use crate::target::{Table, Target};
 
 /// One rule, as in `status`.
@@ -126,11 +126,14 @@ impl StatusDocument {
         host: bool,
         service: Option<State>,
     ) -> Self {
-        let rules = instance
-            .entries
-            .iter()
-            .map(|entry| RuleDocument::new(table, entry, instance, record, owners))
-            .collect();
+        let takers = Takers::new(&instance.entries);
+        let magics = magics(table);
+        let rule = |(place, entry): (usize, &Entry)| {
+            let before = takers.first(&entry.matcher).filter(|first| *first < place);
+            let before = before.map(|first| &instance.entries[first]);
+            RuleDocument::new(&magics, entry, before, instance.enabled, record, owners)
+        };
+        let rules = instance.entries.iter().enumerate().map(rule).collect();
         let unreadable: Vec<String> = instance
             .unreadable
             .iter()
@@ -179,26 +182,22 @@ impl From<RuleState> for ServiceRule {
 
 impl RuleDocument {
     fn new(
-        table: &Table,
+        magics: &[(&Target, Vec<Magic>)],
         entry: &Entry,
-        instance: &InstanceFacts,
+        before: Option<&Entry>,
+        enabled: bool,
         record: &Record,
         owners: &BTreeMap<String, String>,
     ) -> Self {
         let magic = entry.matcher.magic();
         let target = magic.and_then(|magic| {
-            let overlaps = |target: &&Target| {
-                target.identity.magics().iter().any(|theirs| theirs.overlaps(magic))
+            let overlaps = |(_, theirs): &&(&Target, Vec<Magic>)| {
+                theirs.iter().any(|theirs| theirs.overlaps(magic))
             };
-            let mut overlapping = table.targets().iter().filter(overlaps);
+            let mut overlapping = magics.iter().filter(overlaps).map(|(target, _)| target);
             // A rule that could take several targets' programs is of none.
             overlapping.next().filter(|_| overlapping.next().is_none())
         });
-        let before = instance
-            .entries
-            .iter()
-            .take_while(|other| other.name != entry.name)
-            .find(|other| other.enabled && covers(&other.matcher, &entry.matcher));
         let (offset, extension) = match &entry.matcher {
             Matcher::Magic(magic) => (Some(magic.offset()), None),
             Matcher::Extension(extension) => (None, Some(extension.as_str().to_owned())),
@@ -218,7 +217,7 @@ impl RuleDocument {
             } else {
                 owners.get(&entry.display_name()).cloned().unwrap_or_else(|| "unknown".to_owned())
             },
-            state: match (entry.enabled && instance.enabled, before) {
+            state: match (entry.enabled && enabled, before) {
                 (false, _) => "disabled",
                 (true, Some(_)) => "shadowed",
                 (true, None) => "active",
@@ -229,14 +228,7 @@ impl RuleDocument {
     }
 }
 
-/// Whether a rule's typical file is taken by another: the magic itself is such a file.
-fn covers(newer: &Matcher, older: &Matcher) -> bool {
-    match older {
-        Matcher::Magic(magic) => {
-            let mut file = vec![0; magic.offset()];
-            file.extend_from_slice(magic.magic());
-            newer.matches(&Header::new(&file), "/".as_ref())
-        }
-        Matcher::Extension(_) => newer.is_same(older),
-    }
+/// What the programs of each target look like.
+fn magics(table: &Table) -> Vec<(&Target, Vec<Magic>)> {
+    table.targets().iter().map(|target| (target, target.identity.magics())).collect()
 }
