@@ -3,19 +3,25 @@
 //! Each pair is measured in one run of this program, interleaved, in one private instance. A goal that is not
 //! met is said and is no failure: what has to hold always is held by a test of something that does not vary.
 
+mod bare;
 mod builder;
 mod daemon;
 mod doctor;
 #[path = "../../tests/support/engine.rs"]
 mod engine;
+mod growth;
+mod host;
 mod measure;
 mod register;
+mod rivals;
 mod start;
 #[path = "../../tests/support/strace.rs"]
 mod strace;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod swap;
 mod table;
+mod verified;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -52,11 +58,16 @@ struct Setting {
 
 type Family = fn(&Setting) -> Result<Vec<Figure>, String>;
 
-const FAMILIES: [(&str, Family); 4] = [
+const FAMILIES: [(&str, Family); 9] = [
     ("register", register::figures),
-    ("start", start::figures),
+    ("rivals", rivals::figures),
+    ("verified", verified::figures),
     ("doctor", doctor::figures),
     ("service", daemon::figures),
+    ("swap", swap::figures),
+    ("growth", growth::figures),
+    ("start", start::figures),
+    ("host", host::figures),
 ];
 
 #[allow(clippy::print_stderr, reason = "standard output has the table")]
@@ -74,16 +85,19 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let runs = number("BINFMTD_BENCH_RUNS")?.unwrap_or(200);
     let rest = number("BINFMTD_BENCH_REST")?.unwrap_or(60);
-    eprintln!("measuring buildx");
-    // A world of its own takes the rights that a private instance gives up.
-    let builder = builder::figures(runs).unwrap_or_else(|why| {
-        eprintln!("buildx is not measured: {why}");
-        Vec::new()
-    });
+    let mut builder = Vec::new();
+    if is_asked("buildx") {
+        eprintln!("measuring buildx");
+        // A world of its own takes the rights that a private instance gives up.
+        match builder::figures(runs) {
+            Ok(figures) => builder = figures,
+            Err(why) => eprintln!("buildx is not measured: {why}"),
+        }
+    }
     let private = Private::enter().map_err(|why| format!("no private instance: {why}"))?;
     let setting = Setting { private, runs, rest: Duration::from_secs(rest) };
     let mut figures = builder;
-    for (name, family) in FAMILIES {
+    for (name, family) in FAMILIES.into_iter().filter(|(name, _)| is_asked(name)) {
         eprintln!("measuring {name}: {runs} runs of each");
         figures.extend(family(&setting).map_err(|problem| format!("{name}: {problem}"))?);
     }
@@ -94,6 +108,12 @@ fn run() -> Result<(), String> {
         .map_err(|error| format!("write {}: {error}", file.display()))?;
     eprintln!("wrote {}", file.display());
     Ok(())
+}
+
+/// Whether this part is wanted: without words on the command line, all are.
+fn is_asked(part: &str) -> bool {
+    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with('-')).peekable();
+    words.peek().is_none() || words.any(|word| word == part)
 }
 
 fn number<T: FromStr>(variable: &str) -> Result<Option<T>, String> {

@@ -133,7 +133,7 @@ impl Systemd {
 }
 
 /// Where it is measured: files with the rules, and a folder that stands in for `/run/binfmtd`.
-struct Place {
+pub(crate) struct Place {
     folder: PathBuf,
     /// Every rule, in the format of binfmt.d.
     all: PathBuf,
@@ -143,7 +143,8 @@ struct Place {
 }
 
 impl Place {
-    fn prepare(folder: &Path) -> Result<Self, String> {
+    pub(crate) fn prepare(folder: &Path) -> Result<Self, String> {
+        fs::create_dir_all(folder).map_err(sentence)?;
         let at = |name: &str| folder.join(name);
         let mut place = Self {
             folder: folder.to_owned(),
@@ -164,7 +165,7 @@ impl Place {
         Ok(place)
     }
 
-    fn words(&self, words: &[&str]) -> Command {
+    pub(crate) fn words(&self, words: &[&str]) -> Command {
         let mut command = program(BINFMTD.as_path());
         // The machine's own configuration does not count.
         command
@@ -175,18 +176,29 @@ impl Place {
         command
     }
 
-    fn binfmtd(&self, targets: &[&str]) -> Command {
+    pub(crate) fn binfmtd(&self, targets: &[&str]) -> Command {
         let mut command = self.words(&["register", "--no-verify"]);
         command.args(targets);
         command
     }
 
-    fn runtime(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// One that the first rule runs.
+    pub(crate) fn interpreter(&self) -> Result<PathBuf, String> {
+        let text = fs::read_to_string(&self.one).map_err(sentence)?;
+        let path = text.rsplit(':').nth(1);
+        path.map(PathBuf::from).ok_or_else(|| "no rule".to_owned())
+    }
+
+    pub(crate) fn runtime(&self) -> PathBuf {
         self.folder.join("run")
     }
 
     /// As on a machine that just booted: no rule, no record.
-    fn reset(&self) -> Result<(), String> {
+    pub(crate) fn reset(&self) -> Result<(), String> {
         Private::flush().map_err(sentence)?;
         match fs::remove_dir_all(self.runtime()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(sentence(error)),
@@ -213,7 +225,7 @@ impl Place {
     }
 }
 
-fn entries() -> io::Result<Vec<String>> {
+pub(crate) fn entries() -> io::Result<Vec<String>> {
     let names = fs::read_dir(INSTANCE)?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
         .collect::<io::Result<Vec<_>>>()?;
@@ -221,6 +233,6 @@ fn entries() -> io::Result<Vec<String>> {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it is given to map_err")]
-fn sentence(error: io::Error) -> String {
+pub(crate) fn sentence(error: io::Error) -> String {
     error.to_string()
 }

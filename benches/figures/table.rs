@@ -9,10 +9,15 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     Milliseconds,
+    Microseconds,
     Seconds,
     Calls,
     Mebibytes,
     Kibibytes,
+    /// Millions of bytes.
+    Megabytes,
+    /// A ratio of two of our own figures.
+    Times,
     /// Wakeups, descriptors.
     Count,
 }
@@ -121,10 +126,13 @@ impl Unit {
     fn name(self) -> &'static str {
         match self {
             Self::Milliseconds => "ms",
+            Self::Microseconds => "µs",
             Self::Seconds => "s",
             Self::Calls => "system calls",
             Self::Mebibytes => "MiB",
             Self::Kibibytes => "KiB",
+            Self::Megabytes => "MB",
+            Self::Times => "times",
             Self::Count => "count",
         }
     }
