@@ -12,6 +12,9 @@ use crate::observation::{
 use crate::rule::{Entry, Header, InterpreterPath, Magic, Matcher, Name, Rule, winner};
 use crate::target::Target;
 
+/// What to do where there is none.
+pub const WITHOUT_INTERPRETER: &str = "install qemu-user-static, or set interpreter-directories";
+
 const INTERRUPTED: &str = "an interrupted replacement left it";
 
 pub(super) struct Decider<'a> {
@@ -180,7 +183,7 @@ impl<'a> Decider<'a> {
                         target.label(),
                         target.interpreters.join(", ")
                     ),
-                    fix: "install qemu-user-static, or set interpreter-directories".to_owned(),
+                    fix: WITHOUT_INTERPRETER.to_owned(),
                 },
             });
         };

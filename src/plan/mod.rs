@@ -14,6 +14,7 @@ use crate::observation::Observation;
 use crate::rule::{Entry, Flags, Rule};
 use crate::target::{Target, UnknownTarget};
 
+pub use decide::WITHOUT_INTERPRETER;
 pub use guard::{Native, Refusal};
 pub use restore::{missing, restore};
 

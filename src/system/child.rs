@@ -407,9 +407,7 @@ fn stand_alone() -> io::Result<()> {
 pub(super) fn prepare(root: Option<(&ChildRoot, bool)>) -> io::Result<()> {
     // We read signals from a descriptor and block them; what is blocked would stay so in the program.
     super::signal::unblock_all()?;
-    // A broken interpreter must not litter the host with cores, nor outlive us.
-    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+    outlive_nobody()?;
     if let Some((root, unprivileged)) = root {
         if unprivileged {
             // Gives CAP_SYS_CHROOT. The namespace has no instance of its own, so the kernel uses ours.
@@ -430,6 +428,19 @@ pub(super) fn prepare(root: Option<(&ChildRoot, bool)>) -> io::Result<()> {
     }
     // What got it here is no right of the program's. (Without no_new_privs, uid 0 gets it back.)
     privilege::clear()?;
+    Ok(())
+}
+
+/// What [`prepare`] does, without a root and with signals as they are: neither allocates.
+pub(super) fn confine() -> io::Result<()> {
+    outlive_nobody()?;
+    privilege::clear()
+}
+
+/// A broken interpreter must not litter the host with cores, nor outlive us.
+fn outlive_nobody() -> io::Result<()> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
     Ok(())
 }
 

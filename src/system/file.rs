@@ -212,14 +212,15 @@ pub fn executable_folder() -> io::Result<tempfile::TempDir> {
     Err(last)
 }
 
-/// Makes a container's volume what /tmp is, where all may write it and it belongs to us: Kubernetes' `emptyDir` has the mode
-/// 0777, and nobody but us could change that.
+/// Makes a container's /tmp what /tmp is elsewhere, where it is a volume that belongs to us and that all may write:
+/// Kubernetes' `emptyDir` has the mode 0777.
 fn closed_for_others(checked: &Checked) -> bool {
     let [fault] = checked.faults.as_slice() else { return false };
     let is_ours = fault.owner == nix::unistd::geteuid().as_raw();
     namespace::in_pid_namespace()
         && is_ours
         && fault.path == checked.path
+        && checked.path == Path::new("/tmp")
         && (fault.problem, fault.mode) == (Problem::Writable, 0o777)
         && fs::set_permissions(&checked.path, Permissions::from_mode(0o1777)).is_ok()
 }

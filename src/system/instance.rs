@@ -66,7 +66,9 @@ impl Instance {
     /// runtime allows none below `/proc`.
     pub fn find() -> Result<Self, InstanceError> {
         Self::open(Path::new(MOUNT_POINT)).or_else(|error| match error {
-            InstanceError::NotMounted | InstanceError::NoFolder => Self::elsewhere().ok_or(error),
+            InstanceError::NotMounted
+            | InstanceError::NoFolder
+            | InstanceError::BrokenAutomount(_) => Self::elsewhere().ok_or(error),
             other => Err(other),
         })
     }

@@ -86,7 +86,10 @@ pub fn ensure() -> Result<Mounted, MountError> {
         Err(
             InstanceError::NoFolder | InstanceError::NotMounted | InstanceError::BrokenAutomount(_),
         ) if !privilege::may_mount() => {
-            let instance = Instance::find().map_err(|_| MountError::NotPermitted)?;
+            let instance = Instance::find().map_err(|error| match error {
+                InstanceError::BrokenAutomount(_) => MountError::Instance(error),
+                _ => MountError::NotPermitted,
+            })?;
             return Ok(Mounted { instance, lifetime: Lifetime::Host, mount: None });
         }
         Err(InstanceError::NoFolder) => load_module()?,

@@ -1,6 +1,7 @@
 //! Namespaces: where this process is, and private instances of its own.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -96,7 +97,7 @@ pub fn in_first_user_namespace() -> bool {
 }
 
 /// Whether this process is in another PID namespace than the first.
-pub fn in_pid_namespace() -> bool {
+pub(super) fn in_pid_namespace() -> bool {
     !link_is("/proc/self/ns/pid", FIRST_PID_NAMESPACE)
 }
 
@@ -113,6 +114,13 @@ pub fn in_container() -> bool {
         // with process 1 is not where it is: each namespace has copies with numbers of their own.
         _ => shares_no_mount_with_first(),
     }
+}
+
+/// Whether this process has another root than the host, as a container has, and a service's sandbox has not.
+pub fn has_another_root() -> bool {
+    let root = |path: &str| fs::metadata(path).map(|root| (root.dev(), root.ino())).ok();
+    // Process 1 may be out of reach; then it is the sandbox.
+    in_pid_namespace() || root("/proc/1/root/").is_some_and(|first| root("/") != Some(first))
 }
 
 /// Whether process 1, as this process sees it, is the host's: then its mounts can be joined by who has

@@ -7,19 +7,20 @@
 //! - ENOENT: a rule of `binfmt_misc` took it, and its interpreter could not open it, for the
 //!   descriptor that it is executed by is closed on exec (`load_misc_binary`);
 //! - ENOEXEC: nobody took it.
-#![allow(unsafe_code, reason = "clone(2)")]
+#![allow(unsafe_code, reason = "clone(2), and execveat(2) without an allocation")]
 
-use std::ffi::CStr;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, PipeWriter, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::ptr;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sched::{CloneFlags, clone};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, fexecve};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::child::{self, ExecError};
@@ -127,20 +128,25 @@ fn on_disk(content: &[u8]) -> io::Result<File> {
 /// The answers about as many of the files, from the first on, as one child could ask about: all, or
 /// up to the first that became a program, against all expectation.
 fn ask_by_child(files: &[File]) -> io::Result<Vec<Answer>> {
-    // The child writes into them: they must not move.
-    let mut numbers: Vec<i32> = Vec::with_capacity(files.len());
-    let mut failed = None;
+    let (mut reader, writer) = io::pipe()?;
     let mut stack = vec![0; STACK];
     // As vfork(2): the child has our memory, which spares a copy of it, and this thread stands still until it has ended or
-    // has become a program.
+    // has become a program. It answers by a pipe all the same: an emulator's child has a copy.
     let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
-    let task = || {
-        failed = answer(files, &mut numbers).err();
-        0
-    };
-    // SAFETY: the child makes system calls, writes to what this thread reads only after it, and takes no lock but the
-    // allocator's, which it gives back: it is no copy of us, but another thread. It has its own stack.
-    let child = unsafe { clone(Box::new(task), &mut stack, flags, Some(libc::SIGCHLD)) }?;
+    let task = || isize::from(answer(files, &writer).is_err());
+    let mut before = SigSet::empty();
+    // No handler of ours may run in the child, nor a signal end it halfway.
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut before))?;
+    // SAFETY: the child makes system calls, and neither allocates nor takes a lock. It has its own stack.
+    let child = unsafe { clone(Box::new(task), &mut stack, flags, Some(libc::SIGCHLD)) };
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+    let child = child?;
+    drop(writer);
+    let mut said = Vec::new();
+    let read = reader.read_to_end(&mut said);
+    let (numbers, _) = said.as_chunks();
+    let numbers: Vec<i32> = numbers.iter().copied().map(i32::from_ne_bytes).collect();
+    let failed = numbers.iter().find(|number| **number < 0).copied();
     let is_whole = failed.is_some() || numbers.len() == files.len();
     let became_a_program = if is_whole {
         wait(child, None)?;
@@ -148,8 +154,9 @@ fn ask_by_child(files: &[File]) -> io::Result<Vec<Answer>> {
     } else {
         end(child)?
     };
+    read?;
     if let Some(failed) = failed {
-        return Err(failed);
+        return Err(io::Error::from_raw_os_error(-failed));
     }
     let mut answers: Vec<Answer> = numbers.into_iter().map(Answer::of).collect();
     if became_a_program {
@@ -186,16 +193,21 @@ fn wait(child: Pid, options: Option<WaitPidFlag>) -> nix::Result<WaitStatus> {
     }
 }
 
-/// Executes one after the other, and notes what the kernel says.
-fn answer(files: &[File], numbers: &mut Vec<i32>) -> io::Result<()> {
-    child::prepare(None)?;
+/// Executes one after the other, and writes what the kernel says; a negative number is a failure of ours.
+fn answer(files: &[File], mut writer: &PipeWriter) -> io::Result<()> {
+    if let Err(error) = child::confine() {
+        return writer.write_all(&(-error.raw_os_error().unwrap_or(libc::EIO)).to_ne_bytes());
+    }
     // Should it become a program, that has no business with our terminal.
     for descriptor in 0..3 {
         let _ = nix::unistd::close(descriptor);
     }
+    let arguments = [c"binfmtd".as_ptr(), ptr::null()];
+    let environment = [ptr::null()];
     for file in files {
-        let Err(errno) = fexecve(file, &[c"binfmtd"], &[] as &[&CStr]);
-        numbers.push(errno as i32);
+        // SAFETY: both are arrays of pointers to strings that end with a null pointer. It returns only when it fails.
+        unsafe { libc::fexecve(file.as_raw_fd(), arguments.as_ptr(), environment.as_ptr()) };
+        writer.write_all(&(Errno::last_raw()).to_ne_bytes())?;
     }
     Ok(())
 }

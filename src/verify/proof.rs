@@ -528,7 +528,7 @@ fn pinned(
 /// file that only a container's image has is one that nobody will upgrade.
 fn is_of_another_root(file: &File, there: Option<(&Path, FileId)>) -> bool {
     let Ok(metadata) = file.metadata() else { return false };
-    namespace::in_pid_namespace()
+    namespace::has_another_root()
         && metadata.nlink() > 0
         && there.is_none_or(|(_, there)| there.device != metadata.dev())
         && mount::is_elsewhere(file).unwrap_or(false)

@@ -207,7 +207,7 @@ fn it_removes_what_is_its_own_and_leaves_the_rest() {
     world.sh("printf ':qemu-mine:E::mine::/bin/true:' > $M/register");
     world.sh("printf ':WSLInterop:E::exe::/bin/true:' > $M/register");
 
-    let said = binfmt(&world, &["--uninstall", "linux/riscv64,qemu-nothing"]).ended(0);
+    let said = binfmt(&world, &["--uninstall", "linux/riscv64,qemu-nothing"]).ended(2);
     assert_eq!(said.err, "uninstalling: qemu-riscv64 OK\nuninstalling: qemu-nothing not found\n");
     assert!(!lists(&said).0.contains(&"linux/riscv64".to_owned()), "{said:#?}");
     let said = binfmt(&world, &["--uninstall", "qemu-*,qemu-a*"]).ended(0);
@@ -230,6 +230,8 @@ fn it_removes_what_is_its_own_and_leaves_the_rest() {
     register(&world, &aarch64(&folder.join("qemu-aarch64"), "OPF"));
     let said = binfmt(&world, &["--uninstall", "qemu-*"]).ended(0);
     assert!(said.err.contains("qemu-aarch64 left alone: it lacks the flags C and F"), "{said:#?}");
+    // What is a target is only not there.
+    binfmt(&world, &["--uninstall", "qemu-mips64,linux/mips64le"]).ended(0);
     // Whoever takes a word out and puts it in again gets both.
     let said = binfmt(&world, &["--install", "s390x", "--uninstall", "s390x"]).ended(0);
     assert_eq!(said.err, "uninstalling: s390x not found\ninstalling: s390x OK\n");
@@ -342,4 +344,16 @@ fn rules_that_would_die_are_not_registered() {
     assert_eq!(world.mounts(), 0);
     let said = binfmt_with(&world, &["BINFMTD_COMPAT=exit-zero"], &["--install", "s390x"]).ended(0);
     assert!(said.err.starts_with("error: "), "{said:#?}");
+}
+
+#[test]
+fn a_word_that_is_none_is_said_beside_all_too() {
+    let Some(world) = world() else { return };
+    let said = binfmt(&world, &["--install", "all,amr64"]).ended(2);
+    assert!(said.err.contains("installing: amr64 unknown target \"amr64\""), "{said:#?}");
+    assert!(said.err.contains("installing: s390x OK\n"), "{said:#?}");
+    let nowhere = &["QEMU_BINARY_PATH=/nowhere"];
+    let said = binfmt_with(&world, nowhere, &["--install", "mips64"]).ended(1);
+    assert!(said.err.contains("QEMU_BINARY_PATH and QEMU_BINARY_PREFIX say where"), "{said:#?}");
+    assert!(!said.err.contains("interpreter-directories"), "{said:#?}");
 }

@@ -1,4 +1,6 @@
 //! A container that sees the host's rules: their paths are of the host's root, and lead elsewhere in its own.
+//!
+//! One that sees the host's processes as well is in `tests/vm` (60-container).
 
 use crate::world::{World, qemu};
 use crate::{finding, verdict};

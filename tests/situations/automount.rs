@@ -1,5 +1,7 @@
 //! systemd's automount is there, and the daemon behind it is gone.
 
+use std::ffi::OsString;
+
 use crate::support::need;
 use crate::unmounted::{FIRST, is_free};
 use crate::world::{World, qemu};
@@ -36,6 +38,18 @@ fn it_is_named_and_mounted_over() {
     let fix = mounted["fix"].as_str().unwrap();
     assert!(fix.starts_with("umount /proc/sys/fs/binfmt_misc; mount "), "{fix}");
     assert_eq!(verdict(&document, "s390x"), "missing");
+
+    // Who may not mount, and has the instance as a volume, takes that.
+    let volume = format!("{folder}/volume");
+    let powerless = |line: &str| {
+        let words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"];
+        world.run(words.map(OsString::from).into_iter().chain(world.words(line)))
+    };
+    let refused = powerless("register").ended(3);
+    assert!(refused.err.contains(broken), "{refused:#?}");
+    world.sh(&format!("mkdir {volume}; mount -t binfmt_misc binfmt_misc {volume}"));
+    powerless("status").ended(0);
+    world.sh(&format!("umount {volume}"));
 
     // Only the mount of ours goes with us.
     fails(&world, "register", 3, &["would vanish when it ends"]);

@@ -51,7 +51,7 @@ fn a_limit_of_the_doctors_own_says_nothing_about_the_host() {
     let Some(world) = World::mounted() else { return };
     world.binfmtd("register aarch64").ended(0);
     let command = format!(
-        "ulimit -S -v 20000; exec {BINFMTD} --config {} --format json doctor aarch64",
+        "ulimit -S -v 40000; exec {BINFMTD} --config {} --format json doctor aarch64",
         world.config().display()
     );
     let document = world.run(["sh", "-c", &command]).ended(3).document();
@@ -103,7 +103,7 @@ fn a_limit_that_32_bit_targets_would_feel_is_told_before_they_do() {
     let Some(world) = World::mounted() else { return };
     let doctor = |targets: &str| {
         let command = format!(
-            "ulimit -S -v 2000000; exec {BINFMTD} --config {} --format json doctor {targets}",
+            "ulimit -S -v 4000000; exec {BINFMTD} --config {} --format json doctor {targets}",
             world.config().display()
         );
         world.run(["sh", "-c", &command]).ended(1).document()

@@ -13,6 +13,7 @@ mod automount;
 mod binfmt_d;
 mod disabled;
 mod elsewhere;
+mod emulated;
 mod hidden;
 mod limits;
 mod masked;

@@ -32,5 +32,8 @@ pub(crate) fn lifetime(report: &Report) -> String {
     for name in ["container-host", "container-left"] {
         assert!(report.is_well(name), "{:#?}", report.step(name));
     }
+    // It runs a file of the host's: where its path leads in there says nothing.
+    let other_root = report.step("container-root");
+    assert_eq!(other_root.json()["rules"][0]["action"], "served", "{other_root:#?}");
     if stay { "its rules outlive it" } else { "its rules go with it" }.to_owned()
 }

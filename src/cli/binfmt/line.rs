@@ -124,19 +124,41 @@ pub(super) fn is_pattern(word: &str) -> bool {
     word.contains(['*', '?', '[', '\\'])
 }
 
-fn matches_at(pattern: &[char], name: &[char]) -> bool {
-    let Some((first, rest)) = pattern.split_first() else { return name.is_empty() };
-    if *first == '*' {
-        return (0..=name.len()).any(|at| matches_at(rest, &name[at..]));
+fn matches_at(mut pattern: &[char], mut name: &[char]) -> bool {
+    // What is behind the last star, and where in the name it was tried: whatever an earlier star took, a later one can.
+    let mut star: Option<(&[char], &[char])> = None;
+    loop {
+        match (pattern, name) {
+            ([], []) => return true,
+            (['*', rest @ ..], _) => {
+                star = Some((rest, name));
+                pattern = rest;
+                continue;
+            }
+            ([first, rest @ ..], [character, others @ ..]) => {
+                if let Some(behind) = behind(*first, rest, *character) {
+                    (pattern, name) = (behind, others);
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        let Some((behind_star, [_, later @ ..])) = star else { return false };
+        star = Some((behind_star, later));
+        (pattern, name) = (behind_star, later);
     }
-    let Some((character, others)) = name.split_first() else { return false };
-    let behind = match first {
+}
+
+/// What stands in a pattern behind what takes this character; `first` is no star.
+fn behind(first: char, rest: &[char], character: char) -> Option<&[char]> {
+    match first {
         '?' => Some(rest),
-        '[' => class(rest, *character),
-        '\\' => rest.split_first().filter(|(wanted, _)| *wanted == character).map(|(_, rest)| rest),
+        '[' => class(rest, character),
+        '\\' => {
+            rest.split_first().filter(|(wanted, _)| **wanted == character).map(|(_, rest)| rest)
+        }
         wanted => (wanted == character).then_some(rest),
-    };
-    behind.is_some_and(|rest| matches_at(rest, others))
+    }
 }
 
 /// What stands behind a class that the character is in.
@@ -237,6 +259,10 @@ mod tests {
             ("*", "anything", true),
             ("*64", "qemu-aarch64", true),
             ("*64", "qemu-aarch64_be", false),
+            ("a*b*c", "a-b-c-b-c", true),
+            ("a*b*c", "a-b-c-b", false),
+            // As many as one likes: each is tried from where the last one was.
+            ("*************************x", "qemu-microblazeel-0xbaab-static", false),
             ("q*-*m*", "qemu-arm", true),
             ("qemu-arm?b", "qemu-armeb", true),
             ("qemu-arm?", "qemu-arm", false),

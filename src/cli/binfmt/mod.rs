@@ -312,11 +312,10 @@ impl Work {
     /// The targets that a list names, each once; what no target is called is said and left out.
     fn wanted(&self, words: &str) -> Result<(Vec<&Target>, Exit), Failure> {
         let mut worst = Exit::Well;
-        if line::list(words).any(|word| word == "all") {
-            return Ok((self.all()?, worst));
-        }
-        let mut targets: Vec<&Target> = Vec::new();
-        for word in line::list(words) {
+        let is_all = |word: &&str| *word == "all";
+        let mut targets: Vec<&Target> =
+            if line::list(words).any(|word| is_all(&word)) { self.all()? } else { Vec::new() };
+        for word in line::list(words).filter(|word| !is_all(word)) {
             match self.settings.table.find(word) {
                 Ok(target) if targets.iter().any(|known| known.name == target.name) => {}
                 Ok(target) => targets.push(target),
@@ -378,8 +377,8 @@ impl Work {
             {
                 None
             }
-            (Some(error), _) => Some(error.clone()),
-            (None, Decision::Refused(refusal)) => Some(refusal.to_string()),
+            (Some(error), _) => Some(in_our_words(error)),
+            (None, Decision::Refused(refusal)) => Some(in_our_words(&refusal.to_string())),
             (None, _) => None,
         }
     }
@@ -426,6 +425,10 @@ impl Work {
             }
             if !found {
                 say(&format!("uninstalling: {word} not found"));
+                let bare = word.strip_prefix("qemu-").unwrap_or(word);
+                if !is_pattern && self.settings.table.find(bare).is_err() {
+                    worst = worse(worst, Exit::Usage);
+                }
             }
         }
         store.save(&record)?;
@@ -466,6 +469,12 @@ impl Work {
         let facts = self.instance.look()?;
         Ok(BinfmtDocument::new(host, host_platform, &running, cpu.unwrap_or(CpuLevel::V1), &facts))
     }
+}
+
+/// No configuration is read here: what says where interpreters are is the environment.
+fn in_our_words(why: &str) -> String {
+    let ours = "QEMU_BINARY_PATH and QEMU_BINARY_PREFIX say where it is";
+    why.replace(plan::WITHOUT_INTERPRETER, ours)
 }
 
 /// In a container, that somebody else's rule works is enough: where its path leads to in this root says nothing about
