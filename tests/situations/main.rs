@@ -13,6 +13,7 @@ mod automount;
 mod binfmt_d;
 mod disabled;
 mod elsewhere;
+#[cfg(target_arch = "x86_64")]
 mod emulated;
 mod hidden;
 mod limits;
