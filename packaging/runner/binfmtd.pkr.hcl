@@ -31,8 +31,9 @@ source "null" "runner" {
 build {
   sources = ["source.null.runner"]
 
+  # Nobody else's: root runs what is in it.
   provisioner "shell" {
-    inline = ["mkdir -p /tmp/binfmtd-runner"]
+    inline = ["mkdir -m 700 /tmp/binfmtd-runner"]
   }
 
   provisioner "file" {
@@ -49,9 +50,9 @@ build {
   # Ends the build where the machine does not run programs of these targets.
   provisioner "shell" {
     inline = [
+      "trap 'rm -r /tmp/binfmtd-runner' EXIT",
       "as_root() { if [ $(id -u) -eq 0 ]; then \"$@\"; else sudo -n -- \"$@\"; fi; }",
-      "as_root sh /tmp/binfmtd-runner/install --target ${var.targets} /tmp/binfmtd-runner/${basename(var.package)}",
-      "rm -r /tmp/binfmtd-runner",
+      "as_root sh /tmp/binfmtd-runner/install --target '${var.targets}' '/tmp/binfmtd-runner/${basename(var.package)}'",
     ]
   }
 }

@@ -39,7 +39,7 @@ fault() {
 require='' jobs='' on_failure=fail timeout=10
 file=${BINFMTD_PREFLIGHT_CONFIG-/etc/binfmtd/preflight.conf}
 if [ -e "$file" ] || [ -n "${BINFMTD_PREFLIGHT_CONFIG-}" ]; then
-    [ -r "$file" ] || fault "$file cannot be read"
+    { [ -r "$file" ] && [ ! -d "$file" ]; } || fault "$file cannot be read, or is a folder"
     number=0
     while IFS= read -r line || [ -n "$line" ]; do
         number=$((number + 1))
@@ -105,8 +105,10 @@ if ! command -v binfmtd >/dev/null; then
     status=3
 elif [ -n "${GITHUB_ACTIONS-}" ]; then
     # Where all is well, neither the page of the run nor the summary has a word of each job's preflight; the log has.
-    summary=$(mktemp "${RUNNER_TEMP-${TMPDIR-/tmp}}/binfmtd-preflight.XXXXXX")
-    trap 'rm -f "$summary"' EXIT
+    # No room for that is no reason to keep a job from running.
+    summary=$(mktemp "${RUNNER_TEMP:-${TMPDIR:-/tmp}}/binfmtd-preflight.XXXXXX") || summary=''
+    remove_summary() { [ -z "$summary" ] || rm -f "$summary"; }
+    trap remove_summary EXIT
     said=$(GITHUB_STEP_SUMMARY=$summary doctor --format github) || status=$?
     if [ "$status" -eq 0 ]; then
         printf '%s\n' "$said" | sed 's/^::notice title=\([^:]*\)::/\1: /'
@@ -115,11 +117,11 @@ elif [ -n "${GITHUB_ACTIONS-}" ]; then
     else
         printf '%s\n' "$said"
     fi
-    if [ "$status" -ne 0 ] && [ -n "${GITHUB_STEP_SUMMARY-}" ]; then
+    if [ "$status" -ne 0 ] && [ -n "$summary" ] && [ -n "${GITHUB_STEP_SUMMARY-}" ]; then
         cat "$summary" >>"$GITHUB_STEP_SUMMARY" || say warning "$GITHUB_STEP_SUMMARY cannot be written"
     fi
     # What follows may be another program.
-    rm -f "$summary"
+    remove_summary
 else
     doctor || status=$?
 fi

@@ -96,12 +96,24 @@ fn images(engine: &Engine) -> Option<()> {
     // Its entrypoint, too, runs what it is told.
     engine.well(&["docker", "tag", "docker:dind", "docker:cli"]);
     engine.write("/srv/image/Dockerfile", packaged("Dockerfile"));
+    engine.write("/srv/image/THIRD-PARTY", THIRD_PARTY);
     engine.sh(&format!(
         "cd /srv/image
         cp /opt/bin/binfmtd {INTERPRETERS}/qemu-aarch64-static {INTERPRETERS}/qemu-riscv64-static .
         docker build --tag {IMAGE} ."
     ));
     Some(())
+}
+
+/// The licences of what is in the binary: they go where it goes.
+pub(crate) const THIRD_PARTY: &str = include_str!("../../THIRD-PARTY");
+
+/// Looks for them in an image.
+#[track_caller]
+pub(crate) fn has_the_licences(engine: &Engine, image: &str) {
+    let words = ["docker", "run", "--rm", "--entrypoint=cat", image];
+    let said = engine.well(&[&words[..], &["/usr/share/doc/binfmtd/THIRD-PARTY"]].concat());
+    assert!(said == THIRD_PARTY.trim_end(), "{image}: other licences");
 }
 
 /// A file of `packaging/dind`.
@@ -322,6 +334,7 @@ pub(crate) fn serves_jobs_of_gitlab(engine: &mut Engine) -> String {
 /// The first process of a container has duties.
 pub(crate) fn is_fit_to_be_the_first_process(engine: &mut Engine) -> String {
     let Some(()) = images(engine) else { return NOT_HERE.to_owned() };
+    has_the_licences(engine, IMAGE);
     // Whatever the command ends with is what the container ends with.
     for status in [0, 7, 255] {
         ended(

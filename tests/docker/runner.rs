@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::dind::{NOT_HERE, program};
+use crate::dind::{NOT_HERE, THIRD_PARTY, has_the_licences, program};
 use crate::engine::Engine;
 
 const ROOT: &str = r#"
@@ -38,7 +38,11 @@ pub(crate) fn layers(engine: &mut Engine) -> String {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/runner").join(name);
         engine.write(&format!("/srv/layer/{name}"), fs::read_to_string(path).unwrap());
     }
+    engine.write("/srv/layer/THIRD-PARTY", THIRD_PARTY);
     engine.sh(&format!("chmod 755 /srv/layer/preflight.sh\n{ROOT}"));
+    for image in ["runner:github", "runner:gitlab"] {
+        has_the_licences(engine, image);
+    }
     let github = |engine: &Engine| {
         // As GitHub's runner calls it, by the image's own environment and user.
         engine.run(&[
