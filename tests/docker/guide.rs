@@ -1,19 +1,17 @@
 //! The commands of the README and the guide that take Docker, run in their order as a reader would.
-//! `tests/docs/commands.rs` runs the others, and knows these by the same words.
+//! `tests/docs/commands.rs` runs the others.
+
+#[path = "../docs/by_docker.rs"]
+pub(crate) mod by_docker;
 
 use std::fmt::Write as _;
 
 use crate::engine::Engine;
 
-/// What a reader does first to last: later files use the builder that earlier ones made.
-const FILES: [&str; 3] = ["README.md", "docs/guide/buildx.md", "docs/guide/doctor.md"];
+use by_docker::{SHELL, is_of_docker};
 
 /// What the guide builds.
 const DOCKERFILE: &str = "FROM scratch\nCOPY Dockerfile /\n";
-
-fn is_of_docker(command: &str) -> bool {
-    command.contains("buildx") || command.contains("--builder")
-}
 
 pub(crate) fn runs(engine: &mut Engine) -> String {
     engine.configure("");
@@ -23,7 +21,7 @@ pub(crate) fn runs(engine: &mut Engine) -> String {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut script = "cd /guide; PATH=$PATH:/guide/bin\n".to_owned();
     let mut count = 0;
-    for file in FILES {
+    for file in SHELL {
         let text = std::fs::read_to_string(root.join(file)).unwrap();
         let mut is_shell = false;
         for (number, line) in text.lines().enumerate() {

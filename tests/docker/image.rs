@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::engine::{Engine, INTERPRETERS};
+use crate::guide::by_docker::CONSOLE;
 use crate::support::stage::{Qemu, eventually};
 use binfmtd::probe;
 use binfmtd::target::Table;
@@ -373,10 +374,11 @@ fn held(engine: &Engine) -> String {
 /// The commands of the guide, as a reader would run them.
 pub(crate) fn guide(engine: &mut Engine) -> String {
     build(engine);
-    let mut count = follow(engine, "docs/guide/migrate.md");
+    let [first, others @ ..] = CONSOLE;
+    let mut count = follow(engine, first);
     assert_eq!(engine.rules(), wanted(engine));
     assert!(count > 7, "only {count} commands were found");
-    for file in ["docs/guide/migrate-multiarch.md", "docs/guide/containers.md"] {
+    for file in others {
         let more = follow(engine, file);
         assert!(more > 0, "{file}: no command was found");
         count += more;

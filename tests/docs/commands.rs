@@ -1,9 +1,14 @@
 //! Every command in the README and in the guide runs, in a private instance, or is listed here.
 
+#[path = "by_docker.rs"]
+mod by_docker;
+
 use std::fmt::Write as _;
 
-use crate::markdown::{below, read, split};
+use crate::markdown::{Fence, below, read, split};
 use crate::private::Place;
+
+use by_docker::{CONSOLE, SHELL, is_of_docker};
 
 /// A command that is not run, and why not.
 struct NotRun {
@@ -16,23 +21,41 @@ const fn not_run(file: &'static str, command: &'static str, reason: &'static str
     NotRun { file, command, reason }
 }
 
-const BUILDS: &str = "builds what this test is part of; the tests' own run does it";
-const INSTALLS: &str = "tests/scripts/install does it, into a folder of its own";
-const PACKS: &str = "tests/scripts/packages does it, with the tests' binary";
+const BUILDS: &str = "builds what this test is part of";
+const DEMO: &str =
+    "builds what this test is part of; tests/scripts/setup has its script ask for packages";
+const INSTALLS: &str =
+    "tests/scripts/install does it, into a folder of its own, with a stand-in for the binary";
+const PACKS: &str = "tests/scripts/packages runs the script that it runs, with the tests' binary";
+const APT: &str =
+    "tests/scripts/runner has apt-get do it, in a chroot; tests/systemd has dpkg do it, and boots";
+const RPM: &str =
+    "no dnf is here: tests/systemd has rpm --nodeps do it, in a container that is a Debian";
 const HOST: &str = "changes the host";
 const SYSTEMD: &str = "tests/systemd does it, in a container with systemd";
 const ROOTFS: &str =
-    "tests/commands/rootfs.rs does it, with Debian's packages of arm64 and riscv64";
+    "tests/commands/rootfs.rs does it, with programs of Debian's packages of arm64 and riscv64";
 const DIND: &str =
     "tests/docker/dind.rs does what it does, in an engine of its own; compose itself is not there";
 const RUNNER: &str = "tests/scripts/runner does it, in a private instance and in chroots";
 const FAR: &str = "needs another machine";
 const LAYERS: &str = "tests/docker/runner.rs does it, with stand-ins for a registry's images";
 const FOREIGN: &str = "needs a program that the tests do not";
+const PULLS: &str =
+    "pulls images: tests/docker/image.rs builds the last stages, with what is on the machine";
+const NODE: &str =
+    "takes a host's process 1: tests/vm has binfmtd mount by way of it, in a mount namespace";
+const LINK: &str = "tests/commands/binfmt.rs does it, in a folder of its own";
+const LEFT: &str = "another project's image, which the reader comes from";
+const MOUNTS: &str = "tests/docker/image.rs does it, where an engine of its own had it unmounted";
+const RENDERED: &str =
+    "needs a cluster: tests/scripts/kubernetes validates it, tests/docker runs its pods";
+const CLUSTER: &str = "needs a cluster, which no test has";
+const SAID: &str = "is no command: the name of a builder, in what a command wrote";
 
 /// Closed: a command that is new runs, or is put here on purpose. An entry that no file has is a failure.
 const NOT_RUN: &[NotRun] = &[
-    not_run("README.md", "make demo", BUILDS),
+    not_run("README.md", "make demo", DEMO),
     not_run("README.md", "make test", BUILDS),
     not_run("README.md", "make build", BUILDS),
     not_run("README.md", "sudo make install", INSTALLS),
@@ -59,9 +82,9 @@ const NOT_RUN: &[NotRun] = &[
     not_run(
         "docs/guide/install.md",
         "sudo apt-get install --no-install-recommends ./target/packages/binfmtd_*.deb",
-        SYSTEMD,
+        APT,
     ),
-    not_run("docs/guide/install.md", "sudo dnf install ./target/packages/binfmtd-*.rpm", SYSTEMD),
+    not_run("docs/guide/install.md", "sudo dnf install ./target/packages/binfmtd-*.rpm", RPM),
     not_run("docs/guide/install.md", "make build", BUILDS),
     not_run("docs/guide/install.md", "make static", BUILDS),
     not_run("docs/guide/install.md", "sudo make install", INSTALLS),
@@ -147,7 +170,90 @@ const NOT_RUN: &[NotRun] = &[
         "jq -r '.targets[] | [.target, .verdict, .interpreter.version] | @tsv' preflight.json",
         FOREIGN,
     ),
+    not_run(
+        "docs/guide/migrate.md",
+        "docker buildx build -f packaging/container/Dockerfile -t binfmt .",
+        PULLS,
+    ),
+    not_run(
+        "docs/guide/migrate.md",
+        "docker buildx build -f packaging/container/Dockerfile -t binfmt-sidecar --target sidecar .",
+        PULLS,
+    ),
+    not_run(
+        "docs/guide/migrate.md",
+        "docker run --privileged --pid=host --rm binfmt --install all",
+        NODE,
+    ),
+    not_run("docs/guide/migrate.md", "ln -s binfmtd /usr/local/bin/binfmt", LINK),
+    not_run("docs/guide/migrate.md", "sudo binfmt --install arm64", LINK),
+    not_run(
+        "docs/guide/migrate-multiarch.md",
+        "docker run --rm --privileged multiarch/qemu-user-static --reset -p yes",
+        LEFT,
+    ),
+    not_run(
+        "docs/guide/kubernetes.md",
+        "docker buildx build -f packaging/container/Dockerfile --target sidecar -t registry.example.com/ci/binfmtd:v1 --push .",
+        PULLS,
+    ),
+    not_run("docs/guide/kubernetes.md", "kubectl apply -k packaging/kubernetes/fleet", RENDERED),
+    not_run(
+        "docs/guide/kubernetes.md",
+        "kubectl --namespace binfmtd rollout status daemonset/binfmtd",
+        CLUSTER,
+    ),
+    not_run(
+        "docs/guide/kubernetes.md",
+        "kubectl --namespace binfmtd rollout status daemonset/binfmtd --timeout 10m",
+        CLUSTER,
+    ),
+    not_run("docs/guide/kubernetes.md", "kubectl --namespace binfmtd get pods -o wide", CLUSTER),
+    not_run("docs/guide/kubernetes.md", "kubectl --namespace binfmtd describe pod POD", CLUSTER),
+    not_run(
+        "docs/guide/kubernetes.md",
+        "kubectl --namespace binfmtd rollout undo daemonset/binfmtd",
+        CLUSTER,
+    ),
+    not_run("docs/guide/kubernetes.md", "kubectl apply -k packaging/kubernetes/remove", RENDERED),
+    not_run("docs/guide/kubernetes.md", "kubectl delete -k packaging/kubernetes/remove", CLUSTER),
+    not_run(
+        "docs/guide/kubernetes.md",
+        "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc",
+        MOUNTS,
+    ),
+    not_run("docs/guide/buildx.md", "binfmtd (docker-container)", SAID),
 ];
+
+/// The languages of blocks that have no commands.
+const OTHERS: [&str; 6] = ["text", "yaml", "toml", "ini", "dockerfile", "groovy"];
+
+/// What a line begins with that is a command, and no text or data.
+const KNOWN: &str = "apk apt apt-get binfmt binfmtd cargo chmod chroot cloud-init cp curl dnf docker dpkg \
+    echo git helm jq journalctl kubectl kustomize ln make mkdir modprobe mount mv nerdctl \
+    packer pacman podman rm rpm rustup sh ssh sudo sysctl systemctl tar umount unshare \
+    update-binfmts wget zypper ./run.sh";
+
+/// Whether a line of text is a command in truth. Those of a transcript begin with `$ ` or `# `.
+fn is_command(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    words
+        .find(|word| !word.contains('='))
+        .is_some_and(|word| KNOWN.split(' ').any(|known| known == word))
+}
+
+/// The lines that are commands in truth, in blocks that are not run. Where a file of YAML or the like is shown,
+/// commands have their place in there, indented.
+fn disguised(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    for Fence { language, lines } in split(text).0 {
+        if OTHERS.contains(&language) {
+            let may_be = |line: &str| language == "text" || !line.starts_with(' ');
+            found.extend(lines.into_iter().filter(|(_, line)| may_be(line) && is_command(line)));
+        }
+    }
+    found
+}
 
 /// The commands of a file, by its blocks: the line's number and the command.
 fn blocks(text: &str) -> Vec<Vec<(usize, &str)>> {
@@ -165,23 +271,60 @@ fn files() -> Vec<String> {
     std::iter::once("README.md".to_owned()).chain(below("docs/guide")).collect()
 }
 
-/// What takes Docker is run by `tests/docker/guide.rs`, with a real engine.
-fn is_of_docker(command: &str) -> bool {
-    command.contains("buildx") || command.contains("--builder")
+/// Whether `tests/docker/guide.rs` runs it.
+fn is_run_by_docker(file: &str, command: &str) -> bool {
+    SHELL.contains(&file) && is_of_docker(command)
+}
+
+fn is_listed(file: &str, command: &str) -> bool {
+    NOT_RUN.iter().any(|entry| (entry.file, entry.command) == (file, command))
 }
 
 fn is_run(file: &str, command: &str) -> bool {
-    !is_of_docker(command)
-        && !NOT_RUN.iter().any(|entry| (entry.file, entry.command) == (file, command))
+    !is_run_by_docker(file, command) && !is_listed(file, command)
 }
 
 #[test]
 fn what_is_not_run_is_still_there() {
     for NotRun { file, command, reason } in NOT_RUN {
         let text = read(file);
-        let there = blocks(&text).into_iter().flatten().any(|(_, line)| line == *command);
+        let mut lines = blocks(&text).into_iter().flatten().chain(disguised(&text));
+        let there = lines.any(|(_, line)| line == *command);
         assert!(there, "{file} has no such command any more: {command} ({reason})");
+        let is_run = is_run_by_docker(file, command);
+        assert!(!is_run, "{file}: tests/docker/guide.rs runs it: {command} ({reason})");
     }
+}
+
+#[test]
+fn no_command_hides_in_another_block() {
+    let mut problems = Vec::new();
+    for file in files() {
+        let text = read(&file);
+        let (fences, rest) = split(&text);
+        for Fence { language, lines } in fences {
+            let is_looked_at = match language {
+                "sh" => true,
+                "console" => CONSOLE.contains(&file.as_str()),
+                other => OTHERS.contains(&other),
+            };
+            if !is_looked_at {
+                let line = lines.first().map_or(0, |(number, _)| number - 1);
+                problems.push(format!("{file}:{line}: nobody runs a block of \"{language}\" here"));
+            }
+        }
+        for line in rest {
+            if ["```", "~~~"].iter().any(|fence| line.trim_start().starts_with(fence)) {
+                problems.push(format!("{file}: nobody looks into a block that begins so: {line}"));
+            }
+        }
+        for (number, line) in disguised(&text) {
+            if !is_listed(&file, line) {
+                problems.push(format!("{file}:{number}: neither sh nor listed here: {line}"));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
 #[test]

@@ -4,8 +4,12 @@ use std::fmt::Write as _;
 
 use crate::machine::{ANOTHER, ENGINE, Held, LAST, LONG, Machine, TARGETS};
 use crate::support::stage::eventually;
+use binfmtd::daemon::{Cause, Message};
 
 const DROP_IN: &str = "/run/systemd/system/binfmtd.service.d/10-notify.conf";
+
+/// What journalctl explains messages by.
+const CATALOGUE: &str = include_str!("../../systemd/binfmtd.catalog");
 
 /// What `make install` installs and systemd is to take.
 const UNITS: [&str; 4] = [
@@ -50,6 +54,7 @@ pub(crate) fn whole(machine: &mut Machine) -> String {
         let path = format!("/run/binfmtd{file}");
         assert_eq!(machine.well(&["stat", "--format=%a", &path]), mode, "{path}");
     }
+    explained(machine);
     machine.well(&["systemctl", "start", "binfmtd-doctor.service"]);
 
     // Without the service, and the mount namespace in which it opened the interpreters.
@@ -90,6 +95,27 @@ fn started(machine: &Machine) {
     assert!(status.contains("Status: ") && status.contains(&working), "{status}");
     machine.runs_all();
     assert!(!machine.can_run(ANOTHER));
+}
+
+/// The journal has what the service said, and explains it, with the message's own fields filled in.
+#[track_caller]
+fn explained(machine: &Machine) {
+    // make install leaves that to whoever calls it; packages do it by themselves.
+    machine.well(&["journalctl", "--update-catalog"]);
+    let working = format!("{} targets working", TARGETS.len());
+    let said = machine.well(&["journalctl", "-u", "binfmtd.service", "-b"]);
+    assert!(said.contains(&working) && !said.contains("Subject: "), "{said}");
+    // The margin is another where there is no UTF-8.
+    let said = machine.sh("LC_ALL=C.UTF-8 journalctl -u binfmtd.service -x");
+    for (message, what) in [(Message::Ready, working.as_str()), (Message::Changed, "[POF]")] {
+        let entry = CATALOGUE.split("\n-- ").find_map(|entry| entry.strip_prefix(message.id()));
+        let entry = entry.expect("an entry").trim().replace("@CAUSE@", Cause::Wanted.as_str());
+        let mut wanted = format!("{what}\n");
+        for line in entry.lines() {
+            let _ = writeln!(wanted, "░░ {line}");
+        }
+        assert!(said.contains(&wanted), "no {wanted} in {said}");
+    }
 }
 
 /// Nobody of the service has more rights than its unit says, and the main process none at all.
