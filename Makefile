@@ -4,27 +4,61 @@
 CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
-FUZZ_SECONDS ?= 60
 
 # make turns exit codes into its own, 2: for binfmtd's own, run the scripts that the targets name.
 target_dir := $(or $(CARGO_TARGET_DIR),target)
-host = $(shell rustc -vV | sed -n 's/^host: //p')
 units = $(wildcard systemd/*.service systemd/*.timer)
 # Of the systemd that is to run the units; with DESTDIR it may be another than this machine's.
 SYSTEMD_VERSION ?= $(shell systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
-static_binary = $(target_dir)/$(host)/release/binfmtd
 # What make install takes: in an unpacked archive the one in there. The static one: make install BINARY=target/HOST/release/binfmtd
 BINARY ?= $(or $(wildcard binfmtd),$(target_dir)/release/binfmtd)
 # Where zsh looks; Debian's has another folder for packages.
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
-# Not in the binary, so that it is the same wherever it is built, and tells nothing of who built it.
-paths = --remap-path-prefix=$(CURDIR)=/usr/src/binfmtd --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
-# Where packages and archives are put.
-PACKAGES ?= $(target_dir)/packages
 
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# Man pages and completions come from the binary itself: they cannot be of another version. They come first: a binary that
+# does not run leaves nothing half installed.
+.PHONY: install
+install: ## into DESTDIR and PREFIX (/usr/local), after make build
+	@test -x "$(BINARY)" || { echo "$(BINARY): not found (run 'make build' first)" >&2; exit 1; }
+	@case "$(PREFIX)" in *[[:space:]]*) echo "PREFIX=$(PREFIX): has a space, which the units cannot have in it" >&2; exit 1 ;; esac
+	set -e; pages=$$(mktemp -d); trap 'rm -rf "$$pages"' EXIT; binary=$$(realpath "$(BINARY)"); \
+	"$$binary" generate man "$$pages/man"; "$$binary" generate completions "$$pages"; \
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/man/man1" "$$pages"/man/*; \
+	install -D -m 644 "$$pages/binfmtd.bash" "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/binfmtd"; \
+	install -D -m 644 "$$pages/binfmtd.fish" "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/binfmtd.fish"; \
+	install -D -m 644 "$$pages/_binfmtd" "$(DESTDIR)$(ZSH_COMPLETIONS)/_binfmtd"
+	install -D -m 755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/binfmtd"
+	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system"
+	set -e; for unit in $(units); do \
+		file="$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}"; \
+		sed 's|/usr/bin/binfmtd|$(PREFIX)/bin/binfmtd|' "$$unit" >"$$file"; chmod 644 "$$file"; \
+	done
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/lib/systemd/system-preset" systemd/80-binfmtd.preset
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/lib/systemd/catalog" systemd/binfmtd.catalog
+	if [ "$(or $(SYSTEMD_VERSION),0)" -lt 253 ]; then \
+		install -D -m 644 -t "$(DESTDIR)$(PREFIX)/lib/systemd/system/binfmtd.service.d" systemd/binfmtd.service.d/10-notify.conf; \
+	fi
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/man/man5" packaging/man/binfmtd.toml.5
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/doc/binfmtd" CHANGELOG.md LICENSE-APACHE LICENSE-MIT THIRD-PARTY \
+		$(wildcard binfmtd.cdx.json)
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/doc/binfmtd/examples" packaging/binfmtd.toml
+	set -e; for file in $(wildcard docs/*/*); do \
+		install -D -m 644 "$$file" "$(DESTDIR)$(PREFIX)/share/doc/binfmtd/$${file#docs/}"; \
+	done
+
+# From here on it takes the sources: packaging/dist leaves the rest of this file out of the archive.
+
+FUZZ_SECONDS ?= 60
+host = $(shell rustc -vV | sed -n 's/^host: //p')
+static_binary = $(target_dir)/$(host)/release/binfmtd
+# Not in the binary, so that it is the same wherever it is built, and tells nothing of who built it.
+paths = --remap-path-prefix=$(CURDIR)=/usr/src/binfmtd --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
+# Where packages and archives are put.
+PACKAGES ?= $(target_dir)/packages
 
 .PHONY: build
 build: ## release binary, target/release/binfmtd
@@ -76,47 +110,18 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs a nightly toolchain
 		$(CARGO) +nightly fuzz run "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
 	done
 
-# Man pages and completions come from the binary itself: they cannot be of another version.
-.PHONY: install
-install: ## into DESTDIR and PREFIX (/usr/local), after make build
-	@test -x $(BINARY) || { echo "$(BINARY): not found (run 'make build' first)" >&2; exit 1; }
-	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/binfmtd
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	set -e; for unit in $(units); do \
-		file="$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}"; \
-		sed 's|/usr/bin/binfmtd|$(PREFIX)/bin/binfmtd|' "$$unit" >"$$file"; chmod 644 "$$file"; \
-	done
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system-preset systemd/80-binfmtd.preset
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/catalog systemd/binfmtd.catalog
-	if [ "$(or $(SYSTEMD_VERSION),0)" -lt 253 ]; then \
-		install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system/binfmtd.service.d systemd/binfmtd.service.d/10-notify.conf; \
-	fi
-	set -e; pages=$$(mktemp -d); trap 'rm -rf "$$pages"' EXIT; \
-	$(abspath $(BINARY)) generate man "$$pages/man"; $(abspath $(BINARY)) generate completions "$$pages"; \
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 "$$pages"/man/*; \
-	install -D -m 644 "$$pages/binfmtd.bash" $(DESTDIR)$(PREFIX)/share/bash-completion/completions/binfmtd; \
-	install -D -m 644 "$$pages/binfmtd.fish" $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/binfmtd.fish; \
-	install -D -m 644 "$$pages/_binfmtd" $(DESTDIR)$(ZSH_COMPLETIONS)/_binfmtd
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 packaging/man/binfmtd.toml.5
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/binfmtd CHANGELOG.md LICENSE-APACHE LICENSE-MIT THIRD-PARTY \
-		$(wildcard binfmtd.cdx.json)
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/binfmtd/examples packaging/binfmtd.toml
-	set -e; for file in $(wildcard docs/*/*); do \
-		install -D -m 644 "$$file" "$(DESTDIR)$(PREFIX)/share/doc/binfmtd/$${file#docs/}"; \
-	done
-
 # A package is made from the archive, and with the binary in it: what was measured and tested is what is installed.
 .PHONY: dist
 dist: static ## archive with the static binary, in target/packages: the same bytes each time
-	packaging/dist $(static_binary) $(PACKAGES)
+	packaging/dist "$(static_binary)" "$(PACKAGES)"
 
 .PHONY: deb
 deb: static ## package for Debian 12, Ubuntu 24.04 and later; needs debhelper
-	packaging/deb $(static_binary) $(PACKAGES)
+	packaging/deb "$(static_binary)" "$(PACKAGES)"
 
 .PHONY: rpm
-rpm: static ## package for Fedora, RHEL 9, SUSE and later; needs rpmbuild
-	packaging/rpm $(static_binary) $(PACKAGES)
+rpm: static ## package for Fedora, RHEL 9 and later; needs rpmbuild
+	packaging/rpm "$(static_binary)" "$(PACKAGES)"
 
 .PHONY: release-check
 release-check: ## whether this tree can be released: version, changelog, licences, bill of materials, archive, size

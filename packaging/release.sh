@@ -45,10 +45,10 @@ architecture() {
     esac
 }
 
-# Seconds since 1970 of what is packed: of the last commit, or in an archive of the newest line of the changelog's file.
+# Seconds since 1970 of what is packed: of the last commit, or where the source is no clone, of the changelog's file.
 epoch() {
     [ -z "${SOURCE_DATE_EPOCH-}" ] || { echo "$SOURCE_DATE_EPOCH" && return; }
-    git log -1 --format=%ct 2>/dev/null || stat --format=%Y CHANGELOG.md
+    if [ -e .git ]; then git log -1 --format=%ct; else stat --format=%Y CHANGELOG.md; fi
 }
 
 # Who packages are by, as NAME <ADDRESS>: DEBFULLNAME and DEBEMAIL say it, as to Debian's own tools. Without them it is an
@@ -67,13 +67,14 @@ news() {
         END { point() }' CHANGELOG.md
 }
 
-# The files of the repository in these folders, one a line, less what git ignores; in an archive all there are.
+# The files in these folders that git knows, one a line, as they are now; where the source is no clone, all there are.
 tracked() {
     if [ -e .git ]; then
-        git ls-files --cached --others --exclude-standard --deduplicate -- "$@"
+        names=$(git ls-files --cached -- "$@") || return 3
     else
-        find "$@" -type f
-    fi | while read -r file; do
+        names=$(find "$@" -type f)
+    fi
+    echo "$names" | while read -r file; do
         [ ! -e "$file" ] || echo "$file"
     done
 }
