@@ -6,12 +6,12 @@
 mod bare;
 mod builder;
 mod daemon;
-mod doctor;
 #[path = "../../tests/support/engine.rs"]
 mod engine;
 mod growth;
 mod host;
 mod measure;
+mod probes;
 mod register;
 mod rivals;
 mod start;
@@ -21,7 +21,6 @@ mod strace;
 mod support;
 mod swap;
 mod table;
-mod verified;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -58,11 +57,10 @@ struct Setting {
 
 type Family = fn(&Setting) -> Result<Vec<Figure>, String>;
 
-const FAMILIES: [(&str, Family); 9] = [
+const FAMILIES: [(&str, Family); 8] = [
     ("register", register::figures),
     ("rivals", rivals::figures),
-    ("verified", verified::figures),
-    ("doctor", doctor::figures),
+    ("probes", probes::figures),
     ("service", daemon::figures),
     ("swap", swap::figures),
     ("growth", growth::figures),

@@ -759,6 +759,16 @@ mod properties {
         Header::new(&bytes)
     }
 
+    /// Rules by magic, switched on or off.
+    fn switched(magics: Vec<(Magic, bool)>) -> Vec<Entry> {
+        let entry = |(magic, enabled)| Entry {
+            enabled,
+            matcher: Matcher::Magic(magic),
+            ..entry("enabled\ninterpreter /q\nflags: \noffset 0\nmagic 41\n")
+        };
+        magics.into_iter().map(entry).collect()
+    }
+
     proptest! {
         #[test]
         fn a_written_rule_is_read_again(rule in rules()) {
@@ -822,11 +832,7 @@ mod properties {
         fn the_verdicts_agree_with_the_winner(
             magics in prop::collection::vec((magics(3), any::<bool>()), 0..8), bytes in prop::collection::vec(byte(), 0..HEADER_SIZE),
         ) {
-            let entries: Vec<_> = magics.into_iter().map(|(magic, enabled)| Entry {
-                enabled,
-                matcher: Matcher::Magic(magic),
-                ..entry("enabled\ninterpreter /q\nflags: \noffset 0\nmagic 41\n")
-            }).collect();
+            let entries = switched(magics);
             let header = Header::new(&bytes);
             let verdicts = judge(&entries, &header, Path::new("a"));
             prop_assert_eq!(verdicts.len(), entries.len());
@@ -844,11 +850,7 @@ mod properties {
         fn who_takes_a_typical_file_is_found_without_asking_all(
             magics in prop::collection::vec((magics(2), any::<bool>()), 0..8),
         ) {
-            let entries: Vec<_> = magics.into_iter().map(|(magic, enabled)| Entry {
-                enabled,
-                matcher: Matcher::Magic(magic),
-                ..entry("enabled\ninterpreter /q\nflags: \noffset 0\nmagic 41\n")
-            }).collect();
+            let entries = switched(magics);
             let takers = Takers::new(&entries);
             for entry in &entries {
                 let magic = entry.matcher.magic().unwrap();
