@@ -14,9 +14,21 @@ use crate::support::stage::Stage;
 const FOR_PROBES: u64 = 1 << 18 | 1 << 31;
 
 /// The sets that `/proc/PID/status` names.
+const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+
+/// Of a process that may end at any moment; `None` when it has.
+fn sets_while_there(pid: u32) -> Option<[u64; 5]> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let set = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        u64::from_str_radix(line.trim(), 16).ok()
+    };
+    let [one, two, three, four, five] = SETS.map(set);
+    Some([one?, two?, three?, four?, five?])
+}
+
 fn sets(pid: u32) -> [u64; 5] {
-    ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]
-        .map(|name| u64::from_str_radix(&status_of(pid, name), 16).expect("a set in hex digits"))
+    sets_while_there(pid).expect("a process, and sets in hex digits")
 }
 
 /// Whether somebody of the same uid, without any capability, may look into it.
@@ -59,11 +71,19 @@ pub(crate) fn sets_of_all(stage: &Stage) -> Option<String> {
     assert!(!can_be_looked_into(main), "the loop can be looked into");
 
     // Still so after work was done; and what does the work has no more than the helper.
-    daemon.signal(Signal::SIGHUP);
-    let worker = daemon.wait_worker();
-    let [_, permitted, _, bounding, _] = sets(worker);
+    // A worker may be gone before its file is read to its end: then the next one.
+    let mut of_worker = None;
+    for _ in 0..20 {
+        daemon.signal(Signal::SIGHUP);
+        let worker = daemon.wait_worker();
+        of_worker = sets_while_there(worker);
+        daemon.wait_notice(1, "READY=1");
+        if of_worker.is_some() {
+            break;
+        }
+    }
+    let [_, permitted, _, bounding, _] = of_worker.expect("a worker that is there for a moment");
     assert_eq!((permitted, bounding), (FOR_PROBES, FOR_PROBES));
-    daemon.wait_notice(1, "READY=1");
     assert_eq!(sets(main), [0; 5]);
     daemon.stop();
     stage.nothing_left("the service");

@@ -95,10 +95,10 @@ fn images(engine: &Engine) -> Option<()> {
     ]);
     // Its entrypoint, too, runs what it is told.
     engine.well(&["docker", "tag", "docker:dind", "docker:cli"]);
-    engine.write("/srv/image/Dockerfile", packaged("Dockerfile"));
-    engine.write("/srv/image/THIRD-PARTY", THIRD_PARTY);
+    engine.write("/srv/dind/Dockerfile", packaged("Dockerfile"));
+    engine.write("/srv/dind/THIRD-PARTY", THIRD_PARTY);
     engine.sh(&format!(
-        "cd /srv/image
+        "cd /srv/dind
         cp /opt/bin/binfmtd {INTERPRETERS}/qemu-aarch64-static {INTERPRETERS}/qemu-riscv64-static .
         docker build --tag {IMAGE} ."
     ));
