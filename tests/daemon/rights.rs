@@ -7,24 +7,17 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 
 use crate::set_up;
-use crate::support::daemon::{Daemon, descendants, status_of};
+use crate::support::daemon::{Daemon, descendants, find_status_of, status_of};
 use crate::support::stage::Stage;
 
 /// `CAP_SYS_CHROOT` and `CAP_SETFCAP`, of `linux/capability.h`.
 const FOR_PROBES: u64 = 1 << 18 | 1 << 31;
 
-/// The sets that `/proc/PID/status` names.
-const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
-
-/// Of a process that may end at any moment; `None` when it has.
+/// The sets that `/proc/PID/status` names; `None` when the process has ended.
 fn sets_while_there(pid: u32) -> Option<[u64; 5]> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let set = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        u64::from_str_radix(line.trim(), 16).ok()
-    };
-    let [one, two, three, four, five] = SETS.map(set);
-    Some([one?, two?, three?, four?, five?])
+    let names = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+    let sets = names.iter().map(|name| u64::from_str_radix(&find_status_of(pid, name)?, 16).ok());
+    sets.collect::<Option<Vec<_>>>()?.try_into().ok()
 }
 
 fn sets(pid: u32) -> [u64; 5] {

@@ -437,9 +437,13 @@ pub(crate) fn descendants(pid: u32) -> Vec<u32> {
 /// A field of `/proc/PID/status`, without what surrounds it.
 #[track_caller]
 pub(crate) fn status_of(pid: u32, field: &str) -> String {
+    find_status_of(pid, field).unwrap_or_else(|| panic!("no process {pid}, or no {field} of it"))
+}
+
+/// The same of a process that may end at any moment; `None` when it has.
+pub(crate) fn find_status_of(pid: u32, field: &str) -> Option<String> {
     let path = Path::new("/proc").join(pid.to_string()).join("status");
-    let text =
-        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    line.unwrap_or_else(|| panic!("no {field} in {text}")).trim().to_owned()
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    Some(line.trim().to_owned())
 }

@@ -384,18 +384,7 @@ pub(crate) struct Qemu {
 impl Qemu {
     /// Fetches a release of Debian's, or finds it in the cache.
     pub(crate) fn release(version: &str) -> Result<Self, String> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/setup/qemu");
-        let output = Command::new(&script)
-            .arg(version)
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| format!("{}: {error}", script.display()))?;
-        let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        if !output.status.success() {
-            return Err(words);
-        }
-        let answer = String::from_utf8_lossy(&output.stdout);
-        let folder = PathBuf::from(answer.lines().last().unwrap_or_default());
+        let folder = fetched("qemu", &[version])?;
         let origin = folder.join("../../origin");
         let package = fs::read_to_string(&origin)
             .ok()
