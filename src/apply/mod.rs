@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::config::{Settings, Verify};
 use crate::observation::{FileId, Observation, Owned, Record, Serving, unfinished_name};
 use crate::plan::{self, Action, Decision, Item, Plan};
-use crate::rule::Rule;
+use crate::rule::{Entry, Rule};
 use crate::system::batch::{BatchError, Limits};
 use crate::system::instance::{Instance, Registrar};
 use crate::system::record::Store;
@@ -24,6 +24,9 @@ use crate::verify::{Depth, Laboratory, Proof, Subject};
 pub use replace::replace;
 use replace::{Pending, begin, finish};
 pub use restore::restore;
+
+/// What is said of a rule that somebody else took away: what its probe met tells nothing about it.
+const UNDONE: &str = "somebody removed or disabled the rule before it was proved";
 
 /// Why nothing, or not all, could be carried out: not a verdict about a rule.
 #[derive(Debug, Error)]
@@ -68,6 +71,54 @@ impl Outcome {
     pub fn is_well(&self) -> bool {
         self.error.is_none() && !matches!(self.item.decision, Decision::Refused(_))
     }
+
+    /// Whether a rule that was to serve was gone when its probe ran, so that the probe says nothing about
+    /// it: somebody removed it, or switched it off, between our look and our proof.
+    pub fn was_undone(&self) -> bool {
+        let is_to_serve = matches!(
+            self.item.decision,
+            Decision::Kept { .. }
+                | Decision::Served { .. }
+                | Decision::Change(Action::Add(_) | Action::Enable(_) | Action::Replace { .. })
+        );
+        is_to_serve && self.proof.as_ref().is_some_and(|proof| proof.nobody)
+    }
+}
+
+/// How often work that somebody undoes meanwhile is done, in all. A flush, as at each start of systemd-binfmt,
+/// comes once; whoever goes on is not to be outrun.
+const ROUNDS: usize = 3;
+
+/// Observes, plans and applies; and does it again where somebody undid it before it was proved.
+pub fn settle<E>(mut round: impl FnMut() -> Result<Vec<Outcome>, E>) -> Result<Vec<Outcome>, E> {
+    let mut outcomes = round()?;
+    for _ in 1..ROUNDS {
+        let Some(undone) = outcomes.iter().find(|outcome| outcome.was_undone()) else { break };
+        tracing::info!(
+            "{} was gone before it was proved; once more",
+            undone.item.rule.as_deref().unwrap_or("a rule")
+        );
+        outcomes = join(outcomes, round()?);
+    }
+    Ok(outcomes)
+}
+
+/// What became of all lines, where the later ones begin with what the earlier ones left.
+fn join(earlier: Vec<Outcome>, mut later: Vec<Outcome>) -> Vec<Outcome> {
+    let mut only_earlier = Vec::new();
+    for done in earlier.into_iter().filter(|outcome| outcome.changed) {
+        match later.iter_mut().find(|outcome| outcome.item.rule == done.item.rule) {
+            // As it was told: what was added is added, though the second look found it there.
+            Some(outcome) if matches!(outcome.item.decision, Decision::Kept { .. }) => {
+                outcome.item = done.item;
+                outcome.changed = true;
+            }
+            Some(_) => {}
+            None => only_earlier.push(done),
+        }
+    }
+    later.splice(..0, only_earlier);
+    later
 }
 
 /// Carries `plan` out, one line at a time; one that fails never stops the others.
@@ -278,6 +329,12 @@ impl Work<'_> {
             let Some(proof) = proof else { continue };
             if proof.arguments_are_shifted() && self.may_drop_p(index, &rule) {
                 again.push(index);
+            } else if proof.nobody
+                && !self.pending.get(&index).is_some_and(|it| self.stands(&it.name))
+            {
+                self.pending.remove(&index);
+                self.outcomes[index].error = Some(UNDONE.to_owned());
+                self.outcomes[index].proof = Some(proof);
             } else if let Some(why) = proof.failure().map(str::to_owned) {
                 self.take_back(index, &why);
             } else {
@@ -397,7 +454,12 @@ impl Work<'_> {
             },
         )?;
         for (index, proof) in places.into_iter().zip(proofs) {
-            let why = proof.as_ref().and_then(Proof::failure).map(str::to_owned);
+            let mut why = proof.as_ref().and_then(Proof::failure).map(str::to_owned);
+            if proof.as_ref().is_some_and(|proof| proof.nobody)
+                && !Self::server(&self.outcomes[index].item).is_some_and(|name| self.stands(name))
+            {
+                why = Some(UNDONE.to_owned());
+            }
             let outcome = &mut self.outcomes[index];
             outcome.proof = proof;
             if let Some(why) = why.filter(|_| outcome.error.is_none()) {
@@ -419,7 +481,7 @@ impl Work<'_> {
             if let Decision::Change(Action::Add(rule)) = &outcome.item.decision
                 && fails
                 && outcome.changed
-                && is_in_force(self.instance, rule)
+                && is_in_force(self.instance, |entry| rule.is(entry))
                 && self.instance.remove(OsStr::new(rule.name().as_str())).is_ok()
             {
                 outcome.changed = false;
@@ -427,6 +489,22 @@ impl Work<'_> {
             }
         }
         removed
+    }
+
+    /// Whether a rule of this name is in force at this moment.
+    fn stands(&self, name: &OsStr) -> bool {
+        is_in_force(self.instance, |entry| entry.name == name)
+    }
+
+    /// The name of the serving rule.
+    fn server(item: &Item) -> Option<&OsStr> {
+        match &item.decision {
+            Decision::Kept { name, .. } | Decision::Served { by: name } => Some(name),
+            Decision::Change(
+                Action::Add(rule) | Action::Enable(rule) | Action::Replace { rule, .. },
+            ) => Some(OsStr::new(rule.name().as_str())),
+            _ => None,
+        }
     }
 
     /// The path that the serving rule names.
@@ -506,9 +584,9 @@ impl Work<'_> {
 
 /// Whether a rule is there and enabled. If somebody took it away or switched it off meanwhile, a failed
 /// probe says nothing about it.
-fn is_in_force(instance: &Instance, rule: &Rule) -> bool {
+fn is_in_force(instance: &Instance, is_it: impl Fn(&Entry) -> bool) -> bool {
     instance.look().is_ok_and(|facts| {
-        facts.enabled && facts.entries.iter().any(|entry| entry.enabled && rule.is(entry))
+        facts.enabled && facts.entries.iter().any(|entry| entry.enabled && is_it(entry))
     })
 }
 

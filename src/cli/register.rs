@@ -112,7 +112,7 @@ pub(super) fn mounted(holding: Holding) -> Result<Mounted, Failure> {
     Ok(mounted)
 }
 
-/// Observe, plan, apply: under the lock, so that two of us do not mix.
+/// Observe, plan, apply, as long as somebody undoes it meanwhile: under the lock, so that two of us do not mix.
 pub(super) fn carry_out(
     context: &Context,
     instance: &Instance,
@@ -120,14 +120,16 @@ pub(super) fn carry_out(
     request: &Request,
     options: Options,
 ) -> Result<Vec<Outcome>, Failure> {
-    carry_out_as(context, instance, settings, request, options, |seen| {
-        let plan = plan::plan(settings, request, seen)?;
-        something_to_do(settings, request, seen)?;
-        Ok(plan)
+    apply::settle(|| {
+        carry_out_as(context, instance, settings, request, options, |seen| {
+            let plan = plan::plan(settings, request, seen)?;
+            something_to_do(settings, request, seen)?;
+            Ok(plan)
+        })
     })
 }
 
-/// The same with a plan of the caller's own, who has it before the kernel hears of it.
+/// The same once, with a plan of the caller's own, who has it before the kernel hears of it.
 pub(super) fn carry_out_as(
     context: &Context,
     instance: &Instance,

@@ -174,7 +174,7 @@ impl Worker<'_> {
                 instance: instance.device(),
                 others: relevant.digest_of_others(&seen.instance.entries, &seen.record),
                 relevant,
-                undone: outcomes.iter().any(was_undone),
+                undone: outcomes.iter().any(Outcome::was_undone),
                 captured: captured(&settings, &seen),
                 changes: outcomes.iter().filter_map(|it| change(it, &seen)).collect(),
                 claimed: claimed.into_iter().filter(|name| names.contains(name.as_str())).collect(),
@@ -407,17 +407,6 @@ fn captured(settings: &Settings, seen: &Observation) -> Option<String> {
         "rule {name}, which is not ours, takes this host's own programs (remove it: \
          echo -1 > {MOUNT_POINT}/{name})"
     ))
-}
-
-/// Nobody took its programs, though a rule was to: somebody took that away, or switched it off.
-fn was_undone(outcome: &Outcome) -> bool {
-    let is_to_serve = matches!(
-        outcome.item.decision,
-        Decision::Kept { .. }
-            | Decision::Served { .. }
-            | Decision::Change(Action::Add(_) | Action::Enable(_) | Action::Replace { .. })
-    );
-    is_to_serve && outcome.proof.as_ref().is_some_and(|proof| proof.nobody)
 }
 
 fn rule_state(outcome: &Outcome, seen: &Observation) -> Option<RuleState> {

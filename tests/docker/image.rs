@@ -2,13 +2,12 @@
 //! own test (`hack/install-and-test`), the calls of docker/setup-qemu-action, and the sidecar.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::engine::{Engine, INTERPRETERS};
 use crate::guide::by_docker::CONSOLE;
@@ -90,14 +89,17 @@ fn foreign(engine: &Engine, target: &str) -> Result<String, String> {
     }
 }
 
-/// Makes what the images are built of; once, for it takes a release build.
-fn contexts() -> Result<TempDir, String> {
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+/// Makes what the images are built of; once, for it takes a release build. A folder of the build's own: nobody
+/// drops a static, and it is as large as an image.
+fn contexts() -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("contexts");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let qemu = Qemu::release("10.0")?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/container/build");
     let output = Command::new(&script)
         .arg("--contexts")
-        .arg(folder.path())
+        .arg(&folder)
         .env("QEMU", &qemu.folder)
         .stdin(Stdio::null())
         .output()
@@ -105,20 +107,20 @@ fn contexts() -> Result<TempDir, String> {
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
-    fs::write(folder.path().join("commands"), output.stdout).map_err(|error| error.to_string())?;
+    fs::write(folder.join("commands"), output.stdout).map_err(|error| error.to_string())?;
     Ok(folder)
 }
 
 /// Builds both images, by the commands that the script names; how long the engine took.
 #[track_caller]
 pub(crate) fn build(engine: &Engine) -> f64 {
-    static MADE: OnceLock<TempDir> = OnceLock::new();
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
     let folder = MADE.get_or_init(|| contexts().unwrap_or_else(|error| panic!("{error}")));
     if !engine.root().join(&CONTEXTS[1..]).exists() {
         engine.sh(&format!("mkdir {CONTEXTS}"));
         let mut tar = Command::new("tar")
             .args(["--create", "--owner=0", "--group=0", "--directory"])
-            .arg(folder.path())
+            .arg(folder)
             .arg(".")
             .stdout(Stdio::piped())
             .spawn()
@@ -127,7 +129,7 @@ pub(crate) fn build(engine: &Engine) -> f64 {
         engine.feed(&["tar", "--extract", "--directory", CONTEXTS], &mut content);
         assert!(tar.wait().expect("a child of ours").success());
     }
-    let commands = fs::read_to_string(folder.path().join("commands")).unwrap();
+    let commands = fs::read_to_string(folder.join("commands")).unwrap();
     assert_eq!(commands.lines().count(), 2, "{commands}");
     let begin = Instant::now();
     engine.sh(&format!("cd {CONTEXTS}\n{commands}"));

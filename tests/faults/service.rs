@@ -1,9 +1,16 @@
 //! Who keeps the rules: nobody, another manager, or a file that cannot be right.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use crate::fault::{Cure, Fault, PLAIN};
 use crate::host::{Host, OTHER, VICTIM};
 
 const WORKING: &[(&str, &str)] = &[(VICTIM, "working")];
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that goes forward").as_secs_f64()
+}
 
 /// A host that looks as if systemd ran it, with a line in binfmt.d.
 fn planned(host: &Host, line: &str) {
@@ -61,7 +68,10 @@ pub(crate) const FAULTS: &[Fault] = &[
             host.sh("touch $D/undoer");
             // A shell's builtins and one sleep: it ends when its file goes, or with its host.
             host.begin("while [ -e $D/undoer ]; do echo -1 > $M/qemu-aarch64 || :; sleep 0.02; done 2> /dev/null");
-            host.until("the service pauses", |state| !state["paused-until"].is_null());
+            // Long enough that the doctor is done before it puts the rule back.
+            host.until("the service makes a long pause", |state| {
+                state["paused-until"].as_f64().is_some_and(|until| until > now() + 3.0)
+            });
             Some(())
         },
         named_by: ("service.conflicts", "warn"),

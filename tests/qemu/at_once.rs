@@ -1,5 +1,7 @@
 //! Two at a time.
 
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
 use crate::others::{configure, emulators};
 use crate::support::Private;
 use crate::support::stage::{Answer, Stage};
@@ -58,4 +60,52 @@ pub(crate) fn two(stage: &Stage) -> Option<String> {
         rounds += 1;
     }
     Some(format!("{rounds} rounds"))
+}
+
+/// Somebody takes rules away between a look at them and their proof, as each start of systemd-binfmt does.
+pub(crate) fn undone(stage: &Stage) -> Option<String> {
+    emulators(stage)?;
+    configure(stage, "targets = \"auto\"");
+    stage.well(&["register"]);
+    let before = Stage::entries();
+    let flush = || Private::flush().expect("an instance that can be emptied");
+    // It has seen that all is there, and will prove it.
+    let kept = undo(stage, 1, flush, || {
+        stage.well(&["register"]);
+    });
+    assert_eq!(Stage::entries(), before);
+    // It has tried both elsewhere, has added them, and will prove them here.
+    let one = || Private::tell("qemu-riscv64", "-1").expect("a rule to remove");
+    let added = undo(stage, 2, one, || stage.reset());
+    assert_eq!(Stage::entries(), before);
+    assert!(stage.well(&["register"]).changed_nothing());
+    Some(format!("rules that were there, at try {kept}; new ones, at try {added}"))
+}
+
+/// Registers, and undoes it when probes are written for the `folder`th time; until that was before their end,
+/// which takes this many tries. Both rules have to be new then, and proved.
+fn undo(stage: &Stage, folder: usize, harm: impl Fn(), prepare: impl Fn()) -> usize {
+    const TRIES: usize = 100;
+    for tried in 1..=TRIES {
+        prepare();
+        let inotify = Inotify::init(InitFlags::IN_CLOEXEC).expect("inotify");
+        inotify.add_watch(&stage.path("scratch"), AddWatchFlags::IN_CREATE).expect("a watch");
+        let child = stage.command(&["-v", "register"]).spawn().expect("binfmtd starts");
+        let mut seen = 0;
+        while seen < folder {
+            seen += inotify.read_events().expect("folders of probes").len();
+        }
+        harm();
+        let answer = Answer::of(&child.wait_with_output().expect("a child of ours"));
+        stage.nothing_left("register");
+        assert_eq!(answer.code, Some(0), "{answer}");
+        if answer.errors.contains("was gone before it was proved; once more") {
+            for line in answer.rules() {
+                assert_eq!(line["action"], "add", "{line:#}");
+                assert_eq!((&line["changed"], &line["proved"]), (&true.into(), &true.into()));
+            }
+            return tried;
+        }
+    }
+    panic!("in {TRIES} tries, the probes were always quicker")
 }

@@ -52,6 +52,7 @@ const TESTS: &[(&str, Test)] = &[
     ("a_misbehaving_interpreter_is_named_and_refused", misbehaving::named),
     ("an_interrupted_doctor_leaves_nothing_behind", misbehaving::interrupted),
     ("two_at_once_do_not_mix", at_once::two),
+    ("what_is_undone_meanwhile_is_done_again", at_once::undone),
     ("an_interpreter_that_fails_now_and_then_is_flaky", misbehaving::flaky),
     ("what_execve_refuses_has_its_cause_named", causes::refused),
     ("what_limits_refuse_has_its_cause_named", causes::limited),

@@ -350,20 +350,26 @@ impl Work {
 
     /// Observe, plan, apply: as `register` does it. Beside what came of it, the rules that were somebody else's.
     fn carry_out(&self, request: &Request) -> Result<(Vec<Outcome>, Vec<OsString>), Failure> {
-        let store = Store::open(&self.runtime)?;
-        let mut seen = observe::observe(&self.instance, &self.settings, request, self.manner())?;
-        let entries = seen.instance.entries.iter();
-        let others = entries.filter(|entry| self.made.whose(entry, &seen.record).is_err());
-        let others: Vec<OsString> = others.map(|entry| entry.name.clone()).collect();
-        if self.in_container {
-            judge_by_owner(&mut seen, &others);
-        }
-        let plan = plan::plan(&self.settings, request, &seen)?;
-        let options =
-            Options { verify: self.settings.verify, private: false, limits: Limits::default() };
-        let (instance, settings) = (&self.instance, &self.settings);
-        let outcomes =
-            apply::apply(plan, instance, &store, settings, &seen, options, &mut |_, _, _| {})?;
+        let mut others: Vec<OsString> = Vec::new();
+        let outcomes = apply::settle(|| {
+            let store = Store::open(&self.runtime)?;
+            let mut seen =
+                observe::observe(&self.instance, &self.settings, request, self.manner())?;
+            let entries = seen.instance.entries.iter();
+            let theirs = entries.filter(|entry| self.made.whose(entry, &seen.record).is_err());
+            others = theirs.map(|entry| entry.name.clone()).collect();
+            if self.in_container {
+                judge_by_owner(&mut seen, &others);
+            }
+            let plan = plan::plan(&self.settings, request, &seen)?;
+            let options =
+                Options { verify: self.settings.verify, private: false, limits: Limits::default() };
+            let (instance, settings) = (&self.instance, &self.settings);
+            let quietly = &mut |_: &str, _, _| {};
+            Ok::<_, Failure>(apply::apply(
+                plan, instance, &store, settings, &seen, options, quietly,
+            )?)
+        })?;
         Ok((outcomes, others))
     }
 
