@@ -39,6 +39,7 @@ install: ## into DESTDIR and PREFIX (/usr/local), after make build
 	done
 	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/lib/systemd/system-preset" systemd/80-binfmtd.preset
 	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/lib/systemd/catalog" systemd/binfmtd.catalog
+	install -D -m 644 systemd/binfmtd.tmpfiles "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/binfmtd.conf"
 	if [ "$(or $(SYSTEMD_VERSION),0)" -lt 253 ]; then \
 		install -D -m 644 -t "$(DESTDIR)$(PREFIX)/lib/systemd/system/binfmtd.service.d" systemd/binfmtd.service.d/10-notify.conf; \
 	fi
@@ -55,8 +56,10 @@ install: ## into DESTDIR and PREFIX (/usr/local), after make build
 FUZZ_SECONDS ?= 60
 host = $(shell rustc -vV | sed -n 's/^host: //p')
 static_binary = $(target_dir)/$(host)/release/binfmtd
-# Not in the binary, so that it is the same wherever it is built, and tells nothing of who built it.
-paths = --remap-path-prefix=$(CURDIR)=/usr/src/binfmtd --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
+# The paths are not in the binary, so that it is the same wherever it is built, and tells nothing of who built it. A path may
+# have a space in it, so cargo gets each word behind a character of its own.
+static_flags = $(RUSTFLAGS) -C target-feature=+crt-static
+paths = '--remap-path-prefix=$(CURDIR)=/usr/src/binfmtd' '--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo'
 # Where packages and archives are put.
 PACKAGES ?= $(target_dir)/packages
 
@@ -67,7 +70,8 @@ build: ## release binary, target/release/binfmtd
 # With --target, the flag stays away from build scripts and procedural macros, which cannot be static.
 .PHONY: static
 static: ## static release binary, target/HOST/release/binfmtd (HOST as rustc -vV says)
-	RUSTFLAGS='$(strip $(RUSTFLAGS) -C target-feature=+crt-static $(paths))' $(CARGO) build --release --locked --target $(host)
+	CARGO_ENCODED_RUSTFLAGS="$$(printf '%s\n' $(static_flags) $(paths) | tr '\n' '\037' | sed 's/.$$//')" \
+		$(CARGO) build --release --locked --target $(host)
 
 .PHONY: image
 image: ## container images binfmt and binfmt-sidecar, of this machine's QEMU; needs docker with buildx

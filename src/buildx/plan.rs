@@ -131,6 +131,32 @@ pub enum Refusal {
     /// There is no builder to add a node to.
     #[error("there is no builder {0} to add a node to; without --append it is created")]
     NothingToAppendTo(String),
+    /// A builder is there, without the node that is named.
+    #[error(
+        "builder {name} has no node {node}, only {nodes}; with --append it gets one, without --node it is taken as it is"
+    )]
+    NoSuchNode {
+        /// The builder's name.
+        name: String,
+        /// The node's.
+        node: String,
+        /// What it has.
+        nodes: String,
+    },
+    /// A builder is there, in another engine than the one that is named.
+    #[error(
+        "node {node} of builder {name} runs in {there}, not in {asked}; --append and --node add one there, or choose another name"
+    )]
+    OtherEngine {
+        /// The builder's name.
+        name: String,
+        /// The node's.
+        node: String,
+        /// Where it runs.
+        there: String,
+        /// Where it should.
+        asked: String,
+    },
     /// A node of it is in an engine that cannot be reached.
     #[error(
         "node {node} of builder {name} cannot be reached: {error} ({})", way_out(.name, .node, .error)
@@ -161,6 +187,12 @@ impl Wish {
     /// Whether anything is said about how the builder is to be made.
     pub fn is_particular(&self) -> bool {
         !self.options.is_empty() || self.flags.is_some() || self.config.is_some()
+    }
+
+    /// The node that is named, where the builder has it.
+    fn node_of<'b>(&self, builder: &'b Builder) -> Option<&'b Node> {
+        let name = self.node.as_ref()?;
+        builder.nodes.iter().find(|node| node.name == *name)
     }
 
     /// What marks a builder of ours, and tells the options that it was made with.
@@ -208,9 +240,10 @@ pub fn plan(wish: &Wish, builders: &[Builder]) -> Result<Vec<Step>, Refusal> {
             if let Some(why) = anew(wish, builder)? {
                 steps.extend([Step::Remove { why }, Step::Create, Step::Boot]);
             } else {
-                let is_there = |node: &str| builder.nodes.iter().any(|known| known.name == node);
-                if wish.append && !wish.node.as_deref().is_some_and(is_there) {
+                if wish.append && wish.node_of(builder).is_none() {
                     steps.push(Step::Append);
+                } else {
+                    is_where_it_should(wish, builder)?;
                 }
                 if let Some((node, error)) = builder.nodes.iter().find_map(unreachable) {
                     return Err(Refusal::Unreachable { name: name(), node, error });
@@ -226,6 +259,34 @@ pub fn plan(wish: &Wish, builders: &[Builder]) -> Result<Vec<Step>, Refusal> {
         steps.push(Step::MakeCurrent);
     }
     Ok(steps)
+}
+
+/// Whether a node that stays as it is is the one that was named, in the engine that was named.
+fn is_where_it_should(wish: &Wish, builder: &Builder) -> Result<(), Refusal> {
+    let name = || wish.name.clone();
+    let node = wish.node_of(builder);
+    if let (Some(asked), None) = (&wish.node, node) {
+        let nodes: Vec<&str> = builder.nodes.iter().map(|node| node.name.as_str()).collect();
+        return Err(Refusal::NoSuchNode {
+            name: name(),
+            node: asked.clone(),
+            nodes: nodes.join(", "),
+        });
+    }
+    let node = node.or_else(|| builder.nodes.first());
+    // buildx keeps the address of this context, and the words of any other.
+    if let (Some(asked), Some(node)) = (wish.endpoint.as_ref().filter(|it| *it != "default"), node)
+        && !node.endpoint.is_empty()
+        && node.endpoint != *asked
+    {
+        return Err(Refusal::OtherEngine {
+            name: name(),
+            node: node.name.clone(),
+            there: node.endpoint.clone(),
+            asked: asked.clone(),
+        });
+    }
+    Ok(())
 }
 
 /// What a person can do about a node that cannot be reached.

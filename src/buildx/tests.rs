@@ -1145,6 +1145,8 @@ mod plans {
             Err(Refusal::NotOurs { .. }) => vec!["not ours"],
             Err(Refusal::Never { .. }) => vec!["never"],
             Err(Refusal::NothingToAppendTo(_)) => vec!["nothing"],
+            Err(Refusal::NoSuchNode { .. }) => vec!["no such node"],
+            Err(Refusal::OtherEngine { .. }) => vec!["other engine"],
             Err(Refusal::Unreachable { .. }) => vec!["unreachable"],
             Err(Refusal::Busy { .. }) => vec!["busy"],
         }
@@ -1236,6 +1238,31 @@ mod plans {
         assert_eq!(words(planned(&append, &broken)), ["never"]);
         let broken = ours(NodeStatus::Broken("boo".to_owned()));
         assert_eq!(words(planned(&append, &broken)), ["unreachable"]);
+    }
+
+    #[test]
+    fn nothing_that_is_said_of_a_node_goes_unheard() {
+        use NodeStatus::{Running, Stopped};
+        let named = |name: &str| Wish { node: Some(name.to_owned()), ..wish() };
+        let at = |endpoint: &str| Wish { endpoint: Some(endpoint.to_owned()), ..wish() };
+        for whose in [ours, theirs] {
+            assert_eq!(words(planned(&named("mine0"), &whose(Stopped))), ["boot"]);
+            assert_eq!(words(planned(&named("mine1"), &whose(Running))), ["no such node"]);
+            for here in ["unix:///var/run/docker.sock", "default"] {
+                assert_eq!(words(planned(&at(here), &whose(Running))), [""; 0]);
+            }
+            assert_eq!(words(planned(&at("ssh://far"), &whose(Running))), ["other engine"]);
+            let both = Wish { endpoint: Some("ssh://far".to_owned()), ..named("mine0") };
+            assert_eq!(words(planned(&both, &whose(Running))), ["other engine"]);
+            // A further node has the engine that is named, or is there in another one.
+            let append = Wish { append: true, ..both };
+            assert_eq!(words(planned(&append, &whose(Running))), ["other engine"]);
+            let further = Wish { node: Some("mine1".to_owned()), ..append };
+            assert_eq!(words(planned(&further, &whose(Running))), ["append", "boot"]);
+        }
+        // What is made anew is made as it is named.
+        let always = Wish { recreate: Recreate::Always, ..named("other") };
+        assert_eq!(words(planned(&always, &ours(Running))), ANEW);
     }
 
     #[test]

@@ -212,7 +212,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Fragment, ConfigErrors> {
         name: table.one("name", builder),
         platforms: table.get("platforms", platforms),
         driver_options: table.entries("driver-options", "OPTION = \"VALUE\"", driver_option),
-        buildkitd_flags: table.one("buildkitd-flags", buildkitd_flags),
+        buildkitd_flags: table.one("buildkitd-flags", |value| buildkitd_flags(text_of(value)?)),
         buildkitd_config: table.one("buildkitd-config", absolute_file),
     });
     let overrides = top.tables("target", TARGET_KEYS, |name, mut table| NamedOverride {
@@ -591,8 +591,9 @@ fn platforms(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<NamedTar
 /// which gives its container a variable. Nobody else sets it.
 pub const BUILDER_MARK: &str = "env.BINFMTD_BUILDER";
 
-/// One option: buildx gets it as `NAME=VALUE` in a line of CSV, and splits it at the first `=`.
-fn driver_option(name: &str, value: &DeValue<'_>) -> Result<String, String> {
+/// What is wrong with an option of the driver, if anything is: buildx gets it as `NAME=VALUE` in a line of CSV, and
+/// splits it at the first `=`.
+pub fn check_driver_option(name: &str, value: &str) -> Result<(), String> {
     if name.is_empty() || name.contains(['=', ',']) || name.chars().any(char::is_control) {
         return Err(format!(
             "{name:?} cannot name an option: at least one character, and no \"=\", \",\" or control character"
@@ -601,19 +602,25 @@ fn driver_option(name: &str, value: &DeValue<'_>) -> Result<String, String> {
     if name == BUILDER_MARK {
         return Err("binfmtd sets it itself, as the mark of its builders; remove this".to_owned());
     }
+    if value.chars().any(char::is_control) {
+        return Err(format!("{value:?} has control characters"));
+    }
+    Ok(())
+}
+
+fn driver_option(name: &str, value: &DeValue<'_>) -> Result<String, String> {
+    check_driver_option(name, "")?;
     if let Some((inner, _)) = value.as_table().and_then(|table| table.iter().next()) {
         let whole = key_text(&format!("{name}.{}", inner.get_ref()));
         return Err(format!("a table is no string; put a name with a dot in quotes: {whole}"));
     }
     let text = text_of(value)?;
-    if text.chars().any(char::is_control) {
-        return Err(format!("{text:?} has control characters"));
-    }
+    check_driver_option(name, text)?;
     Ok(text.to_owned())
 }
 
-fn buildkitd_flags(value: &DeValue<'_>) -> Result<String, String> {
-    let text = text_of(value)?;
+/// Flags for `buildkitd`, in one word as buildx takes them.
+pub fn buildkitd_flags(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err(format!("{text:?} has no flags; give some, or remove this"));
     }

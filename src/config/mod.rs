@@ -14,7 +14,9 @@ use std::path::Path;
 
 pub use error::{ConfigError, ConfigErrors};
 pub use files::{is_configuration, places};
-pub use fragment::{BUILDER_MARK, Fragment, builder_name, parse};
+pub use fragment::{
+    BUILDER_MARK, Fragment, builder_name, buildkitd_flags, check_driver_option, parse,
+};
 pub use origin::Origin;
 pub use settings::{
     Buildx, CustomRule, Daemon, Override, PreserveArgv0, Settings, Sources, Targets, Verify,

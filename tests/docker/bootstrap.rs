@@ -304,6 +304,13 @@ pub(crate) fn nodes(engine: &mut Engine) -> String {
     };
     assert_eq!(known(&answer), ["binfmtd0", "second"]);
     assert_eq!(words(&well(engine, &there), "steps"), [""; 0]);
+    for (word, parts) in [
+        ("--node=third", &["no node third, only binfmtd0, second", "--append"][..]),
+        ("--endpoint=tcp://far:1", &["binfmtd0", "runs in unix://", "not in tcp://far:1"]),
+    ] {
+        let answer = ends(engine, 1, &[&quick[..], &[word]].concat());
+        says(&answer.json["error"]["message"], parts);
+    }
 
     // One of two is killed.
     engine.well(&["docker", "kill", "buildx_buildkit_second"]);
@@ -415,9 +422,11 @@ pub(crate) fn wrong_words(engine: &mut Engine) -> String {
         (&["remove", ""], &["cannot name a builder"]),
         (&["bootstrap", "--append", "--node=a b"], &["cannot name a builder"]),
         (&["bootstrap", "--driver-opt=colour"], &["colour", "KEY=VALUE"]),
-        (&["bootstrap", "--driver-opt==x"], &["KEY=VALUE"]),
+        (&["bootstrap", "--driver-opt==x"], &["cannot name an option"]),
         (&["bootstrap", "--driver-opt=env.A=\"x"], &["quote"]),
         (&["bootstrap", "--driver-opt=env.BINFMTD_BUILDER=x"], &["binfmtd sets"]),
+        (&["bootstrap", "--driver-opt=env.A=a\tb"], &["control characters"]),
+        (&["bootstrap", "--buildkitd-flags= "], &["no flags"]),
         // Only buildx knows which there are.
         (
             &["bootstrap", "--no-register", "--driver-opt=colour=green"],

@@ -92,6 +92,8 @@ fn works(machine: &Machine) {
     let catalog =
         machine.well(&["journalctl", "--list-catalog", "ecc0c07e3ba044a3a406da498bad025b"]);
     assert!(catalog.contains("Foreign programs run"), "{catalog}");
+    let folders = machine.well(&["systemd-tmpfiles", "--cat-config"]);
+    assert!(folders.lines().any(|line| line == "d /run/binfmtd 0755 root root -"), "{folders}");
 }
 
 /// Another package of the same program, under load: nobody notices but the daemon.

@@ -21,7 +21,7 @@ use crate::buildx::record::Store;
 use crate::cli::context::{self, Context};
 use crate::cli::register::{self, Holding};
 use crate::cli::{Exit, Failure};
-use crate::config::{BUILDER_MARK, Settings, Verify, builder_name};
+use crate::config::{self, Settings, Verify};
 use crate::report::BuilderDocument;
 use crate::system::batch::Limits;
 
@@ -126,7 +126,7 @@ pub(in crate::cli) fn mend(
             name: name.to_owned(),
             options: settings.buildx.driver_options.clone(),
             flags: settings.buildx.buildkitd_flags.clone(),
-            config: config(settings.buildx.buildkitd_config.as_ref())?,
+            config: config_file(settings.buildx.buildkitd_config.as_ref())?,
             node: None,
             append: false,
             endpoint: None,
@@ -199,17 +199,17 @@ fn wish(settings: &Settings, arguments: &Arguments) -> Result<Wish, Failure> {
     for given in &arguments.options {
         options.extend(driver_options(given)?);
     }
-    let config =
-        config(arguments.buildkitd_config.as_ref().or(settings.buildx.buildkitd_config.as_ref()))?;
+    let config = config_file(
+        arguments.buildkitd_config.as_ref().or(settings.buildx.buildkitd_config.as_ref()),
+    )?;
     let name = super::name(settings, arguments.name.as_deref())?;
-    let node = arguments.node.as_deref().map(builder_name);
+    let flags = arguments.buildkitd_flags.as_deref().map(config::buildkitd_flags).transpose();
+    let flags = flags.map_err(|why| Failure::usage(format!("--buildkitd-flags: {why}")))?;
+    let node = arguments.node.as_deref().map(config::builder_name);
     Ok(Wish {
         name,
         options,
-        flags: arguments
-            .buildkitd_flags
-            .clone()
-            .or_else(|| settings.buildx.buildkitd_flags.clone()),
+        flags: flags.or_else(|| settings.buildx.buildkitd_flags.clone()),
         config,
         node: node.transpose().map_err(Failure::usage)?,
         append: arguments.append,
@@ -223,7 +223,7 @@ fn wish(settings: &Settings, arguments: &Arguments) -> Result<Wish, Failure> {
     })
 }
 
-fn config(path: Option<&PathBuf>) -> Result<Option<ConfigFile>, Failure> {
+fn config_file(path: Option<&PathBuf>) -> Result<Option<ConfigFile>, Failure> {
     let read = |path: &PathBuf| {
         let content = std::fs::read(path).map_err(|error| {
             Failure::usage(format!("buildkitd's configuration: {}: {error}", path.display()))
@@ -251,12 +251,7 @@ fn driver_options(text: &str) -> Result<Vec<(String, String)>, Failure> {
     }
     let split = |field: &String| {
         let (name, value) = field.split_once('=').ok_or_else(|| bad("write KEY=VALUE"))?;
-        if name.is_empty() {
-            return Err(bad("write KEY=VALUE"));
-        }
-        if name == BUILDER_MARK {
-            return Err(bad("binfmtd sets this one itself: it marks what is its own"));
-        }
+        config::check_driver_option(name, value).map_err(|why| bad(&why))?;
         Ok((name.to_owned(), value.to_owned()))
     };
     fields.iter().map(split).collect()
