@@ -1,0 +1,61 @@
+//! Against what real versions said; `recorded` beside this file has it, cut down to what is read and its
+//! neighbours: Docker's command line 20.10.24, 26.1.5 and 28.5.2, its engine 26.1.5, buildx 0.13.1 and 0.29.1,
+//! `BuildKit` 0.26.2, podman 4.3.1.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use proptest::prelude::*;
+
+use super::apply::comma_separated;
+use super::builder::{Builder, DRIVER, Node, NodeStatus, read_containers, read_list, read_names};
+use super::docker::{Answer, Question, Trouble};
+use super::embedded::{Embedded, first_file};
+use super::engine::{Engine, Here, Location, read_endpoint, version};
+use super::facts::{Facts, Grade};
+use super::kernel::Kernel;
+use super::observe::{Orphan, OrphanKind, at_work};
+use super::plan::{ConfigFile, Recreate, Refusal, Step, Wish, plan, refresh, renew};
+use super::platform::Platform;
+use super::record::{self, Made, Record};
+use super::trial::{Build, Built, Log, Runner};
+use crate::config::BUILDER_MARK;
+use crate::system::batch::Ended;
+use crate::target::Table;
+
+macro_rules! recorded {
+    ($name:literal) => {
+        include_str!(concat!("recorded/", $name))
+    };
+}
+
+// Behind the macro: what is above it does not know it.
+mod arguments;
+mod builds;
+mod engines;
+mod images;
+mod judgements;
+mod lists;
+mod plans;
+mod platforms;
+mod records;
+mod words;
+
+fn answer(output: &str, errors: &str, code: i32) -> Answer {
+    Answer {
+        question: "docker question".to_owned(),
+        ended: Ended::Exited(code),
+        output: output.into(),
+        errors: errors.to_owned(),
+        time: Duration::from_secs(1),
+    }
+}
+
+fn well(output: &str) -> Answer {
+    answer(output, "", 0)
+}

@@ -1,0 +1,433 @@
+use super::*;
+
+fn wish() -> Wish {
+    Wish {
+        name: "mine".to_owned(),
+        options: BTreeMap::new(),
+        flags: None,
+        config: None,
+        node: None,
+        append: false,
+        endpoint: None,
+        make_current: false,
+        recreate: Recreate::Auto,
+    }
+}
+
+fn with_option(name: &str, value: &str) -> Wish {
+    Wish { options: BTreeMap::from([(name.to_owned(), value.to_owned())]), ..wish() }
+}
+
+fn node(name: &str, status: NodeStatus, made_by: Option<&Wish>) -> Node {
+    let runs = status == NodeStatus::Running;
+    Node {
+        name: name.to_owned(),
+        endpoint: "unix:///var/run/docker.sock".to_owned(),
+        status,
+        version: runs.then(|| "v0.26.2".to_owned()),
+        platforms: Vec::new(),
+        options: made_by.map(|wish| wish.all_options().collect()).unwrap_or_default(),
+        // buildx adds this one.
+        flags: vec!["--allow-insecure-entitlement=network.host".to_owned()],
+    }
+}
+
+fn builder(status: NodeStatus, made_by: Option<&Wish>) -> Builder {
+    Builder {
+        name: "mine".to_owned(),
+        driver: DRIVER.to_owned(),
+        current: Some(false),
+        error: None,
+        nodes: vec![node("mine0", status, made_by)],
+    }
+}
+
+fn ours(status: NodeStatus) -> Builder {
+    builder(status, Some(&wish()))
+}
+
+fn theirs(status: NodeStatus) -> Builder {
+    builder(status, None)
+}
+
+fn planned(wish: &Wish, builder: &Builder) -> Result<Vec<Step>, Refusal> {
+    plan(wish, std::slice::from_ref(builder))
+}
+
+const ANEW: [&str; 3] = ["remove", "create", "boot"];
+
+fn words(steps: Result<Vec<Step>, Refusal>) -> Vec<&'static str> {
+    let word = |step: &Step| match step {
+        Step::Create => "create",
+        Step::Append => "append",
+        Step::Boot => "boot",
+        Step::Restart { .. } => "restart",
+        Step::Remove { .. } => "remove",
+        Step::MakeCurrent => "use",
+    };
+    match steps {
+        Ok(steps) => steps.iter().map(word).collect(),
+        Err(Refusal::Driver { .. }) => vec!["driver"],
+        Err(Refusal::NotOurs { .. }) => vec!["not ours"],
+        Err(Refusal::Never { .. }) => vec!["never"],
+        Err(Refusal::NothingToAppendTo(_)) => vec!["nothing"],
+        Err(Refusal::NoSuchNode { .. }) => vec!["no such node"],
+        Err(Refusal::OtherEngine { .. }) => vec!["other engine"],
+        Err(Refusal::Unreachable { .. }) => vec!["unreachable"],
+        Err(Refusal::Busy { .. }) => vec!["busy"],
+    }
+}
+
+#[test]
+fn each_state_has_its_steps() {
+    use NodeStatus::{Missing, Running, Stopped};
+    assert_eq!(words(plan(&wish(), &[])), ["create", "boot"]);
+    // Another's name does not count.
+    let other = Builder { name: "mine2".to_owned(), ..ours(Running) };
+    assert_eq!(words(planned(&wish(), &other)), ["create", "boot"]);
+    for whose in [ours, theirs] {
+        assert_eq!(words(planned(&wish(), &whose(Running))), [""; 0]);
+        assert_eq!(words(planned(&wish(), &whose(Stopped))), ["boot"]);
+        assert_eq!(words(planned(&wish(), &whose(Missing))), ["boot"]);
+        let odd = NodeStatus::Other("starting".to_owned());
+        assert_eq!(words(planned(&wish(), &whose(odd))), ["boot"]);
+        let broken = NodeStatus::Broken("boo".to_owned());
+        assert_eq!(words(planned(&wish(), &whose(broken))), ["unreachable"]);
+    }
+    for driver in ["docker", "kubernetes", "remote"] {
+        let other = Builder { driver: driver.to_owned(), ..ours(Running) };
+        for recreate in [Recreate::Auto, Recreate::Always, Recreate::Never] {
+            assert_eq!(words(planned(&Wish { recreate, ..wish() }, &other)), ["driver"]);
+        }
+    }
+    let empty = Builder { nodes: Vec::new(), ..ours(Running) };
+    assert_eq!(words(planned(&wish(), &empty)), ["boot"]);
+}
+
+#[test]
+fn only_what_is_ours_is_made_anew() {
+    use NodeStatus::Running;
+    let always = Wish { recreate: Recreate::Always, ..wish() };
+    let never = Wish { recreate: Recreate::Never, ..with_option("network", "host") };
+    let differs = with_option("network", "host");
+    assert_eq!(words(planned(&always, &ours(Running))), ANEW);
+    assert_eq!(words(planned(&always, &theirs(Running))), ["not ours"]);
+    assert_eq!(words(planned(&differs, &ours(Running))), ANEW);
+    assert_eq!(words(planned(&differs, &theirs(Running))), ["not ours"]);
+    assert_eq!(words(planned(&never, &ours(Running))), ["never"]);
+    assert_eq!(words(planned(&never, &builder(Running, Some(&never)))), [""; 0]);
+
+    // Somebody else's that is as it is wanted will do.
+    let mut fitting = theirs(Running);
+    fitting.nodes[0].options.insert("network".to_owned(), "host".to_owned());
+    assert_eq!(words(planned(&differs, &fitting)), [""; 0]);
+    let flagged = |flags: &str| Wish { flags: Some(flags.to_owned()), ..wish() };
+    assert_eq!(words(planned(&flagged("--debug"), &fitting)), ["not ours"]);
+    fitting.nodes[0].flags.push("--debug".to_owned());
+    assert_eq!(words(planned(&flagged("--debug"), &fitting)), [""; 0]);
+
+    let broken = Builder { error: Some("boo".to_owned()), ..ours(Running) };
+    assert_eq!(words(planned(&wish(), &broken)), ANEW);
+    let nameless = Builder { driver: String::new(), nodes: Vec::new(), ..broken.clone() };
+    assert_eq!(words(planned(&wish(), &nameless)), ["not ours"]);
+    let several = |second: Node| Builder {
+        nodes: vec![node("mine0", Running, Some(&wish())), second],
+        ..ours(Running)
+    };
+    let all_ours = several(node("mine1", Running, Some(&wish())));
+    assert_eq!(words(planned(&always, &all_ours)), ["never"]);
+    let mixed = several(node("mine1", Running, None));
+    assert_eq!(words(planned(&always, &mixed)), ["not ours"]);
+    assert_eq!(words(planned(&wish(), &mixed)), [""; 0]);
+}
+
+#[test]
+fn a_node_is_added_and_the_others_left() {
+    use NodeStatus::{Running, Stopped};
+    let append = Wish { append: true, node: Some("mine1".to_owned()), ..wish() };
+    assert_eq!(words(plan(&append, &[])), ["nothing"]);
+    for whose in [ours, theirs] {
+        assert_eq!(words(planned(&append, &whose(Running))), ["append", "boot"]);
+        assert_eq!(words(planned(&append, &whose(Stopped))), ["append", "boot"]);
+        let mut there = whose(Running);
+        there.nodes.push(node("mine1", Running, Some(&append)));
+        assert_eq!(words(planned(&append, &there)), [""; 0]);
+        there.nodes[1].status = Stopped;
+        assert_eq!(words(planned(&append, &there)), ["boot"]);
+    }
+    // What it is made with is said of the new node alone.
+    let other = Wish { options: with_option("network", "host").options, ..append.clone() };
+    assert_eq!(words(planned(&other, &ours(Running))), ["append", "boot"]);
+    let always = Wish { recreate: Recreate::Always, ..append.clone() };
+    assert_eq!(words(planned(&always, &ours(Running))), ["append", "boot"]);
+    let broken = Builder { error: Some("boo".to_owned()), ..ours(Running) };
+    assert_eq!(words(planned(&append, &broken)), ["never"]);
+    let broken = ours(NodeStatus::Broken("boo".to_owned()));
+    assert_eq!(words(planned(&append, &broken)), ["unreachable"]);
+}
+
+#[test]
+fn nothing_that_is_said_of_a_node_goes_unheard() {
+    use NodeStatus::{Running, Stopped};
+    let named = |name: &str| Wish { node: Some(name.to_owned()), ..wish() };
+    let at = |endpoint: &str| Wish { endpoint: Some(endpoint.to_owned()), ..wish() };
+    for whose in [ours, theirs] {
+        assert_eq!(words(planned(&named("mine0"), &whose(Stopped))), ["boot"]);
+        assert_eq!(words(planned(&named("mine1"), &whose(Running))), ["no such node"]);
+        for here in ["unix:///var/run/docker.sock", "default"] {
+            assert_eq!(words(planned(&at(here), &whose(Running))), [""; 0]);
+        }
+        assert_eq!(words(planned(&at("ssh://far"), &whose(Running))), ["other engine"]);
+        let both = Wish { endpoint: Some("ssh://far".to_owned()), ..named("mine0") };
+        assert_eq!(words(planned(&both, &whose(Running))), ["other engine"]);
+        // A further node has the engine that is named, or is there in another one.
+        let append = Wish { append: true, ..both };
+        assert_eq!(words(planned(&append, &whose(Running))), ["other engine"]);
+        let further = Wish { node: Some("mine1".to_owned()), ..append };
+        assert_eq!(words(planned(&further, &whose(Running))), ["append", "boot"]);
+    }
+    // What is made anew is made as it is named.
+    let always = Wish { recreate: Recreate::Always, ..named("other") };
+    assert_eq!(words(planned(&always, &ours(Running))), ANEW);
+}
+
+#[test]
+fn it_is_made_the_current_one_unless_it_is() {
+    use NodeStatus::{Running, Stopped};
+    let current = Wish { make_current: true, ..wish() };
+    let is = |current, status| Builder { current, ..ours(status) };
+    assert_eq!(words(plan(&current, &[])), ["create", "boot", "use"]);
+    assert_eq!(words(planned(&current, &is(Some(false), Running))), ["use"]);
+    assert_eq!(words(planned(&current, &is(Some(true), Running))), [""; 0]);
+    // 0.13 does not say.
+    assert_eq!(words(planned(&current, &is(None, Running))), ["use"]);
+    assert_eq!(words(planned(&current, &is(Some(false), Stopped))), ["boot", "use"]);
+    assert_eq!(words(planned(&wish(), &is(Some(false), Running))), [""; 0]);
+}
+
+#[test]
+fn what_helps_a_builder_that_does_not_see_is_done_to_ours_alone() {
+    use NodeStatus::Running;
+    let platforms = ["linux/arm64", "linux/s390x"];
+    let mut several = ours(Running);
+    several.nodes.push(node("mine1", Running, Some(&wish())));
+    several.nodes[1].endpoint = "far".to_owned();
+    let steps = refresh(&wish(), &several, &platforms).unwrap();
+    let Some(Step::Restart { why, .. }) = steps.first() else { panic!("{steps:?}") };
+    assert!(why.contains("linux/arm64, linux/s390x"), "{why}");
+    let restart = |node: &str, endpoint: &str| Step::Restart {
+        container: format!("buildx_buildkit_{node}"),
+        endpoint: endpoint.to_owned(),
+        why: why.clone(),
+    };
+    let near = restart("mine0", "unix:///var/run/docker.sock");
+    assert_eq!(steps, [near, restart("mine1", "far"), Step::Boot]);
+    assert_eq!(words(refresh(&wish(), &theirs(Running), &platforms)), ["not ours"]);
+    assert_eq!(words(renew(&wish(), &ours(Running), &platforms)), ANEW);
+    assert_eq!(words(renew(&wish(), &theirs(Running), &platforms)), ["not ours"]);
+    assert_eq!(words(renew(&wish(), &several, &platforms)), ["never"]);
+    let never = Wish { recreate: Recreate::Never, ..wish() };
+    assert_eq!(words(renew(&never, &ours(Running), &platforms)), ["never"]);
+    // A restart makes nothing anew.
+    assert_eq!(words(refresh(&never, &ours(Running), &platforms)), ["restart", "boot"]);
+}
+
+#[test]
+fn steps_and_refusals_say_what_they_are_about() {
+    let why = || "boo".to_owned();
+    for (step, said) in [
+        (Step::Create, "create the builder"),
+        (Step::Append, "add the node"),
+        (Step::Boot, "boot it"),
+        (Step::Remove { why: why() }, "take it away and keep its state: boo"),
+        (Step::MakeCurrent, "make it the current builder"),
+        (
+            Step::Restart { container: "c".to_owned(), endpoint: "e".to_owned(), why: why() },
+            "restart c: boo",
+        ),
+    ] {
+        assert_eq!(step.to_string(), said);
+    }
+    let refusals = [
+        planned(&wish(), &Builder { driver: "remote".to_owned(), ..ours(NodeStatus::Running) }),
+        planned(&with_option("network", "host"), &theirs(NodeStatus::Running)),
+        planned(&wish(), &ours(NodeStatus::Broken("boo".to_owned()))),
+        plan(&Wish { append: true, ..wish() }, &[]),
+    ];
+    for refusal in refusals {
+        let said = refusal.unwrap_err().to_string();
+        assert!(said.contains(" mine") && !said.contains('\n'), "{said}");
+    }
+}
+
+/// What is there once steps were carried out.
+fn after(steps: &[Step], wish: &Wish, mut builder: Option<Builder>) -> Option<Builder> {
+    for step in steps {
+        let name = wish.node.clone().unwrap_or_else(|| "mine0".to_owned());
+        let made = || node(&name, NodeStatus::Missing, Some(wish));
+        match step {
+            Step::Create => {
+                let fresh = Builder { nodes: vec![made()], ..ours(NodeStatus::Missing) };
+                assert!(builder.replace(fresh).is_none(), "made over another");
+            }
+            Step::Append => builder.as_mut().unwrap().nodes.push(made()),
+            Step::Boot => {
+                let nodes = &mut builder.as_mut().unwrap().nodes;
+                for node in nodes {
+                    node.status = NodeStatus::Running;
+                }
+            }
+            Step::Restart { .. } => {}
+            Step::Remove { .. } => assert!(builder.take().unwrap().is_ours()),
+            Step::MakeCurrent => builder.as_mut().unwrap().current = Some(true),
+        }
+    }
+    builder
+}
+
+fn statuses() -> impl Strategy<Value = NodeStatus> {
+    prop_oneof![
+        Just(NodeStatus::Running),
+        Just(NodeStatus::Stopped),
+        Just(NodeStatus::Missing),
+        Just(NodeStatus::Broken("boo".to_owned())),
+        Just(NodeStatus::Other("starting".to_owned())),
+    ]
+}
+
+fn wishes() -> impl Strategy<Value = Wish> {
+    let recreate = prop_oneof![Just(Recreate::Auto), Just(Recreate::Always), Just(Recreate::Never)];
+    let options = proptest::collection::btree_map("[a-b]", "[a-b]", 0..2);
+    let flags = proptest::option::of("--[a-b]");
+    let config = proptest::option::of("[a-b]?");
+    (options, flags, config, any::<[bool; 2]>(), recreate).prop_map(
+        |(options, flags, config, [append, make_current], recreate)| Wish {
+            options,
+            flags,
+            config: config.map(|content| ConfigFile {
+                path: PathBuf::from("/etc/buildkitd.toml"),
+                content: content.into_bytes(),
+            }),
+            node: append.then(|| "mine1".to_owned()),
+            append,
+            make_current,
+            recreate,
+            ..wish()
+        },
+    )
+}
+
+fn found() -> impl Strategy<Value = Option<Builder>> {
+    let nodes = proptest::collection::vec((statuses(), proptest::option::of(wishes())), 1..3);
+    let error = proptest::option::weighted(0.2, Just("boo".to_owned()));
+    let driver = prop_oneof![4 => Just(DRIVER), 1 => Just(""), 1 => Just("remote")];
+    let one = (nodes, error, driver, any::<bool>()).prop_map(|(nodes, error, driver, current)| {
+        let nodes = nodes.iter().enumerate();
+        let nodes = nodes.map(|(number, (status, made_by))| {
+            node(&format!("mine{number}"), status.clone(), made_by.as_ref())
+        });
+        Builder {
+            driver: driver.to_owned(),
+            current: Some(current),
+            error,
+            nodes: nodes.collect(),
+            ..ours(NodeStatus::Running)
+        }
+    });
+    proptest::option::of(one)
+}
+
+proptest! {
+    #[test]
+    fn doing_it_again_changes_nothing(wish in wishes(), found in found()) {
+        let builders: Vec<Builder> = found.clone().into_iter().collect();
+        let Ok(steps) = plan(&wish, &builders) else { return Ok(()) };
+        let there = after(&steps, &wish, found);
+        let mut again = wish.clone();
+        // That it is wanted anew each time is what this says.
+        if again.recreate == Recreate::Always {
+            again.recreate = Recreate::Auto;
+        }
+        let builders: Vec<Builder> = there.into_iter().collect();
+        prop_assert_eq!(plan(&again, &builders), Ok(Vec::new()), "after {:?}", steps);
+    }
+
+    #[test]
+    fn nothing_of_others_is_taken_away(wish in wishes(), found in found()) {
+        let Some(found) = found else { return Ok(()) };
+        let unmarked = found.nodes.iter().any(|node| node.mark().is_none());
+        for steps in [planned(&wish, &found), renew(&wish, &found, &["x"])].into_iter().flatten() {
+            let removes = steps.iter().any(|step| matches!(step, Step::Remove { .. }));
+            prop_assert!(!removes || !unmarked && wish.recreate != Recreate::Never);
+            prop_assert!(!removes || found.nodes.len() == 1 && !wish.append);
+        }
+        let refreshed = refresh(&wish, &found, &["x"]);
+        prop_assert_eq!(refreshed.is_ok(), !unmarked && !found.nodes.is_empty());
+    }
+
+    #[test]
+    fn marks_differ_when_wishes_do(one in wishes(), other in wishes()) {
+        let key = |wish: &Wish| {
+            let config = wish.config.as_ref().map(|file| file.content.clone());
+            (wish.options.clone(), wish.flags.clone(), config.unwrap_or_default())
+        };
+        prop_assert_eq!(one.mark() == other.mark(), key(&one) == key(&other));
+        prop_assert!(one.mark().len() == 16 && one.mark().bytes().all(|c| c.is_ascii_hexdigit()));
+    }
+}
+
+#[test]
+fn nothing_is_the_same_by_being_put_together_otherwise() {
+    let flags = |flags: &str| Wish { flags: Some(flags.to_owned()), ..wish() };
+    let config = |content: &str| Wish {
+        config: Some(ConfigFile { path: PathBuf::new(), content: content.into() }),
+        ..wish()
+    };
+    let both = |flag: &str, content: &str| Wish { flags: Some(flag.to_owned()), ..config(content) };
+    let two = |pairs: [(&str, &str); 2]| Wish {
+        options: pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        ..wish()
+    };
+    let all = [
+        wish(),
+        with_option("ab", ""),
+        with_option("a", "b"),
+        with_option("", "ab"),
+        with_option("a", "bc"),
+        with_option("ab", "c"),
+        two([("a", "b"), ("c", "")]),
+        two([("a", ""), ("b", "c")]),
+        two([("", ""), ("a", "b")]),
+        flags("a"),
+        flags("ab"),
+        config("a"),
+        config("ab"),
+        both("a", "b"),
+        both("b", "a"),
+    ];
+    let marks: BTreeSet<String> = all.iter().map(Wish::mark).collect();
+    assert_eq!(marks.len(), all.len());
+    // Where it is does not matter, nor what else is wanted.
+    let moved = Wish {
+        config: Some(ConfigFile { path: PathBuf::from("/other"), content: b"a".to_vec() }),
+        make_current: true,
+        endpoint: Some("far".to_owned()),
+        recreate: Recreate::Always,
+        ..wish()
+    };
+    assert_eq!(moved.mark(), config("a").mark());
+    // It has to stay what it is: builders of earlier versions carry it.
+    assert_eq!(wish().mark(), "374708fff7719dd5");
+    assert_eq!(with_option("network", "host").mark(), "e8ccb0c8bce5260d");
+}
+
+#[test]
+fn the_mark_is_an_option_like_the_others() {
+    let wish = with_option("network", "host");
+    let options: Vec<(String, String)> = wish.all_options().collect();
+    assert_eq!(
+        options,
+        [("network".to_owned(), "host".to_owned()), (BUILDER_MARK.to_owned(), wish.mark())]
+    );
+    assert_eq!(BUILDER_MARK, "env.BINFMTD_BUILDER");
+}

@@ -1,0 +1,94 @@
+use super::*;
+
+fn made(engine: &str, node: &str) -> Made {
+    Made { engine: engine.to_owned(), node: node.to_owned(), builder: "mine".to_owned() }
+}
+
+#[test]
+fn a_record_is_read_as_it_was_written() {
+    let record =
+        Record { schema: 1, nodes: BTreeSet::from([made("e", "mine0"), made("f", "mine1")]) };
+    let folder = tempfile::tempdir().unwrap();
+    let content = serde_json::to_vec_pretty(&record).unwrap();
+    fs::write(folder.path().join("builders.json"), content).unwrap();
+    assert_eq!(record::load(folder.path()), record);
+}
+
+/// What is not understood makes nothing ours: it is not taken away then.
+#[test]
+fn what_is_not_understood_owns_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(record::load(folder.path()), Record::default());
+    let node = r#"{"engine":"e","node":"mine0","builder":"mine"}"#;
+    for content in [
+        String::new(),
+        "nonsense".to_owned(),
+        "[]".to_owned(),
+        format!(r#"{{"schema":2,"nodes":[{node}]}}"#),
+        format!(r#"{{"schema":0,"nodes":[{node}]}}"#),
+        format!(r#"{{"nodes":[{node}]}}"#),
+        format!(r#"{{"schema":1,"nodes":[{node}],"later":1}}"#),
+        format!(r#"{{"schema":1,"nodes":[{node}]"#),
+        r#"{"schema":1,"nodes":[{"engine":"e","node":"mine0"}]}"#.to_owned(),
+    ] {
+        fs::write(folder.path().join("builders.json"), &content).unwrap();
+        assert_eq!(record::load(folder.path()), Record::default(), "{content}");
+    }
+    let content = format!(r#"{{"schema":1,"nodes":[{node}]}}"#);
+    fs::write(folder.path().join("builders.json"), content).unwrap();
+    assert_eq!(record::load(folder.path()).nodes.len(), 1);
+    fs::remove_file(folder.path().join("builders.json")).unwrap();
+    fs::create_dir(folder.path().join("builders.json")).unwrap();
+    assert_eq!(record::load(folder.path()), Record::default());
+}
+
+#[test]
+fn what_is_left_is_ours_by_engine_and_whole_name() {
+    let record = Record { schema: 1, nodes: BTreeSet::from([made("e", "mine0")]) };
+    let left = |kind, name: &str| Orphan { kind, name: name.to_owned(), ours: false };
+    let volume = |name: &str| left(OrphanKind::Volume, name);
+    let container = |name: &str| left(OrphanKind::Container("exited".to_owned()), name);
+    for ours in [volume("buildx_buildkit_mine0_state"), container("buildx_buildkit_mine0")] {
+        assert!(record.owns("e", ours.node()), "{ours:?}");
+        assert_eq!(record.builder_of("e", ours.node()), Some("mine"));
+        for engine in ["f", "", "ee"] {
+            assert!(!record.owns(engine, ours.node()));
+        }
+    }
+    for theirs in [
+        volume("buildx_buildkit_mine_state"),
+        volume("buildx_buildkit_mine00_state"),
+        volume("x_buildx_buildkit_mine0_state"),
+        volume("buildx_buildkit_buildx_buildkit_mine0_state"),
+        volume("buildx_buildkit_mine0_state_state"),
+        volume("buildx_buildkit__state"),
+        container("buildx_buildkit_mine0_state"),
+        container("buildx_buildkit_mine"),
+    ] {
+        assert!(!record.owns("e", theirs.node()), "{theirs:?}");
+    }
+}
+
+#[test]
+fn the_folder_is_the_first_that_is_named() {
+    let of = |variables: &[(&str, &str)]| {
+        record::folder_by(|name| {
+            let known = variables.iter().find(|(known, _)| *known == name);
+            known.map(|(_, value)| OsString::from(value))
+        })
+    };
+    let all = [
+        ("BINFMTD_STATE_DIRECTORY", "/srv/state"),
+        ("XDG_STATE_HOME", "/home/user/state"),
+        ("HOME", "/home/user"),
+    ];
+    assert_eq!(of(&all).as_deref(), Some(Path::new("/srv/state")));
+    assert_eq!(of(&all[1..]).as_deref(), Some(Path::new("/home/user/state/binfmtd")));
+    assert_eq!(of(&all[2..]).as_deref(), Some(Path::new("/home/user/.local/state/binfmtd")));
+    assert_eq!(of(&[]), None);
+    // XDG's specification: a path that is not absolute is to be ignored.
+    let relative = [("XDG_STATE_HOME", "state"), ("HOME", "/home/user")];
+    assert_eq!(of(&relative).as_deref(), Some(Path::new("/home/user/.local/state/binfmtd")));
+    let empty = [("BINFMTD_STATE_DIRECTORY", ""), ("XDG_STATE_HOME", ""), ("HOME", "")];
+    assert_eq!(of(&empty), None);
+}
