@@ -20,7 +20,7 @@ use crate::system::child::ExecError;
 use crate::system::instance::Instance;
 use crate::system::interpreter::Inspector;
 use crate::system::native::{self, Answer};
-use crate::system::{file, host, record};
+use crate::system::{file, host, record, surroundings};
 use crate::target::{Target, UnknownTarget};
 use crate::verify::{Depth, Laboratory, Subject};
 
@@ -133,14 +133,10 @@ fn look_around(
     Ok(seen)
 }
 
-/// Where systemd-binfmt reads its rules (`binfmt.d(5)`).
-const BINFMT_D: [&str; 4] =
-    ["/usr/lib/binfmt.d", "/usr/local/lib/binfmt.d", "/run/binfmt.d", "/etc/binfmt.d"];
-
 /// Names of the rules that systemd-binfmt registers whenever it starts.
 pub fn names_of_binfmt_d() -> BTreeSet<String> {
-    let files = BINFMT_D.iter().flat_map(|folder| file::read_folder(Path::new(folder)));
-    let names = files.flat_map(|(_, content)| {
+    let files = surroundings::binfmt_d(Path::new("/")).unwrap_or_default();
+    let names = files.into_iter().flat_map(|(_, content)| {
         let parsed = rule::parse_binfmt_d(&content);
         parsed.rules().map(|rule| rule.name().to_string()).collect::<Vec<_>>()
     });
@@ -163,13 +159,11 @@ pub fn other_owners(entries: &[Entry]) -> BTreeMap<String, String> {
             owners.insert(name.into_owned(), format!("update-binfmts ({})", path.display()));
         }
     }
-    for folder in BINFMT_D {
-        for (path, content) in file::read_folder(Path::new(folder)) {
-            for rule in rule::parse_binfmt_d(&content).rules() {
-                let name = rule.name().as_str();
-                if named(name).is_some_and(|entry| rule.is(entry)) {
-                    owners.insert(name.to_owned(), format!("systemd-binfmt ({})", path.display()));
-                }
+    for (path, content) in surroundings::binfmt_d(Path::new("/")).unwrap_or_default() {
+        for rule in rule::parse_binfmt_d(&content).rules() {
+            let name = rule.name().as_str();
+            if named(name).is_some_and(|entry| rule.is(entry)) {
+                owners.insert(name.to_owned(), format!("systemd-binfmt ({})", path.display()));
             }
         }
     }
@@ -384,8 +378,9 @@ fn serving(
     let mut subjects = Vec::new();
     let mut names = Vec::new();
     for target in plan::wanted(settings, request, seen)? {
-        for ((_, magic), machine) in target.rules().iter().zip(&target.identity.machines) {
-            let entry = winner(&seen.instance.entries, &Header::new(magic.magic()), Path::new("/"));
+        for machine in &target.identity.machines {
+            let Some(header) = target.header(*machine) else { continue };
+            let entry = winner(&seen.instance.entries, &header, Path::new("/"));
             if let Some(entry) = entry.filter(|entry| !seen.record.owns(entry)) {
                 subjects.push(Subject::taken_by(target, *machine, Some(entry)));
                 names.push(entry.name.clone());

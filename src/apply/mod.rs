@@ -64,6 +64,9 @@ pub struct Outcome {
     pub error: Option<String>,
     /// What was proved on the real instance.
     pub proof: Option<Proof>,
+    /// Whether somebody removed the rule, or switched it off, between our look and our proof: then what its
+    /// probe met says nothing about it.
+    pub undone: bool,
 }
 
 impl Outcome {
@@ -72,16 +75,16 @@ impl Outcome {
         self.error.is_none() && !matches!(self.item.decision, Decision::Refused(_))
     }
 
-    /// Whether a rule that was to serve was gone when its probe ran, so that the probe says nothing about
-    /// it: somebody removed it, or switched it off, between our look and our proof.
-    pub fn was_undone(&self) -> bool {
-        let is_to_serve = matches!(
-            self.item.decision,
-            Decision::Kept { .. }
-                | Decision::Served { .. }
-                | Decision::Change(Action::Add(_) | Action::Enable(_) | Action::Replace { .. })
-        );
-        is_to_serve && self.proof.as_ref().is_some_and(|proof| proof.nobody)
+    /// For a line that nothing was done about yet.
+    pub fn of(item: Item) -> Self {
+        Self { item, changed: false, error: None, proof: None, undone: false }
+    }
+
+    fn undo(&mut self) {
+        // A rule that is there no more is no change that stands.
+        self.changed = false;
+        self.undone = true;
+        self.error = Some(UNDONE.to_owned());
     }
 }
 
@@ -93,7 +96,7 @@ const ROUNDS: usize = 3;
 pub fn settle<E>(mut round: impl FnMut() -> Result<Vec<Outcome>, E>) -> Result<Vec<Outcome>, E> {
     let mut outcomes = round()?;
     for _ in 1..ROUNDS {
-        let Some(undone) = outcomes.iter().find(|outcome| outcome.was_undone()) else { break };
+        let Some(undone) = outcomes.iter().find(|outcome| outcome.undone) else { break };
         tracing::info!(
             "{} was gone before it was proved; once more",
             undone.item.rule.as_deref().unwrap_or("a rule")
@@ -107,14 +110,22 @@ pub fn settle<E>(mut round: impl FnMut() -> Result<Vec<Outcome>, E>) -> Result<V
 fn join(earlier: Vec<Outcome>, mut later: Vec<Outcome>) -> Vec<Outcome> {
     let mut only_earlier = Vec::new();
     for done in earlier.into_iter().filter(|outcome| outcome.changed) {
-        match later.iter_mut().find(|outcome| outcome.item.rule == done.item.rule) {
-            // As it was told: what was added is added, though the second look found it there.
-            Some(outcome) if matches!(outcome.item.decision, Decision::Kept { .. }) => {
+        let registers = !matches!(
+            done.item.decision,
+            Decision::Change(Action::Remove { .. } | Action::EnableInstance)
+        );
+        let is_kept = |outcome: &&mut Outcome| {
+            matches!(outcome.item.decision, Decision::Kept { .. })
+                && outcome.item.rule == done.item.rule
+        };
+        // As it was told: what was added is added, though the second look found it there.
+        match later.iter_mut().find(is_kept) {
+            Some(outcome) if registers => {
                 outcome.item = done.item;
                 outcome.changed = true;
             }
-            Some(_) => {}
-            None => only_earlier.push(done),
+            _ if registers => {}
+            _ => only_earlier.push(done),
         }
     }
     later.splice(..0, only_earlier);
@@ -165,7 +176,8 @@ pub fn apply(
     }
     if options.verify != Verify::Off {
         work.prove_rest(progress)?;
-        if work.remove_what_fails() {
+        let removed = work.remove_what_fails();
+        if removed || work.outcomes.iter().any(|outcome| outcome.undone) {
             store.save(&work.record(Moment::After)).map_err(ApplyError::Record)?;
         }
     }
@@ -212,13 +224,7 @@ impl<'a> Work<'a> {
         seen: &'a Observation,
         options: Options,
     ) -> Self {
-        let outcomes = plan.items.into_iter().map(|item| Outcome {
-            item,
-            changed: false,
-            error: None,
-            proof: None,
-        });
-        let outcomes = outcomes.collect();
+        let outcomes = plan.items.into_iter().map(Outcome::of).collect();
         Self { instance, settings, seen, options, outcomes, pending: BTreeMap::new() }
     }
 }
@@ -329,16 +335,8 @@ impl Work<'_> {
             let Some(proof) = proof else { continue };
             if proof.arguments_are_shifted() && self.may_drop_p(index, &rule) {
                 again.push(index);
-            } else if proof.nobody
-                && !self.pending.get(&index).is_some_and(|it| self.stands(&it.name))
-            {
-                self.pending.remove(&index);
-                self.outcomes[index].error = Some(UNDONE.to_owned());
-                self.outcomes[index].proof = Some(proof);
-            } else if let Some(why) = proof.failure().map(str::to_owned) {
-                self.take_back(index, &why);
             } else {
-                self.outcomes[index].proof = Some(proof);
+                self.judge_pending(index, proof);
             }
         }
         for index in again {
@@ -355,14 +353,26 @@ impl Work<'_> {
                 Ok(pending) => {
                     self.pending.insert(index, pending);
                     let proof = self.prove(&[(index, rule)], &mut |_, _| {})?.pop().flatten();
-                    match proof.as_ref().and_then(Proof::failure).map(str::to_owned) {
-                        Some(why) => self.take_back(index, &why),
-                        None => self.outcomes[index].proof = proof,
+                    if let Some(proof) = proof {
+                        self.judge_pending(index, proof);
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Lets a pending rule stand, or takes it back.
+    fn judge_pending(&mut self, index: usize, proof: Proof) {
+        let name = self.pending.get(&index).map(|pending| pending.name.clone());
+        if proof.nobody && !name.is_some_and(|name| self.stands(&name)) {
+            self.pending.remove(&index);
+            self.outcomes[index].undo();
+        } else if let Some(why) = proof.failure() {
+            self.take_back(index, why);
+        } else {
+            self.outcomes[index].proof = Some(proof);
+        }
     }
 
     fn pending_rules(&self) -> Vec<(usize, Rule)> {
@@ -445,24 +455,35 @@ impl Work<'_> {
         if subjects.is_empty() {
             return Ok(());
         }
-        let proofs = Laboratory::open()?.prove(
-            &subjects,
-            Depth::Quick,
-            self.options.limits,
-            &mut |done, total| {
+        let laboratory = Laboratory::open()?;
+        let limits = self.options.limits;
+        let mut proofs =
+            laboratory.prove(&subjects, Depth::Quick, limits, &mut |done, total| {
                 progress("proving every target", done, total);
-            },
-        )?;
-        for (index, proof) in places.into_iter().zip(proofs) {
-            let mut why = proof.as_ref().and_then(Proof::failure).map(str::to_owned);
-            if proof.as_ref().is_some_and(|proof| proof.nobody)
-                && !Self::server(&self.outcomes[index].item).is_some_and(|name| self.stands(name))
-            {
-                why = Some(UNDONE.to_owned());
+            })?;
+        // What nobody took and is in force now may have been away for that moment: the service puts rules back.
+        let is_back = |place: &usize| {
+            let proof: Option<&Proof> = proofs[*place].as_ref();
+            let name = Self::server(&self.outcomes[places[*place]].item);
+            proof.is_some_and(|proof| proof.nobody) && name.is_some_and(|name| self.stands(name))
+        };
+        let back: Vec<usize> = (0..subjects.len()).filter(is_back).collect();
+        if !back.is_empty() {
+            let once_more: Vec<Subject<'_>> = back.iter().map(|place| subjects[*place]).collect();
+            let new = laboratory.prove(&once_more, Depth::Quick, limits, &mut |_, _| {})?;
+            for (place, proof) in back.into_iter().zip(new) {
+                proofs[place] = proof;
             }
+        }
+        for (index, proof) in places.into_iter().zip(proofs) {
+            let why = proof.as_ref().and_then(Proof::failure).map(str::to_owned);
+            let is_gone = proof.as_ref().is_some_and(|proof| proof.nobody)
+                && !Self::server(&self.outcomes[index].item).is_some_and(|name| self.stands(name));
             let outcome = &mut self.outcomes[index];
             outcome.proof = proof;
-            if let Some(why) = why.filter(|_| outcome.error.is_none()) {
+            if is_gone {
+                outcome.undo();
+            } else if let Some(why) = why.filter(|_| outcome.error.is_none()) {
                 outcome.error = Some(why);
             }
         }

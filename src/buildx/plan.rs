@@ -273,20 +273,39 @@ fn is_where_it_should(wish: &Wish, builder: &Builder) -> Result<(), Refusal> {
             nodes: nodes.join(", "),
         });
     }
-    let node = node.or_else(|| builder.nodes.first());
-    // buildx keeps the address of this context, and the words of any other.
-    if let (Some(asked), Some(node)) = (wish.endpoint.as_ref().filter(|it| *it != "default"), node)
-        && !node.endpoint.is_empty()
-        && node.endpoint != *asked
-    {
-        return Err(Refusal::OtherEngine {
+    // buildx keeps the address of the context "default", which is not known here.
+    let Some(asked) = wish.endpoint.as_ref().filter(|asked| *asked != "default") else {
+        return Ok(());
+    };
+    let is_there =
+        |node: &Node| node.endpoint.is_empty() || is_same_endpoint(&node.endpoint, asked);
+    let mut nodes =
+        node.map_or_else(|| builder.nodes.iter().collect(), |node| vec![node]).into_iter();
+    match nodes.clone().next() {
+        Some(first) if !nodes.any(is_there) => Err(Refusal::OtherEngine {
             name: name(),
-            node: node.name.clone(),
-            there: node.endpoint.clone(),
+            node: first.name.clone(),
+            there: first.endpoint.clone(),
             asked: asked.clone(),
-        });
+        }),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether what buildx keeps of an endpoint is what it makes of these words: the name of a context as it is, and of an
+/// address Docker's own form (`opts.ParseHost`).
+fn is_same_endpoint(kept: &str, words: &str) -> bool {
+    let with_port = |address: &str| match address.strip_prefix("tcp://") {
+        Some(host) if !host.rsplit(']').next().unwrap_or(host).contains(':') => {
+            format!("tcp://{host}:2375")
+        }
+        _ => address.to_owned(),
+    };
+    let words = words.trim();
+    kept == words
+        || [words.to_owned(), format!("tcp://{words}")]
+            .iter()
+            .any(|it| with_port(it) == with_port(kept))
 }
 
 /// What a person can do about a node that cannot be reached.
@@ -307,12 +326,17 @@ fn unreachable(node: &Node) -> Option<(String, String)> {
 
 /// Why a builder has to be made anew, if it has.
 fn anew(wish: &Wish, builder: &Builder) -> Result<Option<String>, Refusal> {
-    let differs = !wish.append
-        && wish.is_particular()
-        && builder.nodes.first().is_none_or(|node| match node.mark() {
-            Some(mark) => mark != wish.mark(),
-            None => !wish.fits(node),
-        });
+    let is_other = |node: &Node| match node.mark() {
+        Some(mark) => mark != wish.mark(),
+        None => !wish.fits(node),
+    };
+    let differs = wish.is_particular()
+        && if wish.append {
+            // What is said is said of the node to be added, which may be there by now.
+            wish.node_of(builder).is_some_and(is_other)
+        } else {
+            builder.nodes.first().is_none_or(is_other)
+        };
     let why = match (wish.recreate, &builder.error) {
         // A node that is added leaves the others as they are.
         (Recreate::Always, _) if !wish.append => "--recreate always".to_owned(),

@@ -174,7 +174,8 @@ pub(super) fn print(result: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Re
     }
 }
 
-/// Turns names on the command line into QEMU's, each once.
+/// Turns names on the command line into QEMU's, each once. An empty variable of a script's names nothing, and nothing
+/// that was asked for would be looked at, and all be well.
 pub(super) fn request(
     settings: &Settings,
     names: &[String],
@@ -187,6 +188,9 @@ pub(super) fn request(
         if !only.contains(&found.name) {
             only.push(found.name.clone());
         }
+    }
+    if only.is_empty() && !names.is_empty() {
+        return Err(Failure::usage("an empty name: no target is asked for"));
     }
     Ok(Request { only: (!names.is_empty()).then_some(only), takeover })
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
+use clap::{ValueEnum, ValueHint};
 
 use super::context::{self, Context};
 use super::{Exit, Failure};
@@ -35,6 +35,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
     /// Targets or platforms, in place of the configuration's
+    #[arg(value_hint = ValueHint::Other)]
     targets: Vec<String>,
 }
 

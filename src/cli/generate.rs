@@ -99,6 +99,9 @@ impl Page<'_> {
         }
         let mut rest = Roff::new();
         exit_status(&mut rest, &after(program));
+        if self.name() == program.get_name() {
+            environment(&mut rest);
+        }
         examples(&mut rest, &after(self.0));
         self.see_also(&mut rest, pages);
         rest.to_writer(out)
@@ -139,6 +142,36 @@ fn exit_status(roff: &mut Roff, after: &str) {
     let each = words.trim_end_matches('.').split(", ").filter_map(|part| part.split_once(' '));
     for (code, meaning) in each {
         roff.control("TP", []).text([bold(code)]).text([roman(meaning)]);
+    }
+}
+
+/// The variables that are read, as the reference has them (`docs/reference/command-line.md`).
+const ENVIRONMENT: [(&str, &str); 5] = [
+    (
+        "BINFMTD_RUNTIME_DIRECTORY",
+        "The folder of the record of ownership and of what the service writes, in place of /run/binfmtd.",
+    ),
+    (
+        "BINFMTD_STATE_DIRECTORY",
+        "The folder of the record of the builders that are ours, in place of $XDG_STATE_HOME/binfmtd or \
+         ~/.local/state/binfmtd.",
+    ),
+    (
+        "TMPDIR",
+        "Where probes are put and started from, before /tmp, /var/tmp, /run and /dev/shm; the first that is not mounted \
+         noexec.",
+    ),
+    ("NO_COLOR", "No colours."),
+    (
+        "NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, JOURNAL_STREAM",
+        "Set by systemd, for the service; without them it tells nobody, and writes its log to standard error.",
+    ),
+];
+
+fn environment(roff: &mut Roff) {
+    roff.control("SH", ["ENVIRONMENT"]);
+    for (name, meaning) in ENVIRONMENT {
+        roff.control("TP", []).text([bold(name)]).text([roman(meaning)]);
     }
 }
 

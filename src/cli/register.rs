@@ -14,6 +14,7 @@ use crate::system::instance::Instance;
 use crate::system::mount::{self, Lifetime, Mounted};
 use crate::system::namespace;
 use crate::system::record::Store;
+use clap::ValueHint;
 
 /// Make the kernel match the configuration
 ///
@@ -28,6 +29,7 @@ use crate::system::record::Store;
 )]
 pub(super) struct Arguments {
     /// Targets or platforms, in place of the configuration's: arm64, linux/arm/v7, s390x
+    #[arg(value_hint = ValueHint::Other)]
     targets: Vec<String>,
     /// Print the plan and change nothing
     #[arg(long)]
@@ -77,7 +79,7 @@ fn plan_only(
     let plan = plan::plan(settings, request, seen)?;
     something_to_do(settings, request, seen)?;
     let items = plan.items.into_iter();
-    Ok(items.map(|item| Outcome { item, changed: false, error: None, proof: None }).collect())
+    Ok(items.map(Outcome::of).collect())
 }
 
 /// Whether somebody will hold the instance open after us.

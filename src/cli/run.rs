@@ -1,5 +1,6 @@
 //! `binfmtd run`
 
+use clap::ValueHint;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -38,7 +39,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     no_verify: bool,
     /// Only this target or platform; may be given more than once, or with commas
-    #[arg(long = "target", value_name = "TARGET")]
+    #[arg(long = "target", value_name = "TARGET", value_hint = ValueHint::Other)]
     targets: Vec<String>,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]

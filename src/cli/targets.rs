@@ -3,6 +3,7 @@
 use super::context::{self, Context};
 use super::{Exit, Failure};
 use crate::report::{TargetsDocument, text};
+use clap::ValueHint;
 
 /// Show the table of targets: names, platforms, magic, mask, interpreter found
 #[derive(Debug, clap::Args)]
@@ -11,6 +12,7 @@ use crate::report::{TargetsDocument, text};
 )]
 pub(super) struct Arguments {
     /// Only these targets or platforms
+    #[arg(value_hint = ValueHint::Other)]
     targets: Vec<String>,
 }
 

@@ -1,5 +1,6 @@
 //! `binfmtd unregister`
 
+use clap::ValueHint;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use super::context::{self, Context};
 use super::{Exit, Failure, status};
 use crate::daemon::State;
 use crate::report::{SCHEMA, UnregisterDocument, text};
-use crate::rule::{Header, winner};
+use crate::rule::winner;
 use crate::system::instance::Instance;
 use crate::system::record::{self, Store};
 
@@ -21,7 +22,7 @@ use crate::system::record::{self, Store};
 )]
 pub(super) struct Arguments {
     /// Targets or platforms
-    #[arg(required_unless_present = "all")]
+    #[arg(required_unless_present = "all", value_hint = ValueHint::Other)]
     targets: Vec<String>,
     /// Every rule of ours, those of the configuration included
     #[arg(long, conflicts_with = "targets")]
@@ -61,8 +62,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     }
     for name in request.only.iter().flatten() {
         let target = settings.table.find(name)?;
-        for (_, magic) in target.rules() {
-            let left = winner(&facts.entries, &Header::new(magic.magic()), Path::new("/"));
+        for header in target.identity.machines.iter().filter_map(|it| target.header(*it)) {
+            let left = winner(&facts.entries, &header, Path::new("/"));
             if let Some(entry) = left.filter(|entry| !record.owns(entry)) {
                 document.errors.push(format!(
                     "{name} is served by {}, which is not ours",

@@ -17,6 +17,7 @@ use crate::observe::{self, Manner, ObserveError};
 use crate::plan::{self, Action, Decision, Native, Plan, Request};
 use crate::probe;
 use crate::rule::{Entry, Flags, Header, InterpreterPath, Matcher, Rule, parse_register, winner};
+use crate::shown::quote;
 use crate::system::batch::{BatchError, Limits};
 use crate::system::instance::{Instance, MOUNT_POINT};
 use crate::system::record::Store;
@@ -174,7 +175,7 @@ impl Worker<'_> {
                 instance: instance.device(),
                 others: relevant.digest_of_others(&seen.instance.entries, &seen.record),
                 relevant,
-                undone: outcomes.iter().any(Outcome::was_undone),
+                undone: outcomes.iter().any(|outcome| outcome.undone),
                 captured: captured(&settings, &seen),
                 changes: outcomes.iter().filter_map(|it| change(it, &seen)).collect(),
                 claimed: claimed.into_iter().filter(|name| names.contains(name.as_str())).collect(),
@@ -405,7 +406,8 @@ fn captured(settings: &Settings, seen: &Observation) -> Option<String> {
     let name = entry.display_name();
     Some(format!(
         "rule {name}, which is not ours, takes this host's own programs (remove it: \
-         echo -1 > {MOUNT_POINT}/{name})"
+         echo -1 > {})",
+        quote(&Path::new(MOUNT_POINT).join(&entry.name))
     ))
 }
 

@@ -471,7 +471,7 @@ fn way_out(examination: &Examination<'_>, patient: &Patient<'_>, level: Level) -
         }
         // What register proves quickly finds nothing wrong with these.
         Level::Argv0 | Level::Repeat | Level::Signal | Level::Status | Level::Pie => {
-            registered(examination, patient, " --takeover")
+            registered(examination, patient, if ours { "" } else { " --takeover" })
         }
         _ => another(examination, patient, entry),
     }

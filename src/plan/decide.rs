@@ -83,12 +83,17 @@ impl<'a> Decider<'a> {
     }
 
     /// A rule of the table.
-    pub(super) fn target_rule(&self, target: &Target, name: Name, magic: Magic) -> Decision {
+    pub(super) fn target_rule(
+        &self,
+        target: &Target,
+        machine: u16,
+        name: Name,
+        magic: Magic,
+    ) -> Decision {
         if self.seen.natives.contains(&target.name) {
             return Decision::Native;
         }
-        // The magic is a header that the target's files have.
-        let header = Header::new(magic.magic());
+        let header = target.header(machine).unwrap_or_else(|| Header::new(magic.magic()));
         let leftovers = self.leftovers(name.as_str());
         let rule = self.build(target, name, magic);
         let whole = rule.as_ref().ok().map(|(rule, _)| rule.clone());

@@ -168,7 +168,7 @@ pub fn plan(
     for target in targets {
         for ((name, magic), machine) in target.rules().into_iter().zip(&target.identity.machines) {
             let rule = Some(name.to_string());
-            let decision = decider.target_rule(target, name, magic);
+            let decision = decider.target_rule(target, *machine, name, magic);
             items.push(Item {
                 target: Some(target.name.clone()),
                 machine: Some(*machine),

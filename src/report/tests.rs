@@ -61,6 +61,7 @@ fn document(
         fixes: None,
         load: None,
         named: false,
+        asks_for_none: false,
         configured: Vec::new(),
     }
 }

@@ -41,8 +41,17 @@ pub fn id_of(path: &Path) -> io::Result<FileId> {
 /// Opens a regular file of this many bytes to read it. Whatever else a path leads to is not touched: to
 /// read a named pipe may take for ever, and a device may have no end.
 pub fn open_regular(path: &Path, size: u64) -> io::Result<File> {
+    open_if(path, |metadata| metadata.is_file() && metadata.len() == size)
+}
+
+/// The same, of any size.
+pub fn open_any_regular(path: &Path) -> io::Result<File> {
+    open_if(path, Metadata::is_file)
+}
+
+fn open_if(path: &Path, is_it: impl Fn(&Metadata) -> bool) -> io::Result<File> {
     let is_it = |metadata: Metadata| {
-        let is_it = metadata.is_file() && metadata.len() == size;
+        let is_it = is_it(&metadata);
         is_it.then_some(()).ok_or_else(|| io::Error::other("another kind of file, or another size"))
     };
     // To open a device may do something already.
@@ -99,12 +108,21 @@ pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()
     let mut file = tempfile::Builder::new()
         .prefix(".new-")
         .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder)?;
+        .tempfile_in(folder)
+        .map_err(without_its_path)?;
     // The mode above is less the umask, and a service has one.
     file.as_file().set_permissions(Permissions::from_mode(mode))?;
-    file.write_all(content)?;
+    file.as_file_mut().write_all(content)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// The error of a file that is only to become another one. Its own name is another one each time: nobody knows it, and who
+/// says a complaint once would say it for ever.
+fn without_its_path(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.source());
+    let code = inner.and_then(|inner| inner.downcast_ref::<io::Error>()?.raw_os_error());
+    code.map_or(error, io::Error::from_raw_os_error)
 }
 
 /// A lock on a file, until it is dropped.

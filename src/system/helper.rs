@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
@@ -42,6 +42,8 @@ impl Helper {
             ForkResult::Child => {
                 drop(socket);
                 let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGTERM);
+                // Whoever tells all processes of this name to reload means the other one.
+                let _ = SigSet::from(Signal::SIGHUP).thread_block();
                 let alone = nix::unistd::getppid() != parent;
                 let served = !alone && prepare().and_then(|()| serve(theirs, work)).is_ok();
                 // SAFETY: _exit(2) never returns; what the parent registered to run at exit is its own.

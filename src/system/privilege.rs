@@ -53,8 +53,12 @@ pub fn drop_all_but_probing() -> io::Result<()> {
 /// bounding set has. `CAP_SYS_RAWIO` may map below `vm.mmap_min_addr`: whoever has it sees programs run that
 /// fail for containers and users, who have not.
 pub(super) fn clear() -> io::Result<()> {
-    // Who lacks CAP_SETPCAP may not, and keeps it.
-    let _ = caps::drop(None, CapSet::Bounding, Capability::CAP_SYS_RAWIO);
+    // Who lacks CAP_SETPCAP may not, and keeps it. (The crate's own makes a text of each error, and nothing may be allocated
+    // here.)
+    // SAFETY: prctl(2) takes numbers.
+    unsafe {
+        libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(Capability::CAP_SYS_RAWIO.index()))
+    };
     // All three sets by one call, which no crate here has; this is done for each program that is started.
     let (header, none) = ([CAPABILITY_VERSION_3, 0], [0_u32; 6]);
     // SAFETY: capset(2) reads a header of two numbers, and for this version two times three.

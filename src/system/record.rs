@@ -1,7 +1,7 @@
 //! Where the record of ownership lies, and the lock around it.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::file::{self, Lock};
@@ -70,13 +70,26 @@ pub fn id(folder: &Path) -> Option<FileId> {
     file::id_of(&path_in(folder)).ok()
 }
 
+/// Whether there is a record that nobody can read; one of another boot or instance is whole.
+pub fn is_damaged(folder: &Path) -> bool {
+    read(folder).is_ok_and(|content| serde_json::from_slice::<Record>(&content).is_err())
+}
+
+/// A pipe in its place would keep whoever reads it waiting for ever.
+fn read(folder: &Path) -> io::Result<Vec<u8>> {
+    let path = path_in(folder);
+    let mut content = Vec::new();
+    file::open_any_regular(&path)?.read_to_end(&mut content)?;
+    Ok(content)
+}
+
 /// Reads the record for this boot and this instance. None, an old one, or one that cannot be read
 /// is an empty one: then nothing is ours, and nothing of what is there will be touched.
 pub fn load(folder: &Path, instance: u64) -> io::Result<Record> {
     let boot = host::boot_id()?;
     let empty =
         Record { schema: Record::SCHEMA, boot: boot.clone(), instance, ..Record::default() };
-    let content = match fs::read(path_in(folder)) {
+    let content = match read(folder) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(empty),
         Err(error) => {

@@ -80,8 +80,9 @@ fn wait(signals: &Interrupt, child: u32) -> io::Result<u8> {
             if let Some(status) = reap(child)? {
                 return Ok(status);
             }
-        } else if from_process {
-            // A terminal's signals reach the child by themselves: it is in our process group.
+        } else if from_process || number == Signal::SIGHUP as i32 {
+            // A terminal's signals reach the child by themselves: it is in our process group. But that it hung up is
+            // told to the leader of the session alone, which we may be; to be told twice does no harm.
             let _ = kill(child, Signal::try_from(number)?);
         }
     }

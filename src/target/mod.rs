@@ -45,10 +45,11 @@ impl Target {
             .collect()
     }
 
-    /// The header of its programs with one value of `e_machine`: its magic is one.
+    /// The header of its programs with one value of `e_machine`, as linkers write it: a rule may look at more of
+    /// it than ours does.
     pub fn header(&self, machine: u16) -> Option<Header> {
-        let index = self.identity.machines.iter().position(|known| *known == machine)?;
-        self.identity.magics().get(index).map(|magic| Header::new(magic.magic()))
+        self.identity.machines.iter().find(|known| **known == machine)?;
+        self.identity.programs(machine).first().map(|program| Header::new(program.magic()))
     }
 
     /// `qemu-aarch64`, as everybody calls it; the further ones carry their `e_machine`.

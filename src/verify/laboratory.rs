@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::probes::{self, Again, Finish, Ran, Task};
-use super::proof::{ARGV0, Proof, STATUS, Taken};
+use super::proof::{self, ARGV0, Proof, STATUS, Taken};
 use crate::observation::FileId;
 use crate::probe;
 use crate::rule::Entry;
@@ -364,6 +364,15 @@ impl<'a> Task<'a> {
             again: 0,
         }
     }
+}
+
+/// What an interpreter says of itself when it is asked without a rule: the first line; `None` where that names no
+/// version.
+pub fn version_of(interpreter: &Path, limits: Limits) -> Result<Option<String>, BatchError> {
+    // The only argument that a task has.
+    let task = Task::new(interpreter, Root::Host, "--version", Finish::Wait);
+    let ran = probes::run(&[task], limits, &mut |_, _| {})?.pop();
+    Ok(ran.and_then(|ran| proof::version(&ran.first)))
 }
 
 /// Sixteen hex digits that nobody can guess from outside: the standard library's hash keys are random.

@@ -5,6 +5,6 @@ pub mod load;
 mod probes;
 mod proof;
 
-pub use laboratory::{Depth, Laboratory, Scope, Subject, nonce};
+pub use laboratory::{Depth, Laboratory, Scope, Subject, nonce, version_of};
 pub use probes::Run;
 pub use proof::{Failure, Level, Outcome, Pinned, Proof};

@@ -542,7 +542,7 @@ fn fixed_address(file: &File) -> Option<bool> {
 }
 
 /// QEMU's own words: `qemu-aarch64 version 7.2.17 (Debian 1:7.2+dfsg-7+deb12u13)`.
-fn version(run: &Run) -> Option<String> {
+pub(super) fn version(run: &Run) -> Option<String> {
     let line = run.output.lines().next()?;
     line.contains("version").then(|| short(line.trim()))
 }

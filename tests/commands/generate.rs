@@ -91,6 +91,24 @@ fn there_is_a_page_for_each_command_with_all_that_help_says() {
 }
 
 #[test]
+fn the_page_has_the_variables_of_the_reference() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = generated("man", folder.path());
+    let of = |name: &str| &pages.iter().find(|(page, _)| page == name).unwrap().1;
+    let (_, environment) = of("binfmtd.1").split_once(".SH ENVIRONMENT\n").unwrap();
+    let section = environment.split(".SH ").next().unwrap();
+    let bold = |line: &str| line.strip_prefix("\\fB").map(|name| name.replace("\\fR", ""));
+    let names: Vec<String> = section.lines().filter_map(bold).collect();
+    let reference = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/command-line.md");
+    let reference = std::fs::read_to_string(reference).unwrap();
+    let cell = |line: &str| Some(line.strip_prefix("| `")?.split(" | ").next()?.replace('`', ""));
+    let wanted: Vec<String> = reference.lines().filter_map(cell).collect();
+    assert!(names.len() > 3, "{section}");
+    assert_eq!(names, wanted);
+    assert!(!of("binfmtd-register.1").contains(".SH ENVIRONMENT"));
+}
+
+#[test]
 fn man_has_nothing_to_say_against_the_pages() {
     let folder = tempfile::tempdir().unwrap();
     let pages = generated("man", folder.path());

@@ -56,6 +56,23 @@ fn an_unknown_name_is_bad_usage_and_the_nearest_is_suggested() {
 }
 
 #[test]
+fn names_that_are_all_empty_are_bad_usage() {
+    let Some(world) = World::unmounted() else { return };
+    let run = |words: &str, names: &[&str]| {
+        let names = names.iter().map(Into::into);
+        let said = world.run(world.words(words).into_iter().chain(names)).ended(2);
+        assert_eq!(said.out, "");
+        assert!(said.err.contains("no target is asked for"), "{said:#?}");
+    };
+    for names in [&[""][..], &[","], &[" "], &["", " ,"]] {
+        for command in ["register", "unregister", "doctor", "targets", "export --as debian"] {
+            run(command, names);
+        }
+    }
+    run("run --strict --target", &["", "--", "echo", "ran"]);
+}
+
+#[test]
 fn a_dry_run_prints_what_is_done_then_and_changes_nothing() {
     let (Some(()), Some(world)) = (qemu(), World::mounted()) else { return };
     let said = world.binfmtd("register --dry-run").ended(0);

@@ -178,6 +178,12 @@ pub(crate) fn reload(stage: &Stage) -> Option<String> {
             assert_eq!(told.iter().filter(|notice| notice.has(line)).count(), 1, "{told:?}");
         }
     }
+    // Whoever reloads all processes of this name means the service.
+    let notices = daemon.notices().len();
+    let helper = nix::unistd::Pid::from_raw(i32::try_from(daemon.helper()).unwrap());
+    nix::sys::signal::kill(helper, Signal::SIGHUP).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_notice(notices, "READY=1");
     // Several at once are answered together, and the last word is READY.
     let notices = daemon.notices().len();
     for _ in 0..5 {

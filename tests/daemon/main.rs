@@ -42,6 +42,8 @@ const TESTS: &[(&str, Test)] = &[
     ("what_is_removed_or_disabled_is_put_back", heals::restored),
     ("rules_that_come_before_ours", others::shadowed),
     ("rules_of_others_are_never_touched", others::bystanders),
+    ("a_busy_neighbour_is_looked_at_in_time", others::busy),
+    ("a_rule_that_the_kernel_cannot_start_is_told", others::dead),
     ("an_unmounted_instance_lives_on", mounts::unmounted),
     ("a_changed_configuration_is_taken_up", configuration::changed),
     ("an_invalid_configuration_changes_nothing", configuration::invalid),

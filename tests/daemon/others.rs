@@ -71,6 +71,55 @@ pub(crate) fn shadowed(stage: &Stage) -> Option<String> {
     Some("3 kinds of rules".to_owned())
 }
 
+/// Who changes a rule of his own again and again is not looked at each time; but what stands at last is, in time.
+pub(crate) fn busy(stage: &Stage) -> Option<String> {
+    let broken = broken_program()?;
+    set_up(stage, &["aarch64", "riscv64"], "[daemon]\nbackstop-minutes = 0\n")?;
+    let theirs = stage.install(&stage.path("bin/qemu-aarch64-static"), "qemu-theirs");
+    let fails = stage.install_content(&broken, "qemu-fails");
+    let mut daemon = Daemon::ready(stage);
+    let before = Stage::entries();
+    for _ in 0..30 {
+        stage.plant(&aarch64_rule("foreign", &theirs, "F"));
+        daemon.listen_for(std::time::Duration::from_millis(50));
+        Private::tell("foreign", "-1").unwrap();
+        daemon.listen_for(std::time::Duration::from_millis(50));
+    }
+    stage.plant(&aarch64_rule("qemu-broken", &fails, "F"));
+    let begun = std::time::Instant::now();
+    daemon.until("the rule before ours to go", |_| {
+        (!Private::path("qemu-broken").exists()).then_some(())
+    });
+    let seconds = begun.elapsed().as_secs_f64();
+    unchanged(&before);
+    daemon.stop();
+    stage.nothing_left("the service");
+    Some(format!("60 changes, and the last of all seen within {seconds:.1} s"))
+}
+
+/// A rule that stands before ours, and whose interpreter the kernel does not take: it is told, not waited for.
+pub(crate) fn dead(stage: &Stage) -> Option<String> {
+    set_up(stage, &["aarch64", "riscv64"], "")?;
+    stage.well(&["register"]);
+    // It looks at e_version, too, so it does not take all that ours takes.
+    let nothing = stage.install_content(b"no program", "box64");
+    let rule = aarch64_rule("box64", &nothing, "F");
+    let magic = rule.replacen(r"\xb7\x00", r"\xb7\x00\x01", 1);
+    let longer = magic.replacen(r"\xff\xff:/", r"\xff\xff\xff:/", 1);
+    assert_ne!(rule, longer);
+    stage.plant(&longer);
+    assert!(!stage.starts("aarch64"));
+    let mut daemon = Daemon::ready(stage);
+    let rule = daemon.rule("qemu-aarch64");
+    assert_eq!(rule["condition"], "degraded", "{rule}");
+    assert_eq!(daemon.rule("qemu-riscv64")["condition"], "working");
+    daemon.stop();
+    stage.nothing_left("the service");
+    let answer = stage.fails(&["-v", "register"]);
+    assert!(!answer.errors.contains("once more"), "{answer}");
+    Some("told, and the other one works".to_owned())
+}
+
 pub(crate) fn bystanders(stage: &Stage) -> Option<String> {
     set_up(stage, &["aarch64", "riscv64"], "")?;
     let names = plant_bystanders(stage);

@@ -51,9 +51,14 @@ fn the_doctor_has_nothing_to_complain_of() {
     let Some(world) = world() else { return };
     let said = world.binfmtd("doctor").ended(0);
     assert!(said.out.contains("nothing is emulated here"), "{said:#?}");
+    assert!(said.out.contains("install qemu-user-static"), "{said:#?}");
     let document = world.json("doctor");
     assert!(
         document["targets"].as_array().unwrap().iter().all(|target| target["verdict"] == "native"),
         "{document:#}"
     );
+    world.configure("targets = []\n");
+    let said = world.binfmtd("doctor").ended(0);
+    assert!(said.out.contains("the configuration asks for no target"), "{said:#?}");
+    assert!(!said.out.contains("install"), "{said:#?}");
 }

@@ -178,6 +178,11 @@ fn nothing_that_is_said_of_a_node_goes_unheard() {
             assert_eq!(words(planned(&at(here), &whose(Running))), [""; 0]);
         }
         assert_eq!(words(planned(&at("ssh://far"), &whose(Running))), ["other engine"]);
+        // Any of its nodes may be meant.
+        let mut several = whose(Running);
+        several.nodes.push(node("mine1", Running, Some(&wish())));
+        several.nodes[1].endpoint = "ssh://far".to_owned();
+        assert_eq!(words(planned(&at("ssh://far"), &several)), [""; 0]);
         let both = Wish { endpoint: Some("ssh://far".to_owned()), ..named("mine0") };
         assert_eq!(words(planned(&both, &whose(Running))), ["other engine"]);
         // A further node has the engine that is named, or is there in another one.
@@ -186,6 +191,27 @@ fn nothing_that_is_said_of_a_node_goes_unheard() {
         let further = Wish { node: Some("mine1".to_owned()), ..append };
         assert_eq!(words(planned(&further, &whose(Running))), ["append", "boot"]);
     }
+    // What buildx makes of an address is the same address.
+    for (given, kept) in [
+        ("127.0.0.1:23755", "tcp://127.0.0.1:23755"),
+        (" tcp://127.0.0.1:23755", "tcp://127.0.0.1:23755"),
+        ("tcp://far", "tcp://far:2375"),
+        ("tcp://[::1]", "tcp://[::1]:2375"),
+        ("far", "far"),
+        ("ssh://me@far", "ssh://me@far"),
+    ] {
+        let mut there = ours(Running);
+        there.nodes[0].endpoint = kept.to_owned();
+        assert_eq!(words(planned(&at(given), &there)), [""; 0], "{given}");
+        assert_eq!(words(planned(&at("tcp://other"), &there)), ["other engine"], "{given}");
+    }
+    // What is said of a node that is there already is compared as well.
+    let mut there = ours(Running);
+    let append = Wish { append: true, ..named("mine1") };
+    there.nodes.push(node("mine1", Running, Some(&append)));
+    assert_eq!(words(planned(&append, &there)), [""; 0]);
+    let other = Wish { options: with_option("network", "host").options, ..append };
+    assert_eq!(words(planned(&other, &there)), ["never"]);
     // What is made anew is made as it is named.
     let always = Wish { recreate: Recreate::Always, ..named("other") };
     assert_eq!(words(planned(&always, &ours(Running))), ANEW);

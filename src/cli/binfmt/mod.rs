@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use super::{Exit, Failure, context};
 use crate::apply::{self, Options, Outcome};
@@ -28,6 +28,7 @@ use crate::system::mount::{self, Lifetime, Mount, MountError};
 use crate::system::record::{self, Store};
 use crate::system::{host, namespace};
 use crate::target::Target;
+use crate::verify;
 use crate::verify::{Depth, Laboratory, Level, Outcome as Proved, Proof, Subject};
 use line::{Line, Stop};
 use made::Made;
@@ -214,11 +215,7 @@ fn version(settings: &Settings) -> Result<String, Failure> {
     let Some(file) = seen.interpreters.values().find_map(|found| found.usable.as_ref()) else {
         return Ok("none".to_owned());
     };
-    let said = Command::new(&file.path).arg("--version").output();
-    let said = said.map_err(|error| {
-        Failure::of_io(&error, format!("{} --version: {error}", file.path.display()))
-    })?;
-    let said = String::from_utf8_lossy(&said.stdout);
+    let said = verify::version_of(&file.path, Limits::default())?.unwrap_or_default();
     let version = said.split_whitespace().skip_while(|word| *word != "version").nth(1);
     Ok(version.map_or_else(|| "unknown".to_owned(), |version| format!("v{version}")))
 }

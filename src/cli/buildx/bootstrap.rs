@@ -233,22 +233,37 @@ fn config_file(path: Option<&PathBuf>) -> Result<Option<ConfigFile>, Failure> {
     path.map(read).transpose()
 }
 
-/// `key=value`, or several with commas between, as buildx takes them; a value with a comma in quotes.
+/// `key=value`, or several with commas between, as buildx takes them (RFC 4180): what has a comma in it stands in quotes,
+/// where a quote is written twice. Quotes around the value alone will do as well.
 fn driver_options(text: &str) -> Result<Vec<(String, String)>, Failure> {
     let bad = |why: &str| Failure::usage(format!("--driver-opt {text}: {why}"));
-    let mut fields = vec![String::new()];
-    let mut quoted = false;
-    for c in text.chars() {
-        match (c, fields.last_mut()) {
-            ('"', _) => quoted = !quoted,
-            (',', _) if !quoted => fields.push(String::new()),
-            (c, Some(field)) => field.push(c),
-            (_, None) => {}
+    let mut fields = Vec::new();
+    let mut field = String::new();
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            ',' => fields.push(std::mem::take(&mut field)),
+            '"' if field.is_empty() || field.ends_with('=') => {
+                loop {
+                    match rest.next() {
+                        Some('"') if rest.next_if_eq(&'"').is_none() => break,
+                        Some(c) => field.push(c),
+                        None => return Err(bad("a quote is not closed")),
+                    }
+                }
+                if rest.peek().is_some_and(|next| *next != ',') {
+                    return Err(bad("something stands behind the quotes"));
+                }
+            }
+            '"' => {
+                return Err(bad(
+                    "a quote in the middle: put all of it in quotes, and write \"\" for one",
+                ));
+            }
+            c => field.push(c),
         }
     }
-    if quoted {
-        return Err(bad("a quote is not closed"));
-    }
+    fields.push(field);
     let split = |field: &String| {
         let (name, value) = field.split_once('=').ok_or_else(|| bad("write KEY=VALUE"))?;
         config::check_driver_option(name, value).map_err(|why| bad(&why))?;
@@ -488,4 +503,38 @@ impl<'a> Bootstrap<'a> {
 fn is_blind(facts: &Facts) -> bool {
     let is_outdated = facts.advertised && facts.embedded.is_there();
     facts.built.works() == Some(false) && (facts.kernel.works() == Some(true) || is_outdated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_as_buildx_reads_them() {
+        let read = |text: &str| {
+            let options = driver_options(text).map_err(|failure| failure.message)?;
+            Ok(options.into_iter().map(|(name, value)| format!("{name}|{value}")).collect())
+        };
+        let is = |text: &str, wanted: &[&str]| {
+            let read: Result<Vec<String>, String> = read(text);
+            assert_eq!(read.unwrap(), wanted, "{text}");
+        };
+        is("network=host", &["network|host"]);
+        is("network=host,env.A=b=c", &["network|host", "env.A|b=c"]);
+        is("\"env.A=b,c\",network=host", &["env.A|b,c", "network|host"]);
+        is("env.A=\"b,c\"", &["env.A|b,c"]);
+        is("\"env.A={\"\"a\"\":1}\"", &["env.A|{\"a\":1}"]);
+        is("env.A=", &["env.A|"]);
+        for (text, why) in [
+            ("env.A=a\"b\"c", "a quote in the middle"),
+            ("\"env.A=b\"c", "behind the quotes"),
+            ("\"env.A=b", "not closed"),
+            ("env.A=b,", "write KEY=VALUE"),
+            ("", "write KEY=VALUE"),
+        ] {
+            let said: Result<Vec<String>, String> = read(text);
+            let said = said.unwrap_err();
+            assert!(said.contains(why), "{text}: {said}");
+        }
+    }
 }

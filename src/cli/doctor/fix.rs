@@ -7,7 +7,7 @@ use super::super::buildx::bootstrap;
 use super::super::context::{self, Context};
 use super::super::register::{self, Holding};
 use super::super::{Exit, Failure};
-use crate::apply::Options;
+use crate::apply::{self, Options};
 use crate::buildx::docker::Docker;
 use crate::config::{Settings, Targets};
 use crate::daemon::State;
@@ -159,18 +159,14 @@ impl<'a> Case<'a, '_> {
             fix.done = true;
         }
         let options = Options { verify: self.settings.verify, private: false, limits: self.limits };
-        let outcomes = register::carry_out_as(
-            self.context,
-            &mounted.instance,
-            self.settings,
-            &around,
-            options,
-            |seen| {
+        let outcomes = apply::settle(|| {
+            let (context, instance) = (self.context, &mounted.instance);
+            register::carry_out_as(context, instance, self.settings, &around, options, |seen| {
                 let plan = self.plan(&wrong, seen)?;
                 self.tell(|out| text::steps(out, &planned(&plan)))?;
                 Ok(plan)
-            },
-        )?;
+            })
+        })?;
         fixes.extend(outcomes.iter().filter_map(FixDocument::carried_out));
         self.tell(|out| text::fixes(out, &fixes))?;
         Ok(Treatment { examination: look()?, fixes: Some(fixes), stopped: None })

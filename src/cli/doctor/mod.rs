@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::{ValueEnum, ValueHint};
 
 use super::context::{self, Context};
 use super::{Exit, Failure, buildx};
@@ -63,6 +63,7 @@ impl fmt::Display for Format {
 )]
 pub(super) struct Arguments {
     /// Targets or platforms, in place of the configuration's
+    #[arg(value_hint = ValueHint::Other)]
     targets: Vec<String>,
     /// Seconds that each program may take
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -107,10 +108,6 @@ pub(super) fn run(
     let settings = context.settings()?;
     let request = context::request(&settings, &arguments.targets, false)?;
     let required = context::request(&settings, &arguments.require, false)?.only;
-    // An empty variable of a script's: nothing would be looked at, or count, and all be well.
-    if [&request.only, &required].into_iter().flatten().any(Vec::is_empty) {
-        return Err(Failure::usage("an empty name: no target is asked for"));
-    }
     let limits = Limits { time: Duration::from_secs(arguments.timeout), ..Limits::default() };
     // Text shows them only to who wants more.
     let digests = context.verbose || context.format == super::Format::Json;

@@ -8,6 +8,7 @@ use crate::daemon::job::{Answer, Description, Job, Kind, Reconciled, Task, Troub
 use crate::daemon::state::{Cause, Condition};
 use crate::daemon::{DaemonError, io_error, journal, metrics};
 use crate::observation::FileId;
+use crate::plan::Action;
 use crate::system::instance::Instance;
 
 /// How long no file may change before all is checked: a package brings one after the other.
@@ -24,7 +25,8 @@ const LONGEST_RETRY: Duration = Duration::from_secs(15 * 60);
 impl Keeper<'_> {
     pub(super) fn files_changed(&mut self, now: Instant) {
         self.refused.clear();
-        let first = *self.asked.get_or_insert(now);
+        self.asked.get_or_insert(now);
+        let first = *self.files_heard.get_or_insert(now);
         self.due.reconcile = Some((now + FILES_SETTLE).min(first + LONGEST_FILES_SETTLE));
     }
 
@@ -36,7 +38,14 @@ impl Keeper<'_> {
         let job = Job { task, instance: self.instance.device() };
         let bytes = serde_json::to_vec(&job).map_err(|error| io_error("job")(error.into()))?;
         self.helper.ask(&bytes).map_err(io_error("ask the helper"))?;
-        self.job = Some(Running { task, begun: now, asked: self.asked.take().unwrap_or(now) });
+        let mut asked = now;
+        if task == Task::Reconcile {
+            asked = self.asked.take().unwrap_or(now);
+            self.files_heard = None;
+            // It sees whatever others did up to now.
+            self.checks.done(now);
+        }
+        self.job = Some(Running { task, begun: now, asked });
         self.disturbed = false;
         Ok(())
     }
@@ -119,6 +128,13 @@ impl Keeper<'_> {
         self.others = Some(answer.others);
         self.relevant = answer.relevant;
         self.missing = None;
+        // What it could register, the kernel takes.
+        let registered =
+            |name: &str| answer.changes.iter().any(|it| it.rule.as_deref() == Some(name));
+        self.refused.retain(|action| match action {
+            Action::Add(rule) | Action::Enable(rule) => !registered(rule.name().as_str()),
+            _ => true,
+        });
         self.arm_backstop(now);
         if answer.instance != self.instance.device() {
             self.hold_another()?;
@@ -146,7 +162,6 @@ impl Keeper<'_> {
         }
         if answer.undone {
             let moment = self.checks.wait(now).unwrap_or(now + FILES_SETTLE);
-            self.checks.done(moment);
             self.reconcile_by(moment);
             return Ok(());
         }

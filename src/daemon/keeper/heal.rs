@@ -74,7 +74,6 @@ impl Keeper<'_> {
                 self.due.look = None;
             }
             let moment = war.max(self.checks.wait(now)).unwrap_or(now);
-            self.checks.done(moment);
             self.reconcile_by(moment);
         }
         Ok(())
@@ -166,13 +165,15 @@ impl Keeper<'_> {
 
     fn reload_record(&mut self, store: &Store, now: Instant) -> io::Result<()> {
         let file = record::id(self.runtime);
-        if file.is_none() && !self.record.rules.is_empty() {
-            // Somebody removed it, and with it the knowledge of what is ours.
+        let is_new = file != self.record_file;
+        let is_lost = file.is_none() || is_new && record::is_damaged(self.runtime);
+        if is_lost && !self.record.rules.is_empty() {
+            // Somebody removed or damaged it, and with it the knowledge of what is ours.
             store.save(&self.record)?;
             self.record_file = record::id(self.runtime);
             return Ok(());
         }
-        if file.is_none() || file != self.record_file {
+        if file.is_none() || is_new {
             if self.record_file.is_some() && self.others.is_some() {
                 // Somebody registered or unregistered by hand; the configuration decides.
                 self.reconcile_by(now + FILES_SETTLE);

@@ -78,6 +78,8 @@ pub(super) struct Keeper<'a> {
     heard: Option<Instant>,
     /// The same of what a reconciliation is to put right.
     asked: Option<Instant>,
+    /// The same of files.
+    files_heard: Option<Instant>,
     due: Due,
     job: Option<Running>,
     /// Rules were put back while a job ran: what it saw is not what is.
@@ -187,6 +189,7 @@ impl<'a> Keeper<'a> {
             mounted,
             heard: None,
             asked: None,
+            files_heard: None,
             due,
             job: None,
             disturbed: false,

@@ -24,6 +24,10 @@ impl Keeper<'_> {
 
     /// The line for `systemctl status`.
     pub(super) fn status(&self) -> String {
+        // Until it is known what is wanted, nothing is known to be missing.
+        if self.state.rules.is_empty() && !self.state.ready {
+            return "first check".to_owned();
+        }
         let mut status = self.state.summary();
         if self.state.rules.is_empty() {
             "nothing to register: no target is asked for, or none has an interpreter (install qemu-user-static)"

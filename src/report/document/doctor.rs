@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::config::Targets;
 use crate::doctor::{Examination, Finding, Patient, Status, Verdict, verdict};
 use crate::report::SCHEMA;
 use crate::report::document::{FixDocument, LoadDocument};
@@ -35,6 +36,9 @@ pub struct DoctorDocument {
     /// Whether nothing but what was named was looked at; in no document.
     #[serde(skip)]
     pub named: bool,
+    /// Whether the configuration asks for no target at all; in no document.
+    #[serde(skip)]
+    pub asks_for_none: bool,
 }
 
 /// The machine that was examined.
@@ -219,6 +223,7 @@ impl DoctorDocument {
             load: examination.load.as_ref().map(LoadDocument::from),
             configured: examination.configured(),
             named: examination.named,
+            asks_for_none: examination.settings.targets == Targets::List(Vec::new()),
         };
         document.ok = document.conclusion() == Conclusion::Well;
         document

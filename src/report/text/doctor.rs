@@ -61,6 +61,10 @@ fn summary(
         let natives = document.host.natives.join(", ");
         let sentence = if document.named {
             format!("{host}: natively runs {natives}")
+        } else if document.asks_for_none {
+            format!(
+                "{host}: nothing is emulated here, for the configuration asks for no target; natively runs {natives}"
+            )
         } else {
             format!(
                 "{host}: nothing is emulated here; natively runs {natives} (no interpreter and no rule was found: \
