@@ -23,8 +23,9 @@ help: ## this list
 # does not run leaves nothing half installed.
 .PHONY: install
 install: ## into DESTDIR and PREFIX (/usr/local), after make build
-	@test -x "$(BINARY)" || { echo "$(BINARY): not found (run 'make build' first)" >&2; exit 1; }
-	@case "$(PREFIX)" in *[[:space:]]*) echo "PREFIX=$(PREFIX): has a space, which the units cannot have in it" >&2; exit 1 ;; esac
+	@test -x "$(BINARY)" || { echo "$(BINARY): no program is there (run 'make build' first)" >&2; exit 1; }
+	@case '$(subst ','\'',$(PREFIX))' in '' | /*) ;; *) false ;; esac && case '$(subst ','\'',$(PREFIX))' in *[!A-Za-z0-9/._+-]*) false ;; esac \
+		|| { printf 'PREFIX=%s: a path from / on, of letters, digits and /._+-, for it stands in the units\n' '$(subst ','\'',$(PREFIX))' >&2; exit 1; }
 	set -e; pages=$$(mktemp -d); trap 'rm -rf "$$pages"' EXIT; binary=$$(realpath "$(BINARY)"); \
 	"$$binary" generate man "$$pages/man"; "$$binary" generate completions "$$pages"; \
 	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/man/man1" "$$pages"/man/*; \

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -180,6 +180,35 @@ fn signals_are_handed_on() {
     }
     drop(running.0.stdin.take());
     assert_eq!(running.0.wait().unwrap().code(), Some(9));
+}
+
+/// Makes a terminal whose session the words lead, hangs up once they say "ready", and prints their status.
+const HANG_UP: &str = "
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+said = b''
+while b'ready' not in said:
+    said += os.read(terminal, 100)
+os.close(terminal)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+";
+
+#[test]
+fn the_end_of_its_terminal_reaches_the_command() {
+    let Some(world) = world() else { return };
+    let python = Command::new("/usr/bin/python3").arg("--version").output();
+    if need("/usr/bin/python3", python.map_err(|error| error.to_string())).is_none() {
+        return;
+    }
+    // The kernel tells the leader of the session alone, which the shell is not.
+    let script = "trap 'exit 7' HUP; echo ready; while :; do sleep 0.1; done";
+    let words = ["/usr/bin/python3", "-c", HANG_UP].map(std::ffi::OsString::from);
+    let quick = world.words(QUICK);
+    let shell = ["sh", "-c", script].map(Into::into);
+    let said = world.run(words.into_iter().chain(quick).chain(shell)).ended(0);
+    assert_eq!(said.out, "7\n", "{said:#?}");
 }
 
 #[test]

@@ -148,6 +148,15 @@ pub(crate) fn runtime_folder(stage: &Stage) -> Option<String> {
         assert!(["aarch64", "riscv64"].iter().all(|target| stage.starts(target)));
     }
     assert_eq!(daemon.state()["pid"], daemon.pid(), "{daemon}");
+    // Or somebody breaks the record alone.
+    fs::write(stage.path("run/rules.json"), "{").unwrap();
+    Private::flush().unwrap();
+    back(&mut daemon, "the rules", &before);
+    daemon.until("the record", |_| {
+        let text = fs::read(stage.path("run/rules.json")).ok()?;
+        let record: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        (record["rules"] == owned).then_some(())
+    });
     // A full check sees them as ours, too.
     let notices = daemon.notices().len();
     daemon.signal(Signal::SIGHUP);

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::dind::{NOT_HERE, program};
-use crate::engine::{Engine, INTERPRETERS};
+use crate::engine::{Engine, INTERPRETERS, TARGETS};
 use crate::python;
 
 const TEMPORARY: &str = "/srv/runner";
@@ -93,7 +93,7 @@ impl<'a> Runner<'a> {
                 continue;
             }
             ran.steps.push(step["name"].as_str().expect("a name").to_owned());
-            let written = self.step(step, &inputs, &mut ran);
+            let written = self.step(step, &inputs, &outputs, &mut ran);
             if let Some(id) = step["id"].as_str() {
                 outputs.extend(
                     written.into_iter().map(|(name, value)| (format!("{id}.{name}"), value)),
@@ -106,11 +106,9 @@ impl<'a> Runner<'a> {
         }
         ran.summary = self.read("summary");
         for (name, output) in self.action["outputs"].as_object().expect("outputs") {
-            let value = output["value"].as_str().and_then(|value| {
-                expression(value)?.strip_prefix("steps.")?.split_once(".outputs.")
-            });
-            let (id, of_step) = value.unwrap_or_else(|| panic!("{name} is no step's: {output}"));
-            if let Some(value) = outputs.get(&format!("{id}.{of_step}")) {
+            let value = output["value"].as_str().and_then(|value| of_step(expression(value)?));
+            let of_step = value.unwrap_or_else(|| panic!("{name} is no step's: {output}"));
+            if let Some(value) = outputs.get(&of_step) {
                 ran.outputs.insert(name.clone(), value.clone());
             }
         }
@@ -122,6 +120,7 @@ impl<'a> Runner<'a> {
         &self,
         step: &Value,
         inputs: &BTreeMap<&str, &str>,
+        outputs: &BTreeMap<String, String>,
         ran: &mut Ran,
     ) -> BTreeMap<String, String> {
         assert_eq!(step["shell"], "bash");
@@ -160,9 +159,14 @@ impl<'a> Runner<'a> {
         ]);
         for (name, value) in step["env"].as_object().into_iter().flatten() {
             let value = value.as_str().expect("a text");
-            let input = expression(value).and_then(|inner| inner.strip_prefix("inputs."));
-            let input = input.unwrap_or_else(|| panic!("{name} is no input: {value}"));
-            words.push(format!("{name}={}", inputs[input]));
+            let inner = expression(value).unwrap_or_else(|| panic!("{name} is text: {value}"));
+            let value = match (inner.strip_prefix("inputs."), of_step(inner)) {
+                (Some(input), _) => inputs[input],
+                // What no step wrote is empty.
+                (_, Some(output)) => outputs.get(&output).map_or("", String::as_str),
+                _ => panic!("{name} is neither an input nor a step's: {value}"),
+            };
+            words.push(format!("{name}={value}"));
         }
         // As GitHub does for `shell: bash`.
         let script = format!("{TEMPORARY}/script");
@@ -189,6 +193,12 @@ impl<'a> Runner<'a> {
 /// What stands in `${{ }}`, if there is nothing else.
 fn expression(value: &str) -> Option<&str> {
     Some(value.strip_prefix("${{")?.strip_suffix("}}")?.trim())
+}
+
+/// The step and the output, with a dot between, that an expression names.
+fn of_step(inner: &str) -> Option<String> {
+    let (id, output) = inner.strip_prefix("steps.")?.split_once(".outputs.")?;
+    Some(format!("{id}.{output}"))
 }
 
 /// A condition of the kind that this action has, and no other.
@@ -319,6 +329,8 @@ pub(crate) fn makes_a_builder(engine: &mut Engine) -> String {
         "{first:#?}"
     );
     assert_eq!(engine.rules(), ["qemu-aarch64", "qemu-riscv64"]);
+    // There is an emulator of one more, which is no concern of this job's.
+    assert!(!first.said.contains("::warning") && !first.said.contains(TARGETS[2]), "{first:#?}");
     assert_eq!(
         engine.well(&["docker", "buildx", "inspect"]).lines().next(),
         Some("Name:          mine")
@@ -335,7 +347,29 @@ pub(crate) fn makes_a_builder(engine: &mut Engine) -> String {
     assert_eq!(last.steps, ["Install binfmtd", "Take the builder away"]);
     assert_eq!(engine.well(&["docker", "ps", "--all", "--quiet"]), "");
     assert_eq!(engine.rules(), ["qemu-aarch64", "qemu-riscv64"], "those may serve others");
+    takes_platforms_as_they_come(engine, &runner);
     "twice, and gone".to_owned()
+}
+
+/// Lists as they come out of YAML and out of other steps.
+#[track_caller]
+fn takes_platforms_as_they_come(engine: &Engine, runner: &Runner<'_>) {
+    let ran = runner.uses(&[("platforms", "\r\n linux/riscv64 ,\tlinux/arm64,\r\n,\n")]).ended(0);
+    assert_eq!(ran.outputs["platforms"], "linux/riscv64,linux/arm64", "{ran:#?}");
+    assert_eq!(engine.rules(), ["qemu-aarch64", "qemu-riscv64"]);
+    let rules = TARGETS.map(|target| format!("qemu-{target}"));
+    for nothing in [" ", ",", " ,\n\t, ", ""] {
+        engine.well(&["binfmtd", "unregister", "--all"]);
+        engine.sh(&format!("rm {TEMPORARY}/summary"));
+        let ran = runner.uses(&[("platforms", nothing)]).ended(0);
+        assert_eq!(engine.rules(), rules, "{nothing:?}");
+        for target in TARGETS {
+            assert!(ran.summary.contains(target), "{nothing:?}: {target}: {ran:#?}");
+        }
+        let built = &ran.outputs["platforms"];
+        assert!(built.ends_with("linux/arm64,linux/riscv64,linux/s390x"), "{nothing:?}: {built}");
+    }
+    runner.uses(&[("cleanup", "true")]).ended(0);
 }
 
 /// What does not work fails the job, and is told where its owner looks.
@@ -432,6 +466,8 @@ case \"$*\" in *' install '*) cp {kept}/qemu-riscv64-static {INTERPRETERS} ;; es
         [&[BOTH, ("releases", RELEASES), ("version", version)], more].concat()
     };
 
+    let tag: &'static str = Box::leak(format!("v{version}").into_boxed_str());
+
     let ran = runner.uses(&[BOTH]).ended(1);
     assert!(ran.errors()[0].contains("binfmtd is not on PATH"), "{ran:#?}");
     // A digest that is not the file's, published or pinned.
@@ -444,7 +480,8 @@ case \"$*\" in *' install '*) cp {kept}/qemu-riscv64-static {INTERPRETERS} ;; es
     let ran = runner.uses(&given(&[("releases", "file:///srv/nowhere")])).ended(1);
     assert!(ran.errors()[0].contains("could not be fetched"), "{ran:#?}");
 
-    let ran = runner.uses(&given(&[])).ended(0);
+    // By the name of its tag.
+    let ran = runner.uses(&given(&[("version", tag)])).ended(0);
     assert_eq!(ran.outputs["platforms"], "linux/arm64,linux/riscv64", "{ran:#?}");
     assert!(ran.said.contains(&format!("binfmtd {version}")));
     let packages = runner.read("packages");
@@ -454,6 +491,7 @@ case \"$*\" in *' install '*) cp {kept}/qemu-riscv64-static {INTERPRETERS} ;; es
     assert!(lines[1].ends_with(" install --no-install-recommends qemu-user"), "{packages}");
     // Nothing is fetched when nothing is missing.
     runner.uses(&given(&[("releases", "file:///srv/nowhere")])).ended(0);
+    runner.uses(&given(&[("releases", "file:///srv/nowhere"), ("version", tag)])).ended(0);
     assert_eq!(runner.read("packages"), packages);
     // And nobody needs to become root.
     engine.sh("rm /opt/bin/sudo /opt/bin/become-root");

@@ -38,6 +38,8 @@ const ROOTFS: &str =
 const DIND: &str =
     "tests/docker/dind.rs does what it does, in an engine of its own; compose itself is not there";
 const RUNNER: &str = "tests/scripts/runner does it, in a private instance and in chroots";
+const PURGED: &str =
+    "tests/systemd has dpkg do it, in a container; tests/scripts/runner too, in a chroot";
 const FAR: &str = "needs another machine";
 const LAYERS: &str = "tests/docker/runner.rs does it, with stand-ins for a registry's images";
 const FOREIGN: &str = "needs a program that the tests do not";
@@ -104,7 +106,7 @@ const NOT_RUN: &[NotRun] = &[
     not_run("docs/guide/service.md", "journalctl -u binfmtd.service -b", SYSTEMD),
     not_run(
         "docs/guide/migrate-package.md",
-        "for file in /usr/lib/binfmt.d/qemu-*.conf; do sudo ln -sf /dev/null /etc/binfmt.d/${file##*/}; done",
+        "for file in /usr/lib/binfmt.d/qemu-*.conf; do [ ! -e \"$file\" ] || sudo ln -sf /dev/null \"/etc/binfmt.d/${file##*/}\"; done",
         SYSTEMD,
     ),
     not_run(
@@ -119,7 +121,7 @@ const NOT_RUN: &[NotRun] = &[
     ),
     not_run(
         "docs/guide/migrate-package.md",
-        "for file in /usr/lib/binfmt.d/qemu-*.conf; do sudo rm -f /etc/binfmt.d/${file##*/}; done",
+        "for file in /etc/binfmt.d/qemu-*.conf; do [ \"$(readlink \"$file\")\" != /dev/null ] || sudo rm \"$file\"; done",
         SYSTEMD,
     ),
     not_run("docs/guide/doctor.md", "sudo binfmtd doctor --rootfs ./rootfs --repeat 20", ROOTFS),
@@ -133,6 +135,8 @@ const NOT_RUN: &[NotRun] = &[
         "sudo packaging/runner/install --target linux/arm64,linux/riscv64 target/packages/binfmtd_*.deb",
         SYSTEMD,
     ),
+    not_run("docs/guide/runners.md", "sudo packaging/runner/install --remove", SYSTEMD),
+    not_run("docs/guide/runners.md", "sudo apt-get purge binfmtd", PURGED),
     not_run("docs/guide/runners.md", "/usr/local/libexec/binfmtd/preflight.sh ./run.sh", RUNNER),
     not_run("docs/guide/runners.md", "/usr/local/libexec/binfmtd/preflight.sh || exit", RUNNER),
     not_run(

@@ -68,6 +68,16 @@ pub(crate) fn working(stage: &Stage) -> Option<String> {
         assert_eq!(unverified.rule_of("aarch64")["action"], "served");
         assert_eq!(Stage::entries(), before);
     }
+    // Theirs may look at more of the header than ours: e_version, which every linker writes.
+    stage.reset();
+    let longer = AARCH64.replacen(r"\xb7\x00:", r"\xb7\x00\x01\x00\x00\x00:", 1);
+    let rule = format!(":FEX:M::{longer}\\xff\\xff\\xff\\xff:{}:F", theirs.display());
+    stage.plant(&rule);
+    let line = stage.well(&["register"]).rule_of("aarch64").clone();
+    assert_eq!((&line["action"], &line["rule"]), (&"served".into(), &"FEX".into()));
+    assert_eq!(Stage::entries().into_keys().collect::<Vec<_>>(), ["FEX"]);
+    stage.reset();
+    stage.plant(&aarch64("qemu-aarch64", &theirs, "F"));
     // Unless one insists.
     let answer = stage.well(&["register", "--takeover"]);
     says(&answer.rule_of("aarch64")["detail"], &["replace qemu-aarch64", "taken over"]);

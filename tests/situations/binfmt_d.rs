@@ -57,6 +57,24 @@ fn each_fault_is_named_and_its_fix_cures_it() {
     }
 }
 
+#[test]
+fn a_masked_file_owns_nothing() {
+    let Some(world) = world() else { return };
+    world.binfmtd("register riscv64").ended(0);
+    let rules = world.binfmtd("export --as binfmt.d riscv64").ended(0).out;
+    let line = rules.lines().find(|line| line.starts_with(':')).unwrap();
+    // Without a record, whose a rule is goes by what others say.
+    world.sh(&format!("rm {}/rules.json", world.runtime().display()));
+    let owner = || world.json("status")["rules"][0]["owner"].as_str().unwrap().to_owned();
+    let nobodys = owner();
+    write(&world, "qemu.conf", line);
+    assert_eq!(owner(), "systemd-binfmt (/usr/lib/binfmt.d/qemu.conf)");
+    world.sh("ln -s /dev/null /etc/binfmt.d/qemu.conf");
+    assert_eq!(owner(), nobodys);
+    world.sh("rm /etc/binfmt.d/qemu.conf; mv /usr/lib/binfmt.d/qemu.conf /usr/lib/binfmt.d/qemu.conf.dpkg-old");
+    assert_eq!(owner(), nobodys);
+}
+
 /// A program that is there.
 fn there(world: &World) -> String {
     world.program("emulator", &crate::world::probe(std::env::consts::ARCH)).display().to_string()

@@ -152,14 +152,16 @@ pub(crate) fn deb(machine: &mut Machine) -> String {
     let version = machine.well(&["dpkg-query", "-W", "-f", "${Version}", "binfmtd"]);
     assert_eq!(version, format!("{}-2", env!("CARGO_PKG_VERSION").replace('-', "~")));
 
-    // Who switched it off finds it off after the next upgrade, and so do the programs.
+    // Who switched it off finds it off after the next upgrade, and so do the programs; who switched the timer on
+    // has it go on.
     machine.well(&["systemctl", "disable", "--now", "--quiet", "binfmtd.service"]);
+    machine.well(&["systemctl", "enable", "--now", "--quiet", "binfmtd-doctor.timer"]);
     machine.well(&["dpkg", "--install", "/srv/2.deb"]);
     assert_eq!(machine.property("ActiveState"), "inactive");
+    machine.well(&["systemctl", "is-active", "binfmtd-doctor.timer"]);
     machine.runs_all();
     machine.well(&["systemctl", "enable", "--now", "--quiet", "binfmtd.service"]);
 
-    machine.well(&["systemctl", "enable", "--now", "--quiet", "binfmtd-doctor.timer"]);
     machine.well(&["dpkg", "--remove", "binfmtd"]);
     gone(machine);
     machine.well(&["dpkg", "--purge", "binfmtd"]);

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::machine::{ANOTHER, LONG, Machine, TARGETS, well};
 use crate::package;
-use crate::support::stage::eventually;
+use crate::support::stage::{BINFMTD, eventually};
 
 /// As svc.sh of GitHub's runner names them, of an organization and of a repository; what else a drop-in could stand for ends
 /// in a dash, and the first has none.
@@ -17,17 +17,49 @@ const GITLAB: &str = "gitlab-runner.service";
 /// How to drain one, among other things.
 const GUIDE: &str = include_str!("../../docs/guide/runners.md");
 
+/// Those of the service that somebody can have started.
+const UNITS: [&str; 3] = ["binfmtd.service", "binfmtd-doctor.timer", "binfmtd-cleanup.service"];
+
 const INSTALL: &str = "/srv/runner/install";
 const HOOK: &str = "/usr/local/libexec/binfmtd/preflight.sh";
 
-/// A package of this program, and what makes a machine a runner.
+/// A package of this program and an archive, and what makes a machine a runner; and this machine's make with its own loader
+/// and libraries, for the machine has none.
 pub(crate) fn prepared(folder: &Path, suite: &str) -> Result<(), String> {
     package::debs(folder, suite)?;
+    archive(folder)?;
     fs::create_dir(folder.join("srv/runner")).unwrap();
     let packaged = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/runner");
     for name in ["install", "preflight.sh", "runner.conf", "binfmtd-runner-generator"] {
         well(Command::new("cp").arg(packaged.join(name)).arg(folder.join("srv/runner")));
     }
+    Ok(())
+}
+
+fn archive(folder: &Path) -> Result<(), String> {
+    const MAKE: &str = "make=$(command -v make) && mkdir -p $1/opt/make $1/usr/bin
+        cp --dereference $make $(ldd $make | grep -o '/[^ ]*') $1/opt/make
+        mv $1/opt/make/ld-* $1/opt/make/loader
+        printf '#!/bin/sh\nexec /opt/make/loader --library-path /opt/make /opt/make/make \"$@\"\n' >$1/usr/bin/make
+        chmod 755 $1/usr/bin/make";
+    well(Command::new("sh").args(["-ec", MAKE, "sh"]).arg(folder));
+    let scratch = tempfile::tempdir().unwrap();
+    let stripped = scratch.path().join("binfmtd");
+    well(Command::new("strip").arg("-o").arg(&stripped).arg(BINFMTD));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/dist");
+    let output = Command::new(&script)
+        .args([&stripped, scratch.path()])
+        .output()
+        .map_err(|error| format!("{}: {error}", script.display()))?;
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    match output.status.code() {
+        Some(0) => {}
+        // A tool is missing.
+        Some(3) => return Err(said),
+        _ => panic!("{}: {}: {said}", script.display(), output.status),
+    }
+    let made = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    fs::copy(made, folder.join("srv/1.tar.gz")).unwrap();
     Ok(())
 }
 
@@ -84,6 +116,8 @@ pub(crate) fn runner(machine: &mut Machine) -> String {
     // What a runner is no longer asked for, it does not register.
     machine.well(&[INSTALL, "--target", ANOTHER, "/srv/1.deb"]);
     assert_eq!(machine.rules(), [format!("qemu-{ANOTHER}")]);
+    is_no_runner_any_more(machine);
+    an_archive_goes(machine);
     format!("{} services", GITHUB.len() + 1)
 }
 
@@ -175,5 +209,55 @@ fn takes_no_jobs_until_it_passes(machine: &Machine, install: &[&str]) {
         eventually("the runner is back", LONG, || {
             property(machine, unit, "ActiveState") == "active"
         });
+    }
+}
+
+/// Without the installer's files, and then without the package, the runners' services start as they did before.
+#[track_caller]
+fn is_no_runner_any_more(machine: &Machine) {
+    let said = machine.well(&[INSTALL, "--remove"]);
+    assert!(said.contains("restart the runners that run"), "{said}");
+    // The package is as it is without configuration: each target that has an emulator.
+    machine.is_up("the service without a runner's configuration");
+    machine.runs_all();
+    machine.runs(ANOTHER);
+    let said = machine.well(&[INSTALL, "--remove"]);
+    assert!(said.contains("nothing to do") && !said.contains("restart"), "{said}");
+    machine.well(&["dpkg", "--purge", "binfmtd"]);
+    assert!(!machine.can_run(TARGETS[0]));
+    start_without_a_hook(machine);
+}
+
+/// No package manager takes it away: the installer does, from a machine on which it runs.
+#[track_caller]
+fn an_archive_goes(machine: &Machine) {
+    let install =
+        |words: &str| machine.sh(&format!("PATH=/usr/local/bin:$PATH; {INSTALL} {words} 2>&1"));
+    let said = install(&format!("--target {} /srv/1.tar.gz", TARGETS.join(",")));
+    assert!(said.contains(&format!("{} working", TARGETS.len())), "{said}");
+    machine.runs_all();
+    machine.well(&["systemctl", "enable", "--now", "--quiet", "binfmtd-doctor.timer"]);
+    let said = install("--remove");
+    for unit in UNITS {
+        assert_eq!(property(machine, unit, "LoadState"), "not-found", "{unit}: {said}");
+        assert_eq!(property(machine, unit, "ActiveState"), "inactive", "{unit}: {said}");
+    }
+    assert_eq!(machine.rules(), [""; 0], "{said}");
+    let left = machine
+        .sh("find /usr/local /etc/systemd/system /etc/binfmtd -name '*binfmtd*' 2>/dev/null || :");
+    // What the test wrote itself.
+    let left: Vec<&str> = left.lines().filter(|path| !path.contains("binfmtd-doctor.")).collect();
+    assert_eq!(left, [""; 0], "{said}");
+    start_without_a_hook(machine);
+}
+
+#[track_caller]
+fn start_without_a_hook(machine: &Machine) {
+    for unit in [GITHUB[0], GITHUB[1], GITLAB] {
+        for name in ["DropInPaths", "Environment", "ExecStartPre"] {
+            assert_eq!(property(machine, unit, name), "", "{unit}: {name}");
+        }
+        machine.well(&["systemctl", "restart", unit]);
+        assert_eq!(property(machine, unit, "ActiveState"), "active", "{unit}");
     }
 }
