@@ -81,8 +81,6 @@ impl Outcome {
     }
 
     fn undo(&mut self) {
-        // A rule that is there no more is no change that stands.
-        self.changed = false;
         self.undone = true;
         self.error = Some(UNDONE.to_owned());
     }
@@ -176,12 +174,11 @@ pub fn apply(
     }
     if options.verify != Verify::Off {
         work.prove_rest(progress)?;
-        let removed = work.remove_what_fails();
-        if removed || work.outcomes.iter().any(|outcome| outcome.undone) {
+        if work.remove_what_fails() {
             store.save(&work.record(Moment::After)).map_err(ApplyError::Record)?;
         }
     }
-    Ok(work.outcomes)
+    Ok(work.end())
 }
 
 /// Proves what stands without any change, for a plan that has none: needs no lock.
@@ -243,6 +240,15 @@ impl Work<'_> {
                 _ => None,
             })
             .collect()
+    }
+
+    /// What became of all lines. A rule that somebody took away is no change that stands; it stays recorded as ours, for
+    /// whoever puts it back.
+    fn end(mut self) -> Vec<Outcome> {
+        for outcome in self.outcomes.iter_mut().filter(|outcome| outcome.undone) {
+            outcome.changed = false;
+        }
+        self.outcomes
     }
 
     fn subject<'b>(&'b self, item: &Item, rule: &'b Rule) -> Option<Subject<'b>> {

@@ -38,6 +38,11 @@ impl Pace {
         self.pause.filter(|moment| *moment > now)
     }
 
+    /// Whether something is to be put right, and was not yet.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.pause.is_some()
+    }
+
     /// It was put right.
     pub(super) fn done(&mut self, now: Instant) {
         self.done = Some(now);

@@ -139,6 +139,9 @@ impl Watcher {
             if let Some((watch, on_the_way)) = self.watch(&followed.folder)? {
                 places.entry(watch).or_default().push((place, on_the_way));
             }
+            for (watch, on_the_way) in self.watch_above(&followed.folder)? {
+                places.entry(watch).or_default().push((place, Some(on_the_way)));
+            }
         }
         for watch in self.places.keys().filter(|watch| !places.contains_key(*watch)) {
             // It is gone by itself when its folder is.
@@ -179,6 +182,31 @@ impl Watcher {
             on_the_way = Some(name.to_owned());
             at = above;
         }
+    }
+
+    /// Watches the folders above one for a single thing, that they are moved: then the path leads elsewhere, and nothing in
+    /// the folder tells of it.
+    fn watch_above(&self, folder: &Path) -> io::Result<Vec<(WatchDescriptor, OsString)>> {
+        // Beside what such a folder is watched for already; the crate does not know this one.
+        let beside = AddWatchFlags::from_bits_retain(libc::IN_MASK_ADD);
+        let events = AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_ONLYDIR | beside;
+        let mut watches = Vec::new();
+        let mut at = folder;
+        while let (Some(above), Some(name)) = (at.parent(), at.file_name()) {
+            // Nobody moves the root.
+            if above.parent().is_some() {
+                match self.inotify.add_watch(above, events) {
+                    Ok(watch) => watches.push((watch, name.to_owned())),
+                    Err(errno @ (Errno::ENOSPC | Errno::ENOMEM)) => {
+                        return Err(out_of_watches(errno));
+                    }
+                    // It is not there, or not to be seen.
+                    Err(_) => {}
+                }
+            }
+            at = above;
+        }
+        Ok(watches)
     }
 
     /// Everything that was told since, each thing once; never blocks.
@@ -294,6 +322,25 @@ mod tests {
         fs::write(folder.path().join("10-mine.toml"), "").unwrap();
         assert_eq!(watcher.read().unwrap(), [Seen::Files]);
         fs::remove_dir_all(folder.path()).unwrap();
+        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+    }
+
+    #[test]
+    fn a_folder_above_that_is_moved_is_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path("a/b/c")).unwrap();
+        let mut watcher = Watcher::new().unwrap();
+        let follow = || vec![Followed::new(path("a/b/c"), only(&["qemu-arm"]))];
+        watcher.follow(follow()).unwrap();
+        fs::write(path("a/b/other"), "").unwrap();
+        fs::create_dir(path("a/other")).unwrap();
+        assert_eq!(watcher.read().unwrap(), [], "what else is in them is of no matter");
+        fs::rename(path("a"), path("old")).unwrap();
+        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        // Followed on its way, it is told of when it comes back.
+        watcher.follow(follow()).unwrap();
+        fs::rename(path("old"), path("a")).unwrap();
         assert_eq!(watcher.read().unwrap(), [Seen::Files]);
     }
 

@@ -43,7 +43,9 @@ impl Keeper<'_> {
             asked = self.asked.take().unwrap_or(now);
             self.files_heard = None;
             // It sees whatever others did up to now.
-            self.checks.done(now);
+            if self.checks.is_awaited() {
+                self.checks.done(now);
+            }
         }
         self.job = Some(Running { task, begun: now, asked });
         self.disturbed = false;
