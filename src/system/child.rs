@@ -22,7 +22,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::execve;
 use thiserror::Error;
 
-use super::{file, privilege};
+use super::{file, orphan, privilege};
 use crate::observation::FileId;
 
 /// The number of the signal that asks a program to end, the same on every architecture.
@@ -144,7 +144,8 @@ impl Child {
         let (stdout, stdout_theirs) = io::pipe()?;
         let (stderr, stderr_theirs) = io::pipe()?;
         let words = std::iter::once(&launch.argv0).chain(launch.arguments).copied();
-        let image = Image::new(launch.program, words, launch.environment.iter().copied())?;
+        let environment = launch.environment.iter().copied().chain(orphan::mark());
+        let image = Image::new(launch.program, words, environment)?;
         let mut command = Command::new(launch.program);
         command.stdin(stdin_theirs).stdout(stdout_theirs).stderr(stderr_theirs);
         let root = match launch.root {

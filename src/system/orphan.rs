@@ -1,6 +1,7 @@
 //! What programs left running when they ended: it becomes a child of ours, and is ended.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io;
 use std::time::Duration;
 
@@ -11,6 +12,19 @@ use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 use procfs::process::Process;
 
+/// A variable of the programs that we start as the first process of a container: what they leave running has it, too.
+const MARK: (&str, &str) = ("BINFMTD_STARTED", "1");
+
+/// The variable, where it is needed to tell what our programs left running from what others did.
+pub(super) fn mark() -> Option<(&'static OsStr, &'static OsStr)> {
+    is_first().then(|| (OsStr::new(MARK.0), OsStr::new(MARK.1)))
+}
+
+/// Whether everybody's orphans come to us.
+fn is_first() -> bool {
+    std::process::id() == 1
+}
+
 /// While this lives, processes whose parents end become children of ours (`PR_SET_CHILD_SUBREAPER`):
 /// neither a process group nor a session of its own takes them away.
 #[derive(Debug)]
@@ -18,7 +32,7 @@ pub struct Orphans {
     /// What was there before is not ours to end: whoever became us by exec may have had children.
     before: HashSet<i32>,
     /// When this began, in the kernel's ticks since boot. Who began earlier and becomes our child now
-    /// was left by somebody else: to the first process of a container, everybody's orphans come.
+    /// was left by somebody else.
     since: u64,
     was_subreaper: bool,
 }
@@ -56,10 +70,11 @@ impl Orphans {
         }
     }
 
-    /// Whether a process began with the programs that are looked after, or later.
+    /// Whether a process began with the programs that are looked after, or later; and of what comes to the first
+    /// process, whether it is one of these programs'. Who has been brought into a container may leave something as well.
     fn is_theirs(&self, pid: i32) -> bool {
         let stat = Process::new(pid).and_then(|process| process.stat());
-        stat.is_ok_and(|stat| stat.starttime >= self.since)
+        stat.is_ok_and(|stat| stat.starttime >= self.since) && (!is_first() || has_mark(pid))
     }
 }
 
@@ -68,6 +83,12 @@ impl Drop for Orphans {
         let _ = self.end();
         let _ = prctl::set_child_subreaper(self.was_subreaper);
     }
+}
+
+fn has_mark(pid: i32) -> bool {
+    let mark = format!("{}={}", MARK.0, MARK.1);
+    std::fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|variables| variables.split(|byte| *byte == 0).any(|one| one == mark.as_bytes()))
 }
 
 /// The time since boot as the kernel gives the starts of processes; a tick may be shared with what was

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -242,6 +243,56 @@ fn as_the_first_process_it_reaps_orphans() {
 }
 
 /// As in a container, where somebody looks at its health while rules are still being registered.
+/// Ends once what it leaves running is what it is to be.
+const LEAVE: &str = "sleep 60 >/dev/null 2>&1 &
+    while [ -e /proc/$! ] && ! grep -q sleep /proc/$!/comm; do :; done";
+
+/// Somebody who enters a container while its first process runs probes leaves something running: that is not ours to end.
+#[test]
+fn what_others_leave_to_the_first_process_lives() {
+    let (Some(()), Some(world)) = (qemu(), World::unmounted()) else { return };
+    let first = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
+    let tried = world.run(first.into_iter().chain(["true"]));
+    let found = if tried.code == 0 { Ok(()) } else { Err(tried.err) };
+    if need("a PID namespace with its own /proc", found).is_none() {
+        return;
+    }
+    let script = "echo ready; read -r line; grep -l '^Name:.sleep$' /proc/[0-9]*/status | wc -l";
+    let mut words: Vec<std::ffi::OsString> = first.into_iter().map(Into::into).collect();
+    // Every target there is: that takes long enough for several to enter.
+    words.extend([BINFMTD, "run", "--private", "--", "sh", "-c", script].map(Into::into));
+    let mut command = world.command(words);
+    let mut running =
+        Running(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
+    let outer = running.0.id();
+    let is_ready = AtomicBool::new(false);
+    let left = std::thread::scope(|scope| {
+        let entering = scope.spawn(|| {
+            let mut left = 0;
+            while !is_ready.load(Ordering::Relaxed) {
+                let children = fs::read_to_string(format!("/proc/{outer}/task/{outer}/children"));
+                let children = children.unwrap_or_default();
+                let Some(inner) = children.split_whitespace().next() else { continue };
+                let entered = Command::new("nsenter")
+                    .args(["--user", "--preserve-credentials", "--mount", "--pid", "--target"])
+                    .args([inner, "--", "sh", "-c", LEAVE])
+                    .stderr(Stdio::null())
+                    .status();
+                left += usize::from(entered.is_ok_and(|status| status.success()));
+            }
+            left
+        });
+        assert_eq!(lines.next().unwrap().unwrap(), "ready");
+        is_ready.store(true, Ordering::Relaxed);
+        entering.join().unwrap()
+    });
+    running.0.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let live: usize = lines.next().unwrap().unwrap().trim().parse().unwrap();
+    assert!(left > 3, "only {left} could enter");
+    assert_eq!(live, left, "some were ended");
+}
+
 #[test]
 fn what_ended_before_the_command_began_is_reaped_too() {
     let Some(world) = world() else { return };
