@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -212,15 +213,21 @@ fn the_end_of_its_terminal_reaches_the_command() {
     assert_eq!(said.out, "7\n", "{said:#?}");
 }
 
+/// What makes the words behind it the first process of a PID namespace, which ends with it.
+const FIRST: [&str; 5] = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
+
+fn world_with_a_first_process() -> Option<World> {
+    qemu()?;
+    let world = World::unmounted()?;
+    let tried = world.run(FIRST.into_iter().chain(["true"]));
+    let found = if tried.code == 0 { Ok(()) } else { Err(tried.err) };
+    need("a PID namespace with its own /proc", found)?;
+    Some(world)
+}
+
 #[test]
 fn as_the_first_process_it_reaps_orphans() {
-    let (Some(()), Some(world)) = (qemu(), World::unmounted()) else { return };
-    let first = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
-    let tried = world.run(first.into_iter().chain(["true"]));
-    let found = if tried.code == 0 { Ok(()) } else { Err(tried.err) };
-    if need("a PID namespace with its own /proc", found).is_none() {
-        return;
-    }
+    let Some(world) = world_with_a_first_process() else { return };
     // Their parents end at once, so they are handed to process 1.
     let script = "cat /proc/1/comm
         for status in 0 1 2; do
@@ -230,7 +237,7 @@ fn as_the_first_process_it_reaps_orphans() {
         cat /proc/[0-9]*/status 2> /dev/null | grep -c '^State:.Z'";
     for options in ["--private", ""] {
         let line = format!("run {options} --no-verify --target s390x -- sh -c");
-        let mut words: Vec<_> = first.into_iter().map(Into::into).collect();
+        let mut words: Vec<_> = FIRST.into_iter().map(Into::into).collect();
         words.extend(world.words(&line));
         words.push(script.into());
         let said = world.run(words);
@@ -242,7 +249,6 @@ fn as_the_first_process_it_reaps_orphans() {
     }
 }
 
-/// As in a container, where somebody looks at its health while rules are still being registered.
 /// Ends once what it leaves running is what it is to be.
 const LEAVE: &str = "sleep 60 >/dev/null 2>&1 &
     while [ -e /proc/$! ] && ! grep -q sleep /proc/$!/comm; do :; done";
@@ -250,15 +256,9 @@ const LEAVE: &str = "sleep 60 >/dev/null 2>&1 &
 /// Somebody who enters a container while its first process runs probes leaves something running: that is not ours to end.
 #[test]
 fn what_others_leave_to_the_first_process_lives() {
-    let (Some(()), Some(world)) = (qemu(), World::unmounted()) else { return };
-    let first = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
-    let tried = world.run(first.into_iter().chain(["true"]));
-    let found = if tried.code == 0 { Ok(()) } else { Err(tried.err) };
-    if need("a PID namespace with its own /proc", found).is_none() {
-        return;
-    }
+    let Some(world) = world_with_a_first_process() else { return };
     let script = "echo ready; read -r line; grep -l '^Name:.sleep$' /proc/[0-9]*/status | wc -l";
-    let mut words: Vec<std::ffi::OsString> = first.into_iter().map(Into::into).collect();
+    let mut words: Vec<std::ffi::OsString> = FIRST.into_iter().map(Into::into).collect();
     // Every target there is: that takes long enough for several to enter.
     words.extend([BINFMTD, "run", "--private", "--", "sh", "-c", script].map(Into::into));
     let mut command = world.command(words);
@@ -270,7 +270,9 @@ fn what_others_leave_to_the_first_process_lives() {
     let left = std::thread::scope(|scope| {
         let entering = scope.spawn(|| {
             let mut left = 0;
-            while !is_ready.load(Ordering::Relaxed) {
+            // Also when it never says so: then the test fails, and is not to wait for ever.
+            let begun = Instant::now();
+            while !is_ready.load(Ordering::Relaxed) && begun.elapsed() < Duration::from_secs(30) {
                 let children = fs::read_to_string(format!("/proc/{outer}/task/{outer}/children"));
                 let children = children.unwrap_or_default();
                 let Some(inner) = children.split_whitespace().next() else { continue };
@@ -293,6 +295,7 @@ fn what_others_leave_to_the_first_process_lives() {
     assert_eq!(live, left, "some were ended");
 }
 
+/// As in a container, where somebody looks at its health while rules are still being registered.
 #[test]
 fn what_ended_before_the_command_began_is_reaped_too() {
     let Some(world) = world() else { return };
