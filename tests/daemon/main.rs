@@ -34,6 +34,7 @@ type Test = fn(&Stage) -> Option<String>;
 const TESTS: &[(&str, Test)] = &[
     ("whoever_undoes_every_heal_is_met_with_growing_pauses", pace::conflict),
     ("after_a_heal_it_is_quiet", pace::quiet),
+    ("a_busy_neighbour_is_looked_at_in_time", others::busy),
     ("an_upgrade_by_rename_fails_no_exec", interpreters::upgrade),
     ("a_broken_upgrade_leaves_the_old_one_running", interpreters::broken),
     ("a_removed_interpreter_goes_on_and_may_come_back", interpreters::removed),
@@ -42,7 +43,6 @@ const TESTS: &[(&str, Test)] = &[
     ("what_is_removed_or_disabled_is_put_back", heals::restored),
     ("rules_that_come_before_ours", others::shadowed),
     ("rules_of_others_are_never_touched", others::bystanders),
-    ("a_busy_neighbour_is_looked_at_in_time", others::busy),
     ("a_rule_that_the_kernel_cannot_start_is_told", others::dead),
     ("an_unmounted_instance_lives_on", mounts::unmounted),
     ("a_changed_configuration_is_taken_up", configuration::changed),
