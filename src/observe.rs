@@ -15,12 +15,15 @@ use crate::plan::guard::{self, Needs};
 use crate::plan::{self, Native, Request};
 use crate::probe::{self, Kind};
 use crate::rule::{self, Entry, Header, Matcher, winner};
-use crate::system::batch::{BatchError, Limits};
-use crate::system::child::ExecError;
-use crate::system::instance::Instance;
-use crate::system::interpreter::Inspector;
-use crate::system::native::{self, Answer};
-use crate::system::{file, host, record, surroundings};
+use crate::system::binfmt_misc::instance::Instance;
+use crate::system::binfmt_misc::native::{self, Answer};
+use crate::system::binfmt_misc::record;
+use crate::system::files::interpreter::Inspector;
+use crate::system::files::read;
+use crate::system::host::machine;
+use crate::system::host::surroundings;
+use crate::system::process::batch::{BatchError, Limits};
+use crate::system::process::child::ExecError;
 use crate::target::{Target, UnknownTarget};
 use crate::verify::{Depth, Laboratory, Subject};
 
@@ -148,7 +151,7 @@ pub fn names_of_binfmt_d() -> BTreeSet<String> {
 pub fn other_owners(entries: &[Entry]) -> BTreeMap<String, String> {
     let mut owners = BTreeMap::new();
     let named = |name: &str| entries.iter().find(|entry| entry.name == name);
-    for (path, content) in file::read_folder(Path::new("/var/lib/binfmts")) {
+    for (path, content) in read::read_folder(Path::new("/var/lib/binfmts")) {
         // update-binfmts keeps a state file of the rule's name, the interpreter on a line of its own.
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let says = |entry: &&Entry| {
@@ -172,7 +175,7 @@ pub fn other_owners(entries: &[Entry]) -> BTreeMap<String, String> {
 
 /// The target that this very program is for, so that the kernel runs it natively.
 pub fn host_target(settings: &Settings) -> Result<&Target, ObserveError> {
-    let header = host::own_header().map_err(io_error("read this program's own header"))?;
+    let header = machine::own_header().map_err(io_error("read this program's own header"))?;
     settings.table.of_header(&Header::new(&header)).ok_or(ObserveError::UnknownHost)
 }
 
@@ -359,7 +362,7 @@ fn captured_names(
             let Some(extension) = extension_of(&name) else { continue };
             let path = folder.join(name);
             let is_native =
-                || file::first_bytes(&path).is_ok_and(|start| native.runs(&Header::new(&start)));
+                || read::first_bytes(&path).is_ok_and(|start| native.runs(&Header::new(&start)));
             if !captured.contains_key(&extension) && is_native() {
                 captured.insert(extension, path);
             }

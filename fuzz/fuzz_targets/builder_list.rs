@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use binfmtd::buildx::builder::{read_containers, read_list, read_names};
 use binfmtd::buildx::docker::Answer;
-use binfmtd::system::batch::Ended;
+use binfmtd::system::process::batch::Ended;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

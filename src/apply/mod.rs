@@ -15,10 +15,10 @@ use crate::config::{Settings, Verify};
 use crate::observation::{FileId, Observation, Owned, Record, Serving, unfinished_name};
 use crate::plan::{self, Action, Decision, Item, Plan};
 use crate::rule::{Entry, Rule};
-use crate::system::batch::{BatchError, Limits};
-use crate::system::instance::{Instance, Registrar};
-use crate::system::record::Store;
-use crate::system::signal::Interrupt;
+use crate::system::binfmt_misc::instance::{Instance, Registrar};
+use crate::system::binfmt_misc::record::Store;
+use crate::system::process::batch::{BatchError, Limits};
+use crate::system::process::signal::Interrupt;
 use crate::target::Target;
 use crate::verify::{Depth, Laboratory, Proof, Subject};
 

@@ -5,7 +5,7 @@ use std::io;
 
 use crate::observation::swap_names;
 use crate::rule::Rule;
-use crate::system::instance::{Instance, Refused, Registrar};
+use crate::system::binfmt_misc::instance::{Instance, Refused, Registrar};
 
 /// Replaces rules without a gap: from the first moment to the last, one of them takes the programs.
 ///

@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use super::ApplyError;
 use super::replace::describe;
 use crate::plan::Action;
-use crate::system::instance::{Instance, Refused};
-use crate::system::record::Store;
+use crate::system::binfmt_misc::instance::{Instance, Refused};
+use crate::system::binfmt_misc::record::Store;
 
 /// Carries out what [`crate::plan::restore`] says. The record names these rules already, so it stays
 /// as it is. Returns what came of each action, in their order; of a failure, a sentence.

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::{Work, without_p};
 use crate::probe::{self, Kind};
 use crate::rule::Rule;
-use crate::system::batch::BatchError;
-use crate::system::child::ExecError;
-use crate::system::instance::{Instance, Registrar};
-use crate::system::native;
-use crate::system::{fork, namespace};
+use crate::system::binfmt_misc::instance::{Instance, Registrar};
+use crate::system::binfmt_misc::native;
+use crate::system::binfmt_misc::private;
+use crate::system::process::batch::BatchError;
+use crate::system::process::child::ExecError;
+use crate::system::process::fork;
 use crate::verify::Proof;
 
 /// What a trial found, by the place of the line in the plan.
@@ -73,7 +74,7 @@ impl Work<'_> {
 
     /// Runs in a fork: whatever it does to the namespace ends with it.
     fn try_rules(&self, rules: &[(usize, Rule, Vec<OsString>)]) -> Answer {
-        let instance = match namespace::enter_private() {
+        let instance = match private::enter_private() {
             Ok(instance) => instance,
             Err(error) => return Answer::NoInstance(error.to_string()),
         };

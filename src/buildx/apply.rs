@@ -11,7 +11,7 @@ use super::engine::Engine;
 use super::observe::{self, Orphan, OrphanKind};
 use super::plan::{Recreate, Refusal, Step, Wish};
 use super::record::{Made, Store};
-use crate::system::batch::Ended;
+use crate::system::process::batch::Ended;
 
 /// Why a builder is not as it should be.
 #[derive(Debug, Error)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::system::batch::{self, Batch, BatchError, Ended, Finished, Limits};
-use crate::system::child::{Child, ExecError, Launch, Root};
-use crate::system::supervise;
+use crate::system::process::batch::{self, Batch, BatchError, Ended, Finished, Limits};
+use crate::system::process::child::{Child, ExecError, Launch, Root};
+use crate::system::process::supervise;
 
 /// More output than this is no answer of docker's.
 const LARGEST_OUTPUT: usize = 16 * 1024 * 1024;

@@ -7,7 +7,7 @@ use super::builder::{Builder, NodeStatus};
 use super::docker::{Answer, Docker, Question, Trouble};
 use super::platform::Platform;
 use crate::rule::to_hex;
-use crate::system::batch::Ended;
+use crate::system::process::batch::Ended;
 
 /// What an image carries for a platform.
 #[derive(Debug, Clone, PartialEq, Eq)]

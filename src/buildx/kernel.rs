@@ -8,8 +8,8 @@ use crate::observation::Observation;
 use crate::observe::{self, Manner, ObserveError};
 use crate::plan::Request;
 use crate::rule::{Entry, winner};
-use crate::system::batch::BatchError;
-use crate::system::instance::Instance;
+use crate::system::binfmt_misc::instance::Instance;
+use crate::system::process::batch::BatchError;
 use crate::verify::{Depth, Laboratory, Proof, Scope, Subject};
 
 /// What the kernel does with a platform's programs.

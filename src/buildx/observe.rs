@@ -7,7 +7,7 @@ use super::builder::{
 use super::docker::{Docker, Question, Trouble};
 use super::engine::{Engine, Here, read_endpoint};
 use super::record::Record;
-use crate::system::host;
+use crate::system::host::machine;
 
 /// What was seen of Docker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,8 +102,8 @@ pub fn current(docker: &Docker) -> Result<String, Trouble> {
 
 fn here() -> Result<Here, Trouble> {
     let failed = |error: std::io::Error| Trouble::Batch(error.into());
-    let host = host::describe().map_err(failed)?;
-    Ok(Here { kernel: host.kernel, name: host::name().map_err(failed)? })
+    let host = machine::describe().map_err(failed)?;
+    Ok(Here { kernel: host.kernel, name: machine::name().map_err(failed)? })
 }
 
 /// Looks for what is left of builders that are gone. Those of another user of the same engine look the

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::system::file::{self, Lock};
+use crate::system::files::lock::{self, Lock};
+use crate::system::files::write;
 
 /// Names another folder than `$XDG_STATE_HOME/binfmtd`.
 pub const FOLDER_VARIABLE: &str = "BINFMTD_STATE_DIRECTORY";
@@ -91,7 +92,7 @@ impl Store {
             io::Error::new(error.kind(), message)
         };
         std::fs::create_dir_all(&folder).map_err(named)?;
-        let lock = file::lock(&folder.join(LOCK)).map_err(named)?;
+        let lock = lock::lock(&folder.join(LOCK)).map_err(named)?;
         let record = load(&folder);
         Ok(Self { place: Some((folder, lock)), record })
     }
@@ -117,7 +118,7 @@ impl Store {
         self.record.schema = Record::SCHEMA;
         let content = serde_json::to_vec_pretty(&self.record).map_err(io::Error::other)?;
         let path = folder.join(FILE);
-        file::write_atomically(&path, &content, 0o600)
+        write::write_atomically(&path, &content, 0o600)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 }

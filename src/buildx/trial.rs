@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use super::docker::{Answer, Docker, Question, Trouble};
 use super::platform::Platform;
 use crate::probe::{self, Report};
-use crate::system::batch::{BatchError, Ended};
-use crate::system::file;
+use crate::system::files::programs;
+use crate::system::process::batch::{BatchError, Ended};
 use crate::target::Target;
 use crate::verify::nonce;
 
@@ -140,7 +140,7 @@ impl Build {
         };
         let folder = parent.path().join(number.to_string());
         std::fs::create_dir(&folder)?;
-        file::write_program(&folder.join("probe"), &program)?;
+        programs::write_program(&folder.join("probe"), &program)?;
         let nonce = nonce();
         // QEMU's variable makes it tell its version in place of running the program.
         let dockerfile = format!(
@@ -151,7 +151,7 @@ impl Build {
         if case.embedded {
             let own = host.identity.machines.first().copied().unwrap_or_default();
             let native = probe::build(host, own).unwrap_or_default();
-            file::write_program(&folder.join("native"), &native)?;
+            programs::write_program(&folder.join("native"), &native)?;
             let dockerfile =
                 format!("FROM scratch\nCOPY native /native\nRUN [\"/native\", \"{nonce}\"]\n");
             std::fs::write(folder.join(WITNESS), dockerfile)?;

@@ -14,9 +14,11 @@ use crate::observe::{self, Manner};
 use crate::plan::Request;
 use crate::report::json;
 use crate::report::text::Page;
-use crate::system::batch::Limits;
-use crate::system::instance::{Instance, InstanceError};
-use crate::system::{namespace, privilege, record};
+use crate::system::binfmt_misc::instance::{Instance, InstanceError};
+use crate::system::binfmt_misc::record;
+use crate::system::host::namespace;
+use crate::system::host::privilege;
+use crate::system::process::batch::Limits;
 
 /// The global options.
 #[derive(Clone)]

@@ -8,11 +8,11 @@ use crate::config::ConfigErrors;
 use crate::doctor::ExamineError;
 use crate::observe::ObserveError;
 use crate::shown::plain;
-use crate::system::batch::BatchError;
-use crate::system::instance::InstanceError;
-use crate::system::mount::MountError;
-use crate::system::namespace::PrivateError;
-use crate::system::privilege;
+use crate::system::binfmt_misc::instance::InstanceError;
+use crate::system::binfmt_misc::mount::MountError;
+use crate::system::binfmt_misc::private::PrivateError;
+use crate::system::host::privilege;
+use crate::system::process::batch::BatchError;
 use crate::target::UnknownTarget;
 
 /// How a command ended. Documented in `docs/reference/exit-codes.md`.

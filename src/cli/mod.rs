@@ -32,7 +32,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::report::{ErrorDocument, github, json, junit, text};
 use crate::shown::plain_lines;
-use crate::system::service;
+use crate::system::host::manager;
 pub use exit::{Exit, Failure};
 
 /// How results are printed.
@@ -257,7 +257,7 @@ fn log(verbose: u8, is_service: bool) {
     };
     let registry = tracing_subscriber::registry().with(level);
     if is_service
-        && service::has_journal()
+        && manager::has_journal()
         && let Ok(journal) = tracing_journald::layer()
     {
         // Field names as they are, and INFO as the journal's info, not notice.

@@ -9,11 +9,11 @@ use crate::observation::Observation;
 use crate::observe;
 use crate::plan::{self, Decision, Plan, Request};
 use crate::report::{RegisterDocument, text};
-use crate::system::batch::Limits;
-use crate::system::instance::Instance;
-use crate::system::mount::{self, Lifetime, Mounted};
-use crate::system::namespace;
-use crate::system::record::Store;
+use crate::system::binfmt_misc::instance::Instance;
+use crate::system::binfmt_misc::mount::{self, Lifetime, Mounted};
+use crate::system::binfmt_misc::record::Store;
+use crate::system::host::namespace;
+use crate::system::process::batch::Limits;
 use clap::ValueHint;
 
 /// Make the kernel match the configuration

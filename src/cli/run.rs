@@ -10,11 +10,11 @@ use super::{Exit, Failure};
 use crate::apply::Options;
 use crate::config::{Settings, Verify};
 use crate::plan::{self, Request};
-use crate::system::batch::{BatchError, Limits};
-use crate::system::namespace;
-use crate::system::record::FOLDER_VARIABLE;
-use crate::system::signal::Interrupt;
-use crate::system::supervise::{self, CommandError};
+use crate::system::binfmt_misc::private;
+use crate::system::binfmt_misc::record::FOLDER_VARIABLE;
+use crate::system::process::batch::{BatchError, Limits};
+use crate::system::process::signal::Interrupt;
+use crate::system::process::supervise::{self, CommandError};
 use crate::verify::{Depth, Laboratory, Subject};
 
 /// Register, then run a command: entrypoint of a container, or without root in a private instance
@@ -69,7 +69,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
     let context = runtime.map_or_else(|| context.clone(), |runtime| context.in_runtime(runtime));
     let register = || {
         let (instance, mount) = if arguments.private {
-            (namespace::enter_private()?, None)
+            (private::enter_private()?, None)
         } else {
             let mounted = register::mounted(Holding::Yes)?;
             (mounted.instance, mounted.mount)

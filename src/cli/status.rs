@@ -8,8 +8,9 @@ use super::{Exit, Failure};
 use crate::daemon::State;
 use crate::observe;
 use crate::report::{StatusDocument, text};
-use crate::system::instance::Instance;
-use crate::system::{namespace, record};
+use crate::system::binfmt_misc::instance::Instance;
+use crate::system::binfmt_misc::record;
+use crate::system::host::namespace;
 
 /// Show every rule there is: target, flags, owner, and which one wins
 ///

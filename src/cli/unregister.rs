@@ -9,8 +9,8 @@ use super::{Exit, Failure, status};
 use crate::daemon::State;
 use crate::report::{SCHEMA, UnregisterDocument, text};
 use crate::rule::winner;
-use crate::system::instance::Instance;
-use crate::system::record::{self, Store};
+use crate::system::binfmt_misc::instance::Instance;
+use crate::system::binfmt_misc::record::{self, Store};
 
 /// Remove rules of ours
 ///

@@ -10,7 +10,7 @@ use crate::observe;
 use crate::plan::{Native, Request};
 use crate::report::{WhichDocument, text};
 use crate::rule::{HEADER_SIZE, Header};
-use crate::system::batch::Limits;
+use crate::system::process::batch::Limits;
 
 /// Say which rule the kernel would pick for a file, and why not the others
 #[derive(Debug, clap::Args)]

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::origin::Origin;
 use crate::shown::plain;
-use crate::system::trust::Fault;
+use crate::system::files::trust::Fault;
 use crate::target::TableError;
 
 /// One fault: `file:line: key: problem`.

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
-use crate::system::trust::{Fault, Trust};
+use crate::system::files::trust::{Fault, Trust};
 
 /// Where configuration lies, best first: the administrator's, this boot's, the machine's own, the distribution's.
 const FOLDERS: [&str; 4] =

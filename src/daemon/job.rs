@@ -18,11 +18,13 @@ use crate::plan::{self, Action, Decision, Native, Plan, Request};
 use crate::probe;
 use crate::rule::{Entry, Flags, Header, InterpreterPath, Matcher, Rule, parse_register, winner};
 use crate::shown::quote;
-use crate::system::batch::{BatchError, Limits};
-use crate::system::instance::{Instance, MOUNT_POINT};
-use crate::system::record::Store;
-use crate::system::watch::{Followed, Names};
-use crate::system::{helper, native, service};
+use crate::system::binfmt_misc::instance::{Instance, MOUNT_POINT};
+use crate::system::binfmt_misc::native;
+use crate::system::binfmt_misc::record::Store;
+use crate::system::files::watch::{Followed, Names};
+use crate::system::host::manager;
+use crate::system::process::batch::{BatchError, Limits};
+use crate::system::process::helper;
 use crate::verify::{Depth, Laboratory, Proof, Subject};
 
 /// What the loop asks for.
@@ -169,7 +171,7 @@ impl Worker<'_> {
             let names: BTreeSet<&str> = rules.iter().map(|rule| rule.rule.as_str()).collect();
             // Where systemd is not, nobody registers them.
             let claimed =
-                if service::is_systemd() { observe::names_of_binfmt_d() } else { BTreeSet::new() };
+                if manager::is_systemd() { observe::names_of_binfmt_d() } else { BTreeSet::new() };
             let relevant = Relevant::of(&settings, &request, &seen)?;
             Ok(Reconciled {
                 instance: instance.device(),

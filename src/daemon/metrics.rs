@@ -8,14 +8,14 @@ use std::io;
 use std::path::Path;
 
 use super::state::{Cause, Condition, State};
-use crate::system::file;
+use crate::system::files::write;
 
 /// Its name in the runtime folder, where the configuration names no other.
 pub(super) const FILE: &str = "metrics.prom";
 
 /// Writes the file, whole, for everybody to read.
 pub(super) fn save(state: &State, path: &Path) -> io::Result<()> {
-    file::write_atomically(path, render(state).as_bytes(), 0o644)
+    write::write_atomically(path, render(state).as_bytes(), 0o644)
 }
 
 /// The text.

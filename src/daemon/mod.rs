@@ -17,14 +17,16 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::system::helper::Helper;
-use crate::system::mount::{Lifetime, Mounted};
-use crate::system::{file, privilege, record};
+use crate::system::binfmt_misc::mount::{Lifetime, Mounted};
+use crate::system::binfmt_misc::record;
+use crate::system::host::privilege;
+use crate::system::process::helper::Helper;
 
 pub use journal::Message;
 pub use metrics::render;
 pub use state::{Cause, Condition, Heal, RuleState, State};
 
+use crate::system::files::lock;
 use job::{Kind, Trouble, Worker};
 use keeper::Keeper;
 
@@ -83,7 +85,7 @@ pub fn run(mounted: Mounted, config: Option<&Path>, runtime: &Path) -> Result<()
     // Without capabilities it could not be taken back; it goes with the container that it is in.
     std::mem::forget(mount);
     record::make_folder(runtime).map_err(io_error("make the runtime folder"))?;
-    let held = file::hold(&runtime.join("daemon.lock")).map_err(io_error("hold daemon.lock"))?;
+    let held = lock::hold(&runtime.join("daemon.lock")).map_err(io_error("hold daemon.lock"))?;
     let _only_one = held.map_err(DaemonError::Running)?;
     let worker = Worker { config, runtime, held: &instance };
     // Before anything else is allocated or opened: the helper has no use for it.

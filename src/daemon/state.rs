@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::observation::FileId;
-use crate::system::{file, host};
+use crate::system::files::write;
+use crate::system::host::machine;
 
 /// The state of the service. Fields are only ever added within a schema.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -148,13 +149,13 @@ impl State {
     /// Writes it, whole, for everybody to read.
     pub fn save(&self, folder: &Path) -> io::Result<()> {
         let content = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
-        file::write_atomically(&folder.join(FILE), &content, 0o644)
+        write::write_atomically(&folder.join(FILE), &content, 0o644)
     }
 
     /// The state of a service that runs; `None` when none does.
     pub fn load(folder: &Path) -> Option<Self> {
         let state: Self = serde_json::from_slice(&std::fs::read(folder.join(FILE)).ok()?).ok()?;
-        let runs = host::started(state.pid).is_some_and(|started| started == state.pid_started);
+        let runs = machine::started(state.pid).is_some_and(|started| started == state.pid_started);
         (state.schema == Self::SCHEMA && runs).then_some(state)
     }
 

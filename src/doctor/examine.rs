@@ -20,12 +20,16 @@ use crate::observation::{Candidates, InterpreterFault, Observation};
 use crate::observe::{self, Manner, ObserveError};
 use crate::plan::{Native, Request, others};
 use crate::rule::{self, Entry, Rule, winner};
-use crate::system::batch::{BatchError, Limits};
-use crate::system::host::{self, Host};
-use crate::system::instance::{Instance, InstanceError, MOUNT_POINT};
-use crate::system::interpreter::Inspector;
-use crate::system::surroundings::{self, Distribution, Module, Units};
-use crate::system::{limits, mount, namespace, privilege, service};
+use crate::system::binfmt_misc::instance::{Instance, InstanceError, MOUNT_POINT};
+use crate::system::binfmt_misc::mount;
+use crate::system::files::interpreter::Inspector;
+use crate::system::host::limits;
+use crate::system::host::machine::{self, Host};
+use crate::system::host::manager;
+use crate::system::host::namespace;
+use crate::system::host::privilege;
+use crate::system::host::surroundings::{self, Distribution, Module, Units};
+use crate::system::process::batch::{BatchError, Limits};
 use crate::target::Target;
 use crate::verify::load::Load;
 use crate::verify::{Laboratory, Proof, Scope, Subject};
@@ -169,7 +173,7 @@ pub fn examine<'a>(
         Ok(instance) => observe::observe(instance, settings, request, manner)?,
         Err(_) => observe::observe_without_instance(settings, request, manner)?,
     };
-    let (host, limits) = (host::describe()?, limits::look());
+    let (host, limits) = (machine::describe()?, limits::look());
     let around = look_around(&host, &limits, instance.as_ref().ok(), stack_before, &seen)?;
     let mut examination = Examination {
         settings,
@@ -182,7 +186,7 @@ pub fn examine<'a>(
         limits,
         around,
         owners: observe::other_owners(&seen.instance.entries),
-        systemd: service::is_systemd(),
+        systemd: manager::is_systemd(),
         service: State::load(manner.runtime),
         native: Native::new(&settings.table, &seen.natives),
         read_only: instance.as_ref().is_ok_and(Instance::is_read_only),

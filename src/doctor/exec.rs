@@ -10,8 +10,8 @@ use super::{Check, Draft, Examination, Finding, Patient, Phrase, Status};
 use crate::plan::flags;
 use crate::probe::CpuLevel;
 use crate::rule::{Entry, winner};
-use crate::system::batch::Ended;
-use crate::system::interpreter::Inspector;
+use crate::system::files::interpreter::Inspector;
+use crate::system::process::batch::Ended;
 use crate::verify::{Level, Outcome, Proof};
 
 /// A cost is absurd when it is both. All targets of QEMU 7.2 to 11.1 at once on two loaded cores took at

@@ -7,10 +7,10 @@ use crate::observation::{InterpreterFault, InterpreterFile};
 use crate::plan::{guard, is_qemu, is_replaceable};
 use crate::rule::Entry;
 use crate::shown::quote;
-use crate::system::instance::MOUNT_POINT;
-use crate::system::interpreter::Inspector;
-use crate::system::limits::Selinux;
-use crate::system::surroundings::Distribution;
+use crate::system::binfmt_misc::instance::MOUNT_POINT;
+use crate::system::files::interpreter::Inspector;
+use crate::system::host::limits::Selinux;
+use crate::system::host::surroundings::Distribution;
 use crate::verify::Proof;
 
 const EXISTS: &str = "interpreter.exists";

@@ -3,8 +3,8 @@
 use super::interpreter::is_sound;
 use super::known::Version;
 use super::{Check, Draft, Examination, Finding, Patient};
-use crate::system::instance::{InstanceError, MOUNT_POINT};
-use crate::system::surroundings::{Distribution, Module};
+use crate::system::binfmt_misc::instance::{InstanceError, MOUNT_POINT};
+use crate::system::host::surroundings::{Distribution, Module};
 use crate::target::Class;
 use crate::verify::Proof;
 

@@ -4,7 +4,7 @@ use super::interpreter::remount;
 use super::{Check, Draft, Examination, Finding, Patient, Status};
 use crate::rule::Entry;
 use crate::shown::quote;
-use crate::system::child::ExecError;
+use crate::system::process::child::ExecError;
 use crate::verify::Level;
 use crate::verify::load::{Job, Load, Part, Tally};
 

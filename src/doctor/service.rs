@@ -9,7 +9,7 @@ use crate::observation::InterpreterFault;
 use crate::plan::others;
 use crate::rule::{Entry, Rule};
 use crate::shown::quote;
-use crate::system::surroundings::Boot;
+use crate::system::host::surroundings::Boot;
 use crate::verify::Proof;
 
 const RUNNING: &str = "service.running";

@@ -1,27 +1,14 @@
 //! The only edge to the system: whoever reviews privilege reads this folder alone.
 //!
-//! Every `unsafe` block and every raw system call of the project is in here.
+//! Every `unsafe` block and every raw system call of the project is in here. The folders import one
+//! way, each from those above it in this list:
+//!
+//! - [`host`] what this machine and this process are, and what they may do
+//! - [`files`] reading, writing, locking and watching files
+//! - [`process`] children, signals, waiting
+//! - [`binfmt_misc`] instances, their mounts, private ones, and what the kernel runs by itself
 
-pub mod batch;
-pub mod child;
-pub mod file;
-pub mod fork;
-pub mod helper;
+pub mod binfmt_misc;
+pub mod files;
 pub mod host;
-pub mod instance;
-pub mod interpreter;
-pub mod limits;
-pub mod mount;
-pub mod namespace;
-pub mod native;
-pub mod orphan;
-pub mod poller;
-pub mod privilege;
-pub mod record;
-pub mod rootfs;
-pub mod service;
-pub mod signal;
-pub mod supervise;
-pub mod surroundings;
-pub mod trust;
-pub mod watch;
+pub mod process;

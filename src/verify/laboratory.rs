@@ -13,10 +13,13 @@ use super::proof::{self, ARGV0, Proof, STATUS, Taken};
 use crate::observation::FileId;
 use crate::probe;
 use crate::rule::Entry;
-use crate::system::batch::{BatchError, Limits};
-use crate::system::child::{ExecError, Root};
-use crate::system::signal::Interrupt;
-use crate::system::{file, privilege};
+use crate::system::files::digest;
+use crate::system::files::identity;
+use crate::system::files::programs;
+use crate::system::host::privilege;
+use crate::system::process::batch::{BatchError, Limits};
+use crate::system::process::child::{ExecError, Root};
+use crate::system::process::signal::Interrupt;
 use crate::target::Target;
 
 /// How much to prove.
@@ -95,7 +98,7 @@ impl Laboratory {
     /// Makes the folder; it goes when this is dropped.
     pub fn open() -> io::Result<Self> {
         let interrupt = Interrupt::catch()?;
-        Ok(Self { folder: file::executable_folder()?, interrupt })
+        Ok(Self { folder: programs::executable_folder()?, interrupt })
     }
 
     /// Runs the probes of all subjects; the proofs come in the same order, `None` for a target
@@ -213,7 +216,7 @@ impl Laboratory {
         let name = format!("{index}-{}", subject.target.name);
         let path = self.folder.path().join(&name);
         if !path.exists() {
-            file::write_program(&path, &content)?;
+            programs::write_program(&path, &content)?;
         }
         let set_user_id = match depth {
             Depth::Quick => Err("not asked for".to_owned()),
@@ -228,7 +231,7 @@ impl Laboratory {
             Depth::Full => self.write_shared(&name, subject)?,
         };
         let inside = Path::new("/").join(&name);
-        Ok(Some(ProbeFile { id: file::id_of(&path)?, inside, path, shared, set_user_id, cpu }))
+        Ok(Some(ProbeFile { id: identity::id_of(&path)?, inside, path, shared, set_user_id, cpu }))
     }
 
     /// The position-independent kind of it: where it is in its own root, and which file it is.
@@ -242,8 +245,8 @@ impl Laboratory {
         };
         let name = format!("{name}-pie");
         let path = self.folder.path().join(&name);
-        file::write_program(&path, &content)?;
-        Ok(Some((Path::new("/").join(name), file::id_of(&path)?)))
+        programs::write_program(&path, &content)?;
+        Ok(Some((Path::new("/").join(name), identity::id_of(&path)?)))
     }
 
     /// The program that tells which CPU it sees, where there is one for the target.
@@ -252,7 +255,7 @@ impl Laboratory {
             return Ok(None);
         };
         let path = self.folder.path().join(format!("{name}-cpu"));
-        file::write_program(&path, &content)?;
+        programs::write_program(&path, &content)?;
         Ok(Some(path))
     }
 
@@ -275,12 +278,12 @@ impl Laboratory {
                 "this process has no_new_privs, which takes the set-user-ID bit away".to_owned()
             );
         }
-        if file::is_nosuid(self.folder.path()).unwrap_or(true) {
+        if identity::is_nosuid(self.folder.path()).unwrap_or(true) {
             let folder = self.folder.path().parent().unwrap_or(self.folder.path());
             return Err(format!("{} is mounted nosuid (set TMPDIR)", folder.display()));
         }
         let path = self.folder.path().join(format!("{name}-set-user-id"));
-        file::write_set_user_id(&path, content)
+        programs::write_set_user_id(&path, content)
             .map(|owner| SetUserId { path, owner })
             .map_err(|error| format!("a program with another owner cannot be made here: {error}"))
     }
@@ -292,7 +295,7 @@ fn digests(runs: &[Option<Ran>], interrupt: &Interrupt) -> HashMap<FileId, Optio
     let files: HashMap<FileId, File> = executables
         .filter_map(|executable| Some((executable.id, executable.file.try_clone().ok()?)))
         .collect();
-    file::sha256_of_all(files.into_iter().collect(), interrupt)
+    digest::sha256_of_all(files.into_iter().collect(), &|| interrupt.is_pending())
 }
 
 struct ProbeFile {

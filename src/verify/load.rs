@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::laboratory;
-use crate::system::batch::{self, Batch, BatchError, Ended, Finished, Limits};
-use crate::system::child::{Child, ExecError, Launch, Root, SIGTERM};
+use crate::system::process::batch::{self, Batch, BatchError, Ended, Finished, Limits};
+use crate::system::process::child::{Child, ExecError, Launch, Root, SIGTERM};
 
 /// More output than this is a flood. A real program may say a lot.
 const LARGEST_OUTPUT: usize = 1024 * 1024;

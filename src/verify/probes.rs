@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::probe::Report;
-use crate::system::batch::{self, Batch, BatchError, Ended, Finished, Limits};
-use crate::system::child::{Child, ExecError, Executable, Launch, Root};
+use crate::system::process::batch::{self, Batch, BatchError, Ended, Finished, Limits};
+use crate::system::process::child::{Child, ExecError, Executable, Launch, Root};
 
 /// More output than this is a flood: a report has some hundred bytes.
 const LARGEST_OUTPUT: usize = 64 * 1024;

@@ -11,10 +11,14 @@ use super::laboratory::Subject;
 use super::probes::{Again, Run};
 use crate::observation::{FileId, Serving};
 use crate::probe::CpuLevel;
-use crate::system::batch::Ended;
-use crate::system::child::{ExecError, Executable, SIGTERM};
-use crate::system::signal::Interrupt;
-use crate::system::{file, mount, namespace};
+use crate::system::binfmt_misc::mount;
+use crate::system::files::digest;
+use crate::system::files::identity;
+use crate::system::files::read;
+use crate::system::host::namespace;
+use crate::system::process::batch::Ended;
+use crate::system::process::child::{ExecError, Executable, SIGTERM};
+use crate::system::process::signal::Interrupt;
 
 /// The status that a probe is asked to exit with: no shell, kernel or QEMU uses it by itself.
 pub(super) const STATUS: u8 = 42;
@@ -496,17 +500,19 @@ fn pinned(
     let mut digest = |id: FileId, file: io::Result<File>| {
         digests
             .entry(id)
-            .or_insert_with(|| file.and_then(|mut file| file::sha256(&mut file, interrupt)).ok())
+            .or_insert_with(|| {
+                file.and_then(|mut file| digest::sha256(&mut file, &|| interrupt.is_pending())).ok()
+            })
             .clone()
     };
     let fixed_address = fixed_address(&file);
-    let there = interpreter.and_then(|on_disk| Some((on_disk, file::id_of(on_disk).ok()?)));
+    let there = interpreter.and_then(|on_disk| Some((on_disk, identity::id_of(on_disk).ok()?)));
     let same = there.is_some_and(|(_, there)| there == id);
     let is_other_root = !same && interpreter.is_some() && is_of_another_root(&file, there);
     // What has another size has other bytes.
     let copy = there.filter(|_| !same);
     let copy =
-        copy.and_then(|(on_disk, there)| Some((there, file::open_regular(on_disk, id.size).ok()?)));
+        copy.and_then(|(on_disk, there)| Some((there, read::open_regular(on_disk, id.size).ok()?)));
     // Megabytes for each target: only who wants to know pays.
     let sha256 = if known || copy.is_some() { digest(id, Ok(file)) } else { None };
     // Another mount of the same bytes (an image's own copy) serves as well.

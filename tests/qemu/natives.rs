@@ -5,7 +5,7 @@ use std::process::Command;
 
 use binfmtd::probe::{self, Kind};
 use binfmtd::rule::{InterpreterPath, Matcher, Rule};
-use binfmtd::system::native::{self, Answer};
+use binfmtd::system::binfmt_misc::native::{self, Answer};
 use binfmtd::target::Target;
 
 use crate::support::stage::Stage;

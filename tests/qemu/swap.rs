@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use binfmtd::apply::replace as replace_rule;
 use binfmtd::rule::{Flags, InterpreterPath, Matcher, Name, Rule};
-use binfmtd::system::instance::Instance;
+use binfmtd::system::binfmt_misc::instance::Instance;
 
 use crate::support::stage::{Qemu, Stage};
 use crate::support::{INSTANCE, need};

@@ -25,7 +25,7 @@ use super::platform::Platform;
 use super::record::{self, Made, Record};
 use super::trial::{Build, Built, Log, Runner};
 use crate::config::BUILDER_MARK;
-use crate::system::batch::Ended;
+use crate::system::process::batch::Ended;
 use crate::target::Table;
 
 macro_rules! recorded {

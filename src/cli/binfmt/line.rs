@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::system::instance::MOUNT_POINT;
+use crate::system::binfmt_misc::instance::MOUNT_POINT;
 
 /// How it is called, for standard error.
 pub(super) const USAGE: &str = "\

@@ -22,11 +22,12 @@ use crate::probe::CpuLevel;
 use crate::report::BinfmtDocument;
 use crate::rule::InterpreterPath;
 use crate::shown::plain;
-use crate::system::batch::{BatchError, Limits};
-use crate::system::instance::{Instance, InstanceError, MOUNT_POINT};
-use crate::system::mount::{self, Lifetime, Mount, MountError};
-use crate::system::record::{self, Store};
-use crate::system::{host, namespace};
+use crate::system::binfmt_misc::instance::{Instance, InstanceError, MOUNT_POINT};
+use crate::system::binfmt_misc::mount::{self, Lifetime, Mount, MountError};
+use crate::system::binfmt_misc::record::{self, Store};
+use crate::system::host::machine;
+use crate::system::host::namespace;
+use crate::system::process::batch::{BatchError, Limits};
 use crate::target::Target;
 use crate::verify;
 use crate::verify::{Depth, Laboratory, Level, Outcome as Proved, Proof, Subject};
@@ -447,7 +448,7 @@ impl Work {
     /// What runs now, as BuildKit would find out, and which rules there are.
     fn look(&self) -> Result<BinfmtDocument, Failure> {
         let host = observe::host_target(&self.settings)?;
-        let host_platform = host.platform(&host::describe()?.machine);
+        let host_platform = host.platform(&machine::describe()?.machine);
         let known = BinfmtDocument::ARCHITECTURES.map(|name| self.settings.table.find(name));
         let known: Vec<&Target> = known.into_iter().collect::<Result<_, _>>()?;
         let laboratory = Laboratory::open().map_err(BatchError::from)?;

@@ -23,7 +23,7 @@ use crate::cli::register::{self, Holding};
 use crate::cli::{Exit, Failure};
 use crate::config::{self, Settings, Verify};
 use crate::report::BuilderDocument;
-use crate::system::batch::Limits;
+use crate::system::process::batch::Limits;
 
 /// Make a builder that builds for other CPUs, and prove that it does
 ///

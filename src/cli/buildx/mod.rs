@@ -22,7 +22,7 @@ use crate::buildx::platform::{Platform, PlatformError};
 use crate::config::{Settings, builder_name};
 use crate::observe::ObserveError;
 use crate::report::{BuilderDocument, outputs, text};
-use crate::system::batch::Limits;
+use crate::system::process::batch::Limits;
 
 /// Make a builder of buildx that builds for other CPUs, look at it, prove it, or take it away
 ///

@@ -16,8 +16,8 @@ use crate::observation::{Observation, unfinished_name};
 use crate::observe;
 use crate::plan::{self, Action, Decision, Item, Plan, Request};
 use crate::report::{FixDocument, text};
-use crate::system::batch::Limits;
-use crate::system::instance::{InstanceError, MOUNT_POINT};
+use crate::system::binfmt_misc::instance::{InstanceError, MOUNT_POINT};
+use crate::system::process::batch::Limits;
 
 #[derive(Debug, clap::Args)]
 #[group(skip)]

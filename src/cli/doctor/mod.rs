@@ -18,7 +18,7 @@ use crate::doctor::{self, Examination};
 use crate::report::{
     CheckDocument, ChecksDocument, Conclusion, DoctorDocument, github, junit, text,
 };
-use crate::system::batch::Limits;
+use crate::system::process::batch::Limits;
 use crate::verify::{Depth, Scope};
 
 /// The file that a step of GitHub's appends its summary to.

@@ -12,9 +12,9 @@ use crate::observation::ElfFacts;
 use crate::plan::Request;
 use crate::rule::{Header, winner};
 use crate::shown::quote;
-use crate::system::batch::Limits;
-use crate::system::child::ExecError;
-use crate::system::rootfs::{NoProgram, RootFilesystem};
+use crate::system::files::rootfs::{NoProgram, RootFilesystem};
+use crate::system::process::batch::Limits;
+use crate::system::process::child::ExecError;
 use crate::verify::load::{self, Job, Load, Loaded, Outcome, Part, SEARCH_PATH};
 
 /// Shells that know `-c`, under names that they go by without help.

@@ -9,7 +9,7 @@ use crate::daemon::state::{Cause, Condition};
 use crate::daemon::{DaemonError, io_error, journal, metrics};
 use crate::observation::FileId;
 use crate::plan::Action;
-use crate::system::instance::Instance;
+use crate::system::binfmt_misc::instance::Instance;
 
 /// How long no file may change before all is checked: a package brings one after the other.
 pub(super) const FILES_SETTLE: Duration = Duration::from_millis(250);

@@ -13,8 +13,8 @@ use crate::daemon::state::{Cause, Condition, RuleState};
 use crate::daemon::{DaemonError, journal};
 use crate::observation::InstanceFacts;
 use crate::plan::{self, Action};
-use crate::system::file;
-use crate::system::record::{self, Store};
+use crate::system::binfmt_misc::record::{self, Store};
+use crate::system::files::identity;
 
 /// How long it has to be quiet before the instance is looked at: a flush tells of each rule.
 const SETTLE: Duration = Duration::from_millis(1);
@@ -97,7 +97,7 @@ impl Keeper<'_> {
         let heard = self.heard.unwrap_or(now);
         let waiting =
             if now < heard + CLAIMED_SETTLE { self.claimed.clone() } else { BTreeSet::new() };
-        let on_disk = |path: &Path| file::id_of(path).ok();
+        let on_disk = |path: &Path| identity::id_of(path).ok();
         let mut actions = if self.others.is_some() {
             plan::restore(&facts, &self.record, &on_disk, &waiting)
         } else {

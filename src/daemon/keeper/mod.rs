@@ -16,13 +16,13 @@ use super::state::State;
 use super::{DaemonError, io_error, journal, metrics};
 use crate::observation::{FileId, Record};
 use crate::plan::Action;
-use crate::system::helper::Helper;
-use crate::system::host;
-use crate::system::instance::Instance;
-use crate::system::poller::{Poller, Ready};
-use crate::system::service::Manager;
-use crate::system::signal::{Interrupt, Wish};
-use crate::system::watch::{self, Seen, Watcher};
+use crate::system::binfmt_misc::instance::Instance;
+use crate::system::files::watch::{self, Seen, Watcher};
+use crate::system::host::machine;
+use crate::system::host::manager::Manager;
+use crate::system::process::helper::Helper;
+use crate::system::process::poller::{Poller, Ready};
+use crate::system::process::signal::{Interrupt, Wish};
 
 const SIGNALS: u64 = 0;
 const WATCHER: u64 = 1;
@@ -138,7 +138,7 @@ impl<'a> Keeper<'a> {
             schema: State::SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid,
-            pid_started: host::started(pid).unwrap_or_default(),
+            pid_started: machine::started(pid).unwrap_or_default(),
             started: since_1970(),
             ready: false,
             status: "first check".to_owned(),

@@ -9,10 +9,10 @@ use super::known::Known;
 use crate::observation::{InterpreterFault, InterpreterFile};
 use crate::rule::Entry;
 use crate::shown::quote;
-use crate::system::batch::Ended;
-use crate::system::child::ExecError;
-use crate::system::limits::{Limits, Selinux};
-use crate::system::surroundings::Distribution;
+use crate::system::host::limits::{Limits, Selinux};
+use crate::system::host::surroundings::Distribution;
+use crate::system::process::batch::Ended;
+use crate::system::process::child::ExecError;
 use crate::target::{Class, Target};
 use crate::verify::{Failure, Level};
 

@@ -5,7 +5,7 @@ use super::super::known::{Version, known};
 use super::*;
 use crate::observation::{ElfFacts, FileId};
 use crate::rule::Header;
-use crate::system::surroundings::Distribution;
+use crate::system::host::surroundings::Distribution;
 use crate::target::Table;
 
 const NOBODY_LIMITED: Limits = Limits {

@@ -22,11 +22,11 @@ use crate::observation::{
 use crate::plan::Native;
 use crate::probe;
 use crate::rule::{Entry, Flags, InterpreterPath, Matcher, Rule};
-use crate::system::host::Host;
-use crate::system::instance::InstanceError;
-use crate::system::interpreter::Inspector;
-use crate::system::limits::{Limits, Selinux};
-use crate::system::surroundings::{Boot, Distribution, Module, Units};
+use crate::system::binfmt_misc::instance::InstanceError;
+use crate::system::files::interpreter::Inspector;
+use crate::system::host::limits::{Limits, Selinux};
+use crate::system::host::machine::Host;
+use crate::system::host::surroundings::{Boot, Distribution, Module, Units};
 use crate::target::Table;
 use crate::verify::{Outcome, Proof};
 

@@ -9,7 +9,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
 /// Whether a fork's memory would be whole: with another thread, a lock of its could be held forever.
-pub(super) fn only_thread() -> io::Result<()> {
+pub(in crate::system) fn only_thread() -> io::Result<()> {
     // A thread that was waited for may be listed for a moment yet.
     for _ in 0..100 {
         if std::fs::read_dir("/proc/self/task")?.count() == 1 {

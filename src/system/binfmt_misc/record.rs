@@ -4,10 +4,14 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::file::{self, Lock};
-use super::host;
-use super::trust::Trust;
 use crate::observation::{FileId, Record};
+use crate::system::files::identity;
+use crate::system::files::lock;
+use crate::system::files::lock::Lock;
+use crate::system::files::read;
+use crate::system::files::trust::Trust;
+use crate::system::files::write;
+use crate::system::host::machine;
 
 /// Names another folder than `/run/binfmtd`; a private instance has its own.
 pub const FOLDER_VARIABLE: &str = "BINFMTD_RUNTIME_DIRECTORY";
@@ -31,13 +35,13 @@ impl Store {
     /// Makes the folder where it is not, and waits for the lock.
     pub fn open(folder: &Path) -> io::Result<Self> {
         make_folder(folder)?;
-        let lock = file::lock(&folder.join(LOCK)).map_err(|error| named(folder, &error))?;
+        let lock = lock::lock(&folder.join(LOCK)).map_err(|error| named(folder, &error))?;
         Ok(Self { folder: folder.to_owned(), _lock: lock })
     }
 
     /// The same without waiting; `None` while somebody else has it.
     pub fn try_open(folder: &Path) -> io::Result<Option<Self>> {
-        let lock = file::try_lock(&folder.join(LOCK)).map_err(|error| named(folder, &error))?;
+        let lock = lock::try_lock(&folder.join(LOCK)).map_err(|error| named(folder, &error))?;
         Ok(lock.map(|lock| Self { folder: folder.to_owned(), _lock: lock }))
     }
 
@@ -45,7 +49,7 @@ impl Store {
     pub fn save(&self, record: &Record) -> io::Result<()> {
         let path = path_in(&self.folder);
         let content = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
-        file::write_atomically(&path, &content, 0o644)
+        write::write_atomically(&path, &content, 0o644)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 }
@@ -67,7 +71,7 @@ fn named(folder: &Path, error: &io::Error) -> io::Error {
 
 /// Which file the record is now; another one says something else.
 pub fn id(folder: &Path) -> Option<FileId> {
-    file::id_of(&path_in(folder)).ok()
+    identity::id_of(&path_in(folder)).ok()
 }
 
 /// Whether there is a record that nobody can read; one of another boot or instance is whole.
@@ -79,14 +83,14 @@ pub fn is_damaged(folder: &Path) -> bool {
 fn read(folder: &Path) -> io::Result<Vec<u8>> {
     let path = path_in(folder);
     let mut content = Vec::new();
-    file::open_any_regular(&path)?.read_to_end(&mut content)?;
+    read::open_any_regular(&path)?.read_to_end(&mut content)?;
     Ok(content)
 }
 
 /// Reads the record for this boot and this instance. None, an old one, or one that cannot be read
 /// is an empty one: then nothing is ours, and nothing of what is there will be touched.
 pub fn load(folder: &Path, instance: u64) -> io::Result<Record> {
-    let boot = host::boot_id()?;
+    let boot = machine::boot_id()?;
     let empty =
         Record { schema: Record::SCHEMA, boot: boot.clone(), instance, ..Record::default() };
     let content = match read(folder) {

@@ -22,8 +22,10 @@ use nix::sys::signal::Signal;
 use nix::unistd::execve;
 use thiserror::Error;
 
-use super::{file, orphan, privilege};
+use super::orphan;
 use crate::observation::FileId;
+use crate::system::files::identity;
+use crate::system::host::privilege;
 
 /// The number of the signal that asks a program to end, the same on every architecture.
 pub const SIGTERM: i32 = Signal::SIGTERM as i32;
@@ -184,7 +186,7 @@ impl Child {
     pub fn executable(&self) -> io::Result<Executable> {
         let link = Path::new("/proc").join(self.process.id().to_string()).join("exe");
         let file = File::open(&link)?;
-        let id = file::id(&file.metadata()?);
+        let id = identity::id(&file.metadata()?);
         Ok(Executable { file, id, path: std::fs::read_link(&link)? })
     }
 
@@ -343,7 +345,7 @@ fn drain(pipe: &mut Option<PipeReader>, buffer: &mut Vec<u8>, largest: usize) ->
 }
 
 /// A program with its arguments and environment, ready for execve(2).
-pub(super) struct Image {
+pub(in crate::system) struct Image {
     program: CString,
     arguments: Vec<CString>,
     environment: Vec<CString>,
@@ -351,7 +353,7 @@ pub(super) struct Image {
 
 impl Image {
     /// The first of the words is the name that it is told to be called.
-    pub(super) fn new<W, N, V>(
+    pub(in crate::system) fn new<W, N, V>(
         program: &Path,
         words: impl Iterator<Item = W>,
         environment: impl Iterator<Item = (N, V)>,
@@ -374,13 +376,13 @@ impl Image {
 
     /// The standard library would call execvp(3), which hands a program that nobody takes to a shell:
     /// exactly the error that we want to see.
-    pub(super) fn execute(&self) -> io::Result<()> {
+    pub(in crate::system) fn execute(&self) -> io::Result<()> {
         match execve(&self.program, &self.arguments, &self.environment)? {}
     }
 }
 
 /// Where the child's `/` will be, as it takes it along.
-pub(super) enum ChildRoot {
+pub(in crate::system) enum ChildRoot {
     Folder(PathBuf),
     Open(OwnedFd),
 }
@@ -405,7 +407,7 @@ fn stand_alone() -> io::Result<()> {
 }
 
 /// What the child does before it becomes the program.
-pub(super) fn prepare(root: Option<(&ChildRoot, bool)>) -> io::Result<()> {
+pub(in crate::system) fn prepare(root: Option<(&ChildRoot, bool)>) -> io::Result<()> {
     // We read signals from a descriptor and block them; what is blocked would stay so in the program.
     super::signal::unblock_all()?;
     outlive_nobody()?;
@@ -433,7 +435,7 @@ pub(super) fn prepare(root: Option<(&ChildRoot, bool)>) -> io::Result<()> {
 }
 
 /// What [`prepare`] does, without a root and with signals as they are: neither allocates.
-pub(super) fn confine() -> io::Result<()> {
+pub(in crate::system) fn confine() -> io::Result<()> {
     outlive_nobody()?;
     privilege::clear()
 }

@@ -16,7 +16,7 @@ use procfs::process::Process;
 const MARK: (&str, &str) = ("BINFMTD_STARTED", "1");
 
 /// The variable, where it is needed to tell what our programs left running from what others did.
-pub(super) fn mark() -> Option<(&'static OsStr, &'static OsStr)> {
+pub(in crate::system) fn mark() -> Option<(&'static OsStr, &'static OsStr)> {
     is_first().then(|| (OsStr::new(MARK.0), OsStr::new(MARK.1)))
 }
 

@@ -52,7 +52,7 @@ pub fn drop_all_but_probing() -> io::Result<()> {
 /// Gives up the capabilities of a process that is about to become a program; uid 0 gets back what the
 /// bounding set has. `CAP_SYS_RAWIO` may map below `vm.mmap_min_addr`: whoever has it sees programs run that
 /// fail for containers and users, who have not.
-pub(super) fn clear() -> io::Result<()> {
+pub(in crate::system) fn clear() -> io::Result<()> {
     // Who lacks CAP_SETPCAP may not, and keeps it. (The crate's own makes a text of each error, and nothing may be allocated
     // here.)
     // SAFETY: prctl(2) takes numbers.

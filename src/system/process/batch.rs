@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use super::child::{self, Child, ExecError};
-use super::host;
 use super::orphan::Orphans;
 use super::signal::Interrupt;
+use crate::system::host::machine;
 
 /// How much a batch may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,7 @@ pub fn run(batch: &mut impl Batch, limits: Limits) -> Result<(), BatchError> {
     let interrupt = Interrupt::catch()?;
     // Before anything runs, so that it is dropped after. Without /proc nobody can tell who they are.
     let orphans = if batch.ends_orphans() { Orphans::adopt().ok() } else { None };
-    let parallel = if limits.parallel == 0 { host::cores() } else { limits.parallel };
+    let parallel = if limits.parallel == 0 { machine::cores() } else { limits.parallel };
     let mut running: Vec<Running> = Vec::with_capacity(parallel);
     loop {
         while running.len() < parallel

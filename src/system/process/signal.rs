@@ -35,7 +35,7 @@ impl Interrupt {
         matches!(poll(&mut polled, PollTimeout::ZERO), Ok(count) if count > 0)
     }
 
-    pub(super) fn of(signals: &[Signal]) -> io::Result<Self> {
+    pub(in crate::system) fn of(signals: &[Signal]) -> io::Result<Self> {
         let mut set = SigSet::empty();
         for signal in signals {
             set.add(*signal);
@@ -53,7 +53,7 @@ impl Interrupt {
     }
 
     /// Waits for the next one: its number, and whether a process sent it (not a terminal or the kernel).
-    pub(super) fn next(&self) -> io::Result<(i32, bool)> {
+    pub(in crate::system) fn next(&self) -> io::Result<(i32, bool)> {
         loop {
             match self.descriptor.read_signal() {
                 Ok(Some(info)) => {
@@ -80,6 +80,6 @@ impl Drop for Interrupt {
 }
 
 /// Lets every signal through again: for a child, between fork and exec.
-pub(super) fn unblock_all() -> io::Result<()> {
+pub(in crate::system) fn unblock_all() -> io::Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).map_err(io::Error::from)
 }

@@ -8,13 +8,14 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
-use nix::mount::{MntFlags, umount2};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use procfs::ProcResult;
 use procfs::process::Process;
 use thiserror::Error;
 
 use super::instance::{Instance, InstanceError, MOUNT_POINT};
-use super::{fork, namespace, privilege};
+use crate::system::host::{namespace, privilege};
+use crate::system::process::fork;
 
 /// Why `binfmt_misc` could not be mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -101,7 +102,7 @@ pub fn ensure() -> Result<Mounted, MountError> {
     // There it stays when this container ends; here it is the same instance.
     let on_host = confined && namespace::may_see_first() && mount_for_first();
     let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    namespace::mount_on(Path::new(MOUNT_POINT)).map_err(|errno| match errno {
+    mount_on(Path::new(MOUNT_POINT)).map_err(|errno| match errno {
         Errno::ENODEV => MountError::Unsupported,
         Errno::EPERM | Errno::EACCES => MountError::NotPermitted,
         Errno::ENOENT => MountError::Instance(InstanceError::NoFolder),
@@ -123,6 +124,12 @@ pub fn ensure() -> Result<Mounted, MountError> {
     Ok(Mounted { instance, lifetime: Lifetime::Host, mount: None })
 }
 
+/// Mounts this namespace's instance.
+pub(in crate::system) fn mount_on(path: &Path) -> nix::Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("binfmt_misc"), path, Some("binfmt_misc"), flags, None::<&str>)
+}
+
 /// Mounts it where process 1 sees it, by way of a child that moves over; false where that is not
 /// permitted, or not possible.
 fn mount_for_first() -> bool {
@@ -130,7 +137,7 @@ fn mount_for_first() -> bool {
         let mounted = namespace::join_mounts_of_first().is_ok_and(|()| {
             // Opening it is enough where there is an automount.
             Instance::open(Path::new(MOUNT_POINT)).is_ok()
-                || namespace::mount_on(Path::new(MOUNT_POINT)).is_ok()
+                || mount_on(Path::new(MOUNT_POINT)).is_ok()
         });
         vec![u8::from(mounted)]
     });
@@ -158,7 +165,7 @@ pub fn may_be_the_containers_own(instance: &Instance) -> bool {
 }
 
 /// Has the kernel load the module by its filesystem alias, without a path and without a fork of ours.
-pub(super) fn load_module() -> Result<(), MountError> {
+pub(in crate::system) fn load_module() -> Result<(), MountError> {
     // SAFETY: fsopen(2) reads a NUL-terminated string and a number, and returns a descriptor or -1.
     let result = unsafe {
         libc::syscall(libc::SYS_fsopen, c"binfmt_misc".as_ptr(), 1 /* FSOPEN_CLOEXEC */)

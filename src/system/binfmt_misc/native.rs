@@ -23,9 +23,11 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::child::{self, ExecError};
-use super::signal::Interrupt;
-use super::{file, fork, namespace};
+use super::private;
+use crate::system::files::programs;
+use crate::system::process::child::{self, ExecError};
+use crate::system::process::fork;
+use crate::system::process::signal::Interrupt;
 
 /// `MFD_EXEC` of `include/uapi/linux/memfd.h`, which neither crate has.
 const MFD_EXEC: u32 = 0x10;
@@ -76,7 +78,7 @@ pub fn ask_without_rules(programs: &[Vec<u8>]) -> Result<Option<Vec<Answer>>, Ex
         return Ok(None);
     }
     let answer = fork::run(|| {
-        let alone = match namespace::enter_private() {
+        let alone = match private::enter_private() {
             Ok(_instance) => ask(programs).map(Some).map_err(|error| error.to_string()),
             Err(_) => Ok(None),
         };
@@ -119,9 +121,9 @@ fn in_memory(content: &[u8]) -> nix::Result<File> {
 fn on_disk(content: &[u8]) -> io::Result<File> {
     // Who asks us to end waits until it is gone.
     let _interrupt = Interrupt::catch()?;
-    let folder = file::executable_folder()?;
+    let folder = programs::executable_folder()?;
     let path = folder.path().join("program");
-    file::write_program(&path, content)?;
+    programs::write_program(&path, content)?;
     File::open(&path)
 }
 
@@ -220,7 +222,7 @@ mod tests {
     use crate::target::{Table, Target};
 
     fn own_target() -> Target {
-        let header = crate::system::host::own_header().unwrap();
+        let header = crate::system::host::machine::own_header().unwrap();
         Table::embedded().of_header(&Header::new(&header)).unwrap().clone()
     }
 

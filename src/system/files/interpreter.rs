@@ -10,7 +10,7 @@ use std::path::Path;
 use goblin::container::{Container, Ctx};
 use goblin::elf::program_header::{PT_INTERP, ProgramHeader};
 
-use super::file;
+use super::identity;
 use super::trust::Trust;
 use crate::observation::{ElfFacts, InterpreterFault, InterpreterFile};
 use crate::rule::Header;
@@ -109,13 +109,13 @@ impl Inspector {
         let noexec = *self
             .noexec
             .entry(metadata.dev())
-            .or_insert_with(|| file::is_noexec(path).unwrap_or(false));
+            .or_insert_with(|| identity::is_noexec(path).unwrap_or(false));
         // By now it may be something that nobody writes to.
         let open = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
         let mut open = open.map_err(|error| unreadable(&error))?;
         Ok(InterpreterFile {
             path: path.to_owned(),
-            id: file::id(&metadata),
+            id: identity::id(&metadata),
             mode: metadata.permissions().mode() & 0o7777,
             noexec,
             elf: read_elf(&mut open).map_err(|error| unreadable(&error))?,
@@ -125,7 +125,7 @@ impl Inspector {
 }
 
 /// Reads what the kernel would look at; `None` when it is no ELF file.
-pub(super) fn read_elf(file: &mut File) -> io::Result<Option<ElfFacts>> {
+pub(in crate::system) fn read_elf(file: &mut File) -> io::Result<Option<ElfFacts>> {
     // One read: what a regular file has is there.
     let mut page = [0; FIRST_PAGE];
     let length = file.read(&mut page)?;

@@ -1,0 +1,74 @@
+//! Namespaces: where this process is.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use nix::sched::{CloneFlags, setns};
+use procfs::ProcResult;
+use procfs::process::Process;
+
+/// `PROC_PID_INIT_INO` of `include/linux/proc_ns.h`: the first PID namespace.
+const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
+/// `PROC_USER_INIT_INO`: the first user namespace.
+const FIRST_USER_NAMESPACE: &str = "user:[4026531837]";
+
+/// Whether this process is in the first user namespace, whose instance is the host's.
+pub fn in_first_user_namespace() -> bool {
+    link_is("/proc/self/ns/user", FIRST_USER_NAMESPACE)
+}
+
+/// Whether this process is in another PID namespace than the first.
+pub(in crate::system) fn in_pid_namespace() -> bool {
+    !link_is("/proc/self/ns/pid", FIRST_PID_NAMESPACE)
+}
+
+/// Whether this process lives in a container: in another PID namespace than the first, or with
+/// other mounts than process 1.
+pub fn in_container() -> bool {
+    if in_pid_namespace() {
+        return true;
+    }
+    let link = |pid: &str| fs::read_link(Path::new("/proc").join(pid).join("ns/mnt")).ok();
+    match (link("1"), link("self")) {
+        (Some(first), Some(own)) => first != own,
+        // Even root may not read the link without CAP_SYS_PTRACE, or in a sandbox. Who shares no mount
+        // with process 1 is not where it is: each namespace has copies with numbers of their own.
+        _ => shares_no_mount_with_first(),
+    }
+}
+
+/// Whether this process has another root than the host, as a container has, and a service's sandbox has not.
+pub fn has_another_root() -> bool {
+    let root = |path: &str| fs::metadata(path).map(|root| (root.dev(), root.ino())).ok();
+    // Process 1 may be out of reach; then it is the sandbox.
+    in_pid_namespace() || root("/proc/1/root/").is_some_and(|first| root("/") != Some(first))
+}
+
+/// Whether process 1, as this process sees it, is the host's: then its mounts can be joined by who has
+/// the rights to.
+pub(in crate::system) fn may_see_first() -> bool {
+    in_first_user_namespace() && !in_pid_namespace()
+}
+
+/// Moves this process to the mounts of process 1.
+pub(in crate::system) fn join_mounts_of_first() -> std::io::Result<()> {
+    let namespace = fs::File::open("/proc/1/ns/mnt")?;
+    Ok(setns(namespace, CloneFlags::CLONE_NEWNS)?)
+}
+
+fn shares_no_mount_with_first() -> bool {
+    let mounts = |process: ProcResult<Process>| -> Option<Vec<i32>> {
+        let mounts = process.and_then(|process| process.mountinfo()).ok()?;
+        Some(mounts.into_iter().map(|mount| mount.mnt_id).collect())
+    };
+    match (mounts(Process::new(1)), mounts(Process::myself())) {
+        (Some(first), Some(own)) => !own.iter().any(|mount| first.contains(mount)),
+        // Who may not even see process 1 is not root, and cannot mount either.
+        _ => false,
+    }
+}
+
+fn link_is(path: &str, wanted: &str) -> bool {
+    fs::read_link(path).is_ok_and(|target| target.as_os_str() == wanted)
+}
