@@ -3,6 +3,7 @@
 //! The layers; a module imports only from those above it in this list (`tests/tree` holds that):
 //!
 //! - [`shown`] pure: what others named, as a terminal and a shell can take it
+//! - [`failure`] pure: why a command ended early
 //! - [`rule`] pure: one entry of `binfmt_misc` and the formats it is written in
 //! - [`target`] pure: the CPUs, their names, and the magic that follows from their ELF identity
 //! - [`probe`] pure: a tiny program for each target
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod doctor;
+pub mod failure;
 pub mod observation;
 pub mod observe;
 pub mod plan;

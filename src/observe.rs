@@ -1,13 +1,12 @@
 //! system → observation: looks at everything that a plan needs, and changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::io;
+use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use thiserror::Error;
-
 use crate::config::{Settings, Targets};
+use crate::failure::Failure;
 use crate::observation::{
     Candidates, InstanceFacts, InterpreterFault, InterpreterFile, Observation, Record, Serving,
 };
@@ -23,40 +22,8 @@ use crate::system::files::read;
 use crate::system::host::machine;
 use crate::system::host::surroundings;
 use crate::system::process::batch::{BatchError, Limits};
-use crate::system::process::child::ExecError;
-use crate::target::{Target, UnknownTarget};
+use crate::target::Target;
 use crate::verify::{Depth, Laboratory, Subject};
-
-/// Why it could not be looked.
-#[derive(Debug, Error)]
-pub enum ObserveError {
-    /// A file or folder of the system.
-    #[error("{what}: {error}")]
-    Io {
-        /// What was looked at.
-        what: &'static str,
-        /// What went wrong.
-        error: io::Error,
-    },
-    /// This program's own header is none that the table knows.
-    #[error(
-        "this machine is none of the targets in the table, so its own programs could not be protected"
-    )]
-    UnknownHost,
-    /// The kernel did not say of a relative of the host, so its programs could not be protected.
-    #[error("whether the kernel runs these programs by itself could not be told: {0}")]
-    Native(String),
-    /// A target that is not in the table.
-    #[error(transparent)]
-    Target(#[from] UnknownTarget),
-    /// Probes could not be run.
-    #[error(transparent)]
-    Verify(#[from] BatchError),
-}
-
-fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> ObserveError {
-    move |error| ObserveError::Io { what, error }
-}
 
 /// How to look.
 #[derive(Debug, Clone, Copy)]
@@ -75,10 +42,10 @@ pub fn observe(
     settings: &Settings,
     request: &Request,
     manner: Manner<'_>,
-) -> Result<Observation, ObserveError> {
-    let facts = instance.look().map_err(io_error("read the rules"))?;
+) -> Result<Observation, Failure> {
+    let facts = instance.look().map_err(Failure::io("read the rules"))?;
     let record = record::load(manner.runtime, instance.device())
-        .map_err(io_error("read the record of ownership"))?;
+        .map_err(Failure::io("read the record of ownership"))?;
     look_around(facts, record, settings, request, manner)
 }
 
@@ -87,7 +54,7 @@ pub fn observe_without_instance(
     settings: &Settings,
     request: &Request,
     manner: Manner<'_>,
-) -> Result<Observation, ObserveError> {
+) -> Result<Observation, Failure> {
     let facts = InstanceFacts {
         device: 0,
         enabled: true,
@@ -104,7 +71,7 @@ fn look_around(
     settings: &Settings,
     request: &Request,
     manner: Manner<'_>,
-) -> Result<Observation, ObserveError> {
+) -> Result<Observation, Failure> {
     let host = host_target(settings)?;
     let natives = natives(settings, host)?;
     let native = Native::new(&settings.table, &natives);
@@ -174,13 +141,24 @@ pub fn other_owners(entries: &[Entry]) -> BTreeMap<String, String> {
 }
 
 /// The target that this very program is for, so that the kernel runs it natively.
-pub fn host_target(settings: &Settings) -> Result<&Target, ObserveError> {
-    let header = machine::own_header().map_err(io_error("read this program's own header"))?;
-    settings.table.of_header(&Header::new(&header)).ok_or(ObserveError::UnknownHost)
+pub fn host_target(settings: &Settings) -> Result<&Target, Failure> {
+    let header = machine::own_header().map_err(Failure::io("read this program's own header"))?;
+    settings.table.of_header(&Header::new(&header)).ok_or_else(|| {
+        Failure::unavailable(
+            "this machine is none of the targets in the table, so its own programs could not be protected",
+        )
+    })
+}
+
+/// The kernel did not say of a relative of the host, so that one's programs could not be protected.
+fn untold(why: impl Display) -> Failure {
+    Failure::unavailable(format!(
+        "whether the kernel runs these programs by itself could not be told: {why}"
+    ))
 }
 
 /// The host's own target, and those of its family that the kernel really runs: asked, not guessed.
-fn natives(settings: &Settings, host: &Target) -> Result<Vec<String>, ObserveError> {
+fn natives(settings: &Settings, host: &Target) -> Result<Vec<String>, Failure> {
     let relatives = settings
         .table
         .targets()
@@ -189,7 +167,6 @@ fn natives(settings: &Settings, host: &Target) -> Result<Vec<String>, ObserveErr
     let family: Vec<&Target> = std::iter::once(host).chain(relatives).collect();
     let programs: Vec<Vec<u8>> =
         family.iter().map(|target| probe::truncated(target, Kind::Executable)).collect();
-    let untold = |error: ExecError| ObserveError::Native(error.to_string());
     let mut answers = native::ask(&programs).map_err(untold)?;
     let taken: Vec<usize> =
         (0..answers.len()).filter(|place| answers[*place] == Answer::Rule).collect();
@@ -206,7 +183,7 @@ fn natives(settings: &Settings, host: &Target) -> Result<Vec<String>, ObserveErr
 
 /// The targets of the host's family, its own first, that the kernel runs by itself. What was not told
 /// is an error, never foreign: the guard would let a rule take those programs away.
-fn native_ones(family: &[&Target], answers: Vec<Answer>) -> Result<Vec<String>, ObserveError> {
+fn native_ones(family: &[&Target], answers: Vec<Answer>) -> Result<Vec<String>, Failure> {
     let mut natives = Vec::new();
     // By a rule that takes everything, or because the kernel says so of everything: Linux 5.10 does
     // where there is no /dev/fd. Then it means nothing of the others.
@@ -221,11 +198,11 @@ fn native_ones(family: &[&Target], answers: Vec<Answer>) -> Result<Vec<String>, 
             // Then it means something else by this answer, of the others too.
             Answer::Nobody if is_host => {
                 let why = format!("{}: the kernel does not know its own programs", target.name);
-                return Err(ObserveError::Native(why));
+                return Err(untold(why));
             }
             Answer::Nobody => false,
             Answer::Unclear(why) => {
-                return Err(ObserveError::Native(format!("{}: {why}", target.name)));
+                return Err(untold(format_args!("{}: {why}", target.name)));
             }
         };
         if is_native {
@@ -241,7 +218,7 @@ fn find_interpreters(
     request: &Request,
     native: &Native,
     inspector: &mut Inspector,
-) -> Result<BTreeMap<String, Candidates>, ObserveError> {
+) -> Result<BTreeMap<String, Candidates>, Failure> {
     let named = match (&request.only, &settings.targets) {
         (Some(names), _) | (None, Targets::List(names)) => Some(names),
         (None, Targets::Auto) => None,
@@ -262,7 +239,7 @@ fn find_interpreters(
     for folder in &settings.interpreter_directories {
         let files = inspector
             .interpreters(folder, &wanted)
-            .map_err(io_error("list an interpreter directory"))?;
+            .map_err(Failure::io("list an interpreter directory"))?;
         folders.push((folder, files));
     }
     let mut found = BTreeMap::new();
@@ -336,7 +313,7 @@ fn captured_names(
     settings: &Settings,
     native: &Native,
     inspector: &Inspector,
-) -> Result<BTreeMap<String, PathBuf>, ObserveError> {
+) -> Result<BTreeMap<String, PathBuf>, Failure> {
     let extensions: BTreeSet<&str> = settings
         .rules
         .iter()
@@ -357,7 +334,7 @@ fn captured_names(
     for folder in PROGRAM_FOLDERS.map(Path::new) {
         let names = inspector
             .list(folder, &|name| extension_of(name).is_some())
-            .map_err(io_error("list a folder of programs"))?;
+            .map_err(Failure::io("list a folder of programs"))?;
         for name in names {
             let Some(extension) = extension_of(&name) else { continue };
             let path = folder.join(name);
@@ -377,7 +354,7 @@ fn serving(
     request: &Request,
     seen: &Observation,
     limits: Limits,
-) -> Result<BTreeMap<std::ffi::OsString, Serving>, ObserveError> {
+) -> Result<BTreeMap<std::ffi::OsString, Serving>, Failure> {
     let mut subjects = Vec::new();
     let mut names = Vec::new();
     for target in plan::wanted(settings, request, seen)? {

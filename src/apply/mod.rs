@@ -7,11 +7,9 @@ mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::io;
-
-use thiserror::Error;
 
 use crate::config::{Settings, Verify};
+use crate::failure::Failure;
 use crate::observation::{FileId, Observation, Owned, Record, Serving, unfinished_name};
 use crate::plan::{self, Action, Decision, Item, Plan};
 use crate::rule::{Entry, Rule};
@@ -29,20 +27,6 @@ pub use settle::settle;
 
 /// What is said of a rule that somebody else took away: what its probe met tells nothing about it.
 const UNDONE: &str = "somebody removed or disabled the rule before it was proved";
-
-/// Why nothing, or not all, could be carried out: not a verdict about a rule.
-#[derive(Debug, Error)]
-pub enum ApplyError {
-    /// The record of ownership could not be kept, so nothing was changed.
-    #[error("record of ownership: {0}")]
-    Record(io::Error),
-    /// Probes could not be run; what was not proved was taken back.
-    #[error(transparent)]
-    Verify(#[from] BatchError),
-    /// The instance cannot be written to.
-    #[error("open register: {0}")]
-    Register(io::Error),
-}
 
 /// How to go about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,17 +83,17 @@ pub fn apply(
     seen: &Observation,
     options: Options,
     progress: &mut dyn FnMut(&str, usize, usize),
-) -> Result<Vec<Outcome>, ApplyError> {
+) -> Result<Vec<Outcome>, Failure> {
     let mut work = Work::new(plan, instance, settings, seen, options);
     let writes =
         work.outcomes.iter().any(|outcome| matches!(outcome.item.decision, Decision::Change(_)));
     if writes {
-        let mut registrar = instance.registrar().map_err(ApplyError::Register)?;
+        let mut registrar = instance.registrar().map_err(Failure::io("open register"))?;
         let proved =
             options.verify == Verify::Before && !options.private && work.trial(progress)?;
         // Before the kernel hears of it: whatever happens to us, what is ours is known to be.
         let announced = work.record(Moment::Before);
-        store.save(&announced).map_err(ApplyError::Record)?;
+        store.save(&announced).map_err(Failure::io("record of ownership"))?;
         // From here to the end, whoever asks us to end has to wait until nothing is half done.
         let _interrupt = Interrupt::catch().map_err(BatchError::from)?;
         work.register(&mut registrar);
@@ -124,16 +108,16 @@ pub fn apply(
         work.commit(&mut registrar);
         let record = work.record(Moment::After);
         if record != announced {
-            store.save(&record).map_err(ApplyError::Record)?;
+            store.save(&record).map_err(Failure::io("record of ownership"))?;
         }
     }
     if !writes && !seen.record.coming.is_empty() {
-        store.save(&work.record(Moment::After)).map_err(ApplyError::Record)?;
+        store.save(&work.record(Moment::After)).map_err(Failure::io("record of ownership"))?;
     }
     if options.verify != Verify::Off {
         work.prove_rest(progress)?;
         if work.remove_what_fails() {
-            store.save(&work.record(Moment::After)).map_err(ApplyError::Record)?;
+            store.save(&work.record(Moment::After)).map_err(Failure::io("record of ownership"))?;
         }
     }
     Ok(work.end())
@@ -147,7 +131,7 @@ pub fn prove(
     seen: &Observation,
     options: Options,
     progress: &mut dyn FnMut(&str, usize, usize),
-) -> Result<Vec<Outcome>, ApplyError> {
+) -> Result<Vec<Outcome>, Failure> {
     let mut work = Work::new(plan, instance, settings, seen, options);
     if options.verify != Verify::Off {
         work.prove_rest(progress)?;

@@ -2,8 +2,8 @@
 
 use std::ffi::OsStr;
 
-use super::ApplyError;
 use super::replace::describe;
+use crate::failure::Failure;
 use crate::plan::Action;
 use crate::system::binfmt_misc::instance::{Instance, Refused};
 use crate::system::binfmt_misc::record::Store;
@@ -16,7 +16,7 @@ pub fn restore(
     actions: &[Action],
     instance: &Instance,
     _store: &Store,
-) -> Result<Vec<Result<(), String>>, ApplyError> {
+) -> Result<Vec<Result<(), String>>, Failure> {
     let mut registrar = None;
     let mut results = Vec::new();
     for action in actions {
@@ -30,7 +30,9 @@ pub fn restore(
             Action::Add(rule) => {
                 let registrar = match &mut registrar {
                     Some(registrar) => registrar,
-                    none => none.insert(instance.registrar().map_err(ApplyError::Register)?),
+                    none => {
+                        none.insert(instance.registrar().map_err(Failure::io("open register"))?)
+                    }
                 };
                 match registrar.register(rule) {
                     // Somebody was faster; whether it serves, the next look tells.

@@ -11,6 +11,7 @@ use super::engine::Engine;
 use super::observe::{self, Orphan, OrphanKind};
 use super::plan::{Recreate, Refusal, Step, Wish};
 use super::record::{Made, Store};
+use crate::failure::Failure;
 use crate::system::process::batch::Ended;
 
 /// Why a builder is not as it should be.
@@ -28,6 +29,19 @@ pub enum ApplyError {
     /// What is ours could not be written down.
     #[error("record of builders: {0}")]
     Record(std::io::Error),
+}
+
+impl From<ApplyError> for Failure {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Docker(trouble) => trouble.into(),
+            ApplyError::Refused(refusal) => Self::failed(refusal),
+            ApplyError::Wish(why) => Self::usage(why),
+            ApplyError::Record(error) => {
+                Self::of_io(&error, format!("record of builders: {error}"))
+            }
+        }
+    }
 }
 
 /// How often a boot is tried: a container that somebody else just takes away makes the first one fail.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::failure::Failure;
 use crate::system::process::batch::{self, Batch, BatchError, Ended, Finished, Limits};
 use crate::system::process::child::{Child, ExecError, Launch, Root};
 use crate::system::process::supervise;
@@ -109,6 +110,16 @@ pub enum Trouble {
     /// It could not be run.
     #[error("{0}")]
     Batch(#[from] BatchError),
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Batch(batch) => batch.into(),
+            denied if denied.is_denied() => Self::not_permitted(denied),
+            other => Self::unavailable(other),
+        }
+    }
 }
 
 impl Trouble {

@@ -12,7 +12,8 @@ use super::platform::Platform;
 use super::record;
 use super::trial::{self, Built, Case, Runner};
 use crate::config::Settings;
-use crate::observe::{ObserveError, host_target};
+use crate::failure::Failure;
+use crate::observe::host_target;
 
 /// Why a builder could not be looked at.
 #[derive(Debug, Error)]
@@ -22,7 +23,16 @@ pub enum InspectError {
     Docker(#[from] Trouble),
     /// The kernel could not be looked at.
     #[error(transparent)]
-    Observe(#[from] ObserveError),
+    Observe(#[from] Failure),
+}
+
+impl From<InspectError> for Failure {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Docker(trouble) => trouble.into(),
+            InspectError::Observe(observe) => observe,
+        }
+    }
 }
 
 /// What is done to find the facts.
@@ -67,7 +77,7 @@ pub fn inspect<'a>(
     docker: &Docker,
     settings: &'a Settings,
     name: &str,
-    kernels: impl FnOnce(&Observation, &Builder) -> Result<Vec<OnKernel<'a>>, ObserveError>,
+    kernels: impl FnOnce(&Observation, &Builder) -> Result<Vec<OnKernel<'a>>, Failure>,
     effort: Effort,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Inspection, InspectError> {

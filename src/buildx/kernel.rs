@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::platform::Platform;
 use crate::config::Settings;
+use crate::failure::Failure;
 use crate::observation::Observation;
-use crate::observe::{self, Manner, ObserveError};
+use crate::observe::{self, Manner};
 use crate::plan::Request;
 use crate::rule::{Entry, winner};
 use crate::system::binfmt_misc::instance::Instance;
@@ -94,7 +95,7 @@ pub fn look(
     manner: Manner<'_>,
     prove: bool,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Look, ObserveError> {
+) -> Result<Look, Failure> {
     let names = platforms.iter().map(|platform| platform.target.name.clone());
     let request = Request { only: Some(names.collect()), takeover: false };
     let seen = match Instance::find() {
@@ -122,7 +123,7 @@ fn proved(
     platforms: &[Platform<'_>],
     manner: Manner<'_>,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Vec<Kernel>, ObserveError> {
+) -> Result<Vec<Kernel>, Failure> {
     let subjects: Vec<Subject<'_>> = platforms
         .iter()
         .map(|platform| {

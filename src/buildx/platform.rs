@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::builder::Builder;
+use crate::failure::Failure;
 use crate::target::{Table, Target, UnknownTarget};
 
 /// One platform to build for.
@@ -23,6 +24,15 @@ pub enum PlatformError {
     /// For a target that OCI has no name for.
     #[error("target {0} has no name in images: Docker cannot build for it")]
     Nameless(String),
+}
+
+impl From<PlatformError> for Failure {
+    fn from(error: PlatformError) -> Self {
+        match error {
+            PlatformError::Unknown(unknown) => unknown.into(),
+            PlatformError::Nameless(_) => Self::usage(error),
+        }
+    }
 }
 
 impl<'a> Platform<'a> {

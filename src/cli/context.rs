@@ -74,7 +74,7 @@ impl Context {
         request: &Request,
     ) -> Result<Observation, Failure> {
         let manner = self.manner(false, Limits::default());
-        Ok(observe::observe_without_instance(settings, request, manner)?)
+        observe::observe_without_instance(settings, request, manner)
     }
 
     /// How to look at the machine.

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::register::{self, Holding};
 use super::{Exit, Failure};
-use crate::daemon::{self, DaemonError};
+use crate::daemon;
 
 /// Keep the kernel as the configuration says, until stopped
 ///
@@ -21,18 +21,4 @@ pub(super) fn run(context: &Context, _: &Arguments) -> Result<Exit, Failure> {
     let mounted = register::mounted(Holding::Yes)?;
     daemon::run(mounted, context.config(), &context.runtime)?;
     Ok(Exit::Well)
-}
-
-impl From<DaemonError> for Failure {
-    fn from(error: DaemonError) -> Self {
-        match error {
-            DaemonError::Configuration(message) => Self::usage(message),
-            DaemonError::NotPermitted(message) => Self::not_permitted(message),
-            DaemonError::Io { what, error } => {
-                let failure = Self::from(error);
-                Self { message: format!("{what}: {}", failure.message), ..failure }
-            }
-            other => Self::unavailable(other),
-        }
-    }
 }

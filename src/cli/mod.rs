@@ -30,10 +30,11 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::failure::Failure;
 use crate::report::{ErrorDocument, github, json, junit, text};
 use crate::shown::plain_lines;
 use crate::system::host::manager;
-pub use exit::{Exit, Failure};
+pub use exit::Exit;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -135,7 +136,7 @@ pub fn main() -> ExitCode {
     if let Some(generated) = parsed.as_ref().ok().and_then(generate::run_if_asked) {
         return match generated {
             Ok(()) => Exit::Well.into(),
-            Err(failure) => failed(failure, wanted),
+            Err(failure) => failed(&failure, wanted),
         };
     }
     let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
@@ -154,14 +155,14 @@ pub fn main() -> ExitCode {
                 }
                 (format, _) => format,
             };
-            failed(failure, format)
+            failed(&failure, format)
         }
     }
 }
 
-fn failed(failure: Failure, format: AnyFormat) -> ExitCode {
-    let Failure { exit, message } = failure;
-    report(exit.kind(), exit.code(), message, format);
+fn failed(failure: &Failure, format: AnyFormat) -> ExitCode {
+    let exit = Exit::from(failure.kind);
+    report(failure, exit.code(), format);
     exit.into()
 }
 
@@ -205,7 +206,7 @@ fn usage(error: &clap::Error, wanted: AnyFormat) -> ExitCode {
             }
             _ => lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" "),
         };
-        report(Exit::Usage.kind(), Exit::Usage.code(), message, wanted);
+        report(&Failure::usage(message), Exit::Usage.code(), wanted);
     } else if error.print().is_err() {
         // A broken pipe: whoever asked has gone.
         return ExitCode::SUCCESS;
@@ -227,8 +228,8 @@ fn wanted_format(arguments: &[OsString]) -> AnyFormat {
         .unwrap_or_default()
 }
 
-fn report(kind: &'static str, code: u8, message: String, format: impl Into<AnyFormat>) {
-    let document = ErrorDocument::new(kind, code, message);
+fn report(failure: &Failure, code: u8, format: impl Into<AnyFormat>) {
+    let document = ErrorDocument::new(failure, code);
     let mut stdout = anstream::stdout().lock();
     let said = match format.into() {
         AnyFormat::Common(Format::Text) => None,

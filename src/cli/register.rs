@@ -146,7 +146,7 @@ pub(super) fn carry_out_as(
         observe::observe(instance, settings, request, context.manner(run_others, options.limits))?;
     let plan = plan(&seen)?;
     let mut progress = context.progress();
-    Ok(apply::apply(plan, instance, &store, settings, &seen, options, &mut progress)?)
+    apply::apply(plan, instance, &store, settings, &seen, options, &mut progress)
 }
 
 /// With `auto`, no interpreter at all is no success.

@@ -4,11 +4,12 @@ use clap::ValueHint;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use super::Failure;
 use super::context::{self, Context};
 use super::register::{self, Holding};
-use super::{Exit, Failure};
 use crate::apply::Options;
 use crate::config::{Settings, Verify};
+use crate::failure::Kind;
 use crate::plan::{self, Request};
 use crate::system::binfmt_misc::private;
 use crate::system::binfmt_misc::record::FOLDER_VARIABLE;
@@ -83,7 +84,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
         // Without a private instance, the command is not what was asked for; a bad configuration is not to
         // go unnoticed; and who asks us to end wants no command.
         Err(failure)
-            if arguments.private || failure.exit == Exit::Usage || interrupt.is_pending() =>
+            if arguments.private || failure.kind == Kind::Usage || interrupt.is_pending() =>
         {
             return Err(failure);
         }
@@ -96,18 +97,19 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
         tracing::warn!("{failure}");
     }
     if arguments.strict && !failures.is_empty() {
-        return Err(Failure {
-            exit: Exit::Failed,
-            message: format!("{} targets do not work, and --strict was given", failures.len()),
-        });
+        return Err(Failure::failed(format!(
+            "{} targets do not work, and --strict was given",
+            failures.len()
+        )));
     }
     match supervise::run(&arguments.command, &environment) {
         Ok(status) => Ok(ExitCode::from(status)),
         // As a shell, env(1) and container engines do.
         Err(error) => {
             let code = if matches!(error, CommandError::NotFound) { 127 } else { 126 };
-            let message = format!("{}: {error}", arguments.command[0].to_string_lossy());
-            super::report(Exit::Unavailable.kind(), code, message, context.format);
+            let program = arguments.command[0].to_string_lossy();
+            let failure = Failure::unavailable(format_args!("{program}: {error}"));
+            super::report(&failure, code, context.format);
             Ok(ExitCode::from(code))
         }
     }

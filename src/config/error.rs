@@ -9,6 +9,7 @@ use serde::ser::{SerializeStruct as _, Serializer};
 use thiserror::Error;
 
 use super::origin::Origin;
+use crate::failure::Failure;
 use crate::shown::plain;
 use crate::system::files::trust::Fault;
 use crate::target::TableError;
@@ -108,6 +109,16 @@ impl Serialize for ConfigError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Error)]
 #[serde(transparent)]
 pub struct ConfigErrors(Vec<ConfigError>);
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        let faults = errors.into_iter().map(|ConfigError { file, line, key, problem }| {
+            let text = key.map_or_else(|| problem.clone(), |key| format!("{key}: {problem}"));
+            (file, line, text)
+        });
+        Self::input(faults.collect())
+    }
+}
 
 impl ConfigErrors {
     pub(super) fn new(errors: Vec<ConfigError>) -> Self {

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::state::{Cause, Condition, RuleState};
-use crate::apply::{self, ApplyError, Options, Outcome};
+use crate::apply::{self, Options, Outcome};
 use crate::config::{self, Settings, Verify};
+use crate::failure::Failure;
 use crate::observation::{FileId, Observation, Record};
-use crate::observe::{self, Manner, ObserveError};
+use crate::observe::{self, Manner};
 use crate::plan::{self, Action, Decision, Native, Plan, Request};
 use crate::probe;
 use crate::rule::{Entry, Flags, Header, InterpreterPath, Matcher, Rule, parse_register, winner};
@@ -50,22 +50,7 @@ pub(super) enum Answer {
     Reconciled(Box<Reconciled>),
     /// By the rule's name.
     Described(BTreeMap<String, Description>),
-    Failed(Trouble),
-}
-
-/// Why a job could not be done; says nothing about the rules.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Trouble {
-    pub(super) kind: Kind,
-    pub(super) message: String,
-}
-
-/// Whose trouble it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Kind {
-    Configuration,
-    NotPermitted,
-    Unavailable,
+    Failed(Failure),
 }
 
 /// The state of things after a reconciliation.
@@ -127,7 +112,7 @@ impl Worker<'_> {
     /// Does one job, given and answered as JSON.
     pub(super) fn work(&self, job: &[u8]) -> Vec<u8> {
         let answer = serde_json::from_slice(job)
-            .map_err(|error| Trouble::unavailable(format!("a job that is none: {error}")))
+            .map_err(|error| Failure::unavailable(format!("a job that is none: {error}")))
             .and_then(|Job { task, instance }| match task {
                 Task::Reconcile => {
                     self.reconcile(instance).map(|answer| Answer::Reconciled(Box::new(answer)))
@@ -138,7 +123,7 @@ impl Worker<'_> {
         serde_json::to_vec(&answer).unwrap_or_default()
     }
 
-    fn reconcile(&self, held: u64) -> Result<Reconciled, Trouble> {
+    fn reconcile(&self, held: u64) -> Result<Reconciled, Failure> {
         // Before anything is looked at, so that a later change shows.
         let configuration = self.follow_configuration();
         let settings = self.settings()?;
@@ -153,7 +138,7 @@ impl Worker<'_> {
                 limits,
             };
             let options = Options { verify: settings.verify, private: false, limits };
-            let look = || -> Result<(Observation, Plan), Trouble> {
+            let look = || -> Result<(Observation, Plan), Failure> {
                 let seen = observe::observe(instance, &settings, &request, manner)?;
                 let plan = plan::plan(&settings, &request, &seen)?;
                 Ok((seen, plan))
@@ -163,7 +148,8 @@ impl Worker<'_> {
                 // Proofs take long, and while the lock is held nothing is put back.
                 apply::prove(plan, instance, &settings, &seen, options, &mut |_, _, _| {})?
             } else {
-                let store = Store::open(self.runtime).map_err(Trouble::of_record)?;
+                let store =
+                    Store::open(self.runtime).map_err(Failure::io("record of ownership"))?;
                 (seen, plan) = look()?;
                 apply::apply(plan, instance, &store, &settings, &seen, options, &mut |_, _, _| {})?
             };
@@ -191,7 +177,7 @@ impl Worker<'_> {
         })
     }
 
-    fn describe(&self, held: u64) -> Result<BTreeMap<String, Description>, Trouble> {
+    fn describe(&self, held: u64) -> Result<BTreeMap<String, Description>, Failure> {
         let settings = self.settings()?;
         // Nobody waits for this, and it reads megabytes for each interpreter.
         helper::step_back();
@@ -231,24 +217,23 @@ impl Worker<'_> {
         })
     }
 
-    fn settings(&self) -> Result<Settings, Trouble> {
-        config::load(Path::new("/"), self.config)
-            .map_err(|errors| Trouble { kind: Kind::Configuration, message: errors.to_string() })
+    fn settings(&self) -> Result<Settings, Failure> {
+        Ok(config::load(Path::new("/"), self.config)?)
     }
 
     /// What is mounted now; else what the service holds, whose rules go on.
     fn on_instance<T>(
         &self,
         held: u64,
-        work: impl FnOnce(&Instance) -> Result<T, Trouble>,
-    ) -> Result<T, Trouble> {
+        work: impl FnOnce(&Instance) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         match Instance::find() {
             Ok(instance) => work(&instance),
             Err(error) if self.held.device() == held => {
                 tracing::info!("{error}; the rules that are held go on");
                 work(self.held)
             }
-            Err(error) => Err(Trouble::unavailable(error)),
+            Err(error) => Err(Failure::unavailable(error)),
         }
     }
 
@@ -348,7 +333,7 @@ pub(super) struct Relevant {
 }
 
 impl Relevant {
-    fn of(settings: &Settings, request: &Request, seen: &Observation) -> Result<Self, Trouble> {
+    fn of(settings: &Settings, request: &Request, seen: &Observation) -> Result<Self, Failure> {
         let mut relevant = Self::default();
         let mut add = |matcher: Matcher| {
             let nobody = "nobody".parse().ok()?;
@@ -490,60 +475,6 @@ impl Description {
             sha256: proof.pinned.and_then(|pinned| pinned.sha256),
             version: proof.version,
         }
-    }
-}
-
-impl Trouble {
-    pub(super) fn unavailable(message: impl std::fmt::Display) -> Self {
-        Self { kind: Kind::Unavailable, message: message.to_string() }
-    }
-
-    fn of_io(error: &io::Error, message: impl std::fmt::Display) -> Self {
-        let kind = match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                Kind::NotPermitted
-            }
-            _ => Kind::Unavailable,
-        };
-        Self { kind, message: message.to_string() }
-    }
-
-    #[allow(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
-    fn of_record(error: io::Error) -> Self {
-        Self::of_io(&error, format!("record of ownership: {error}"))
-    }
-}
-
-impl From<ObserveError> for Trouble {
-    fn from(error: ObserveError) -> Self {
-        match &error {
-            ObserveError::Io { error: io, .. } => Self::of_io(io, &error),
-            ObserveError::Target(_) => {
-                Self { kind: Kind::Configuration, message: error.to_string() }
-            }
-            _ => Self::unavailable(error),
-        }
-    }
-}
-
-impl From<ApplyError> for Trouble {
-    fn from(error: ApplyError) -> Self {
-        match &error {
-            ApplyError::Record(io) | ApplyError::Register(io) => Self::of_io(io, &error),
-            ApplyError::Verify(_) => Self::unavailable(error),
-        }
-    }
-}
-
-impl From<BatchError> for Trouble {
-    fn from(error: BatchError) -> Self {
-        Self::unavailable(format!("run probes: {error}"))
-    }
-}
-
-impl From<crate::target::UnknownTarget> for Trouble {
-    fn from(error: crate::target::UnknownTarget) -> Self {
-        Self { kind: Kind::Configuration, message: error.to_string() }
     }
 }
 

@@ -5,8 +5,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use thiserror::Error;
-
 use crate::buildx;
 use crate::buildx::builder::Builder;
 use crate::buildx::docker::{Docker, Trouble};
@@ -16,8 +14,9 @@ use crate::buildx::kernel::Kernel;
 use crate::buildx::platform::Platform;
 use crate::config::{Settings, Targets};
 use crate::daemon::State;
+use crate::failure::Failure;
 use crate::observation::{Candidates, InterpreterFault, Observation};
-use crate::observe::{self, Manner, ObserveError};
+use crate::observe::{self, Manner};
 use crate::plan::{Native, Request, others};
 use crate::rule::{self, Entry, Rule, winner};
 use crate::system::binfmt_misc::instance::{Instance, InstanceError, MOUNT_POINT};
@@ -29,24 +28,10 @@ use crate::system::host::manager;
 use crate::system::host::namespace;
 use crate::system::host::privilege;
 use crate::system::host::surroundings::{self, Distribution, Module, Units};
-use crate::system::process::batch::{BatchError, Limits};
+use crate::system::process::batch::Limits;
 use crate::target::Target;
 use crate::verify::load::Load;
 use crate::verify::{Laboratory, Proof, Scope, Subject};
-
-/// Why nothing could be examined: not a verdict about the host.
-#[derive(Debug, Error)]
-pub enum ExamineError {
-    /// See there.
-    #[error(transparent)]
-    Observe(#[from] ObserveError),
-    /// The edge failed.
-    #[error("examine the host: {0}")]
-    Io(#[from] io::Error),
-    /// Probes could not be run.
-    #[error(transparent)]
-    Verify(#[from] BatchError),
-}
 
 /// One kind of program that is asked about.
 #[derive(Debug)]
@@ -164,7 +149,7 @@ pub fn examine<'a>(
     manner: Manner<'_>,
     scope: Scope,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Examination<'a>, ExamineError> {
+) -> Result<Examination<'a>, Failure> {
     let named = request.only.is_some();
     let request = &with(request, settings, also);
     let stack_before = mount::stack()?;
@@ -285,7 +270,7 @@ fn prove(
     scope: Scope,
     limits: Limits,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Vec<Option<Proof>>, ExamineError> {
+) -> Result<Vec<Option<Proof>>, Failure> {
     if who.is_empty() {
         return Ok(Vec::new());
     }
@@ -303,14 +288,14 @@ fn asked_about<'a>(
     request: &Request,
     also: &[String],
     examination: &Examination<'_>,
-) -> Result<Vec<&'a Target>, ExamineError> {
+) -> Result<Vec<&'a Target>, Failure> {
     let named = match (&request.only, &settings.targets) {
         (Some(names), _) | (None, Targets::List(names)) => Some(names),
         (None, Targets::Auto) => None,
     };
     if let Some(names) = named {
         let found: Result<Vec<_>, _> = names.iter().map(|name| settings.table.find(name)).collect();
-        return found.map_err(|error| ObserveError::from(error).into());
+        return found.map_err(std::convert::Into::into);
     }
     let is_of_interest = |target: &&Target| {
         also.contains(&target.name)

@@ -17,7 +17,7 @@ mod rule;
 mod service;
 mod verdict;
 
-pub use examine::{AskedBuilder, Examination, ExamineError, Patient, examine};
+pub use examine::{AskedBuilder, Examination, Patient, examine};
 pub use phrase::{Evidence, Phrase};
 pub use verdict::{Verdict, verdict};
 

@@ -103,7 +103,7 @@ pub fn doctor(out: &mut dyn Write, document: &DoctorDocument) -> io::Result<()> 
 /// A command that ended early: what it was to look at could not be looked at.
 pub fn error(out: &mut dyn Write, document: &ErrorDocument) -> io::Result<()> {
     let case = Case {
-        name: document.error.kind.to_owned(),
+        name: document.error.kind.as_str().to_owned(),
         result: Kind::Error,
         message: document.error.message.clone(),
         text: format!("exit code {}", document.error.exit),

@@ -2,6 +2,7 @@ use std::io;
 
 use super::*;
 use crate::doctor::{Evidence, Finding, Phrase, Status, Verdict};
+use crate::failure::Failure;
 
 fn finding(id: &'static str, target: Option<&str>, status: Status) -> Finding {
     Finding {
@@ -449,7 +450,10 @@ fn nothing_that_was_found_is_markup() {
 
 #[test]
 fn an_early_end_is_an_error_in_each_format() {
-    let document = ErrorDocument::new("unavailable", 3, "no <kernel>,\nat all: 5%".to_owned());
+    let document = ErrorDocument::new(
+        &Failure { message: "no <kernel>,\nat all: 5%".to_owned(), ..Failure::unavailable("") },
+        3,
+    );
     let xml = written(|out| junit::error(out, &document));
     assert!(xml.contains("errors=\"1\""), "{xml}");
     assert!(xml.contains("<error message=\"no &lt;kernel&gt;,\\nat all: 5%\""), "{xml}");

@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use super::Target;
 use super::identity::{ByteOrder, Class, FlagBits, Identity};
+use crate::failure::Failure;
 use crate::rule::Name;
 
 /// All targets that we know.
@@ -42,6 +43,12 @@ pub struct UnknownTarget {
     pub name: String,
     /// A name that looks like it.
     pub nearest: Option<String>,
+}
+
+impl From<UnknownTarget> for Failure {
+    fn from(error: UnknownTarget) -> Self {
+        Self::usage(format!("{error}; binfmtd targets lists all"))
+    }
 }
 
 /// A target as it is written.

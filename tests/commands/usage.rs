@@ -58,7 +58,7 @@ fn bad_usage_ends_with_2_in_text_and_json() {
             let said = world.binfmtd(&format!("{option} {line}")).ended(2);
             let document = said.document();
             assert_eq!(keys(&document), ["error", "ok", "schema"]);
-            assert_eq!(keys(&document["error"]), ["exit", "kind", "message"]);
+            assert_eq!(keys(&document["error"]), ["exit", "faults", "kind", "message"]);
             assert_eq!((&document["error"]["exit"], said.err.as_str()), (&2.into(), ""));
             let message = document["error"]["message"].as_str().unwrap();
             assert!(message.contains(part) && !message.contains('\n'), "{part:?} {message:?}");

@@ -130,6 +130,7 @@ fn examples_are_as_they_are_explained() {
 const COMMANDS: &[(&str, &str, i32)] = &[
     ("errors", "register nonsense", 2),
     ("errors", "--nonsense", 2),
+    ("errors", "--config faulty.toml config check", 2),
     ("errors", "run --private --strict --config strict.toml -- true", 1),
     ("register", "--config all.toml register", 1),
     ("register", "register --dry-run arm64 amd64", 0),
@@ -206,6 +207,7 @@ fn real_documents(place: &Place) -> Result<BTreeMap<&'static str, Vec<Value>>, S
     place.file("bad/qemu-arm-static", "no program at all");
     place.file("all.toml", &ALL.replace("BAD", bad.to_str().unwrap()));
     place.file("strict.toml", "[rule.jar]\nextension = \"jar\"\ninterpreter = \"/nowhere\"\n");
+    place.file("faulty.toml", "targets = [\"nonsense\"]\n");
     let mut script = "instance=/proc/sys/fs/binfmt_misc\n".to_owned();
     for (index, (_, arguments, status)) in COMMANDS.iter().enumerate() {
         if arguments.starts_with("unregister --dry-run") {

@@ -3,8 +3,9 @@
 use crate::lexer::{Kind, Token, tokens};
 
 /// The top modules, low to high; a module may import from lower levels only, not from its own level.
-const LAYERS: [&[&str]; 16] = [
+const LAYERS: [&[&str]; 17] = [
     &["shown"],
+    &["failure"],
     &["rule"],
     &["target"],
     &["probe"],
@@ -24,7 +25,7 @@ const LAYERS: [&[&str]; 16] = [
 ];
 
 /// Modules that decide and never touch the system.
-const PURE: [&str; 6] = ["shown", "rule", "target", "probe", "observation", "plan"];
+const PURE: [&str; 7] = ["shown", "failure", "rule", "target", "probe", "observation", "plan"];
 
 /// What a pure module must not name. Its tests may: they read fixtures.
 const SYSTEM_PATHS: [&[&str]; 8] = [

@@ -87,7 +87,7 @@ fn say(line: &str) {
 
 fn failed(failure: &Failure) -> Exit {
     say(&format!("error: {}", failure.message));
-    failure.exit
+    failure.kind.into()
 }
 
 fn worse(one: Exit, other: Exit) -> Exit {
@@ -364,9 +364,7 @@ impl Work {
                 Options { verify: self.settings.verify, private: false, limits: Limits::default() };
             let (instance, settings) = (&self.instance, &self.settings);
             let quietly = &mut |_: &str, _, _| {};
-            Ok::<_, Failure>(apply::apply(
-                plan, instance, &store, settings, &seen, options, quietly,
-            )?)
+            apply::apply(plan, instance, &store, settings, &seen, options, quietly)
         })?;
         Ok((outcomes, others))
     }

@@ -11,16 +11,14 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::{Exit, Failure};
-use crate::buildx::apply::ApplyError;
 use crate::buildx::builder::Builder;
-use crate::buildx::docker::{Docker, Trouble};
+use crate::buildx::docker::Docker;
 use crate::buildx::engine::{Engine, Location};
 use crate::buildx::facts::Facts;
-use crate::buildx::inspection::{self, Effort, InspectError, OnKernel};
+use crate::buildx::inspection::{self, Effort, OnKernel};
 use crate::buildx::kernel::{self, Kernel, Look};
-use crate::buildx::platform::{Platform, PlatformError};
+use crate::buildx::platform::Platform;
 use crate::config::{Settings, builder_name};
-use crate::observe::ObserveError;
 use crate::report::{BuilderDocument, outputs, text};
 use crate::system::process::batch::Limits;
 
@@ -167,7 +165,7 @@ fn kernel_facts(
     engine: &Engine,
     platforms: &[Platform<'_>],
     prove: bool,
-) -> Result<Look, ObserveError> {
+) -> Result<Look, Failure> {
     if let Location::Elsewhere(why) = &engine.location {
         let kernels = platforms.iter().map(|_| Kernel::Unknown(why.clone())).collect();
         return Ok(Look { kernels, registrable: Vec::new() });
@@ -196,47 +194,4 @@ fn facts(
 /// Digests are megabytes to copy: for who sees them.
 fn effort(context: &Context, build: bool) -> Effort {
     Effort { build, digests: build && (context.verbose || context.is_json()) }
-}
-
-impl From<InspectError> for Failure {
-    fn from(error: InspectError) -> Self {
-        match error {
-            InspectError::Docker(trouble) => trouble.into(),
-            InspectError::Observe(observe) => observe.into(),
-        }
-    }
-}
-
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Batch(batch) => batch.into(),
-            denied if denied.is_denied() => Self::not_permitted(denied),
-            other => Self::unavailable(other),
-        }
-    }
-}
-
-impl From<ApplyError> for Failure {
-    fn from(error: ApplyError) -> Self {
-        match error {
-            ApplyError::Docker(trouble) => trouble.into(),
-            ApplyError::Refused(refusal) => {
-                Self { exit: Exit::Failed, message: refusal.to_string() }
-            }
-            ApplyError::Wish(why) => Self::usage(why),
-            ApplyError::Record(error) => {
-                Self::of_io(&error, format!("record of builders: {error}"))
-            }
-        }
-    }
-}
-
-impl From<PlatformError> for Failure {
-    fn from(error: PlatformError) -> Self {
-        match error {
-            PlatformError::Unknown(unknown) => unknown.into(),
-            PlatformError::Nameless(_) => Self::usage(error),
-        }
-    }
 }

@@ -144,13 +144,13 @@ impl<'a> Case<'a, '_> {
         }
         let mounted = match register::mounted(Holding::No) {
             Ok(mounted) => mounted,
-            Err(Failure { exit, message }) => {
+            Err(Failure { kind, message, .. }) => {
                 self.tell(|out| text::steps(out, &fixes[usize::from(mount)..]))?;
                 tracing::error!("nothing was done: {message}");
                 for fix in fixes.iter_mut().filter(|fix| fix.error.is_none()) {
                     fix.error = Some(message.clone());
                 }
-                let stopped = Some(exit);
+                let stopped = Some(kind.into());
                 return Ok(Treatment { examination: before, fixes: Some(fixes), stopped });
             }
         };

@@ -119,7 +119,7 @@ pub(super) fn run(
         let mut progress = context.progress();
         let mut progress = |done, total| progress("running probes", done, total);
         let manner = context.manner(false, limits);
-        Ok(doctor::examine(&settings, &request, also, manner, scope, &mut progress)?)
+        doctor::examine(&settings, &request, also, manner, scope, &mut progress)
     };
     let aloud = format.is_none() && context.format == super::Format::Text;
     let mut treatment = if arguments.treatment.fix {

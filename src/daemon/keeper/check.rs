@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::{Keeper, Running, earliest};
-use crate::daemon::job::{Answer, Description, Job, Kind, Reconciled, Task, Trouble};
+use crate::daemon::job::{Answer, Description, Job, Reconciled, Task};
 use crate::daemon::state::{Cause, Condition};
-use crate::daemon::{DaemonError, io_error, journal, metrics};
+use crate::daemon::{journal, metrics};
+use crate::failure::{Failure, Kind};
 use crate::observation::FileId;
 use crate::plan::Action;
 use crate::system::binfmt_misc::instance::Instance;
@@ -34,10 +35,10 @@ impl Keeper<'_> {
         self.due.reconcile = earliest([self.due.reconcile, Some(moment)]);
     }
 
-    pub(super) fn begin(&mut self, task: Task, now: Instant) -> Result<(), DaemonError> {
+    pub(super) fn begin(&mut self, task: Task, now: Instant) -> Result<(), Failure> {
         let job = Job { task, instance: self.instance.device() };
-        let bytes = serde_json::to_vec(&job).map_err(|error| io_error("job")(error.into()))?;
-        self.helper.ask(&bytes).map_err(io_error("ask the helper"))?;
+        let bytes = serde_json::to_vec(&job).map_err(|error| Failure::io("job")(error.into()))?;
+        self.helper.ask(&bytes).map_err(Failure::io("ask the helper"))?;
         let mut asked = now;
         if task == Task::Reconcile {
             asked = self.asked.take().unwrap_or(now);
@@ -52,14 +53,14 @@ impl Keeper<'_> {
         Ok(())
     }
 
-    pub(super) fn take_answer(&mut self, now: Instant) -> Result<(), DaemonError> {
-        let gone = |error| io_error("the helper has ended")(error);
+    pub(super) fn take_answer(&mut self, now: Instant) -> Result<(), Failure> {
+        let gone = |error| Failure::io("the helper has ended")(error);
         let Some(answer) = self.helper.answer().map_err(gone)? else { return Ok(()) };
         let job = self.job.take();
         let asked = job.map_or(now, |job| job.asked);
         let answer = serde_json::from_slice(&answer).unwrap_or_else(|_| {
             let why = "the worker ended early: it was killed, or crashed";
-            Answer::Failed(Trouble::unavailable(why))
+            Answer::Failed(Failure::unavailable(why))
         });
         let failed = matches!(answer, Answer::Failed(_));
         match answer {
@@ -86,18 +87,18 @@ impl Keeper<'_> {
     pub(super) fn failed(
         &mut self,
         task: Option<Task>,
-        trouble: Trouble,
+        trouble: Failure,
         now: Instant,
-    ) -> Result<(), DaemonError> {
+    ) -> Result<(), Failure> {
         // Nothing was ever right: whoever started us is told.
         if self.others.is_none() {
-            return Err(trouble.into());
+            return Err(trouble);
         }
         if self.state.trouble.as_ref() != Some(&trouble.message) {
             journal::trouble(&trouble.message);
         }
         // A faulty configuration does not mend itself, and its change is told.
-        if task == Some(Task::Reconcile) && trouble.kind != Kind::Configuration {
+        if task == Some(Task::Reconcile) && trouble.kind != Kind::Usage {
             self.reconcile_by(now + self.retry);
             self.retry = (self.retry * 2).min(LONGEST_RETRY);
         }
@@ -112,7 +113,7 @@ impl Keeper<'_> {
         answer: Reconciled,
         asked: Instant,
         now: Instant,
-    ) -> Result<(), DaemonError> {
+    ) -> Result<(), Failure> {
         self.changed = true;
         self.retry = FIRST_RETRY;
         self.state.trouble = None;
@@ -145,7 +146,7 @@ impl Keeper<'_> {
             Ok(false) => {}
             Ok(true) => self.files_changed(now),
             Err(error) => {
-                let trouble = Trouble::unavailable(format!("watch files: {error}"));
+                let trouble = Failure::unavailable(format!("watch files: {error}"));
                 self.failed(Some(Task::Reconcile), trouble, now)?;
             }
         }
@@ -174,7 +175,7 @@ impl Keeper<'_> {
         }
         if let Some(captured) = answer.captured {
             // Whatever the probes say of each rule, it is this.
-            return self.failed(None, Trouble::unavailable(captured), now);
+            return self.failed(None, Failure::unavailable(captured), now);
         }
         let before = std::mem::replace(&mut self.state.rules, answer.rules);
         for rule in &mut self.state.rules {
@@ -216,12 +217,12 @@ impl Keeper<'_> {
     }
 
     /// The worker found another instance mounted than the one that is held.
-    fn hold_another(&mut self) -> Result<(), DaemonError> {
+    fn hold_another(&mut self) -> Result<(), Failure> {
         match Instance::find() {
             Ok(instance) => {
                 self.watcher
                     .follow_instance(instance.root())
-                    .map_err(io_error("watch binfmt_misc"))?;
+                    .map_err(Failure::io("watch binfmt_misc"))?;
                 self.state.instance = instance.device();
                 self.instance = instance;
                 self.refused.clear();

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use super::check::{FILES_SETTLE, PROVE_AFTER};
 use super::{Keeper, since_1970};
 use crate::apply;
-use crate::daemon::job::{Task, Trouble};
+use crate::daemon::job::Task;
+use crate::daemon::journal;
 use crate::daemon::state::{Cause, Condition, RuleState};
-use crate::daemon::{DaemonError, journal};
+use crate::failure::Failure;
 use crate::observation::InstanceFacts;
 use crate::plan::{self, Action};
 use crate::system::binfmt_misc::record::{self, Store};
@@ -48,7 +49,7 @@ impl Keeper<'_> {
     }
 
     /// Looks at the instance, puts back what can be put back at once, and has the rest done.
-    pub(super) fn look(&mut self, now: Instant) -> Result<(), DaemonError> {
+    pub(super) fn look(&mut self, now: Instant) -> Result<(), Failure> {
         self.due.look = None;
         let Some(Looked { facts, heard, waiting }) = self.put_back(now)? else { return Ok(()) };
         self.heard = None;
@@ -80,7 +81,7 @@ impl Keeper<'_> {
     }
 
     /// Puts back what can be put back at once; else what was seen.
-    pub(super) fn put_back(&mut self, now: Instant) -> Result<Option<Looked>, DaemonError> {
+    pub(super) fn put_back(&mut self, now: Instant) -> Result<Option<Looked>, Failure> {
         let (store, facts) = match self.open(now) {
             Ok(Some(opened)) => opened,
             Ok(None) => {
@@ -89,7 +90,7 @@ impl Keeper<'_> {
             }
             // No descriptor or no memory left, say: it may be otherwise later.
             Err(error) => {
-                self.failed(Some(Task::Reconcile), Trouble::unavailable(error), now)?;
+                self.failed(Some(Task::Reconcile), Failure::unavailable(error), now)?;
                 return Ok(None);
             }
         };
@@ -120,7 +121,7 @@ impl Keeper<'_> {
             // Mounted read-only, say: a full check tells more.
             Err(error) => {
                 self.heard = None;
-                self.failed(Some(Task::Reconcile), Trouble::unavailable(error), now)?;
+                self.failed(Some(Task::Reconcile), Failure::unavailable(error), now)?;
             }
         }
         Ok(None)

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::job::{Described, Relevant, Task};
 use super::pace::Pace;
 use super::state::State;
-use super::{DaemonError, io_error, journal, metrics};
+use super::{journal, metrics};
+use crate::failure::Failure;
 use crate::observation::{FileId, Record};
 use crate::plan::Action;
 use crate::system::binfmt_misc::instance::Instance;
@@ -120,19 +121,19 @@ impl<'a> Keeper<'a> {
         helper: Helper,
         runtime: &'a Path,
         only_here: bool,
-    ) -> Result<Self, DaemonError> {
+    ) -> Result<Self, Failure> {
         let manager = Manager;
-        let poller = Poller::new().map_err(io_error("epoll"))?;
-        let mut watcher = Watcher::new().map_err(io_error("inotify"))?;
-        watcher.follow_instance(instance.root()).map_err(io_error("watch binfmt_misc"))?;
-        let signals = Interrupt::catch().map_err(io_error("signalfd"))?;
-        let mounts = watch::mounts().map_err(io_error("open mountinfo"))?;
+        let poller = Poller::new().map_err(Failure::io("epoll"))?;
+        let mut watcher = Watcher::new().map_err(Failure::io("inotify"))?;
+        watcher.follow_instance(instance.root()).map_err(Failure::io("watch binfmt_misc"))?;
+        let signals = Interrupt::catch().map_err(Failure::io("signalfd"))?;
+        let mounts = watch::mounts().map_err(Failure::io("open mountinfo"))?;
         for (descriptor, token) in
             [(signals.as_fd(), SIGNALS), (watcher.as_fd(), WATCHER), (helper.descriptor(), HELPER)]
         {
-            poller.add(descriptor, token).map_err(io_error("epoll"))?;
+            poller.add(descriptor, token).map_err(Failure::io("epoll"))?;
         }
-        poller.add_exceptional(mounts.as_fd(), MOUNTS).map_err(io_error("epoll"))?;
+        poller.add_exceptional(mounts.as_fd(), MOUNTS).map_err(Failure::io("epoll"))?;
         let pid = std::process::id();
         let state = State {
             schema: State::SCHEMA,
@@ -201,18 +202,18 @@ impl<'a> Keeper<'a> {
     }
 
     /// Until somebody asks us to end.
-    pub(super) fn run(&mut self) -> Result<(), DaemonError> {
+    pub(super) fn run(&mut self) -> Result<(), Failure> {
         if self.state.only_here {
             journal::only_here();
         }
         loop {
             self.publish();
-            let ready = self.poller.wait(self.next()).map_err(io_error("epoll"))?;
+            let ready = self.poller.wait(self.next()).map_err(Failure::io("epoll"))?;
             let now = Instant::now();
             for ready in ready {
                 match ready {
                     Ready::Descriptor(SIGNALS) => {
-                        match self.signals.wish().map_err(io_error("signalfd"))? {
+                        match self.signals.wish().map_err(Failure::io("signalfd"))? {
                             Wish::End => {
                                 // Who does not hear it sees it.
                                 let _ = self.manager.stopping();
@@ -252,7 +253,7 @@ impl<'a> Keeper<'a> {
     }
 
     /// Does what is due.
-    fn act(&mut self, now: Instant) -> Result<(), DaemonError> {
+    fn act(&mut self, now: Instant) -> Result<(), Failure> {
         let is_due = |moment: Option<Instant>| moment.is_some_and(|moment| moment <= now);
         if is_due(self.due.watchdog) {
             // The next comes before the limit.
@@ -268,7 +269,7 @@ impl<'a> Keeper<'a> {
         }
         if let Some(job) = self.job {
             if now >= job.begun + LONGEST_JOB {
-                return Err(DaemonError::Unavailable(format!(
+                return Err(Failure::unavailable(format!(
                     "a full check has not ended for {} minutes",
                     LONGEST_JOB.as_secs() / 60
                 )));
@@ -283,8 +284,8 @@ impl<'a> Keeper<'a> {
         Ok(())
     }
 
-    fn hear(&mut self, now: Instant) -> Result<(), DaemonError> {
-        for seen in self.watcher.read().map_err(io_error("inotify"))? {
+    fn hear(&mut self, now: Instant) -> Result<(), Failure> {
+        for seen in self.watcher.read().map_err(Failure::io("inotify"))? {
             match seen {
                 Seen::Instance => self.look_soon(now),
                 Seen::Files => self.files_changed(now),

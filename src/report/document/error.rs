@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::failure::{Failure, InputFault, Kind};
 use crate::report::SCHEMA;
 
 /// Why a command did nothing, or not all.
@@ -21,16 +22,19 @@ pub struct ErrorDocument {
 #[serde(rename_all = "kebab-case")]
 pub struct ErrorText {
     /// `failed`, `usage`, `unavailable` or `not-permitted`.
-    pub kind: &'static str,
+    pub kind: Kind,
     /// The exit code of the process.
     pub exit: u8,
-    /// The sentence.
+    /// One line; of faulty input, a line for each fault.
     pub message: String,
+    /// Where the input is at fault; empty for any other failure.
+    pub faults: Vec<InputFault>,
 }
 
 impl ErrorDocument {
-    /// For an error of a kind.
-    pub fn new(kind: &'static str, exit: u8, message: String) -> Self {
-        Self { schema: SCHEMA, ok: false, error: ErrorText { kind, exit, message } }
+    /// For a command that ends with this exit code.
+    pub fn new(failure: &Failure, exit: u8) -> Self {
+        let Failure { kind, message, faults } = failure.clone();
+        Self { schema: SCHEMA, ok: false, error: ErrorText { kind, exit, message, faults } }
     }
 }

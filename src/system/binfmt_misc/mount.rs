@@ -14,6 +14,7 @@ use procfs::process::Process;
 use thiserror::Error;
 
 use super::instance::{Instance, InstanceError, MOUNT_POINT};
+use crate::failure::Failure;
 use crate::system::host::{namespace, privilege};
 use crate::system::process::fork;
 
@@ -37,6 +38,26 @@ pub enum MountError {
     /// mount(2) failed.
     #[error("mount binfmt_misc on {MOUNT_POINT}: {0}")]
     Mount(String),
+}
+
+impl From<MountError> for Failure {
+    fn from(error: MountError) -> Self {
+        match error {
+            // A container's, most likely.
+            MountError::NotPermitted if privilege::is_root() => Self::not_permitted(format!(
+                "{error}, which this root lacks or a security profile forbids: start the container with --privileged, \
+                 or run binfmtd register on the host"
+            )),
+            MountError::NotPermitted => Self::not_permitted(format!(
+                "{error}; without root, try it in a private instance: binfmtd run --private -- COMMAND"
+            )),
+            // The module is there, and with it the folder.
+            MountError::Instance(InstanceError::NoFolder) => Self::unavailable(format!(
+                "{error}, though the kernel has binfmt_misc: something is mounted over it, or /proc is not mounted"
+            )),
+            _ => Self::unavailable(error),
+        }
+    }
 }
 
 /// How long the rules of an instance live.

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::instance::{Instance, InstanceError, MOUNT_POINT};
 use super::mount::{MountError, load_module, mount_on};
+use crate::failure::Failure;
 
 /// Why a private instance could not be had.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -35,6 +36,23 @@ pub enum PrivateError {
     /// It was mounted and does not look as it should.
     #[error(transparent)]
     Instance(#[from] InstanceError),
+}
+
+impl From<PrivateError> for Failure {
+    fn from(error: PrivateError) -> Self {
+        if let PrivateError::Unsupported(kernel) = error {
+            return kernel.into();
+        }
+        let way_out = match error {
+            PrivateError::Instance(InstanceError::NoFolder) => "modprobe binfmt_misc",
+            _ => "binfmtd register works on the host's own",
+        };
+        let message = format!("no private instance: {error}; as root, {way_out}");
+        match error {
+            PrivateError::UserNamespace(_) | PrivateError::Map(_) => Self::not_permitted(message),
+            _ => Self::unavailable(message),
+        }
+    }
 }
 
 /// Moves this process into a fresh child user namespace with an empty instance of `binfmt_misc`.

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::child::{self, Child, ExecError};
 use super::orphan::Orphans;
 use super::signal::Interrupt;
+use crate::failure::Failure;
 use crate::system::host::machine;
 
 /// How much a batch may take.
@@ -35,6 +36,15 @@ pub enum BatchError {
     /// The edge failed.
     #[error("{0}")]
     Io(#[from] io::Error),
+}
+
+impl From<BatchError> for Failure {
+    fn from(error: BatchError) -> Self {
+        match &error {
+            BatchError::Io(io) => Self::of_io(io, format!("run probes: {io}")),
+            BatchError::Interrupted => Self::unavailable(error),
+        }
+    }
 }
 
 /// How a program ended.
