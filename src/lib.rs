@@ -4,6 +4,8 @@
 //!
 //! - [`shown`] pure: what others named, as a terminal and a shell can take it
 //! - [`failure`] pure: why a command ended early
+//! - [`phrase`] pure: sentences in parts, said of one target or of several
+//! - [`fix`] pure: a way out, as commands and edits
 //! - [`rule`] pure: one entry of `binfmt_misc` and the formats it is written in
 //! - [`target`] pure: the CPUs, their names, and the magic that follows from their ELF identity
 //! - [`probe`] pure: a tiny program for each target
@@ -27,8 +29,10 @@ pub mod config;
 pub mod daemon;
 pub mod doctor;
 pub mod failure;
+pub mod fix;
 pub mod observation;
 pub mod observe;
+pub mod phrase;
 pub mod plan;
 pub mod probe;
 pub mod report;

@@ -2,12 +2,12 @@
 //! to.
 
 use super::docker::{Seen, seen};
-use super::phrase::Phrase;
 use super::{Check, Draft, Examination, Finding};
 use crate::buildx::builder::{Builder, DRIVER, NodeStatus};
 use crate::buildx::facts::{Facts, Grade};
 use crate::buildx::inspection::Inspection;
 use crate::buildx::trial::Built;
+use crate::phrase::Phrase;
 
 const PRESENT: &str = "builder.present";
 const RUNNING: &str = "builder.running";

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Check, Draft, Evidence, Examination, Finding, Patient, Phrase};
+use super::{Check, Draft, Examination, Finding, Patient};
 use crate::observation::{InterpreterFault, InterpreterFile};
+use crate::phrase::{Evidence, Phrase};
 use crate::plan::{guard, is_qemu, is_replaceable};
 use crate::rule::Entry;
 use crate::shown::quote;

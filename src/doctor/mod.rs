@@ -12,18 +12,17 @@ mod interpreter;
 mod kernel;
 mod known;
 mod load;
-mod phrase;
 mod rule;
 mod service;
 mod verdict;
 
 pub use examine::{AskedBuilder, Examination, Patient, examine};
-pub use phrase::{Evidence, Phrase};
 pub use verdict::{Verdict, verdict};
 
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::phrase::{Evidence, Phrase};
 use crate::verify::Level;
 
 /// What came of one check.

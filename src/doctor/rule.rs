@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::interpreter::{is_sound, registered, tell};
-use super::{Check, Draft, Examination, Finding, Patient, Phrase};
+use super::{Check, Draft, Examination, Finding, Patient};
+use crate::phrase::Phrase;
 use crate::plan::{self, is_qemu, others};
 use crate::probe;
 use crate::rule::{Entry, Header, Magic, Matcher};

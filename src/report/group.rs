@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::document::{DoctorDocument, DoctorTarget, Taker};
-use crate::doctor::{Evidence, Finding, Phrase, Status, Verdict};
+use crate::doctor::{Finding, Status, Verdict};
+use crate::phrase::{Evidence, Phrase};
 
 /// The check that is about several rules for one target.
 const CONFLICT: &str = "rule.shadowed";

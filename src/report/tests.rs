@@ -1,8 +1,9 @@
 use std::io;
 
 use super::*;
-use crate::doctor::{Evidence, Finding, Phrase, Status, Verdict};
+use crate::doctor::{Finding, Status, Verdict};
 use crate::failure::Failure;
+use crate::phrase::{Evidence, Phrase};
 
 fn finding(id: &'static str, target: Option<&str>, status: Status) -> Finding {
     Finding {

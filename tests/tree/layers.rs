@@ -3,9 +3,11 @@
 use crate::lexer::{Kind, Token, tokens};
 
 /// The top modules, low to high; a module may import from lower levels only, not from its own level.
-const LAYERS: [&[&str]; 17] = [
+const LAYERS: [&[&str]; 19] = [
     &["shown"],
     &["failure"],
+    &["phrase"],
+    &["fix"],
     &["rule"],
     &["target"],
     &["probe"],
@@ -25,7 +27,8 @@ const LAYERS: [&[&str]; 17] = [
 ];
 
 /// Modules that decide and never touch the system.
-const PURE: [&str; 7] = ["shown", "failure", "rule", "target", "probe", "observation", "plan"];
+const PURE: [&str; 9] =
+    ["shown", "failure", "phrase", "fix", "rule", "target", "probe", "observation", "plan"];
 
 /// What a pure module must not name. Its tests may: they read fixtures.
 const SYSTEM_PATHS: [&[&str]; 8] = [

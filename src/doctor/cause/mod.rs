@@ -3,10 +3,10 @@
 //! The first that applies is the cause. What is in here was made to happen, or stands word for word in
 //! the thread that is named.
 
-use super::Phrase;
 use super::interpreter::{bring, relabel, tell};
 use super::known::Known;
 use crate::observation::{InterpreterFault, InterpreterFile};
+use crate::phrase::Phrase;
 use crate::rule::Entry;
 use crate::shown::quote;
 use crate::system::host::limits::{Limits, Selinux};

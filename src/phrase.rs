@@ -1,4 +1,4 @@
-//! Words that are kept in parts: what is said of one target can so be said of several at once.
+//! Sentences in parts, so that what is said of one target can be said of several at once.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -195,7 +195,7 @@ impl Evidence {
     }
 
     /// Adds a piece that says something.
-    pub(super) fn add(&mut self, piece: impl Into<Phrase>) {
+    pub fn add(&mut self, piece: impl Into<Phrase>) {
         self.0.extend(Some(piece.into()).filter(|piece| !piece.is_empty()));
     }
 
