@@ -9,7 +9,6 @@ mod daemon;
 mod doctor;
 mod exit;
 mod export;
-mod generate;
 mod register;
 mod run;
 mod status;
@@ -24,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -131,15 +130,7 @@ pub fn main() -> ExitCode {
         return binfmt::main(&arguments[1..]);
     }
     let wanted = wanted_format(&arguments);
-    let parsed =
-        Arguments::command().subcommand(generate::command()).try_get_matches_from(&arguments);
-    if let Some(generated) = parsed.as_ref().ok().and_then(generate::run_if_asked) {
-        return match generated {
-            Ok(()) => Exit::Well.into(),
-            Err(failure) => failed(&failure, wanted),
-        };
-    }
-    let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
+    let arguments = match Arguments::try_parse_from(&arguments) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error, wanted),
     };

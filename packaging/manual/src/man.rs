@@ -1,65 +1,17 @@
-//! `binfmtd generate`: man pages and completions, for packages. Hidden: it is for who builds one.
+//! A man page for the program and one for each command, from the same definition as `--help`.
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::{ArgMatches, Args as _, Command, CommandFactory as _, FromArgMatches as _, ValueEnum};
-use clap_complete::Shell;
+use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::Failure;
-
-/// What is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum What {
-    /// A page for the program, and one for each of its commands
-    Man,
-    /// Completions for bash, zsh and fish
-    Completions,
-}
-
-#[derive(Debug, clap::Args)]
-struct Arguments {
-    /// What to write
-    what: What,
-    /// The folder to write into; it is made if it is not there
-    folder: PathBuf,
-}
-
-const NAME: &str = "generate";
-
-/// Not one of [`super::Command`]: then it would be in the pages and completions that it writes.
-pub(super) fn command() -> Command {
-    Arguments::augment_args(Command::new(NAME)).hide(true).about("Write man pages or completions")
-}
-
-/// Runs it, when that is what the arguments ask for.
-pub(super) fn run_if_asked(matches: &ArgMatches) -> Option<Result<(), Failure>> {
-    let (NAME, own) = matches.subcommand()? else { return None };
-    Some(Arguments::from_arg_matches(own).map_err(Failure::usage).and_then(|arguments| {
-        let folder = &arguments.folder;
-        let written = fs::create_dir_all(folder).and_then(|()| match arguments.what {
-            What::Man => man(folder),
-            What::Completions => completions(folder),
-        });
-        written.map_err(|error| {
-            Failure::of_io(&error, format!("generate: {}: {error}", folder.display()))
-        })
-    }))
-}
-
-fn completions(folder: &Path) -> io::Result<()> {
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        clap_complete::generate_to(shell, &mut super::Arguments::command(), "binfmtd", folder)?;
-    }
-    Ok(())
-}
-
-fn man(folder: &Path) -> io::Result<()> {
-    let mut program = super::Arguments::command().disable_help_subcommand(true);
-    // Gives the commands the options of all, and their full names.
+/// Writes every page of `program` into a folder.
+pub(crate) fn write(program: Command, folder: &Path) -> io::Result<()> {
+    let mut program = program.disable_help_subcommand(true);
+    // Gives the commands the global options, and their full names.
     program.build();
     let pages = pages(&program);
     for page in &pages {
@@ -70,7 +22,7 @@ fn man(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The program and all commands below it that are shown, each before its own.
+/// The program and every command that is not hidden, each before its subcommands.
 fn pages(command: &Command) -> Vec<Page<'_>> {
     let below = command.get_subcommands().filter(|below| !below.is_hide_set());
     std::iter::once(Page(command)).chain(below.flat_map(pages)).collect()
@@ -86,7 +38,7 @@ impl Page<'_> {
 
     fn write(&self, program: &Command, pages: &[Page<'_>], out: &mut dyn Write) -> io::Result<()> {
         let man = Man::new(self.0.clone());
-        // Not Man's own: it leaves out the date when there is none, and the rest moves up.
+        // Man's own title drops an empty date, and the fields after it move up.
         let title = self.name().to_uppercase().replace('-', "\\-");
         let version = program.get_version().unwrap_or_default();
         writeln!(out, ".TH {title} 1 \"\" \"binfmtd {version}\" binfmtd")?;
@@ -107,7 +59,7 @@ impl Page<'_> {
         rest.to_writer(out)
     }
 
-    /// The pages above, below and beside this one, and that of the configuration.
+    /// The pages of the parent, the siblings and the subcommands, and binfmtd.toml(5).
     fn see_also(&self, roff: &mut Roff, pages: &[Page<'_>]) {
         let above = |name: &str| name.rsplit_once('-').map(|(above, _)| above.to_owned());
         let own = above(self.name());
@@ -126,14 +78,13 @@ impl Page<'_> {
     }
 }
 
-/// What stands below the options in `--help`.
 fn after(command: &Command) -> String {
     command.get_after_help().map(ToString::to_string).unwrap_or_default()
 }
 
 const EXIT_CODES: &str = "Exit codes: ";
 
-/// The program's `--help` names them in one sentence: `Exit codes: 0 all well, 1 …, 4 not permitted.`
+/// `--help` lists them in one sentence: `Exit codes: 0 all well, 1 …, 4 not permitted.`
 fn exit_status(roff: &mut Roff, after: &str) {
     let sentence = after.split("\n\n").find_map(|part| part.strip_prefix(EXIT_CODES));
     let Some(sentence) = sentence else { return };
@@ -145,26 +96,26 @@ fn exit_status(roff: &mut Roff, after: &str) {
     }
 }
 
-/// The variables that are read, as the reference has them (`docs/reference/command-line.md`).
+/// The same variables as in `docs/reference/command-line.md`; a test compares them.
 const ENVIRONMENT: [(&str, &str); 5] = [
     (
         "BINFMTD_RUNTIME_DIRECTORY",
-        "The folder of the record of ownership and of what the service writes, in place of /run/binfmtd.",
+        "The folder for the record of ownership and the service's files, instead of /run/binfmtd.",
     ),
     (
         "BINFMTD_STATE_DIRECTORY",
-        "The folder of the record of the builders that are ours, in place of $XDG_STATE_HOME/binfmtd or \
+        "The folder for the record of the builders that binfmtd created, instead of $XDG_STATE_HOME/binfmtd or \
          ~/.local/state/binfmtd.",
     ),
     (
         "TMPDIR",
-        "Where probes are put and started from, before /tmp, /var/tmp, /run and /dev/shm; the first that is not mounted \
-         noexec.",
+        "Where probes are written and started, tried before /tmp, /var/tmp, /run and /dev/shm; the first one not mounted \
+         noexec is used.",
     ),
     ("NO_COLOR", "No colours."),
     (
         "NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, JOURNAL_STREAM",
-        "Set by systemd, for the service; without them it tells nobody, and writes its log to standard error.",
+        "Set by systemd for the service. Without them it notifies nobody and logs to standard error.",
     ),
 ];
 
@@ -175,7 +126,7 @@ fn environment(roff: &mut Roff) {
     }
 }
 
-/// The rest. Lines that are indented are shown as they stand, the others filled.
+/// The rest of the text below the options: indented lines literally, the others filled.
 fn examples(roff: &mut Roff, after: &str) {
     let mut section = Some("EXAMPLES");
     let mut is_literal = false;
