@@ -14,6 +14,7 @@
 //! - [`verify`] runs probes: exec is the truth
 //! - [`observe`] system → observation
 //! - [`apply`] carries actions out: trial, make-before-break, rollback, record of ownership
+//! - [`reconcile`] the one road from settings to the kernel: lock, observe, plan, apply
 //! - [`buildx`] builders: observe → plan → apply through docker, and the proof that they build
 //! - [`daemon`] the service: event loop, state, metrics
 //! - [`doctor`] checks as data, findings, verdicts
@@ -31,6 +32,7 @@ pub mod observation;
 pub mod observe;
 pub mod plan;
 pub mod probe;
+pub mod reconcile;
 pub mod report;
 pub mod rule;
 pub mod shown;

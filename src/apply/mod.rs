@@ -2,7 +2,6 @@
 
 mod replace;
 mod restore;
-mod settle;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +22,6 @@ use crate::verify::{Depth, Laboratory, Proof, Subject};
 pub use replace::replace;
 use replace::{Pending, begin, finish};
 pub use restore::restore;
-pub use settle::settle;
 
 /// What is said of a rule that somebody else took away: what its probe met tells nothing about it.
 const UNDONE: &str = "somebody removed or disabled the rule before it was proved";

@@ -14,10 +14,7 @@ use crate::observe::{self, Manner};
 use crate::plan::Request;
 use crate::report::json;
 use crate::report::text::Page;
-use crate::system::binfmt_misc::instance::{Instance, InstanceError};
 use crate::system::binfmt_misc::record;
-use crate::system::host::namespace;
-use crate::system::host::privilege;
 use crate::system::process::batch::Limits;
 
 /// The global options.
@@ -195,32 +192,4 @@ pub(super) fn request(
         return Err(Failure::usage("an empty name: no target is asked for"));
     }
     Ok(Request { only: (!names.is_empty()).then_some(only), takeover })
-}
-
-/// Refuses to change an instance that this process may not write to.
-pub(super) fn writable(instance: &Instance, without_root: &str) -> Result<(), Failure> {
-    if instance.is_writable() {
-        return Ok(());
-    }
-    Err(Failure::not_permitted(if !privilege::is_root() {
-        without_root
-    } else if instance.is_read_only() {
-        "binfmt_misc is mounted read-only (mount -o remount,rw /proc/sys/fs/binfmt_misc)"
-    } else if !namespace::in_first_user_namespace() {
-        "this user namespace may not change the host's rules; register them on the host"
-    } else {
-        "a security policy forbids root to write to binfmt_misc"
-    }))
-}
-
-/// Opens the instance of this namespace; changes nothing.
-pub(super) fn instance() -> Result<Instance, Failure> {
-    Instance::find().map_err(|error| {
-        let fix = match error {
-            InstanceError::NoFolder => "; modprobe binfmt_misc, or binfmtd register as root",
-            InstanceError::NotMounted => "; binfmtd register as root mounts it",
-            _ => "",
-        };
-        Failure::unavailable(format!("{error}{fix}"))
-    })
 }

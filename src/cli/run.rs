@@ -6,17 +6,14 @@ use std::process::ExitCode;
 
 use super::Failure;
 use super::context::{self, Context};
-use super::register::{self, Holding};
-use crate::apply::Options;
-use crate::config::{Settings, Verify};
+use crate::config::Verify;
 use crate::failure::Kind;
-use crate::plan::{self, Request};
+use crate::reconcile::{self, Holder, Mode, Planning, Reconciler, Served, Unserved};
 use crate::system::binfmt_misc::private;
 use crate::system::binfmt_misc::record::FOLDER_VARIABLE;
-use crate::system::process::batch::{BatchError, Limits};
+use crate::system::process::batch::Limits;
 use crate::system::process::signal::Interrupt;
 use crate::system::process::supervise::{self, CommandError};
-use crate::verify::{Depth, Laboratory, Subject};
 
 /// Register, then run a command: entrypoint of a container, or without root in a private instance
 ///
@@ -53,8 +50,6 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
         settings.verify = Verify::Off;
     }
     let request = context::request(&settings, &arguments.targets, false)?;
-    let options =
-        Options { verify: settings.verify, private: arguments.private, limits: Limits::default() };
     // Who asks us to end before the command runs waits until the folder below is gone; afterwards the
     // command hears of it.
     let interrupt = Interrupt::catch()?;
@@ -72,11 +67,21 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
         let (instance, mount) = if arguments.private {
             (private::enter_private()?, None)
         } else {
-            let mounted = register::mounted(Holding::Yes)?;
+            let mounted = reconcile::writable_instance(Holder::Caller)?;
             (mounted.instance, mounted.mount)
         };
-        let outcomes = register::carry_out(&context, &instance, &settings, &request, options)?;
-        Ok::<_, Failure>(((instance, mount), register::failures(&outcomes)))
+        let reconciler = Reconciler {
+            instance: &instance,
+            runtime: &context.runtime,
+            settings: &settings,
+            request: &request,
+            planning: Planning::SomethingUsable,
+            mode: Mode::Command,
+            private: arguments.private,
+            limits: Limits::default(),
+        };
+        let failures = reconciler.run(&mut context.progress())?.failures();
+        Ok::<_, Failure>(((instance, mount), failures))
     };
     // Held until the command has ended: its rules live as long.
     let (_held, failures) = match register() {
@@ -90,7 +95,11 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
         }
         // Rules that somebody else has registered on the host may serve all the same.
         Err(failure) => {
-            (None, without_rules_of_ours(&context, &settings, &request, arguments, failure)?)
+            let mut progress = context.progress();
+            let mut progress = |done, total| progress("running probes", done, total);
+            let (runtime, progress) = (&context.runtime, &mut progress);
+            let served = reconcile::served_without_us(&settings, &request, runtime, progress);
+            (None, unregistered(served, failure, arguments.strict)?)
         }
     };
     for failure in &failures {
@@ -115,76 +124,34 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
     }
 }
 
-/// Where nothing could be registered: the targets that do not run, each with why. With --strict nothing
-/// but a proof of each that was asked for makes up for it.
-fn without_rules_of_ours(
-    context: &Context,
-    settings: &Settings,
-    request: &Request,
-    arguments: &Arguments,
-    failure: Failure,
-) -> Result<Vec<String>, Failure> {
-    let looked = if settings.verify == Verify::Off {
-        Ok(None)
-    } else {
-        unserved(context, settings, request)
-    };
-    match looked {
-        Ok(Some(failures)) if failures.is_empty() => {
+/// Where nothing could be registered: the targets that do not run, each with why. With --strict nothing but a proof of
+/// each target that was asked for makes up for it.
+fn unregistered(served: Served, failure: Failure, strict: bool) -> Result<Vec<String>, Failure> {
+    let without = &failure.message;
+    match served {
+        Served::All => {
             tracing::info!(
-                "nothing was registered from here ({}), and every target that was asked for runs",
-                failure.message
+                "nothing was registered from here ({without}), and every target that was asked for runs"
             );
-            Ok(failures)
+            Ok(Vec::new())
         }
-        _ if arguments.strict => Err(failure),
-        looked => {
-            tracing::warn!(
-                "nothing was registered, and the command runs all the same: {}",
-                failure.message
-            );
-            if let Err(other) = &looked {
-                tracing::warn!("what runs without it could not be checked: {}", other.message);
-            }
-            Ok(looked.ok().flatten().unwrap_or_default())
+        _ if strict => Err(failure),
+        Served::Lacking(lacking) => {
+            go_on(without);
+            Ok(lacking.iter().map(Unserved::to_string).collect())
+        }
+        Served::Unknown => {
+            go_on(without);
+            Ok(Vec::new())
+        }
+        Served::Unchecked(other) => {
+            go_on(without);
+            tracing::warn!("what runs without it could not be checked: {}", other.message);
+            Ok(Vec::new())
         }
     }
 }
 
-/// The targets that are asked for and whose programs do not run, each with why; `None` where nothing
-/// says which those are.
-fn unserved(
-    context: &Context,
-    settings: &Settings,
-    request: &Request,
-) -> Result<Option<Vec<String>>, Failure> {
-    let seen = context.look_around(settings, request)?;
-    let mut targets = plan::wanted(settings, request, &seen)?;
-    if targets.is_empty() {
-        return Ok(None);
-    }
-    targets.retain(|target| !seen.natives.contains(&target.name));
-    let subjects: Vec<Subject<'_>> = targets
-        .iter()
-        .flat_map(|target| {
-            let machines = target.identity.machines.iter();
-            machines.map(|machine| Subject::taken_by(target, *machine, None))
-        })
-        .collect();
-    let laboratory = Laboratory::open().map_err(BatchError::from)?;
-    let mut progress = context.progress();
-    let mut progress = |done, total| progress("running probes", done, total);
-    let proofs = laboratory.prove(&subjects, Depth::Quick, Limits::default(), &mut progress)?;
-    let failing = subjects.iter().zip(proofs).filter_map(|(subject, proof)| {
-        let why = match &proof {
-            Some(proof) if proof.works() => return None,
-            Some(proof) if proof.nobody => "no rule takes its programs",
-            Some(proof) => proof.failure().unwrap_or("its probe did not run"),
-            None => "there is no probe of it",
-        };
-        Some(format!("{}: {why}", subject.target.name))
-    });
-    let mut failing: Vec<String> = failing.collect();
-    failing.dedup();
-    Ok(Some(failing))
+fn go_on(without: &str) {
+    tracing::warn!("nothing was registered, and the command runs all the same: {without}");
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::context::{self, Context};
 use super::{Exit, Failure, status};
 use crate::daemon::State;
+use crate::reconcile::{self, Change};
 use crate::report::{SCHEMA, UnregisterDocument, text};
 use crate::rule::winner;
 use crate::system::binfmt_misc::instance::Instance;
@@ -35,9 +36,9 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings_if_any()?;
     let request = context::request(&settings, &arguments.targets, false)?;
-    let instance = context::instance()?;
+    let instance = reconcile::find_instance()?;
     if !arguments.dry_run {
-        context::writable(&instance, "removing rules needs root")?;
+        reconcile::check_writable(&instance, Change::Remove)?;
     }
     let store = if arguments.dry_run { None } else { Some(Store::open(&context.runtime)?) };
     let facts = instance.look()?;

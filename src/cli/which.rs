@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use super::context::{self, Context};
+use super::context::Context;
 use super::{Exit, Failure};
 use crate::observe;
 use crate::plan::{Native, Request};
+use crate::reconcile;
 use crate::report::{WhichDocument, text};
 use crate::rule::{HEADER_SIZE, Header};
 use crate::system::process::batch::Limits;
@@ -34,7 +35,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     File::open(&arguments.file)
         .and_then(|file| file.take(HEADER_SIZE as u64).read_to_end(&mut start))
         .map_err(failed)?;
-    let instance = context::instance()?;
+    let instance = reconcile::find_instance()?;
     // Only what is native is of interest here, not interpreters.
     let request = Request { only: Some(Vec::new()), takeover: false };
     let seen =

@@ -9,18 +9,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::state::{Cause, Condition, RuleState};
-use crate::apply::{self, Options, Outcome};
-use crate::config::{self, Settings, Verify};
+use crate::apply::Outcome;
+use crate::config::{self, Settings};
 use crate::failure::Failure;
 use crate::observation::{FileId, Observation, Record};
 use crate::observe::{self, Manner};
-use crate::plan::{self, Action, Decision, Native, Plan, Request};
+use crate::plan::{self, Action, Decision, Native, Request};
 use crate::probe;
+use crate::reconcile::{Mode, Planning, Reconciler, Reconciliation};
 use crate::rule::{Entry, Flags, Header, InterpreterPath, Matcher, Rule, parse_register, winner};
 use crate::shown::quote;
 use crate::system::binfmt_misc::instance::{Instance, MOUNT_POINT};
 use crate::system::binfmt_misc::native;
-use crate::system::binfmt_misc::record::Store;
 use crate::system::files::watch::{Followed, Names};
 use crate::system::host::manager;
 use crate::system::process::batch::{BatchError, Limits};
@@ -131,28 +131,17 @@ impl Worker<'_> {
         let links = follow_links(settings.sources.files.iter());
         self.on_instance(held, |instance| {
             let request = Request::default();
-            let limits = Limits::default();
-            let manner = Manner {
+            let reconciler = Reconciler {
+                instance,
                 runtime: self.runtime,
-                run_others: settings.verify != Verify::Off,
-                limits,
+                settings: &settings,
+                request: &request,
+                planning: Planning::Requested,
+                mode: Mode::Service,
+                private: false,
+                limits: Limits::default(),
             };
-            let options = Options { verify: settings.verify, private: false, limits };
-            let look = || -> Result<(Observation, Plan), Failure> {
-                let seen = observe::observe(instance, &settings, &request, manner)?;
-                let plan = plan::plan(&settings, &request, &seen)?;
-                Ok((seen, plan))
-            };
-            let (mut seen, mut plan) = look()?;
-            let outcomes = if plan.is_empty() && seen.record.coming.is_empty() {
-                // Proofs take long, and while the lock is held nothing is put back.
-                apply::prove(plan, instance, &settings, &seen, options, &mut |_, _, _| {})?
-            } else {
-                let store =
-                    Store::open(self.runtime).map_err(Failure::io("record of ownership"))?;
-                (seen, plan) = look()?;
-                apply::apply(plan, instance, &store, &settings, &seen, options, &mut |_, _, _| {})?
-            };
+            let Reconciliation { seen, outcomes } = reconciler.run(&mut |_, _, _| {})?;
             let rules: Vec<_> = outcomes.iter().filter_map(|it| rule_state(it, &seen)).collect();
             let names: BTreeSet<&str> = rules.iter().map(|rule| rule.rule.as_str()).collect();
             // Where systemd is not, nobody registers them.

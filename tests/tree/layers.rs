@@ -3,7 +3,7 @@
 use crate::lexer::{Kind, Token, tokens};
 
 /// The top modules, low to high; a module may import from lower levels only, not from its own level.
-const LAYERS: [&[&str]; 17] = [
+const LAYERS: [&[&str]; 18] = [
     &["shown"],
     &["failure"],
     &["rule"],
@@ -16,6 +16,7 @@ const LAYERS: [&[&str]; 17] = [
     &["verify"],
     &["observe"],
     &["apply"],
+    &["reconcile"],
     &["buildx", "daemon"],
     &["doctor"],
     &["report"],

@@ -6,19 +6,19 @@ mod line;
 mod made;
 
 use std::ffi::{OsStr, OsString};
-use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{Exit, Failure, context};
-use crate::apply::{self, Options, Outcome};
+use crate::apply::Outcome;
 use crate::config::{Override, PreserveArgv0, Settings};
 use crate::daemon::State;
 use crate::observation::{InterpreterFault, Observation, Serving};
 use crate::observe::{self, Manner};
 use crate::plan::{self, Action, Decision, Request};
 use crate::probe::CpuLevel;
+use crate::reconcile::{self, Change, Mode, Planning, Reconciler, Unmounted};
 use crate::report::BinfmtDocument;
 use crate::rule::InterpreterPath;
 use crate::shown::plain;
@@ -268,10 +268,9 @@ impl Work {
 
     /// Registers what is in a list, each for itself.
     fn install(&self, words: &str) -> Result<Exit, Failure> {
-        if self.lifetime == Lifetime::Ours {
-            return Err(Failure::unavailable(would_vanish()));
-        }
-        context::writable(&self.instance, "registering rules needs root")?;
+        reconcile::check_lifetime(self.lifetime).map_err(would_vanish)?;
+        let writable = reconcile::check_writable(&self.instance, Change::Register);
+        writable.map_err(Failure::not_permitted)?;
         let (targets, mut worst) = self.wanted(words)?;
         if targets.is_empty() {
             return Ok(worst);
@@ -346,27 +345,32 @@ impl Work {
         Ok(targets)
     }
 
-    /// Observe, plan, apply: as `register` does it. Beside what came of it, the rules that were somebody else's.
+    /// As `register` does it. Beside what became of each line, the rules that are somebody else's.
     fn carry_out(&self, request: &Request) -> Result<(Vec<Outcome>, Vec<OsString>), Failure> {
-        let mut others: Vec<OsString> = Vec::new();
-        let outcomes = apply::settle(|| {
-            let store = Store::open(&self.runtime)?;
-            let mut seen =
-                observe::observe(&self.instance, &self.settings, request, self.manner())?;
-            let entries = seen.instance.entries.iter();
-            let theirs = entries.filter(|entry| self.made.whose(entry, &seen.record).is_err());
-            others = theirs.map(|entry| entry.name.clone()).collect();
-            if self.in_container {
-                judge_by_owner(&mut seen, &others);
-            }
-            let plan = plan::plan(&self.settings, request, &seen)?;
-            let options =
-                Options { verify: self.settings.verify, private: false, limits: Limits::default() };
-            let (instance, settings) = (&self.instance, &self.settings);
-            let quietly = &mut |_: &str, _, _| {};
-            apply::apply(plan, instance, &store, settings, &seen, options, quietly)
-        })?;
-        Ok((outcomes, others))
+        let reconciler = Reconciler {
+            instance: &self.instance,
+            runtime: &self.runtime,
+            settings: &self.settings,
+            request,
+            planning: Planning::Custom(&|seen| {
+                if self.in_container {
+                    let others = self.others(seen);
+                    judge_by_owner(seen, &others);
+                }
+                Ok(plan::plan(&self.settings, request, seen)?)
+            }),
+            mode: Mode::Command,
+            private: false,
+            limits: Limits::default(),
+        };
+        let done = reconciler.run(&mut |_, _, _| {})?;
+        Ok((done.outcomes, self.others(&done.seen)))
+    }
+
+    fn others(&self, seen: &Observation) -> Vec<OsString> {
+        let entries = seen.instance.entries.iter();
+        let theirs = entries.filter(|entry| self.made.whose(entry, &seen.record).is_err());
+        theirs.map(|entry| entry.name.clone()).collect()
     }
 
     /// Why a line of the plan is not as it was asked for.
@@ -387,7 +391,7 @@ impl Work {
 
     /// Removes what a list names, as far as it is of this image.
     fn uninstall(&self, words: &str) -> Result<Exit, Failure> {
-        context::writable(&self.instance, "removing rules needs root")?;
+        reconcile::check_writable(&self.instance, Change::Remove)?;
         let store = Store::open(&self.runtime)?;
         let facts = self.instance.look()?;
         let mut record = record::load(&self.runtime, self.instance.device())?;
@@ -528,18 +532,16 @@ fn architecture(target: &Target) -> &str {
     platform.unwrap_or(&target.name)
 }
 
-fn would_vanish() -> impl Display {
-    let (whose, more) = if namespace::in_first_user_namespace() {
-        let more = "let this container do that (docker run --privileged --pid=host), ";
-        ("the host has not mounted binfmt_misc", more)
-    } else {
-        ("this user namespace has its own binfmt_misc, which nobody outside of it sees", "")
+fn would_vanish(unmounted: Unmounted) -> Failure {
+    let more = match unmounted {
+        Unmounted::Host => "let this container do that (docker run --privileged --pid=host), ",
+        Unmounted::UserNamespace => "",
     };
-    format!(
-        "{whose}, so rules registered in this container would vanish when it ends; mount it on the host first \
+    Failure::unavailable(format!(
+        "{unmounted}, so rules registered in this container would vanish when it ends; mount it on the host first \
          (mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc), {more}or have a container that stays hold \
          the rules: docker run --privileged --detach --entrypoint binfmtd IMAGE daemon"
-    )
+    ))
 }
 
 #[cfg(test)]

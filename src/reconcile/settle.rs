@@ -1,27 +1,31 @@
 //! Doing again what somebody undid meanwhile.
 
-use super::Outcome;
+use super::Reconciliation;
+use crate::apply::Outcome;
+use crate::failure::Failure;
 use crate::plan::{Action, Decision};
 
-/// How often work that somebody undoes meanwhile is done, in all. A flush, as at each start of systemd-binfmt,
-/// comes once; whoever goes on is not to be outrun.
+/// A flush, as at each start of systemd-binfmt, comes once; a rival that goes on cannot be outrun.
 const ROUNDS: usize = 3;
 
-/// Observes, plans and applies; and does it again where somebody undid it before it was proved.
-pub fn settle<E>(mut round: impl FnMut() -> Result<Vec<Outcome>, E>) -> Result<Vec<Outcome>, E> {
-    let mut outcomes = round()?;
+/// Goes another round where a rule was gone before it was proved.
+pub(super) fn settle(
+    mut round: impl FnMut() -> Result<Reconciliation, Failure>,
+) -> Result<Reconciliation, Failure> {
+    let mut done = round()?;
     for _ in 1..ROUNDS {
-        let Some(undone) = outcomes.iter().find(|outcome| outcome.undone) else { break };
+        let Some(undone) = done.outcomes.iter().find(|outcome| outcome.undone) else { break };
         tracing::info!(
             "{} was gone before it was proved; once more",
             undone.item.rule.as_deref().unwrap_or("a rule")
         );
-        outcomes = join(outcomes, round()?);
+        let Reconciliation { seen, outcomes } = round()?;
+        done = Reconciliation { seen, outcomes: join(done.outcomes, outcomes) };
     }
-    Ok(outcomes)
+    Ok(done)
 }
 
-/// What became of all lines, where the later ones begin with what the earlier ones left.
+/// What became of all lines: a later round finds in the kernel what an earlier one wrote.
 fn join(earlier: Vec<Outcome>, mut later: Vec<Outcome>) -> Vec<Outcome> {
     let mut only_earlier = Vec::new();
     for done in earlier.into_iter().filter(|outcome| outcome.changed) {
@@ -33,7 +37,7 @@ fn join(earlier: Vec<Outcome>, mut later: Vec<Outcome>) -> Vec<Outcome> {
             matches!(outcome.item.decision, Decision::Kept { .. })
                 && outcome.item.rule == done.item.rule
         };
-        // As it was told: what was added is added, though the second look found it there.
+        // A rule that the first round added is reported as added, though the second found it there.
         match later.iter_mut().find(is_kept) {
             Some(outcome) if registers => {
                 outcome.item = done.item;

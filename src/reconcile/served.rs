@@ -1,0 +1,113 @@
+//! What runs without rules that binfmtd registered: somebody else may have registered them on the host.
+
+use std::fmt::{self, Display};
+use std::path::Path;
+
+use crate::config::{Settings, Verify};
+use crate::failure::Failure;
+use crate::observe::{self, Manner};
+use crate::plan::{self, Request};
+use crate::system::process::batch::{BatchError, Limits};
+use crate::verify::{Depth, Laboratory, Proof, Subject};
+
+/// What is known of the targets that are asked for, where nothing could be registered.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Served {
+    /// Every one runs.
+    All,
+    /// These do not.
+    Lacking(Vec<Unserved>),
+    /// Nothing names the targets, or programs may not be run.
+    Unknown,
+    /// They could not be run.
+    Unchecked(Failure),
+}
+
+/// A target whose programs do not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unserved {
+    pub target: String,
+    pub lack: Lack,
+}
+
+/// Why a target's programs do not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lack {
+    NoRule,
+    NoProbe,
+    /// What the probe met.
+    Fails(String),
+}
+
+/// Runs the probes of all targets that are asked for, whichever rule takes them.
+pub fn served_without_us(
+    settings: &Settings,
+    request: &Request,
+    runtime: &Path,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Served {
+    if settings.verify == Verify::Off {
+        return Served::Unknown;
+    }
+    match unserved(settings, request, runtime, progress) {
+        Ok(Some(lacking)) if lacking.is_empty() => Served::All,
+        Ok(Some(lacking)) => Served::Lacking(lacking),
+        Ok(None) => Served::Unknown,
+        Err(failure) => Served::Unchecked(failure),
+    }
+}
+
+/// `None` where nothing says which targets those are.
+fn unserved(
+    settings: &Settings,
+    request: &Request,
+    runtime: &Path,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Option<Vec<Unserved>>, Failure> {
+    let limits = Limits::default();
+    let manner = Manner { runtime, run_others: false, limits };
+    let seen = observe::observe_without_instance(settings, request, manner)?;
+    let mut targets = plan::wanted(settings, request, &seen)?;
+    if targets.is_empty() {
+        return Ok(None);
+    }
+    targets.retain(|target| !seen.natives.contains(&target.name));
+    let subjects: Vec<Subject<'_>> = targets
+        .iter()
+        .flat_map(|target| {
+            let machines = target.identity.machines.iter();
+            machines.map(|machine| Subject::taken_by(target, *machine, None))
+        })
+        .collect();
+    let laboratory = Laboratory::open().map_err(BatchError::from)?;
+    let proofs = laboratory.prove(&subjects, Depth::Quick, limits, progress)?;
+    let lacking = subjects.iter().zip(&proofs).filter_map(|(subject, proof)| {
+        let lack = lack(proof.as_ref())?;
+        Some(Unserved { target: subject.target.name.clone(), lack })
+    });
+    let mut lacking: Vec<Unserved> = lacking.collect();
+    lacking.dedup();
+    Ok(Some(lacking))
+}
+
+fn lack(proof: Option<&Proof>) -> Option<Lack> {
+    match proof {
+        Some(proof) if proof.works() => None,
+        Some(proof) if proof.nobody => Some(Lack::NoRule),
+        Some(proof) => {
+            Some(Lack::Fails(proof.failure().unwrap_or("its probe did not run").to_owned()))
+        }
+        None => Some(Lack::NoProbe),
+    }
+}
+
+impl Display for Unserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match &self.lack {
+            Lack::NoRule => "no rule takes its programs",
+            Lack::NoProbe => "there is no probe for it",
+            Lack::Fails(why) => why,
+        };
+        write!(f, "{}: {why}", self.target)
+    }
+}
