@@ -19,11 +19,13 @@
 //! - [`daemon`] the service: event loop, state, metrics
 //! - [`doctor`] checks as data, findings, verdicts
 //! - [`report`] documents, and one file per output format
+//! - [`compat`] the drop-in for tonistiigi/binfmt
 //! - [`cli`] one file per subcommand; exit codes
 
 pub mod apply;
 pub mod buildx;
 pub mod cli;
+pub mod compat;
 pub mod config;
 pub mod daemon;
 pub mod doctor;

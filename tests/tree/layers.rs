@@ -3,7 +3,7 @@
 use crate::lexer::{Kind, Token, tokens};
 
 /// The top modules, low to high; a module may import from lower levels only, not from its own level.
-const LAYERS: [&[&str]; 18] = [
+const LAYERS: [&[&str]; 19] = [
     &["shown"],
     &["failure"],
     &["rule"],
@@ -20,6 +20,7 @@ const LAYERS: [&[&str]; 18] = [
     &["buildx", "daemon"],
     &["doctor"],
     &["report"],
+    &["compat"],
     &["cli"],
     // The two roots: the map of the modules, and the one call.
     &["lib", "main"],
