@@ -21,9 +21,9 @@ use crate::system::files::interpreter::Inspector;
 use crate::system::files::read;
 use crate::system::host::machine;
 use crate::system::host::surroundings;
-use crate::system::process::batch::{BatchError, Limits};
+use crate::system::process::batch::Limits;
 use crate::target::Target;
-use crate::verify::{Depth, Laboratory, Subject};
+use crate::verify::{self, Depth, Subject};
 
 /// How to look.
 #[derive(Debug, Clone, Copy)]
@@ -356,27 +356,19 @@ fn serving(
     limits: Limits,
 ) -> Result<BTreeMap<std::ffi::OsString, Serving>, Failure> {
     let mut subjects = Vec::new();
-    let mut names = Vec::new();
     for target in plan::wanted(settings, request, seen)? {
         for machine in &target.identity.machines {
             let Some(header) = target.header(*machine) else { continue };
             let entry = winner(&seen.instance.entries, &header, Path::new("/"));
             if let Some(entry) = entry.filter(|entry| !seen.record.owns(entry)) {
-                subjects.push(Subject::taken_by(target, *machine, Some(entry)));
-                names.push(entry.name.clone());
+                let subject = Subject::taken_by(target, *machine, Some(entry));
+                subjects.push(((&entry.name, subjects.len()), subject));
             }
         }
     }
-    if subjects.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let laboratory = Laboratory::open().map_err(BatchError::from)?;
-    let proofs = laboratory.prove(&subjects, Depth::Quick, limits, &mut |_, _| {})?;
-    Ok(names
-        .into_iter()
-        .zip(proofs)
-        .filter_map(|(name, proof)| Some((name, proof?.serving())))
-        .collect())
+    let proofs = verify::prove(subjects, Depth::Quick, limits, &mut |_, _| {})?;
+    // Of several targets that one rule takes, the last decides.
+    Ok(proofs.into_iter().map(|((name, _), proof)| (name.clone(), proof.serving())).collect())
 }
 
 #[cfg(test)]

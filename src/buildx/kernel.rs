@@ -10,8 +10,7 @@ use crate::observe::{self, Manner};
 use crate::plan::Request;
 use crate::rule::{Entry, winner};
 use crate::system::binfmt_misc::instance::Instance;
-use crate::system::process::batch::BatchError;
-use crate::verify::{Depth, Laboratory, Proof, Scope, Subject};
+use crate::verify::{self, Depth, Proof, Scope, Subject};
 
 /// What the kernel does with a platform's programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,18 +123,15 @@ fn proved(
     manner: Manner<'_>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Kernel>, Failure> {
-    let subjects: Vec<Subject<'_>> = platforms
-        .iter()
-        .map(|platform| {
-            Subject::taken_by(platform.target, platform.machine(), taker(seen, platform))
-        })
-        .collect();
-    let laboratory = Laboratory::open().map_err(BatchError::from)?;
+    let subjects = platforms.iter().map(|platform| {
+        let taker = taker(seen, platform);
+        (&platform.name, Subject::taken_by(platform.target, platform.machine(), taker))
+    });
     let scope = Scope { depth: Depth::Full, again: 0, digests: false };
-    let proofs = laboratory.prove(&subjects, scope, manner.limits, progress)?;
-    let kernels = platforms.iter().zip(proofs).map(|(platform, proof)| {
-        let Some(proof) = proof else { return by_rule(seen, platform) };
-        Kernel::of_proof(&proof, taker(seen, platform))
+    let proofs = verify::prove(subjects, scope, manner.limits, progress)?;
+    let kernels = platforms.iter().map(|platform| match proofs.get(&platform.name) {
+        Some(proof) => Kernel::of_proof(proof, taker(seen, platform)),
+        None => by_rule(seen, platform),
     });
     Ok(kernels.collect())
 }

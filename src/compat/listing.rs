@@ -8,9 +8,9 @@ use crate::observe;
 use crate::probe::CpuLevel;
 use crate::report::BinfmtDocument;
 use crate::system::host::machine;
-use crate::system::process::batch::{BatchError, Limits};
+use crate::system::process::batch::Limits;
 use crate::target::Target;
-use crate::verify::{Depth, Laboratory, Level, Outcome as Proved, Proof, Subject};
+use crate::verify::{self, Depth, Level, LevelOutcome, Proof, Subject};
 
 impl Binfmt {
     pub(super) fn print(&self) -> Result<Worst, Failure> {
@@ -31,25 +31,19 @@ impl Binfmt {
         let host_platform = host.platform(&machine::describe()?.machine);
         let known = BinfmtDocument::ARCHITECTURES.map(|name| self.settings.table.find(name));
         let known: Vec<&Target> = known.into_iter().collect::<Result<_, _>>()?;
-        let laboratory = Laboratory::open().map_err(BatchError::from)?;
         let prove = |targets: &[&Target], depth| {
-            let subjects: Vec<Subject<'_>> = targets.iter().filter_map(|it| subject(it)).collect();
-            laboratory.prove(&subjects, depth, Limits::default(), &mut |_, _| {})
+            let subjects = targets.iter().filter_map(|it| Some((it.name.clone(), subject(it)?)));
+            verify::prove(subjects, depth, Limits::default(), &mut |_, _| {})
         };
         let proofs = prove(&known, Depth::Quick)?;
-        let running: Vec<&Target> = known
-            .into_iter()
-            .zip(&proofs)
-            .filter(|(_, proof)| proof.as_ref().is_some_and(ran))
-            .map(|(target, _)| target)
-            .collect();
-        let amd64: Vec<&Target> =
-            running.iter().copied().filter(|target| target.name == "x86_64").collect();
-        let cpu = if amd64.is_empty() {
-            None
-        } else {
-            prove(&amd64, Depth::Full)?.pop().flatten().and_then(|proof| proof.cpu)
+        let runs = |target: &&Target| proofs.get(&target.name).is_some_and(ran);
+        let running: Vec<&Target> = known.into_iter().filter(runs).collect();
+        let amd64 = running.iter().copied().find(|target| target.name == "x86_64");
+        let cpu = match amd64 {
+            Some(amd64) => prove(&[amd64], Depth::Full)?.into_values().next(),
+            None => None,
         };
+        let cpu = cpu.and_then(|proof| proof.cpu);
         let facts = self.instance.look()?;
         Ok(BinfmtDocument::new(host, host_platform, &running, cpu.unwrap_or(CpuLevel::V1), &facts))
     }
@@ -63,6 +57,6 @@ fn subject(target: &Target) -> Option<Subject<'_>> {
 
 /// In an empty root, or where that is forbidden on the host.
 fn ran(proof: &Proof) -> bool {
-    let passed = |level| matches!(proof.level(level), Some(Proved::Pass(_)));
+    let passed = |level| matches!(proof.level(level), Some(LevelOutcome::Pass(_)));
     passed(Level::EmptyRoot) || passed(Level::Host)
 }

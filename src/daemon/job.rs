@@ -23,9 +23,9 @@ use crate::system::binfmt_misc::instance::{Instance, MOUNT_POINT};
 use crate::system::binfmt_misc::native;
 use crate::system::files::watch::{Followed, Names};
 use crate::system::host::manager;
-use crate::system::process::batch::{BatchError, Limits};
+use crate::system::process::batch::Limits;
 use crate::system::process::helper;
-use crate::verify::{Depth, Laboratory, Proof, Subject};
+use crate::verify::{self, Depth, Proof, Subject};
 
 /// What the loop asks for.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -152,7 +152,7 @@ impl Worker<'_> {
                 instance: instance.device(),
                 others: relevant.digest_of_others(&seen.instance.entries, &seen.record),
                 relevant,
-                undone: outcomes.iter().any(|outcome| outcome.undone),
+                undone: outcomes.iter().any(Outcome::is_undone),
                 captured: captured(&settings, &seen),
                 changes: outcomes.iter().filter_map(|it| change(it, &seen)).collect(),
                 claimed: claimed.into_iter().filter(|name| names.contains(name.as_str())).collect(),
@@ -176,7 +176,6 @@ impl Worker<'_> {
             let manner = Manner { runtime: self.runtime, run_others: false, limits };
             let seen = observe::observe(instance, &settings, &request, manner)?;
             let plan = plan::plan(&settings, &request, &seen)?;
-            let mut names = Vec::new();
             let mut subjects = Vec::new();
             for item in &plan.items {
                 let (Decision::Kept { name, .. } | Decision::Served { by: name }) = &item.decision
@@ -190,19 +189,10 @@ impl Worker<'_> {
                 else {
                     continue;
                 };
-                names.push(rule.clone());
-                let interpreter = Some(entry.interpreter.as_path());
-                let credentials = entry.flags.known.credentials;
-                subjects.push(Subject { target, machine, interpreter, credentials });
+                subjects.push((rule.clone(), Subject::taken_by(target, machine, Some(entry))));
             }
-            let laboratory = Laboratory::open().map_err(BatchError::from)?;
-            let proofs = laboratory.prove(&subjects, Depth::Full, limits, &mut |_, _| {})?;
-            let descriptions = proofs.into_iter().map(|proof| proof.map(Description::of));
-            Ok(names
-                .into_iter()
-                .zip(descriptions)
-                .filter_map(|(name, it)| Some((name, it?)))
-                .collect())
+            let proofs = verify::prove(subjects, Depth::Full, limits, &mut |_, _| {})?;
+            Ok(proofs.into_iter().map(|(rule, proof)| (rule, Description::of(proof))).collect())
         })
     }
 
@@ -405,7 +395,7 @@ fn rule_state(outcome: &Outcome, seen: &Observation) -> Option<RuleState> {
         Decision::Native | Decision::Refused(_) => (None, None),
     };
     let why = match (&outcome.error, &item.decision) {
-        (Some(error), _) => Some(error.clone()),
+        (Some(error), _) => Some(error.to_string()),
         (None, Decision::Refused(refusal)) => Some(refusal.to_string()),
         (None, Decision::Kept { remark, .. }) => remark.clone(),
         _ => None,

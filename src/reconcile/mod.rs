@@ -16,7 +16,7 @@ pub use access::{
 };
 pub use served::{Lack, Served, Unserved, served_without_us};
 
-use crate::apply::{self, Outcome};
+use crate::apply::{self, Edge, Given, KernelRegistry, Outcome, Prober};
 use crate::config::{Settings, Verify};
 use crate::failure::Failure;
 use crate::observation::Observation;
@@ -77,13 +77,11 @@ impl Reconciler<'_> {
             Mode::Command => settle::settle(|| self.locked(progress)),
             Mode::Service => {
                 let (seen, plan) = self.look()?;
-                if !plan.is_empty() || !seen.record.coming.is_empty() {
-                    return self.locked(progress);
+                if plan.is_empty() && seen.record.coming.is_empty() {
+                    self.apply(seen, plan, None, progress)
+                } else {
+                    self.locked(progress)
                 }
-                let options = self.options();
-                let outcomes =
-                    apply::prove(plan, self.instance, self.settings, &seen, options, progress)?;
-                Ok(Reconciliation { seen, outcomes })
             }
         }
     }
@@ -97,8 +95,24 @@ impl Reconciler<'_> {
     fn locked(&self, progress: &mut Progress<'_>) -> Result<Reconciliation, Failure> {
         let store = Store::open(self.runtime).map_err(Failure::io("record of ownership"))?;
         let (seen, plan) = self.look()?;
-        let (instance, settings, options) = (self.instance, self.settings, self.options());
-        let outcomes = apply::apply(plan, instance, &store, settings, &seen, options, progress)?;
+        self.apply(seen, plan, Some(&store), progress)
+    }
+
+    /// Without the store, nothing is changed, and what stands is proved.
+    fn apply(
+        &self,
+        seen: Observation,
+        plan: Plan,
+        store: Option<&Store>,
+        progress: &mut Progress<'_>,
+    ) -> Result<Reconciliation, Failure> {
+        let given = Given { settings: self.settings, seen: &seen, private: self.private };
+        let registry = &mut KernelRegistry::new(self.instance);
+        let prover = &mut Prober::new(self.settings, &seen, self.limits, progress);
+        let outcomes = match store {
+            Some(store) => apply::apply(plan, given, Edge { registry, prover, store })?,
+            None => apply::prove(plan, given, Edge { registry, prover, store: &() })?,
+        };
         Ok(Reconciliation { seen, outcomes })
     }
 
@@ -116,11 +130,6 @@ impl Reconciler<'_> {
             Planning::Custom(plan) => plan(&mut seen)?,
         };
         Ok((seen, plan))
-    }
-
-    fn options(&self) -> apply::Options {
-        let (private, limits) = (self.private, self.limits);
-        apply::Options { verify: self.settings.verify, private, limits }
     }
 }
 

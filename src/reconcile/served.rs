@@ -7,8 +7,9 @@ use crate::config::{Settings, Verify};
 use crate::failure::Failure;
 use crate::observe::{self, Manner};
 use crate::plan::{self, Request};
-use crate::system::process::batch::{BatchError, Limits};
-use crate::verify::{Depth, Laboratory, Proof, Subject};
+use crate::system::process::batch::Limits;
+use crate::target::Target;
+use crate::verify::{self, Depth, Proof, Subject};
 
 /// What is known of the targets that are asked for, where nothing could be registered.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,18 +73,17 @@ fn unserved(
         return Ok(None);
     }
     targets.retain(|target| !seen.natives.contains(&target.name));
-    let subjects: Vec<Subject<'_>> = targets
+    let programs: Vec<(&Target, u16)> = targets
         .iter()
-        .flat_map(|target| {
-            let machines = target.identity.machines.iter();
-            machines.map(|machine| Subject::taken_by(target, *machine, None))
-        })
+        .flat_map(|target| target.identity.machines.iter().map(|machine| (*target, *machine)))
         .collect();
-    let laboratory = Laboratory::open().map_err(BatchError::from)?;
-    let proofs = laboratory.prove(&subjects, Depth::Quick, limits, progress)?;
-    let lacking = subjects.iter().zip(&proofs).filter_map(|(subject, proof)| {
-        let lack = lack(proof.as_ref())?;
-        Some(Unserved { target: subject.target.name.clone(), lack })
+    let subjects = programs.iter().map(|(target, machine)| {
+        ((&target.name, *machine), Subject::taken_by(target, *machine, None))
+    });
+    let proofs = verify::prove(subjects, Depth::Quick, limits, progress)?;
+    let lacking = programs.iter().filter_map(|(target, machine)| {
+        let lack = lack(proofs.get(&(&target.name, *machine)))?;
+        Some(Unserved { target: target.name.clone(), lack })
     });
     let mut lacking: Vec<Unserved> = lacking.collect();
     lacking.dedup();

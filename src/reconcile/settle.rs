@@ -14,7 +14,7 @@ pub(super) fn settle(
 ) -> Result<Reconciliation, Failure> {
     let mut done = round()?;
     for _ in 1..ROUNDS {
-        let Some(undone) = done.outcomes.iter().find(|outcome| outcome.undone) else { break };
+        let Some(undone) = done.outcomes.iter().find(|outcome| outcome.is_undone()) else { break };
         tracing::info!(
             "{} was gone before it was proved; once more",
             undone.item.rule.as_deref().unwrap_or("a rule")
