@@ -22,6 +22,10 @@
 //! - [`compat`] the drop-in for tonistiigi/binfmt
 //! - [`cli`] one file per subcommand; exit codes
 
+// So that a test's file can be read by the tests outside of the library too.
+#[cfg(test)]
+extern crate self as binfmtd;
+
 pub mod apply;
 pub mod buildx;
 pub mod cli;

@@ -248,3 +248,6 @@ fn server(item: &Item) -> Option<&OsStr> {
         | Decision::Refused(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -344,3 +344,6 @@ pub(super) fn version(run: &Run) -> Option<String> {
 fn short(text: &str) -> String {
     text.chars().take(LONGEST_NAME).collect()
 }
+
+#[cfg(test)]
+mod tests;
