@@ -6,7 +6,7 @@ use super::platform::Platform;
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::observation::Observation;
-use crate::observe::{self, Manner};
+use crate::observe::{self, ObserveOptions};
 use crate::plan::Request;
 use crate::rule::{Entry, winner};
 use crate::system::binfmt_misc::instance::Instance;
@@ -91,19 +91,19 @@ pub struct Look {
 pub fn look(
     settings: &Settings,
     platforms: &[Platform<'_>],
-    manner: Manner<'_>,
+    options: ObserveOptions<'_>,
     prove: bool,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Look, Failure> {
     let names = platforms.iter().map(|platform| platform.target.name.clone());
     let request = Request { only: Some(names.collect()), takeover: false };
     let seen = match Instance::find() {
-        Ok(instance) => observe::observe(&instance, settings, &request, manner)?,
+        Ok(instance) => observe::observe(&instance, settings, &request, options)?,
         // The rules may still be there, out of sight: the probes tell.
-        Err(_) => observe::observe_without_instance(settings, &request, manner)?,
+        Err(_) => observe::observe_without_instance(settings, &request)?,
     };
     let kernels = if prove {
-        proved(&seen, platforms, manner, progress)?
+        proved(&seen, platforms, options, progress)?
     } else {
         platforms.iter().map(|platform| by_rule(&seen, platform)).collect()
     };
@@ -120,7 +120,7 @@ pub fn look(
 fn proved(
     seen: &Observation,
     platforms: &[Platform<'_>],
-    manner: Manner<'_>,
+    options: ObserveOptions<'_>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Kernel>, Failure> {
     let subjects = platforms.iter().map(|platform| {
@@ -128,7 +128,7 @@ fn proved(
         (&platform.name, Subject::taken_by(platform.target, platform.machine(), taker))
     });
     let scope = Scope { depth: Depth::Full, again: 0, digests: false };
-    let proofs = verify::prove(subjects, scope, manner.limits, progress)?;
+    let proofs = verify::prove(subjects, scope, options.limits, progress)?;
     let kernels = platforms.iter().map(|platform| match proofs.get(&platform.name) {
         Some(proof) => Kernel::of_proof(proof, taker(seen, platform)),
         None => by_rule(seen, platform),

@@ -12,26 +12,26 @@ use crate::system::process::batch::Limits;
 
 /// Make the kernel match the configuration
 ///
-/// Mounts `binfmt_misc` where it is not, registers a rule for each target that is asked for, and proves
-/// each by running a program of that CPU. Doing it again changes nothing. What works and is not ours is
-/// left alone; stale or broken `qemu-*` rules are replaced without a gap.
+/// Mounts `binfmt_misc` if necessary, registers a rule for each target that is asked for, and proves each
+/// rule by running a program of that CPU. Running it again changes nothing. Working rules of other owners
+/// are left alone; stale or broken `qemu-*` rules are replaced without a gap.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  binfmtd register                       every target that has an interpreter\n  \
     binfmtd register arm64 linux/riscv64   these, by any name\n  \
-    binfmtd register --dry-run             only print the plan"
+    binfmtd register --dry-run             print the plan only"
 )]
 pub(super) struct Arguments {
-    /// Targets or platforms, in place of the configuration's: arm64, linux/arm/v7, s390x
+    /// Targets or platforms, instead of the configuration's: arm64, linux/arm/v7, s390x
     #[arg(value_hint = ValueHint::Other)]
     targets: Vec<String>,
     /// Print the plan and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Run no programs of other CPUs: neither a trial before nor a proof after
+    /// Run no programs of other CPUs: no trial before, no proof after
     #[arg(long)]
     no_verify: bool,
-    /// Replace working rules of other owners, too
+    /// Also replace working rules of other owners
     #[arg(long)]
     takeover: bool,
 }
@@ -57,7 +57,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     } else {
         if request.only.is_some() && State::load(&context.runtime).is_some() {
             tracing::warn!(
-                "the service runs: of these, it keeps what the configuration asks for (targets, in \
+                "the service runs, and keeps of these only what the configuration asks for (set targets, in \
                  /etc/binfmtd/binfmtd.d/50-mine.toml, say)"
             );
         }

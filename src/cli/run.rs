@@ -17,26 +17,26 @@ use crate::system::process::supervise::{self, CommandError};
 
 /// Register, then run a command: entrypoint of a container, or without root in a private instance
 ///
-/// Holds `binfmt_misc` while the command runs, hands it every signal, reaps what becomes an orphan, and
-/// exits with its status (128 and the signal's number when one ended it). What cannot be registered, or
-/// does not work, is a warning, and the command runs; --strict forbids it.
+/// Keeps `binfmt_misc` mounted while the command runs, passes signals on to it, reaps orphans, and exits
+/// with its status (128 plus the signal's number if a signal ended it). A target that cannot be registered,
+/// or does not work, is a warning, and the command runs; --strict forbids that.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  binfmtd run --private -- binfmtd doctor         no root, the host untouched\n  \
+    after_help = "Examples:\n  binfmtd run --private -- binfmtd doctor         without root, the host untouched\n  \
     binfmtd run --private -- ./hello-riscv64        run one foreign program\n  \
     binfmtd run -- dockerd-entrypoint.sh            entrypoint of a Docker-in-Docker sidecar"
 )]
 pub(super) struct Arguments {
-    /// In a user namespace of our own with an empty instance: nothing of the host changes
+    /// In a new user namespace with an empty instance: nothing changes on the host
     #[arg(long)]
     private: bool,
-    /// Do not run the command when a target that was asked for does not work
+    /// Do not run the command if a target that was asked for does not work
     #[arg(long)]
     strict: bool,
     /// Run no programs of other CPUs before the command
     #[arg(long)]
     no_verify: bool,
-    /// Only this target or platform; may be given more than once, or with commas
+    /// Only this target or platform; more than once, or separated by commas
     #[arg(long = "target", value_name = "TARGET", value_hint = ValueHint::Other)]
     targets: Vec<String>,
     /// The command and its arguments
@@ -50,10 +50,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
         settings.verify = Verify::Off;
     }
     let request = context::request(&settings, &arguments.targets, false)?;
-    // Who asks us to end before the command runs waits until the folder below is gone; afterwards the
-    // command hears of it.
+    // A signal before the command runs waits until the folder below is gone; later ones are passed on to the
+    // command.
     let interrupt = Interrupt::catch()?;
-    // A private instance is no business of the host's record. Removed when this is dropped.
+    // A private instance is not in the host's record. Removed when dropped.
     let own_runtime = if arguments.private {
         Some(tempfile::Builder::new().prefix("binfmtd-run-").tempdir()?)
     } else {
@@ -86,19 +86,18 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
     // Held until the command has ended: its rules live as long.
     let (_held, failures) = match register() {
         Ok((held, failures)) => (Some(held), failures),
-        // Without a private instance, the command is not what was asked for; a bad configuration is not to
-        // go unnoticed; and who asks us to end wants no command.
+        // Without a private instance the command would change the host; a bad configuration must not go unnoticed;
+        // and after a signal nobody wants the command.
         Err(failure)
             if arguments.private || failure.kind == Kind::Usage || interrupt.is_pending() =>
         {
             return Err(failure);
         }
-        // Rules that somebody else has registered on the host may serve all the same.
+        // Rules that somebody else registered on the host may serve all the same.
         Err(failure) => {
             let mut progress = context.progress();
             let mut progress = |done, total| progress("running probes", done, total);
-            let (runtime, progress) = (&context.runtime, &mut progress);
-            let served = reconcile::served_without_us(&settings, &request, runtime, progress);
+            let served = reconcile::served_without_us(&settings, &request, &mut progress);
             (None, unregistered(served, failure, arguments.strict)?)
         }
     };
@@ -124,8 +123,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
     }
 }
 
-/// Where nothing could be registered: the targets that do not run, each with why. With --strict nothing but a proof of
-/// each target that was asked for makes up for it.
+/// The targets that do not run, each with why, where nothing could be registered. With --strict only a proof of every
+/// target that was asked for makes up for that.
 fn unregistered(served: Served, failure: Failure, strict: bool) -> Result<Vec<String>, Failure> {
     let without = &failure.message;
     match served {

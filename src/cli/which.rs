@@ -38,8 +38,12 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     let instance = reconcile::find_instance()?;
     // Only what is native is of interest here, not interpreters.
     let request = Request { only: Some(Vec::new()), takeover: false };
-    let seen =
-        observe::observe(&instance, &settings, &request, context.manner(false, Limits::default()))?;
+    let seen = observe::observe(
+        &instance,
+        &settings,
+        &request,
+        context.observing(false, Limits::default()),
+    )?;
     let native = Native::new(&settings.table, &seen.natives);
     let document = WhichDocument::new(
         &settings.table,

@@ -78,7 +78,7 @@ impl Binfmt {
     /// Every target that has an emulator, without those that this machine runs itself.
     fn all(&self) -> Result<Vec<&Target>, Failure> {
         let request = Request::default();
-        let seen = observe::observe_without_instance(&self.settings, &request, self.manner())?;
+        let seen = observe::observe_without_instance(&self.settings, &request)?;
         let is_there = |target: &&Target| {
             seen.interpreters.get(&target.name).is_some_and(|found| {
                 let there = |(_, fault): &(_, _)| *fault != InterpreterFault::Missing;

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Settings;
 use crate::failure::{Failure, Kind};
-use crate::observe::{self, Manner};
+use crate::observe;
 use crate::plan::Request;
 use crate::shown::plain;
 use crate::system::binfmt_misc::instance::{Instance, InstanceError, MOUNT_POINT};
@@ -130,9 +130,7 @@ fn carry_out(arguments: &Arguments, environment: &Environment) -> Result<Worst, 
 
 /// The version of QEMU; the emulators of one folder are of one release.
 fn version(settings: &Settings) -> Result<String, Failure> {
-    let manner =
-        Manner { runtime: &record::folder(), run_others: false, limits: Limits::default() };
-    let seen = observe::observe_without_instance(settings, &Request::default(), manner)?;
+    let seen = observe::observe_without_instance(settings, &Request::default())?;
     let Some(file) = seen.interpreters.values().find_map(|found| found.usable.as_ref()) else {
         return Ok("none".to_owned());
     };
@@ -181,11 +179,6 @@ impl Binfmt {
             runtime: record::folder(),
             in_container,
         })
-    }
-
-    /// How to look at the machine.
-    fn manner(&self) -> Manner<'_> {
-        Manner { runtime: &self.runtime, run_others: true, limits: Limits::default() }
     }
 }
 

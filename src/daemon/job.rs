@@ -13,7 +13,7 @@ use crate::apply::Outcome;
 use crate::config::{self, Settings};
 use crate::failure::Failure;
 use crate::observation::{FileId, Observation, Record};
-use crate::observe::{self, Manner};
+use crate::observe::{self, ObserveOptions};
 use crate::plan::{self, Action, Decision, Native, Request};
 use crate::probe;
 use crate::reconcile::{Mode, Planning, Reconciler, Reconciliation};
@@ -173,8 +173,8 @@ impl Worker<'_> {
         self.on_instance(held, |instance| {
             let request = Request::default();
             let limits = Limits::default();
-            let manner = Manner { runtime: self.runtime, run_others: false, limits };
-            let seen = observe::observe(instance, &settings, &request, manner)?;
+            let options = ObserveOptions { runtime: self.runtime, run_others: false, limits };
+            let seen = observe::observe(instance, &settings, &request, options)?;
             let plan = plan::plan(&settings, &request, &seen)?;
             let mut subjects = Vec::new();
             for item in &plan.items {

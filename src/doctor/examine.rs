@@ -16,7 +16,7 @@ use crate::config::{Settings, Targets};
 use crate::daemon::State;
 use crate::failure::Failure;
 use crate::observation::{Candidates, InterpreterFault, Observation};
-use crate::observe::{self, Manner};
+use crate::observe::{self, ObserveOptions};
 use crate::plan::{Native, Request, others};
 use crate::rule::{self, Entry, Rule, winner};
 use crate::system::binfmt_misc::instance::{Instance, InstanceError, MOUNT_POINT};
@@ -145,7 +145,7 @@ pub fn examine<'a>(
     settings: &'a Settings,
     request: &Request,
     also: &[String],
-    manner: Manner<'_>,
+    options: ObserveOptions<'_>,
     scope: Scope,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Examination<'a>, Failure> {
@@ -154,8 +154,8 @@ pub fn examine<'a>(
     let stack_before = mount::stack()?;
     let instance = Instance::find();
     let seen = match &instance {
-        Ok(instance) => observe::observe(instance, settings, request, manner)?,
-        Err(_) => observe::observe_without_instance(settings, request, manner)?,
+        Ok(instance) => observe::observe(instance, settings, request, options)?,
+        Err(_) => observe::observe_without_instance(settings, request)?,
     };
     let (host, limits) = (machine::describe()?, limits::look());
     let around = look_around(&host, &limits, instance.as_ref().ok(), stack_before, &seen)?;
@@ -171,7 +171,7 @@ pub fn examine<'a>(
         around,
         owners: observe::other_owners(&seen.instance.entries),
         systemd: manager::is_systemd(),
-        service: State::load(manner.runtime),
+        service: State::load(options.runtime),
         native: Native::new(&settings.table, &seen.natives),
         read_only: instance.as_ref().is_ok_and(Instance::is_read_only),
         elsewhere: elsewhere(instance.as_ref().ok()),
@@ -195,7 +195,7 @@ pub fn examine<'a>(
         let entry = examination.winner(target, *machine);
         ((&target.name, *machine), Subject::taken_by(target, *machine, entry))
     });
-    let mut proofs = verify::prove(subjects, scope, manner.limits, progress)?;
+    let mut proofs = verify::prove(subjects, scope, options.limits, progress)?;
     let natives = proofs.values().filter(|proof| proof.native);
     examination.native_cost = natives.filter_map(|proof| proof.cost).min();
     let patients = who.into_iter().take(asked).map(|(target, machine)| {

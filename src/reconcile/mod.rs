@@ -20,7 +20,7 @@ use crate::apply::{self, Edge, Given, KernelRegistry, Outcome, Prober};
 use crate::config::{Settings, Verify};
 use crate::failure::Failure;
 use crate::observation::Observation;
-use crate::observe::{self, Manner};
+use crate::observe::{self, ObserveOptions};
 use crate::plan::{self, Decision, Plan, Request};
 use crate::system::binfmt_misc::instance::Instance;
 use crate::system::binfmt_misc::record::Store;
@@ -118,8 +118,8 @@ impl Reconciler<'_> {
 
     fn look(&self) -> Result<(Observation, Plan), Failure> {
         let run_others = self.settings.verify != Verify::Off;
-        let manner = Manner { runtime: self.runtime, run_others, limits: self.limits };
-        let mut seen = observe::observe(self.instance, self.settings, self.request, manner)?;
+        let options = ObserveOptions { runtime: self.runtime, run_others, limits: self.limits };
+        let mut seen = observe::observe(self.instance, self.settings, self.request, options)?;
         let plan = match self.planning {
             Planning::Requested => plan::plan(self.settings, self.request, &seen)?,
             Planning::SomethingUsable => {

@@ -1,11 +1,10 @@
 //! What runs without rules that binfmtd registered: somebody else may have registered them on the host.
 
 use std::fmt::{self, Display};
-use std::path::Path;
 
 use crate::config::{Settings, Verify};
 use crate::failure::Failure;
-use crate::observe::{self, Manner};
+use crate::observe;
 use crate::plan::{self, Request};
 use crate::system::process::batch::Limits;
 use crate::target::Target;
@@ -44,13 +43,12 @@ pub enum Lack {
 pub fn served_without_us(
     settings: &Settings,
     request: &Request,
-    runtime: &Path,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Served {
     if settings.verify == Verify::Off {
         return Served::Unknown;
     }
-    match unserved(settings, request, runtime, progress) {
+    match unserved(settings, request, progress) {
         Ok(Some(lacking)) if lacking.is_empty() => Served::All,
         Ok(Some(lacking)) => Served::Lacking(lacking),
         Ok(None) => Served::Unknown,
@@ -62,12 +60,10 @@ pub fn served_without_us(
 fn unserved(
     settings: &Settings,
     request: &Request,
-    runtime: &Path,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Option<Vec<Unserved>>, Failure> {
     let limits = Limits::default();
-    let manner = Manner { runtime, run_others: false, limits };
-    let seen = observe::observe_without_instance(settings, request, manner)?;
+    let seen = observe::observe_without_instance(settings, request)?;
     let mut targets = plan::wanted(settings, request, &seen)?;
     if targets.is_empty() {
         return Ok(None);

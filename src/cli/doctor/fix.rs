@@ -116,10 +116,10 @@ impl<'a> Case<'a, '_> {
             fixes.push(FixDocument::of_host(format!("mount binfmt_misc on {MOUNT_POINT}")));
         }
         if before.trouble.is_none() || mount {
-            let manner = self.context.manner(true, self.limits);
+            let options = self.context.observing(true, self.limits);
             let seen = match reconcile::find_instance() {
-                Ok(instance) => observe::observe(&instance, self.settings, &around, manner)?,
-                Err(_) => self.context.look_around(self.settings, &around)?,
+                Ok(instance) => observe::observe(&instance, self.settings, &around, options)?,
+                Err(_) => observe::observe_without_instance(self.settings, &around)?,
             };
             fixes.extend(planned(&self.plan(&wrong, &seen)?));
         }
