@@ -1,7 +1,6 @@
 //! The command line: one file per subcommand. Parsing decides nothing; a command resolves what was
 //! given, calls the layers below and says how it went by an exit code.
 
-mod binfmt;
 mod buildx;
 mod config;
 mod context;
@@ -29,6 +28,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::compat;
 use crate::failure::Failure;
 use crate::report::{ErrorDocument, github, json, junit, text};
 use crate::shown::plain_lines;
@@ -126,8 +126,9 @@ enum Command {
 /// Runs the program with the process' arguments.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    if binfmt::is_called(&arguments) {
-        return binfmt::main(&arguments[1..]);
+    if compat::is_called(&arguments) {
+        log(0, false);
+        return compat::run(&arguments[1..]).map_or_else(Exit::from, |()| Exit::Well).into();
     }
     let wanted = wanted_format(&arguments);
     let arguments = match Arguments::try_parse_from(&arguments) {

@@ -9,23 +9,23 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::state::{Cause, Condition, RuleState};
-use crate::apply::{self, Options, Outcome};
-use crate::config::{self, Settings, Verify};
+use crate::apply::Outcome;
+use crate::config::{self, Settings};
 use crate::failure::Failure;
 use crate::observation::{FileId, Observation, Record};
-use crate::observe::{self, Manner};
-use crate::plan::{self, Action, Decision, Native, Plan, Request};
+use crate::observe::{self, ObserveOptions};
+use crate::plan::{self, Action, Decision, Native, Request};
 use crate::probe;
+use crate::reconcile::{Mode, Planning, Reconciler, Reconciliation};
 use crate::rule::{Entry, Flags, Header, InterpreterPath, Matcher, Rule, parse_register, winner};
 use crate::shown::quote;
 use crate::system::binfmt_misc::instance::{Instance, MOUNT_POINT};
 use crate::system::binfmt_misc::native;
-use crate::system::binfmt_misc::record::Store;
 use crate::system::files::watch::{Followed, Names};
 use crate::system::host::manager;
-use crate::system::process::batch::{BatchError, Limits};
+use crate::system::process::batch::Limits;
 use crate::system::process::helper;
-use crate::verify::{Depth, Laboratory, Proof, Subject};
+use crate::verify::{self, Depth, Proof, Subject};
 
 /// What the loop asks for.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -131,28 +131,17 @@ impl Worker<'_> {
         let links = follow_links(settings.sources.files.iter());
         self.on_instance(held, |instance| {
             let request = Request::default();
-            let limits = Limits::default();
-            let manner = Manner {
+            let reconciler = Reconciler {
+                instance,
                 runtime: self.runtime,
-                run_others: settings.verify != Verify::Off,
-                limits,
+                settings: &settings,
+                request: &request,
+                planning: Planning::Requested,
+                mode: Mode::Service,
+                private: false,
+                limits: Limits::default(),
             };
-            let options = Options { verify: settings.verify, private: false, limits };
-            let look = || -> Result<(Observation, Plan), Failure> {
-                let seen = observe::observe(instance, &settings, &request, manner)?;
-                let plan = plan::plan(&settings, &request, &seen)?;
-                Ok((seen, plan))
-            };
-            let (mut seen, mut plan) = look()?;
-            let outcomes = if plan.is_empty() && seen.record.coming.is_empty() {
-                // Proofs take long, and while the lock is held nothing is put back.
-                apply::prove(plan, instance, &settings, &seen, options, &mut |_, _, _| {})?
-            } else {
-                let store =
-                    Store::open(self.runtime).map_err(Failure::io("record of ownership"))?;
-                (seen, plan) = look()?;
-                apply::apply(plan, instance, &store, &settings, &seen, options, &mut |_, _, _| {})?
-            };
+            let Reconciliation { seen, outcomes } = reconciler.run(&mut |_, _, _| {})?;
             let rules: Vec<_> = outcomes.iter().filter_map(|it| rule_state(it, &seen)).collect();
             let names: BTreeSet<&str> = rules.iter().map(|rule| rule.rule.as_str()).collect();
             // Where systemd is not, nobody registers them.
@@ -163,7 +152,7 @@ impl Worker<'_> {
                 instance: instance.device(),
                 others: relevant.digest_of_others(&seen.instance.entries, &seen.record),
                 relevant,
-                undone: outcomes.iter().any(|outcome| outcome.undone),
+                undone: outcomes.iter().any(Outcome::is_undone),
                 captured: captured(&settings, &seen),
                 changes: outcomes.iter().filter_map(|it| change(it, &seen)).collect(),
                 claimed: claimed.into_iter().filter(|name| names.contains(name.as_str())).collect(),
@@ -184,10 +173,9 @@ impl Worker<'_> {
         self.on_instance(held, |instance| {
             let request = Request::default();
             let limits = Limits::default();
-            let manner = Manner { runtime: self.runtime, run_others: false, limits };
-            let seen = observe::observe(instance, &settings, &request, manner)?;
+            let options = ObserveOptions { runtime: self.runtime, run_others: false, limits };
+            let seen = observe::observe(instance, &settings, &request, options)?;
             let plan = plan::plan(&settings, &request, &seen)?;
-            let mut names = Vec::new();
             let mut subjects = Vec::new();
             for item in &plan.items {
                 let (Decision::Kept { name, .. } | Decision::Served { by: name }) = &item.decision
@@ -201,19 +189,10 @@ impl Worker<'_> {
                 else {
                     continue;
                 };
-                names.push(rule.clone());
-                let interpreter = Some(entry.interpreter.as_path());
-                let credentials = entry.flags.known.credentials;
-                subjects.push(Subject { target, machine, interpreter, credentials });
+                subjects.push((rule.clone(), Subject::taken_by(target, machine, Some(entry))));
             }
-            let laboratory = Laboratory::open().map_err(BatchError::from)?;
-            let proofs = laboratory.prove(&subjects, Depth::Full, limits, &mut |_, _| {})?;
-            let descriptions = proofs.into_iter().map(|proof| proof.map(Description::of));
-            Ok(names
-                .into_iter()
-                .zip(descriptions)
-                .filter_map(|(name, it)| Some((name, it?)))
-                .collect())
+            let proofs = verify::prove(subjects, Depth::Full, limits, &mut |_, _| {})?;
+            Ok(proofs.into_iter().map(|(rule, proof)| (rule, Description::of(proof))).collect())
         })
     }
 
@@ -416,7 +395,7 @@ fn rule_state(outcome: &Outcome, seen: &Observation) -> Option<RuleState> {
         Decision::Native | Decision::Refused(_) => (None, None),
     };
     let why = match (&outcome.error, &item.decision) {
-        (Some(error), _) => Some(error.clone()),
+        (Some(error), _) => Some(error.to_string()),
         (None, Decision::Refused(refusal)) => Some(refusal.to_string()),
         (None, Decision::Kept { remark, .. }) => remark.clone(),
         _ => None,

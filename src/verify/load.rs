@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::laboratory;
+use super::prove::nonce;
 use crate::system::process::batch::{self, Batch, BatchError, Ended, Finished, Limits};
 use crate::system::process::child::{Child, ExecError, Launch, Root, SIGTERM};
 
@@ -142,7 +142,7 @@ impl Load {
 impl Job {
     /// What a shell at `shell` is given for a part; each time with another nonce.
     pub fn of_shell(part: Part, shell: &Path) -> Option<Self> {
-        let nonce = laboratory::nonce();
+        let nonce = nonce();
         let (script, output) = match part {
             Part::Loader => (LOADER, format!("loaded {nonce}\n")),
             Part::Shell => (SHELL, format!("piped {nonce}\nstatus 7\n")),

@@ -18,9 +18,11 @@ const LAYERS: [&[&str]; 19] = [
     &["verify"],
     &["observe"],
     &["apply"],
+    &["reconcile"],
     &["buildx", "daemon"],
     &["doctor"],
     &["report"],
+    &["compat"],
     &["cli"],
     // The two roots: the map of the modules, and the one call.
     &["lib", "main"],

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use super::{Common, all, facts, inspect, kernel_facts, wanted};
-use crate::apply::Options;
 use crate::buildx::apply::{ApplyError, Workshop};
 use crate::buildx::builder::Builder;
 use crate::buildx::docker::{Docker, Trouble};
@@ -19,9 +18,9 @@ use crate::buildx::plan::{self, ConfigFile, Recreate, Refusal, Step, Wish};
 use crate::buildx::platform::Platform;
 use crate::buildx::record::Store;
 use crate::cli::context::{self, Context};
-use crate::cli::register::{self, Holding};
 use crate::cli::{Exit, Failure};
 use crate::config::{self, Settings, Verify};
+use crate::reconcile::{self, Holder, Mode, Planning, Reconciler};
 use crate::report::BuilderDocument;
 use crate::system::process::batch::Limits;
 
@@ -349,17 +348,24 @@ impl<'a> Bootstrap<'a> {
         warnings: &mut Vec<String>,
     ) -> Result<Vec<String>, Failure> {
         let request = context::request(self.settings, targets, false)?;
-        let mounted = register::mounted(Holding::No)?;
+        let mounted = reconcile::writable_instance(Holder::Nobody)?;
         let mut settings = self.settings.clone();
         if !self.order.verify {
             settings.verify = Verify::Off;
         }
-        let options =
-            Options { verify: settings.verify, private: false, limits: Limits::default() };
-        let outcomes =
-            register::carry_out(self.context, &mounted.instance, &settings, &request, options)?;
-        warnings.extend(register::failures(&outcomes));
-        let changed = outcomes.into_iter().filter(|outcome| outcome.changed);
+        let reconciler = Reconciler {
+            instance: &mounted.instance,
+            runtime: &self.context.runtime,
+            settings: &settings,
+            request: &request,
+            planning: Planning::SomethingUsable,
+            mode: Mode::Command,
+            private: false,
+            limits: Limits::default(),
+        };
+        let done = reconciler.run(&mut self.context.progress())?;
+        warnings.extend(done.failures());
+        let changed = done.outcomes.into_iter().filter(|outcome| outcome.changed);
         Ok(changed.filter_map(|outcome| outcome.item.target).collect())
     }
 

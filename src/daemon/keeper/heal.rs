@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::check::{FILES_SETTLE, PROVE_AFTER};
 use super::{Keeper, since_1970};
-use crate::apply;
+use crate::apply::{self, RuleError};
 use crate::daemon::job::Task;
 use crate::daemon::journal;
 use crate::daemon::state::{Cause, Condition, RuleState};
@@ -188,7 +188,7 @@ impl Keeper<'_> {
     fn restored(
         &mut self,
         mut actions: Vec<Action>,
-        results: Vec<Result<(), String>>,
+        results: Vec<Result<(), RuleError>>,
         heard: Instant,
     ) {
         let failed = results.iter().any(Result::is_err);
@@ -196,7 +196,7 @@ impl Keeper<'_> {
             match result {
                 Ok(()) => actions.push(action),
                 Err(error) => {
-                    journal::trouble(&error);
+                    journal::trouble(&error.to_string());
                     self.refused.push(action);
                 }
             }

@@ -1,87 +1,98 @@
-//! Which rules a container of this image has made, or one of tonistiigi/binfmt's: such a container leaves no
-//! record of ownership, so the rule itself has to tell.
+//! Which rules a container of this image registered, or one of tonistiigi/binfmt's.
+//!
+//! Such a container takes its record of ownership with it when it ends, so the rule itself has to tell.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::line;
+use thiserror::Error;
+
+use super::arguments;
 use crate::config::Settings;
 use crate::observation::{Record, unfinished_name};
 use crate::rule::{Entry, Header, Magic};
 use crate::target::Target;
 
 /// What such rules look like.
-pub(super) struct Made {
+pub(super) struct ImageRules {
     folder: PathBuf,
-    /// By the rule's name: its target, which files it may name, and what it has to take.
-    rules: BTreeMap<String, Shape>,
-    /// The rules of each word that means a target.
+    /// By the rule's name.
+    rules: BTreeMap<String, Expected>,
     settings: Settings,
 }
 
-struct Shape {
+struct Expected {
+    /// Names of the emulator's file.
     files: Vec<String>,
     magic: Magic,
 }
 
-impl Made {
-    /// By where the emulators are, and what their names begin with.
+/// Why a rule is not of this image.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(super) enum NotOfImage {
+    #[error("no rule of this image has such a name")]
+    Name,
+    #[error("it runs {}, which is not of this image", .0.display())]
+    Interpreter(PathBuf),
+    #[error("it lacks the flags C and F that a rule of this image has")]
+    Flags,
+    #[error("it takes other programs than a rule of this image of that name")]
+    Matcher,
+}
+
+impl ImageRules {
+    /// From the folder of the emulators and the beginning of their names.
     pub(super) fn new(settings: &Settings, folder: &Path, prefix: &str) -> Self {
         let mut rules = BTreeMap::new();
         for target in settings.table.targets() {
             let files: Vec<String> =
                 target.interpreters.iter().map(|file| format!("{prefix}{file}")).collect();
             for (name, magic) in target.rules() {
-                rules.insert(name.to_string(), Shape { files: files.clone(), magic });
+                rules.insert(name.to_string(), Expected { files: files.clone(), magic });
             }
         }
         Self { folder: folder.to_owned(), rules, settings: settings.clone() }
     }
 
-    /// Where the emulators are.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Whether a rule is of the record, or one that such a container has made: by its name, what it takes,
-    /// the emulator's path as it is in the image, and the flags C and F, which the rules of distributions
-    /// at this path lack. If it is not, why.
-    pub(super) fn whose(&self, entry: &Entry, record: &Record) -> Result<(), String> {
+    /// Accepts a rule of the record, or one with the name, the matcher, the emulator's path in the image, and the flags C
+    /// and F, which the rules of distributions at this path lack.
+    pub(super) fn check(&self, entry: &Entry, record: &Record) -> Result<(), NotOfImage> {
         if record.owns(entry) {
             return Ok(());
         }
         let name = entry.display_name();
         let name = unfinished_name(&name).unwrap_or(&name);
-        let shape = self.rules.get(name).ok_or("no rule of this image has such a name")?;
+        let shape = self.rules.get(name).ok_or(NotOfImage::Name)?;
         let file = entry.interpreter.file_name().map(|file| file.to_string_lossy());
         let is_here = entry.interpreter.parent() == Some(&self.folder);
         if !is_here || !file.is_some_and(|file| shape.files.iter().any(|own| *own == file)) {
-            return Err(format!(
-                "it runs {}, which is not of this image",
-                entry.interpreter.display()
-            ));
+            return Err(NotOfImage::Interpreter(entry.interpreter.clone()));
         }
         let flags = entry.flags.known;
         if !flags.fix_binary || !flags.credentials {
-            return Err("it lacks the flags C and F that a rule of this image has".to_owned());
+            return Err(NotOfImage::Flags);
         }
         // The magic is a header that the target's files have.
         let header = Header::new(shape.magic.magic());
         if entry.matcher.magic().is_some_and(|magic| magic.matches(&header)) {
             Ok(())
         } else {
-            Err("it takes other programs than a rule of this image of that name".to_owned())
+            Err(NotOfImage::Matcher)
         }
     }
 
-    /// Which rules a word means: those of a pattern, the one of that name, else those of the target.
+    /// Which rules a word means: all that match a pattern, the one of that name, else those of the target.
     pub(super) fn meant<'a>(
         &self,
         word: &'a str,
         entries: &[Entry],
     ) -> Box<dyn Fn(&Entry) -> bool + 'a> {
-        if line::is_pattern(word) {
-            return Box::new(move |entry| line::matches(word, &entry.display_name()));
+        if arguments::is_pattern(word) {
+            return Box::new(move |entry| arguments::matches(word, &entry.display_name()));
         }
         if entries.iter().any(|entry| entry.name == word) {
             return Box::new(move |entry| entry.name == word);
@@ -114,8 +125,8 @@ mod tests {
     const RISCV64: &str = "7f454c460201010000000000000000000200f300";
 
     #[test]
-    fn only_what_the_image_writes_is_of_the_image() {
-        let made = Made::new(&Settings::default(), Path::new("/usr/bin"), "");
+    fn only_rules_as_the_image_writes_them_are_of_the_image() {
+        let image = ImageRules::new(&Settings::default(), Path::new("/usr/bin"), "");
         let record = Record::default();
         let (name, path) = ("qemu-aarch64", "/usr/bin/qemu-aarch64");
         for (entry, wanted) in [
@@ -136,21 +147,21 @@ mod tests {
             (entry("qemu-mine", path, "OCF", AARCH64), Err("name")),
             (entry("my-qemu-aarch64", path, "OCF", AARCH64), Err("name")),
         ] {
-            match (made.whose(&entry, &record), wanted) {
+            match (image.check(&entry, &record), wanted) {
                 (Ok(()), Ok(())) => {}
-                (Err(why), Err(part)) if why.contains(part) => {}
+                (Err(why), Err(part)) if why.to_string().contains(part) => {}
                 (other, _) => panic!("{}: {other:?}", entry.display_name()),
             }
         }
-        let made = Made::new(&Settings::default(), Path::new("/opt"), "my-");
+        let image = ImageRules::new(&Settings::default(), Path::new("/opt"), "my-");
         let own = entry(name, "/opt/my-qemu-aarch64", "OCF", AARCH64);
-        assert_eq!(made.whose(&own, &record), Ok(()));
-        assert!(made.whose(&entry(name, path, "OCF", AARCH64), &record).is_err());
+        assert_eq!(image.check(&own, &record), Ok(()));
+        assert!(image.check(&entry(name, path, "OCF", AARCH64), &record).is_err());
     }
 
     #[test]
     fn a_word_means_a_pattern_a_rule_or_a_target() {
-        let made = Made::new(&Settings::default(), Path::new("/usr/bin"), "");
+        let image = ImageRules::new(&Settings::default(), Path::new("/usr/bin"), "");
         let names = ["qemu-aarch64", "qemu-arm", "qemu-arm.binfmtd-swap", "arm", "WSLInterop"];
         let entries = names.map(|name| entry(name, "/usr/bin/qemu-arm", "OCF", AARCH64));
         for (word, wanted) in [
@@ -164,7 +175,7 @@ mod tests {
             ("s390x", &[]),
             ("nonsense", &[]),
         ] {
-            let is_meant = made.meant(word, &entries);
+            let is_meant = image.meant(word, &entries);
             let found: Vec<_> = entries.iter().filter(|entry| is_meant(entry)).collect();
             let found: Vec<String> = found.into_iter().map(Entry::display_name).collect();
             assert_eq!(found, wanted, "{word}");

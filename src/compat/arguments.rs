@@ -7,52 +7,43 @@ use thiserror::Error;
 
 use crate::system::binfmt_misc::instance::MOUNT_POINT;
 
-/// How it is called, for standard error.
 pub(super) const USAGE: &str = "\
 Usage of binfmt:
   -install LIST
-    \tregister these: names with commas between them, or all
+    \tregister these targets: names separated by commas, or all
   -uninstall LIST
-    \tremove these, before anything is registered: targets, names of rules or globs, with commas
+    \tremove these rules, before anything is registered: targets, names or globs, separated by commas
   -mount DIR
     \twhere binfmt_misc is mounted (default /proc/sys/fs/binfmt_misc)
   -version
-    \tsay which version this is
-QEMU_BINARY_PATH and QEMU_BINARY_PREFIX say where the emulators are (/usr/bin) and what their names
-begin with. QEMU_PRESERVE_ARGV0, set to anything, gives the rules the flag P.
+    \tprint the version
+QEMU_BINARY_PATH is the folder of the emulators (default /usr/bin), QEMU_BINARY_PREFIX the beginning of
+their names. QEMU_PRESERVE_ARGV0, set to anything, gives the rules the flag P.
 Exit codes: 0 all well, 1 something asked for does not work, 2 bad usage, 3 could not be carried out,
-4 not permitted. BINFMTD_COMPAT=exit-zero: 0, whatever comes of it.
+4 not permitted. With BINFMTD_COMPAT=exit-zero always 0.
 ";
 
-/// What was asked for.
+/// The flags, and what stands behind them. A list that is not given is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
-    /// Behind `--install`; empty for nothing.
+pub(super) struct Arguments {
     pub(super) install: String,
-    /// Behind `--uninstall`; empty for nothing.
     pub(super) uninstall: String,
-    /// Behind `--mount`.
     pub(super) mount: PathBuf,
-    /// Whether to say the version, and do nothing.
     pub(super) version: bool,
-    /// What stands behind the flags.
     pub(super) rest: Vec<String>,
 }
 
-/// Why there is nothing to do.
+/// Why there is nothing to carry out.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(super) enum Stop {
-    /// It was asked how it is called.
     #[error("help is wanted")]
     Help,
-    /// It cannot be understood.
     #[error("{0}")]
     Bad(String),
 }
 
-/// Reads what stands behind the program's name.
-pub(super) fn parse(words: &[OsString]) -> Result<Line, Stop> {
-    let mut line = Line {
+pub(super) fn parse(words: &[OsString]) -> Result<Arguments, Stop> {
+    let mut line = Arguments {
         install: String::new(),
         uninstall: String::new(),
         mount: PathBuf::from(MOUNT_POINT),
@@ -62,11 +53,11 @@ pub(super) fn parse(words: &[OsString]) -> Result<Line, Stop> {
     let words: Vec<&str> = words
         .iter()
         .map(|word| {
-            word.to_str().ok_or_else(|| Stop::Bad(format!("{} is no UTF-8", word.display())))
+            word.to_str().ok_or_else(|| Stop::Bad(format!("{} is not UTF-8", word.display())))
         })
         .collect::<Result<_, _>>()?;
     let mut words = words.into_iter().peekable();
-    // The first that is no flag ends them, and so does "--".
+    // The first word that is not a flag ends the flags, and so does "--".
     while let Some(word) = words.next_if(|word| word.len() > 1 && word.starts_with('-')) {
         if word == "--" {
             break;
@@ -87,7 +78,7 @@ pub(super) fn parse(words: &[OsString]) -> Result<Line, Stop> {
             "install" => value()?.clone_into(&mut line.install),
             "uninstall" => value()?.clone_into(&mut line.uninstall),
             "mount" => line.mount = PathBuf::from(value()?),
-            // A switch takes no word of its own.
+            // A switch takes its value after = only.
             "version" => line.version = given.map_or(Ok(true), switch)?,
             "h" | "help" => return Err(Stop::Help),
             _ => return Err(Stop::Bad(format!("flag provided but not defined: -{name}"))),
@@ -97,7 +88,7 @@ pub(super) fn parse(words: &[OsString]) -> Result<Line, Stop> {
     Ok(line)
 }
 
-/// What Go takes for a truth value (`strconv.ParseBool`).
+/// As Go's `strconv.ParseBool`.
 fn switch(value: &str) -> Result<bool, Stop> {
     match value {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
@@ -106,26 +97,25 @@ fn switch(value: &str) -> Result<bool, Stop> {
     }
 }
 
-/// The words of a list, as they stand between its commas.
 pub(super) fn list(words: &str) -> impl Iterator<Item = &str> {
     words.split(',').map(str::trim).filter(|word| !word.is_empty())
 }
 
-/// Whether a rule's name is one of a pattern's, as Go's `filepath.Match` has it: `*`, `?`, `[a-z]`,
-/// `[^a-z]`, and a backslash before what is to be taken as it is. A pattern that is none matches nothing.
+/// As Go's `filepath.Match`: `*`, `?`, `[a-z]`, `[^a-z]`, and a backslash that quotes the next character. A malformed
+/// pattern matches nothing.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     matches_at(&pattern, &name)
 }
 
-/// Whether a word is a pattern, and no name.
 pub(super) fn is_pattern(word: &str) -> bool {
     word.contains(['*', '?', '[', '\\'])
 }
 
 fn matches_at(mut pattern: &[char], mut name: &[char]) -> bool {
-    // What is behind the last star, and where in the name it was tried: whatever an earlier star took, a later one can.
+    // What follows the last star, and where in the name it was tried. Earlier stars need no second try: whatever they
+    // could take, the last one can.
     let mut star: Option<(&[char], &[char])> = None;
     loop {
         match (pattern, name) {
@@ -149,7 +139,7 @@ fn matches_at(mut pattern: &[char], mut name: &[char]) -> bool {
     }
 }
 
-/// What stands in a pattern behind what takes this character; `first` is no star.
+/// The rest of a pattern, if its first element takes this character; `first` is not a star.
 fn behind(first: char, rest: &[char], character: char) -> Option<&[char]> {
     match first {
         '?' => Some(rest),
@@ -161,7 +151,7 @@ fn behind(first: char, rest: &[char], character: char) -> Option<&[char]> {
     }
 }
 
-/// What stands behind a class that the character is in.
+/// The rest of a pattern behind a class that has this character.
 fn class(pattern: &[char], character: char) -> Option<&[char]> {
     let (negated, mut pattern) = match pattern.strip_prefix(&['^']) {
         Some(rest) => (true, rest),
@@ -183,7 +173,7 @@ fn class(pattern: &[char], character: char) -> Option<&[char]> {
     }
 }
 
-/// A character of a class; those that mean something need a backslash.
+/// A character of a class; `-`, `]` and the backslash need a backslash before them.
 fn one(pattern: &[char]) -> Option<(char, &[char])> {
     match pattern {
         ['\\', character, rest @ ..] => Some((*character, rest)),
@@ -196,7 +186,7 @@ fn one(pattern: &[char]) -> Option<(char, &[char])> {
 mod tests {
     use super::*;
 
-    fn of(line: &str) -> Result<Line, Stop> {
+    fn of(line: &str) -> Result<Arguments, Stop> {
         let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
         parse(&words)
     }
@@ -234,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_flag_is_bad_usage() {
+    fn unknown_flags_are_bad_usage() {
         for (line, why) in [
             ("--all", "flag provided but not defined: -all"),
             ("--install=a --Version", "flag provided but not defined: -Version"),
@@ -261,7 +251,7 @@ mod tests {
             ("*64", "qemu-aarch64_be", false),
             ("a*b*c", "a-b-c-b-c", true),
             ("a*b*c", "a-b-c-b", false),
-            // As many as one likes: each is tried from where the last one was.
+            // Many stars take no exponential time.
             ("*************************x", "qemu-microblazeel-0xbaab-static", false),
             ("q*-*m*", "qemu-arm", true),
             ("qemu-arm?b", "qemu-armeb", true),
@@ -273,7 +263,7 @@ mod tests {
             ("a\\*", "a*", true),
             ("a\\*", "ab", false),
             ("", "", true),
-            // None at all.
+            // Malformed.
             ("qemu-[", "qemu-[", false),
             ("qemu-[]a]", "qemu-a", false),
             ("qemu-[a-]", "qemu-a", false),
@@ -285,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_have_commas() {
+    fn lists_are_separated_by_commas() {
         assert_eq!(list("arm64, s390x,,").collect::<Vec<_>>(), ["arm64", "s390x"]);
         assert_eq!(list("").count(), 0);
     }

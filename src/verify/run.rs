@@ -1,4 +1,4 @@
-//! Probes: held once they have reported, looked at, and released.
+//! Runs probes: each is held once it has reported, looked at, and released.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -9,10 +9,15 @@ use crate::probe::Report;
 use crate::system::process::batch::{self, Batch, BatchError, Ended, Finished, Limits};
 use crate::system::process::child::{Child, ExecError, Executable, Launch, Root};
 
-/// More output than this is a flood: a report has some hundred bytes.
+/// A report has some hundred bytes; more than this is a flood.
 const LARGEST_OUTPUT: usize = 64 * 1024;
-/// Who hangs so often hangs always: nobody waits for a thousand time limits.
-pub(super) const HANGS: usize = 3;
+/// What hangs so often hangs always; a thousand time limits would take hours.
+const HANGS: usize = 3;
+
+/// The status that a probe is asked to exit with: no shell, kernel or QEMU uses it by itself.
+pub(super) const STATUS: u8 = 42;
+/// The `argv[0]` of a probe: unlike its path, so that they can be told apart.
+pub(super) const ARGV0: &str = "called-by-another-name";
 
 /// What to do with a program once its report is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,80 +26,74 @@ pub(super) enum Finish {
     Release(u8),
     /// Send it SIGTERM while it waits.
     Terminate,
-    /// It writes no report (the interpreter's own version text): only wait for its end.
+    /// Wait for its end: it writes no report, but the interpreter's version, say.
     Wait,
 }
 
-/// One program to run.
 #[derive(Debug, Clone)]
 pub(super) struct Task<'a> {
     pub(super) program: &'a Path,
     pub(super) root: Root<'a>,
-    pub(super) argv0: &'a str,
     pub(super) nonce: &'a str,
     pub(super) environment: &'a [(&'a str, &'a str)],
     pub(super) finish: Finish,
-    /// Whether to look at the rights that it runs with.
-    pub(super) whose: bool,
-    /// How often it is run again, once all have been run.
+    /// Whether to look at the uid that it has the rights of.
+    pub(super) look_at_user: bool,
+    /// How many further runs there are, once every task has been run.
     pub(super) again: u32,
 }
 
-/// One program that was run.
+/// What was seen of one run.
 #[derive(Debug)]
-pub struct Run {
-    /// Whether it started at all.
-    pub started: Result<(), ExecError>,
-    /// Its report, when it was whole.
-    pub report: Option<Report>,
-    /// Standard output as text.
-    pub output: String,
-    /// Standard error as text: mostly the interpreter's complaint.
-    pub errors: String,
-    /// What ran, looked at while it was held.
-    pub executable: Option<Executable>,
-    /// The uid that it ran with the rights of, looked at while it was held.
-    pub effective_user: Option<u32>,
-    /// How it ended; `None` when it never started.
-    pub ended: Option<Ended>,
+pub(super) struct Run {
+    pub(super) started: Result<(), ExecError>,
+    /// `None` unless it is whole and has our nonce in it.
+    pub(super) report: Option<Report>,
+    pub(super) output: String,
+    /// Standard error: mostly the interpreter's complaint.
+    pub(super) errors: String,
+    /// The uid that it had the rights of, looked at while it was held.
+    pub(super) effective_user: Option<u32>,
+    /// `None` if it never started.
+    pub(super) ended: Option<Ended>,
     /// From start to end.
-    pub time: Duration,
+    pub(super) time: Duration,
 }
 
-/// What came of a task: its run, and what came of those after it.
+/// What was seen of a task.
 #[derive(Debug)]
 pub(super) struct Ran {
     pub(super) first: Run,
+    /// What the first run executed, looked at while it was held.
+    pub(super) executable: Option<Executable>,
     pub(super) again: Again,
 }
 
-/// What came of a task's further runs: no more of them than can be told.
+/// What was seen of a task's further runs. Thousands are not kept, but counted.
 #[derive(Debug, Default)]
 pub(super) struct Again {
-    /// How many there were; fewer than were asked for, where it hangs and hangs.
+    /// Fewer than were asked for where it hung every time.
     pub(super) runs: usize,
-    /// How many of them answered.
     pub(super) answered: usize,
-    /// The quickest of these.
+    /// Of those that answered.
     pub(super) quickest: Option<Duration>,
-    /// The first of the others.
+    /// The first that did not answer.
     pub(super) failure: Option<Run>,
     hangs: usize,
 }
 
-/// The probes of a batch, and what came of them.
 struct Probes<'a, 'p> {
     tasks: &'a [Task<'a>],
     waiting: Waiting,
-    seen: HashMap<usize, Seen>,
-    runs: Vec<Option<Run>>,
+    held: HashMap<usize, Held>,
+    runs: Vec<Option<(Run, Option<Executable>)>>,
     again: Vec<Again>,
     done: usize,
     progress: &'p mut dyn FnMut(usize),
 }
 
-/// What is still to be run, by numbers: first each task once, then round by round those that are run again.
-/// What fails when others run beside it so shows.
+/// Numbers of the runs to come: each task once, then round by round those that have further runs, so that what fails
+/// beside other programs fails here too.
 struct Waiting {
     next: usize,
     tasks: usize,
@@ -106,7 +105,7 @@ impl Waiting {
     fn new(tasks: &[Task<'_>]) -> Self {
         let repeated = tasks.iter().enumerate().filter(|(_, task)| task.again > 0);
         let repeated: Vec<usize> = repeated.map(|(index, _)| index).collect();
-        // All of them are run equally often.
+        // Each of them is run equally often.
         let rounds = tasks.iter().map(|task| task.again).max().unwrap_or_default();
         let total = tasks.len() + repeated.len() * usize::try_from(rounds).unwrap_or_default();
         Self { next: 0, tasks: tasks.len(), repeated, total }
@@ -135,14 +134,14 @@ impl Iterator for Waiting {
 
 /// What was seen of a probe while it was held.
 #[derive(Default)]
-struct Seen {
+struct Held {
     answered: bool,
     executable: Option<Executable>,
     effective_user: Option<u32>,
 }
 
-/// Runs all tasks and returns what came of them in the same order. `progress` hears how many runs are done,
-/// and of how many.
+/// Runs all tasks; the result has one element for each, in the same order. `progress` hears how many runs are done, and
+/// of how many.
 pub(super) fn run(
     tasks: &[Task<'_>],
     limits: Limits,
@@ -153,7 +152,7 @@ pub(super) fn run(
     let mut probes = Probes {
         tasks,
         waiting,
-        seen: HashMap::new(),
+        held: HashMap::new(),
         runs: tasks.iter().map(|_| None).collect(),
         again: tasks.iter().map(|_| Again::default()).collect(),
         done: 0,
@@ -162,7 +161,14 @@ pub(super) fn run(
     batch::run(&mut probes, limits)?;
     let Probes { runs, again, .. } = probes;
     let ran = runs.into_iter().flatten().zip(again);
-    Ok(ran.map(|(first, again)| Ran { first, again }).collect())
+    Ok(ran.map(|((first, executable), again)| Ran { first, executable, again }).collect())
+}
+
+impl<'a> Task<'a> {
+    pub(super) fn new(program: &'a Path, root: Root<'a>, nonce: &'a str, finish: Finish) -> Self {
+        let environment = &[];
+        Self { program, root, nonce, environment, finish, look_at_user: false, again: 0 }
+    }
 }
 
 impl Batch for Probes<'_, '_> {
@@ -190,31 +196,31 @@ impl Batch for Probes<'_, '_> {
             .collect();
         let mut child = Child::start(&Launch {
             program: task.program,
-            argv0: OsStr::new(task.argv0),
+            argv0: OsStr::new(ARGV0),
             arguments: &[OsStr::new(task.nonce)],
             environment: &environment,
             root: task.root,
             largest_output: LARGEST_OUTPUT,
         })?;
         if task.finish == Finish::Wait {
-            // A native program does not know QEMU's variable and would wait for its byte.
+            // A native program ignores QEMU_VERSION and would wait for its byte.
             child.release(0);
         }
         Ok(child)
     }
 
-    /// Answers a report, once.
+    /// Releases a probe that has reported.
     fn hear(&mut self, number: usize, child: &mut Child) {
         let (task, is_again) = self.waiting.task(number);
-        let (task, seen) = (&self.tasks[task], self.seen.entry(number).or_default());
-        if seen.answered || task.finish == Finish::Wait || !Report::is_complete(&child.output) {
+        let (task, held) = (&self.tasks[task], self.held.entry(number).or_default());
+        if held.answered || task.finish == Finish::Wait || !Report::is_complete(&child.output) {
             return;
         }
-        seen.answered = true;
-        // It waits for its byte, so what it runs can be looked at in peace; once, for that stays open.
-        seen.executable = if is_again { None } else { child.executable().ok() };
-        if task.whose {
-            seen.effective_user = child.effective_user().ok();
+        held.answered = true;
+        // While it waits for its byte, what it executes cannot change. Of the first run only: that file stays open.
+        held.executable = if is_again { None } else { child.executable().ok() };
+        if task.look_at_user {
+            held.effective_user = child.effective_user().ok();
         }
         match task.finish {
             Finish::Release(byte) => child.release(byte),
@@ -224,16 +230,16 @@ impl Batch for Probes<'_, '_> {
     }
 
     fn end(&mut self, number: usize, outcome: Result<Finished, ExecError>, time: Duration) {
-        let seen = self.seen.remove(&number).unwrap_or_default();
+        let held = self.held.remove(&number).unwrap_or_default();
         let (task, is_again) = self.waiting.task(number);
         let run = match outcome {
-            Ok(finished) => Run::of(&finished, seen, self.tasks[task].nonce, time),
+            Ok(finished) => Run::of(&finished, held.effective_user, self.tasks[task].nonce, time),
             Err(error) => Run::never(error),
         };
         if is_again {
             self.again[task].add(run);
         } else {
-            self.runs[task] = Some(run);
+            self.runs[task] = Some((run, held.executable));
         }
         self.progressed();
     }
@@ -245,20 +251,20 @@ impl Probes<'_, '_> {
         (self.progress)(self.done);
     }
 
-    /// Whether a task never answered, and hung every time that it was to.
+    /// Whether a task never answered and has hung often enough.
     fn is_hopeless(&self, task: usize) -> bool {
-        let (first, again) = (&self.runs[task], &self.again[task]);
-        let hung = first.as_ref().is_some_and(Run::hung);
-        let answered = first.as_ref().is_some_and(|run| run.report.is_some());
+        let (first, again) = (self.runs[task].as_ref().map(|(run, _)| run), &self.again[task]);
+        let hung = first.is_some_and(Run::hung);
+        let answered = first.is_some_and(Run::answered);
         !answered && again.answered == 0 && again.hangs + usize::from(hung) >= HANGS
     }
 }
 
 impl Again {
-    fn add(&mut self, run: Run) {
+    pub(super) fn add(&mut self, run: Run) {
         self.runs += 1;
         self.hangs += usize::from(run.hung());
-        if run.report.is_none() {
+        if !run.answered() {
             self.failure.get_or_insert(run);
             return;
         }
@@ -268,10 +274,10 @@ impl Again {
 }
 
 impl Run {
-    fn of(finished: &Finished, seen: Seen, nonce: &str, time: Duration) -> Self {
+    fn of(finished: &Finished, user: Option<u32>, nonce: &str, time: Duration) -> Self {
         let Finished { child, ended } = finished;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        // A report without our nonce is somebody else's.
+        // A report without our nonce is not this probe's.
         let report = Report::parse(&child.output)
             .filter(|report| report.arguments.iter().any(|argument| argument == nonce.as_bytes()));
         Self {
@@ -279,25 +285,26 @@ impl Run {
             report,
             output: text(&child.output),
             errors: text(&child.errors),
-            executable: seen.executable,
-            effective_user: seen.effective_user,
+            effective_user: user,
             ended: Some(*ended),
             time,
         }
     }
 
-    /// Whether it was ended because its time was over.
+    pub(super) fn answered(&self) -> bool {
+        self.report.is_some()
+    }
+
     fn hung(&self) -> bool {
         self.ended == Some(Ended::TimedOut)
     }
 
-    fn never(error: ExecError) -> Self {
+    pub(super) fn never(error: ExecError) -> Self {
         Self {
             started: Err(error),
             report: None,
             output: String::new(),
             errors: String::new(),
-            executable: None,
             effective_user: None,
             ended: None,
             time: Duration::ZERO,
