@@ -6,9 +6,8 @@ use super::context::{self, Context};
 use super::{Exit, Failure};
 use crate::config::Verify;
 use crate::daemon::State;
-use crate::reconcile::{self, Holder, Mode, Planning, Reconciler};
+use crate::reconcile::{self, Holder, Reconciler};
 use crate::report::{RegisterDocument, text};
-use crate::system::process::batch::Limits;
 
 /// Make the kernel match the configuration
 ///
@@ -42,27 +41,20 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         settings.verify = Verify::Off;
     }
     let request = context::request(&settings, &arguments.targets, arguments.takeover)?;
-    let reconciler = |instance| Reconciler {
-        instance,
-        runtime: &context.runtime,
-        settings: &settings,
-        request: &request,
-        planning: Planning::SomethingUsable,
-        mode: Mode::Command,
-        private: false,
-        limits: Limits::default(),
-    };
+    let runtime = &context.runtime;
     let done = if arguments.dry_run {
-        reconciler(&reconcile::find_instance()?).dry_run()?
+        let instance = reconcile::find_instance()?;
+        Reconciler::command(&instance, runtime, &settings, &request).dry_run()?
     } else {
-        if request.only.is_some() && State::load(&context.runtime).is_some() {
+        if request.only.is_some() && State::load(runtime).is_some() {
             tracing::warn!(
                 "the service runs, and keeps of these only what the configuration asks for (set targets, in \
                  /etc/binfmtd/binfmtd.d/50-mine.toml, say)"
             );
         }
         let mounted = reconcile::writable_instance(Holder::Nobody)?;
-        reconciler(&mounted.instance).run(&mut context.progress())?
+        Reconciler::command(&mounted.instance, runtime, &settings, &request)
+            .run(&mut context.progress())?
     };
     let document = RegisterDocument::new(&done.outcomes, arguments.dry_run);
     context.print(&document, |out| text::register(out, &document, context.verbose))?;

@@ -8,10 +8,9 @@ use super::Failure;
 use super::context::{self, Context};
 use crate::config::Verify;
 use crate::failure::Kind;
-use crate::reconcile::{self, Holder, Mode, Planning, Reconciler, Served, Unserved};
+use crate::reconcile::{self, Holder, Reconciler, Served, Unserved};
 use crate::system::binfmt_misc::private;
 use crate::system::binfmt_misc::record::FOLDER_VARIABLE;
-use crate::system::process::batch::Limits;
 use crate::system::process::signal::Interrupt;
 use crate::system::process::supervise::{self, CommandError};
 
@@ -71,14 +70,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
             (mounted.instance, mounted.mount)
         };
         let reconciler = Reconciler {
-            instance: &instance,
-            runtime: &context.runtime,
-            settings: &settings,
-            request: &request,
-            planning: Planning::SomethingUsable,
-            mode: Mode::Command,
             private: arguments.private,
-            limits: Limits::default(),
+            ..Reconciler::command(&instance, &context.runtime, &settings, &request)
         };
         let failures = reconciler.run(&mut context.progress())?.failures();
         Ok::<_, Failure>(((instance, mount), failures))

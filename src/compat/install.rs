@@ -10,8 +10,7 @@ use crate::failure::{Failure, Kind};
 use crate::observation::{InterpreterFault, Observation, Serving};
 use crate::observe;
 use crate::plan::{self, Action, Decision, Refusal, Request};
-use crate::reconcile::{self, Change, Mode, Planning, Reconciler, Unmounted};
-use crate::system::process::batch::Limits;
+use crate::reconcile::{self, Change, Planning, Reconciler, Unmounted};
 use crate::target::Target;
 use crate::verify::Proof;
 
@@ -98,10 +97,6 @@ impl Binfmt {
     /// As `register` does it. Returns what became of each line, and the names of the rules that are not of this image.
     fn carry_out(&self, request: &Request) -> Result<(Vec<Outcome>, Vec<OsString>), Failure> {
         let reconciler = Reconciler {
-            instance: &self.instance,
-            runtime: &self.runtime,
-            settings: &self.settings,
-            request,
             planning: Planning::Custom(&|seen| {
                 if self.in_container {
                     let others = self.others(seen);
@@ -109,9 +104,7 @@ impl Binfmt {
                 }
                 Ok(plan::plan(&self.settings, request, seen)?)
             }),
-            mode: Mode::Command,
-            private: false,
-            limits: Limits::default(),
+            ..Reconciler::command(&self.instance, &self.runtime, &self.settings, request)
         };
         let done = reconciler.run(&mut |_, _, _| {})?;
         Ok((done.outcomes, self.others(&done.seen)))

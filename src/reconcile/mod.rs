@@ -70,6 +70,20 @@ pub struct Reconciliation {
 
 type Progress<'a> = dyn FnMut(&str, usize, usize) + 'a;
 
+impl<'a> Reconciler<'a> {
+    /// With the options of `register`.
+    pub fn command(
+        instance: &'a Instance,
+        runtime: &'a Path,
+        settings: &'a Settings,
+        request: &'a Request,
+    ) -> Self {
+        let (planning, mode) = (Planning::SomethingUsable, Mode::Command);
+        let limits = Limits::default();
+        Self { instance, runtime, settings, request, planning, mode, private: false, limits }
+    }
+}
+
 impl Reconciler<'_> {
     /// Observes, plans and applies; `progress` hears what is done, how much of it, and of how much.
     pub fn run(&self, progress: &mut Progress<'_>) -> Result<Reconciliation, Failure> {

@@ -124,7 +124,7 @@ mod tests {
     fn one_round_is_enough_where_nobody_interferes() {
         let failed = Outcome { error: Some(RuleError::Unproved), ..added("b") };
         let outcomes = vec![changed(added("a")), failed];
-        let (rounds, done) = settled(&[outcomes.clone()]);
+        let (rounds, done) = settled(std::slice::from_ref(&outcomes));
         assert_eq!((rounds, done.outcomes), (1, outcomes));
     }
 

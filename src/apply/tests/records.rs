@@ -126,3 +126,16 @@ fn it_says_which_file_the_kernel_opened() {
     let custom = Item { target: None, machine: None, ..add("aarch64") };
     assert_eq!(recorded(custom, &of_rule), Some(id));
 }
+
+#[test]
+fn a_finished_replacement_is_not_announced_any_more() {
+    // An interrupted one left its temporary rule; this one replaces another entry.
+    let mut scene = Scene::unverified()
+        .theirs(&named("other", "aarch64", OLD, "F"))
+        .theirs(&named(SWAP, "aarch64", NEW, "POF"));
+    let coming = owned(&rule("aarch64", NEW), "aarch64");
+    scene.record.coming.insert("qemu-aarch64".to_owned(), coming.clone());
+    assert!(scene.only(replace("aarch64", &["other"])).is_well());
+    let record = scene.last_record();
+    assert_eq!((record.coming.len(), &record.rules["qemu-aarch64"]), (0, &coming));
+}

@@ -20,9 +20,8 @@ use crate::buildx::record::Store;
 use crate::cli::context::{self, Context};
 use crate::cli::{Exit, Failure};
 use crate::config::{self, Settings, Verify};
-use crate::reconcile::{self, Holder, Mode, Planning, Reconciler};
+use crate::reconcile::{self, Holder, Reconciler};
 use crate::report::BuilderDocument;
-use crate::system::process::batch::Limits;
 
 /// Make a builder that builds for other CPUs, and prove that it does
 ///
@@ -353,16 +352,8 @@ impl<'a> Bootstrap<'a> {
         if !self.order.verify {
             settings.verify = Verify::Off;
         }
-        let reconciler = Reconciler {
-            instance: &mounted.instance,
-            runtime: &self.context.runtime,
-            settings: &settings,
-            request: &request,
-            planning: Planning::SomethingUsable,
-            mode: Mode::Command,
-            private: false,
-            limits: Limits::default(),
-        };
+        let (instance, runtime) = (&mounted.instance, &self.context.runtime);
+        let reconciler = Reconciler::command(instance, runtime, &settings, &request);
         let done = reconciler.run(&mut self.context.progress())?;
         warnings.extend(done.failures());
         let changed = done.outcomes.into_iter().filter(|outcome| outcome.changed);

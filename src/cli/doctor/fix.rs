@@ -13,7 +13,7 @@ use crate::doctor::{self, Examination, Finding, Status, verdict};
 use crate::observation::{Observation, unfinished_name};
 use crate::observe;
 use crate::plan::{self, Action, Decision, Item, Plan, Request};
-use crate::reconcile::{self, Holder, Mode, Planning, Reconciler};
+use crate::reconcile::{self, Holder, Planning, Reconciler};
 use crate::report::{FixDocument, text};
 use crate::system::binfmt_misc::instance::{InstanceError, MOUNT_POINT};
 use crate::system::process::batch::Limits;
@@ -158,18 +158,13 @@ impl<'a> Case<'a, '_> {
             fix.done = true;
         }
         let reconciler = Reconciler {
-            instance: &mounted.instance,
-            runtime: &self.context.runtime,
-            settings: self.settings,
-            request: &around,
             planning: Planning::Custom(&|seen| {
                 let plan = self.plan(&wrong, seen)?;
                 self.tell(|out| text::steps(out, &planned(&plan)))?;
                 Ok(plan)
             }),
-            mode: Mode::Command,
-            private: false,
             limits: self.limits,
+            ..Reconciler::command(&mounted.instance, &self.context.runtime, self.settings, &around)
         };
         let outcomes = reconciler.run(&mut self.context.progress())?.outcomes;
         fixes.extend(outcomes.iter().filter_map(FixDocument::carried_out));
