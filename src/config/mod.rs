@@ -13,7 +13,7 @@ mod show;
 use std::path::Path;
 
 pub use error::{ConfigError, ConfigErrors};
-pub use files::{is_configuration, places};
+pub use files::places;
 pub use fragment::{
     BUILDER_MARK, Fragment, builder_name, buildkitd_flags, check_driver_option, parse,
 };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::files::is_read;
 use super::settings::{Whole, validate};
 use super::*;
 use crate::rule::{Flags, Matcher};
@@ -213,24 +214,23 @@ fn a_watcher_knows_where_to_look() {
 }
 
 #[test]
-fn a_watcher_knows_which_names_matter() {
-    for (name, matters) in [
-        ("binfmtd.toml", true),
-        ("50-mine.toml", true),
-        ("binfmtd.d", true),
-        ("tables.d", true),
-        (".50-mine.toml.swp", false),
-        (".50-mine.toml", false),
-        (".toml", false),
-        ("toml", false),
-        ("50-mine.toml~", false),
-        ("50-mine.toml.dpkg-new", false),
-        // The service's own files, in a folder that is both.
-        ("rules.json", false),
-        ("metrics.prom", false),
-        ("lock", false),
+fn leftovers_of_editors_and_package_managers_are_no_configuration() {
+    for name in ["binfmtd.toml", "50-mine.toml"] {
+        assert!(is_read(OsStr::new(name)), "{name}");
+    }
+    for name in [
+        ".50-mine.toml.swp",
+        ".50-mine.toml",
+        ".toml",
+        "toml",
+        "50-mine.toml~",
+        "50-mine.toml.dpkg-new",
+        // The service's own files, in a folder that is also one of the configuration's.
+        "rules.json",
+        "metrics.prom",
+        "lock",
     ] {
-        assert_eq!(is_configuration(OsStr::new(name)), matters, "{name}");
+        assert!(!is_read(OsStr::new(name)), "{name}");
     }
 }
 

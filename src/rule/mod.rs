@@ -14,7 +14,7 @@ mod register;
 mod winner;
 
 pub use binfmt_d::{BinfmtD, parse as parse_binfmt_d};
-pub use debian::{Debian, DebianError, parse as parse_debian, write as write_debian};
+pub use debian::{DebianError, write as write_debian};
 pub use entry::{Entry, EntryError};
 pub use escape::{HexError, parse_hex, to_hex};
 pub use flags::{Flags, FlagsError, ObservedFlags};
