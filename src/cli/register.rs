@@ -170,7 +170,7 @@ fn something_to_do(
         .collect();
     let faulty = seen.interpreters.values().flat_map(|found| &found.faulty).next();
     let why = faulty
-        .map(|(path, fault)| format!("; {}", plan::guard::refusal(path, fault)))
+        .map(|(path, fault)| format!("; {}", plan::Refusal::of_interpreter(path, fault)))
         .unwrap_or_default();
     Err(Failure::unavailable(format!(
         "no usable QEMU interpreter in {}{why}; install qemu-user-static, or set interpreter-directories",

@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use super::origin::Origin;
 use crate::failure::Failure;
+use crate::observation::TrustFault;
 use crate::shown::plain;
-use crate::system::files::trust::Fault;
 use crate::target::TableError;
 
 /// One fault: `file:line: key: problem`.
@@ -55,7 +55,7 @@ impl ConfigError {
     }
 
     /// A file or folder that others could write.
-    pub(super) fn of_fault(fault: &Fault) -> Self {
+    pub(super) fn of_fault(fault: &TrustFault) -> Self {
         Self::of_file(&fault.path, format!("not trusted: {}", fault.sentence()))
     }
 

@@ -8,7 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
-use crate::system::files::trust::{Fault, Trust};
+use crate::observation::TrustFault;
+use crate::system::files::trust::Trust;
 
 /// Where configuration lies, best first: the administrator's, this boot's, the machine's own, the distribution's.
 const FOLDERS: [&str; 4] =
@@ -82,7 +83,7 @@ pub(super) fn find(root: &Path, explicit: Option<&Path>) -> Found {
 struct Finder {
     trust: Trust,
     /// A folder's faults come up with each file in it, and are told once.
-    seen: BTreeSet<Fault>,
+    seen: BTreeSet<TrustFault>,
     errors: Vec<ConfigError>,
 }
 
@@ -109,7 +110,7 @@ impl Finder {
         }
     }
 
-    fn accept(&mut self, faults: &[Fault]) -> bool {
+    fn accept(&mut self, faults: &[TrustFault]) -> bool {
         for fault in faults {
             if self.seen.insert(fault.clone()) {
                 self.errors.push(ConfigError::of_fault(fault));

@@ -418,7 +418,7 @@ fn rule_state(outcome: &Outcome, seen: &Observation) -> Option<RuleState> {
     let why = match (&outcome.error, &item.decision) {
         (Some(error), _) => Some(error.clone()),
         (None, Decision::Refused(refusal)) => Some(refusal.to_string()),
-        (None, Decision::Kept { remark, .. }) => remark.clone(),
+        (None, kept @ Decision::Kept { .. }) => kept.remark(),
         _ => None,
     };
     let proof = outcome.proof.as_ref();

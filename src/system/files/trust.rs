@@ -5,7 +5,6 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -15,6 +14,7 @@ use std::rc::Rc;
 use nix::errno::Errno;
 use thiserror::Error;
 
+use crate::observation::{TrustFault, TrustProblem};
 use crate::shown::quote;
 
 /// How many links the kernel follows in one path (`MAXSYMLINKS`, `path_resolution(7)`).
@@ -47,65 +47,13 @@ pub struct Checked {
     /// What that file is.
     pub metadata: Metadata,
     /// Where somebody else could change it; empty when nobody can. The topmost folder comes first.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<TrustFault>,
 }
 
 impl Checked {
     /// Whether nobody but root, or ourselves, can change the file.
     pub fn is_trusted(&self) -> bool {
         self.faults.is_empty()
-    }
-}
-
-/// A file, folder or link that somebody else could write or replace.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fault {
-    /// Where it is, without any link on the way.
-    pub path: PathBuf,
-    /// Its owner's uid, as this user namespace sees it.
-    pub owner: u32,
-    /// Its permissions: the twelve lower bits of `st_mode`.
-    pub mode: u32,
-    /// What is wrong with it.
-    pub problem: Problem,
-}
-
-/// Why somebody else could change a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Problem {
-    /// It belongs to somebody else.
-    Owner,
-    /// It is a link in a folder that all may write, and belongs to somebody else.
-    LinkOwner,
-    /// Its group or others may write it.
-    Writable,
-}
-
-impl Fault {
-    /// The command that mends it, for a shell.
-    pub fn fix(&self) -> String {
-        let command = match self.problem {
-            Problem::Owner => "chown root:",
-            Problem::LinkOwner => "chown -h root:",
-            Problem::Writable => "chmod go-w",
-        };
-        format!("{command} {}", quote(&self.path))
-    }
-
-    /// What is wrong, without the path: for messages that begin with it.
-    pub fn sentence(&self) -> String {
-        let Self { owner, mode, problem, .. } = self;
-        let what = match problem {
-            Problem::Owner | Problem::LinkOwner => "belongs to somebody other than root",
-            Problem::Writable => "others than root may write it",
-        };
-        format!("{what} (owner {owner}, mode {mode:04o}); run: {}", self.fix())
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", quote(&self.path), self.sentence())
     }
 }
 
@@ -140,7 +88,7 @@ struct Trusted {
 struct Step {
     real: PathBuf,
     metadata: Metadata,
-    faults: BTreeSet<Fault>,
+    faults: BTreeSet<TrustFault>,
 }
 
 impl Trust {
@@ -234,7 +182,7 @@ impl Trust {
         let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
         let problems = self.trusted(owner).judge(kind, owner, mode, in_shared);
         let mut faults = above.map(|above| above.faults.clone()).unwrap_or_default();
-        faults.extend(problems.into_iter().flatten().map(|problem| Fault {
+        faults.extend(problems.into_iter().flatten().map(|problem| TrustFault {
             path: real.clone(),
             owner,
             mode,
@@ -271,7 +219,13 @@ fn is_shared(mode: u32) -> bool {
 
 impl Trusted {
     /// At most two problems: who owns it, and who may write it.
-    fn judge(self, kind: StepKind, owner: u32, mode: u32, in_shared: bool) -> [Option<Problem>; 2] {
+    fn judge(
+        self,
+        kind: StepKind,
+        owner: u32,
+        mode: u32,
+        in_shared: bool,
+    ) -> [Option<TrustProblem>; 2] {
         let ours = owner == 0 || owner == self.me;
         // An owner without a number in this user namespace is normally the real root. In a folder such as /tmp it
         // may be anybody.
@@ -279,13 +233,14 @@ impl Trusted {
         let is_writable = mode & WRITABLE != 0;
         match kind {
             // A link has no permissions and cannot be written; its folder decides who can replace it.
-            StepKind::Link => [(in_shared && !accepted).then_some(Problem::LinkOwner), None],
-            StepKind::File => {
-                [(!accepted).then_some(Problem::Owner), is_writable.then_some(Problem::Writable)]
-            }
+            StepKind::Link => [(in_shared && !accepted).then_some(TrustProblem::LinkOwner), None],
+            StepKind::File => [
+                (!accepted).then_some(TrustProblem::Owner),
+                is_writable.then_some(TrustProblem::Writable),
+            ],
             StepKind::Folder => [
-                (!accepted).then_some(Problem::Owner),
-                (is_writable && !is_shared(mode)).then_some(Problem::Writable),
+                (!accepted).then_some(TrustProblem::Owner),
+                (is_writable && !is_shared(mode)).then_some(TrustProblem::Writable),
             ],
         }
     }
@@ -322,7 +277,7 @@ mod tests {
         owner: u32,
         mode: u32,
         shared: bool,
-    ) -> Vec<Problem> {
+    ) -> Vec<TrustProblem> {
         trusted.judge(kind, owner, mode, shared).into_iter().flatten().collect()
     }
 
@@ -334,16 +289,16 @@ mod tests {
             (Folder, 0, 0o755, false, &[]),
             (Folder, 0, 0o1777, false, &[]),
             (Folder, 0, 0o1775, false, &[]),
-            (Folder, 0, 0o777, false, &[Problem::Writable]),
-            (Folder, 0, 0o775, false, &[Problem::Writable]),
-            (File, 0, 0o664, false, &[Problem::Writable]),
-            (File, 0, 0o646, false, &[Problem::Writable]),
+            (Folder, 0, 0o777, false, &[TrustProblem::Writable]),
+            (Folder, 0, 0o775, false, &[TrustProblem::Writable]),
+            (File, 0, 0o664, false, &[TrustProblem::Writable]),
+            (File, 0, 0o646, false, &[TrustProblem::Writable]),
             // A sticky bit on a file protects nothing.
-            (File, 0, 0o1666, false, &[Problem::Writable]),
-            (File, 1000, 0o644, false, &[Problem::Owner]),
-            (File, 1000, 0o666, false, &[Problem::Owner, Problem::Writable]),
+            (File, 0, 0o1666, false, &[TrustProblem::Writable]),
+            (File, 1000, 0o644, false, &[TrustProblem::Owner]),
+            (File, 1000, 0o666, false, &[TrustProblem::Owner, TrustProblem::Writable]),
             (File, 0, 0o644, true, &[]),
-            (File, 1000, 0o600, true, &[Problem::Owner]),
+            (File, 1000, 0o600, true, &[TrustProblem::Owner]),
         ] {
             assert_eq!(
                 problems(ROOT, kind, owner, mode, shared),
@@ -358,14 +313,14 @@ mod tests {
         let me = Trusted { me: 1000, overflow: None };
         assert_eq!(problems(me, StepKind::File, 1000, 0o644, false), []);
         assert_eq!(problems(me, StepKind::File, 1000, 0o644, true), []);
-        assert_eq!(problems(me, StepKind::File, 1001, 0o644, false), [Problem::Owner]);
-        assert_eq!(problems(me, StepKind::File, 1000, 0o664, false), [Problem::Writable]);
+        assert_eq!(problems(me, StepKind::File, 1001, 0o644, false), [TrustProblem::Owner]);
+        assert_eq!(problems(me, StepKind::File, 1000, 0o664, false), [TrustProblem::Writable]);
     }
 
     #[test]
     fn a_link_counts_only_where_its_owner_could_replace_it() {
         assert_eq!(problems(ROOT, StepKind::Link, 1000, 0o777, false), []);
-        assert_eq!(problems(ROOT, StepKind::Link, 1000, 0o777, true), [Problem::LinkOwner]);
+        assert_eq!(problems(ROOT, StepKind::Link, 1000, 0o777, true), [TrustProblem::LinkOwner]);
         assert_eq!(problems(ROOT, StepKind::Link, 0, 0o777, true), []);
     }
 
@@ -374,13 +329,16 @@ mod tests {
         assert_eq!(problems(IN_NAMESPACE, StepKind::File, OVERFLOW_UID, 0o755, false), []);
         assert_eq!(
             problems(IN_NAMESPACE, StepKind::File, OVERFLOW_UID, 0o757, false),
-            [Problem::Writable]
+            [TrustProblem::Writable]
         );
         assert_eq!(
             problems(IN_NAMESPACE, StepKind::File, OVERFLOW_UID, 0o755, true),
-            [Problem::Owner]
+            [TrustProblem::Owner]
         );
-        assert_eq!(problems(ROOT, StepKind::File, OVERFLOW_UID, 0o755, false), [Problem::Owner]);
+        assert_eq!(
+            problems(ROOT, StepKind::File, OVERFLOW_UID, 0o755, false),
+            [TrustProblem::Owner]
+        );
     }
 
     #[test]
@@ -413,7 +371,7 @@ mod tests {
         chmod(&file, 0o666);
         chmod(&inner, 0o757);
         let checked = Trust::new().check(&file).unwrap();
-        let fixes: Vec<_> = checked.faults.iter().map(Fault::fix).collect();
+        let fixes: Vec<_> = checked.faults.iter().map(TrustFault::command_line).collect();
         let at = folder.path().display();
         assert_eq!(
             fixes,
