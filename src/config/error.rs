@@ -62,20 +62,14 @@ impl ConfigError {
     /// A table of targets that cannot be.
     pub(super) fn of_table(file: &Path, error: TableError) -> Self {
         match error {
-            TableError::Target { line, name, problem } => {
-                Self { line: Some(line), key: Some(name), ..Self::of_file(file, problem) }
-            }
-            // toml's own words: the place in the first line, the text of the file, the message last.
-            TableError::Toml(text) => Self {
-                line: text
-                    .split_once("at line ")
-                    .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
-                    .and_then(|digits| digits.parse().ok()),
-                ..Self::of_file(
-                    file,
-                    text.lines().next_back().unwrap_or_default().replace('`', "\""),
-                )
+            TableError::Target { line, name, problem } => Self {
+                line: Some(line),
+                key: Some(name),
+                ..Self::of_file(file, problem.to_string())
             },
+            TableError::Toml { line, message } => {
+                Self { line, ..Self::of_file(file, message.replace('`', "\"")) }
+            }
         }
     }
 }

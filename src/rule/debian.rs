@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use thiserror::Error;
 
-use super::Rule;
 use super::escape::escape;
 use super::parts::Matcher;
+use super::register::Rule;
 
 /// A value that the format cannot hold: its lines are UTF-8 text without space at either end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
