@@ -12,10 +12,10 @@ use crate::observation::{
 };
 use crate::plan::guard::{self, Needs};
 use crate::plan::{self, Native, Request};
-use crate::probe::{self, Kind};
+use crate::probe::{self, ElfType};
 use crate::rule::{self, Entry, Header, Matcher, winner};
 use crate::system::binfmt_misc::instance::Instance;
-use crate::system::binfmt_misc::native::{self, Answer};
+use crate::system::binfmt_misc::native::{self, RunBy};
 use crate::system::binfmt_misc::record;
 use crate::system::files::interpreter::Inspector;
 use crate::system::files::read;
@@ -166,10 +166,10 @@ fn natives(settings: &Settings, host: &Target) -> Result<Vec<String>, Failure> {
         .filter(|target| target.family == host.family && target.name != host.name);
     let family: Vec<&Target> = std::iter::once(host).chain(relatives).collect();
     let programs: Vec<Vec<u8>> =
-        family.iter().map(|target| probe::truncated(target, Kind::Executable)).collect();
+        family.iter().map(|target| probe::truncated(target, ElfType::Executable)).collect();
     let mut answers = native::ask(&programs).map_err(untold)?;
     let taken: Vec<usize> =
-        (0..answers.len()).filter(|place| answers[*place] == Answer::Rule).collect();
+        (0..answers.len()).filter(|place| answers[*place] == RunBy::Rule).collect();
     if !taken.is_empty() {
         // A rule stands before the kernel's own loader; in an instance without rules it does not.
         let programs: Vec<Vec<u8>> = taken.iter().map(|place| programs[*place].clone()).collect();
@@ -183,25 +183,25 @@ fn natives(settings: &Settings, host: &Target) -> Result<Vec<String>, Failure> {
 
 /// The targets of the host's family, its own first, that the kernel runs by itself. What was not told
 /// is an error, never foreign: the guard would let a rule take those programs away.
-fn native_ones(family: &[&Target], answers: Vec<Answer>) -> Result<Vec<String>, Failure> {
+fn native_ones(family: &[&Target], answers: Vec<RunBy>) -> Result<Vec<String>, Failure> {
     let mut natives = Vec::new();
     // By a rule that takes everything, or because the kernel says so of everything: Linux 5.10 does
     // where there is no /dev/fd. Then it means nothing of the others.
-    let host_is_taken = answers.first() == Some(&Answer::Rule);
+    let host_is_taken = answers.first() == Some(&RunBy::Rule);
     for (place, (target, answer)) in family.iter().zip(answers).enumerate() {
         let is_host = place == 0;
         let is_native = match answer {
-            Answer::Kernel => true,
+            RunBy::Kernel => true,
             // Still, and there is no instance without rules for us. The host's own run by definition. Of
             // others, whoever has the rule has the programs already: nothing more is taken away.
-            Answer::Rule => is_host || host_is_taken,
+            RunBy::Rule => is_host || host_is_taken,
             // Then it means something else by this answer, of the others too.
-            Answer::Nobody if is_host => {
+            RunBy::Nobody if is_host => {
                 let why = format!("{}: the kernel does not know its own programs", target.name);
                 return Err(untold(why));
             }
-            Answer::Nobody => false,
-            Answer::Unclear(why) => {
+            RunBy::Nobody => false,
+            RunBy::Unclear(why) => {
                 return Err(untold(format_args!("{}: {why}", target.name)));
             }
         };
@@ -388,11 +388,11 @@ mod tests {
     fn what_the_kernel_did_not_tell_is_never_foreign() {
         let table = Table::embedded();
         let family = ["x86_64", "i386", "i486"].map(|name| table.find(name).unwrap());
-        let natives = |answers: [Answer; 3]| {
+        let natives = |answers: [RunBy; 3]| {
             native_ones(&family, answers.to_vec()).map_err(|error| error.to_string())
         };
-        let (kernel, rule, nobody) = (Answer::Kernel, Answer::Rule, Answer::Nobody);
-        let unclear = Answer::Unclear("why".to_owned());
+        let (kernel, rule, nobody) = (RunBy::Kernel, RunBy::Rule, RunBy::Nobody);
+        let unclear = RunBy::Unclear("why".to_owned());
         let names = |names: &[&str]| Ok(names.iter().map(|&name| name.to_owned()).collect());
 
         let answers = [kernel.clone(), kernel.clone(), nobody.clone()];

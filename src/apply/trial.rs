@@ -7,7 +7,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::{Work, without_p};
-use crate::probe::{self, Kind};
+use crate::probe::{self, ElfType};
 use crate::rule::Rule;
 use crate::system::binfmt_misc::instance::{Instance, Registrar};
 use crate::system::binfmt_misc::native;
@@ -118,13 +118,12 @@ impl Work<'_> {
         let (names, programs): (Vec<&str>, Vec<Vec<u8>>) = targets
             .filter(|target| self.seen.natives.contains(&target.name))
             .flat_map(|target| {
-                [Kind::Executable, Kind::Shared]
+                [ElfType::Executable, ElfType::Shared]
                     .map(|kind| (target.name.as_str(), probe::truncated(target, kind)))
             })
             .unzip();
         let answers = native::ask(&programs)?;
-        let harmed =
-            names.iter().zip(answers).find(|(_, answer)| *answer != native::Answer::Kernel);
+        let harmed = names.iter().zip(answers).find(|(_, answer)| *answer != native::RunBy::Kernel);
         Ok(harmed.map(|(name, _)| format!("with it, {name} programs no longer run by themselves")))
     }
 

@@ -9,7 +9,7 @@ use super::context::{self, Context};
 use super::register::{self, Holding};
 use crate::apply::Options;
 use crate::config::{Settings, Verify};
-use crate::failure::Kind;
+use crate::failure::FailureKind;
 use crate::plan::{self, Request};
 use crate::system::binfmt_misc::private;
 use crate::system::binfmt_misc::record::FOLDER_VARIABLE;
@@ -84,7 +84,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
         // Without a private instance, the command is not what was asked for; a bad configuration is not to
         // go unnoticed; and who asks us to end wants no command.
         Err(failure)
-            if arguments.private || failure.kind == Kind::Usage || interrupt.is_pending() =>
+            if arguments.private
+                || failure.kind == FailureKind::Usage
+                || interrupt.is_pending() =>
         {
             return Err(failure);
         }

@@ -30,7 +30,7 @@ pub(super) fn validate(
 ) -> Result<Settings, ConfigErrors> {
     let defaults = Settings::defaults(table);
     let mut check =
-        Check { table: &defaults.table, whole, origins: BTreeMap::new(), errors: Vec::new() };
+        Validator { table: &defaults.table, whole, origins: BTreeMap::new(), errors: Vec::new() };
     let targets = match check.place("targets", fragment.targets) {
         None => defaults.targets,
         Some(NamedTargets::Auto) => Targets::Auto,
@@ -49,7 +49,7 @@ pub(super) fn validate(
     let overrides = check.overrides(fragment.overrides);
     let rules =
         fragment.rules.into_iter().filter_map(|(name, parts)| check.rule(&name, parts)).collect();
-    let Check { origins, mut errors, .. } = check;
+    let Validator { origins, mut errors, .. } = check;
     if !errors.is_empty() {
         let place = |error: &ConfigError| files.iter().position(|file| *file == error.file);
         errors.sort_by_key(|error| (place(error), error.line));
@@ -70,14 +70,14 @@ pub(super) fn validate(
     })
 }
 
-struct Check<'t> {
+struct Validator<'t> {
     table: &'t Table,
     whole: Whole,
     origins: BTreeMap<String, Origin>,
     errors: Vec<ConfigError>,
 }
 
-impl<'t> Check<'t> {
+impl<'t> Validator<'t> {
     /// Notes where a value comes from, and hands out the value.
     fn place<T>(&mut self, key: &str, value: Option<Located<T>>) -> Option<T> {
         let Located { value, origin } = value?;

@@ -384,9 +384,9 @@ impl Relevant {
 /// more as it should, probes included.
 fn captured(settings: &Settings, seen: &Observation) -> Option<String> {
     let host = settings.table.find(&seen.host).ok()?;
-    let program = probe::truncated(host, probe::Kind::Executable);
+    let program = probe::truncated(host, probe::ElfType::Executable);
     let header = Header::new(&program);
-    if native::ask(&[program]).ok()?.first() != Some(&native::Answer::Rule) {
+    if native::ask(&[program]).ok()?.first() != Some(&native::RunBy::Rule) {
         return None;
     }
     let entry = winner(&seen.instance.entries, &header, Path::new("/"))?;

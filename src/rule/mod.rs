@@ -23,7 +23,7 @@ pub use parts::{Extension, InterpreterPath, Matcher, Name, PartError};
 pub use register::{
     MAX_REGISTER_STRING, MIN_REGISTER_STRING, RegisterError, Rule, parse as parse_register,
 };
-pub use winner::{Takers, Verdict, judge, winner};
+pub use winner::{MatchResult, Takers, judge, winner};
 
 #[cfg(test)]
 mod tests;

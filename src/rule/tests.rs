@@ -619,12 +619,12 @@ mod matching {
         assert_eq!(
             judge(&entries, &header, path),
             [
-                Verdict::Differs { at: 1, file: b'B', magic: 0x5a, mask: 0xf0 },
-                Verdict::OtherExtension,
-                Verdict::Disabled,
-                Verdict::Wins,
-                Verdict::Shadowed,
-                Verdict::Differs { at: 9, file: 0, magic: b'A', mask: 0xff },
+                MatchResult::Differs { at: 1, file: b'B', magic: 0x5a, mask: 0xf0 },
+                MatchResult::OtherExtension,
+                MatchResult::Disabled,
+                MatchResult::Wins,
+                MatchResult::Shadowed,
+                MatchResult::Differs { at: 9, file: 0, magic: b'A', mask: 0xff },
             ]
         );
         assert_eq!(winner(&entries, &header, path), Some(&entries[3]));
@@ -785,13 +785,13 @@ mod properties {
             let header = Header::new(&bytes);
             let verdicts = judge(&entries, &header, Path::new("a"));
             prop_assert_eq!(verdicts.len(), entries.len());
-            let wins = verdicts.iter().position(|verdict| *verdict == Verdict::Wins);
+            let wins = verdicts.iter().position(|verdict| *verdict == MatchResult::Wins);
             let winner = winner(&entries, &header, Path::new("a"));
             prop_assert_eq!(wins.map(|at| &entries[at]), winner);
             for (entry, verdict) in entries.iter().zip(&verdicts) {
                 let matches = entry.matcher.matches(&header, Path::new("a"));
-                prop_assert_eq!(matches, !matches!(verdict, Verdict::Differs { .. } | Verdict::OtherExtension));
-                prop_assert_eq!(*verdict == Verdict::Disabled, matches && !entry.enabled);
+                prop_assert_eq!(matches, !matches!(verdict, MatchResult::Differs { .. } | MatchResult::OtherExtension));
+                prop_assert_eq!(*verdict == MatchResult::Disabled, matches && !entry.enabled);
             }
         }
 

@@ -132,7 +132,7 @@ fn is_restricted(tokens: &[Token]) -> bool {
 }
 
 /// Leaves `mod tests { … }` out.
-fn without_tests(tokens: &[Token]) -> Vec<Token> {
+pub(crate) fn without_tests(tokens: &[Token]) -> Vec<Token> {
     let mut kept = Vec::new();
     let mut at = 0;
     while at < tokens.len() {

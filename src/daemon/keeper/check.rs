@@ -7,7 +7,7 @@ use super::{Keeper, Running, earliest};
 use crate::daemon::job::{Answer, Description, Job, Reconciled, Task};
 use crate::daemon::state::{Cause, Condition};
 use crate::daemon::{journal, metrics};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, FailureKind};
 use crate::observation::FileId;
 use crate::plan::Action;
 use crate::system::binfmt_misc::instance::Instance;
@@ -98,7 +98,7 @@ impl Keeper<'_> {
             journal::trouble(&trouble.message);
         }
         // A faulty configuration does not mend itself, and its change is told.
-        if task == Some(Task::Reconcile) && trouble.kind != Kind::Usage {
+        if task == Some(Task::Reconcile) && trouble.kind != FailureKind::Usage {
             self.reconcile_by(now + self.retry);
             self.retry = (self.retry * 2).min(LONGEST_RETRY);
         }

@@ -18,12 +18,12 @@ use crate::failure::Failure;
 use crate::observation::{FileId, Record};
 use crate::plan::Action;
 use crate::system::binfmt_misc::instance::Instance;
-use crate::system::files::watch::{self, Seen, Watcher};
+use crate::system::files::watch::{self, WatchEvent, Watcher};
 use crate::system::host::machine;
 use crate::system::host::manager::Manager;
 use crate::system::process::helper::Helper;
 use crate::system::process::poller::{Poller, Ready};
-use crate::system::process::signal::{Interrupt, Wish};
+use crate::system::process::signal::{Interrupt, SignalRequest};
 
 const SIGNALS: u64 = 0;
 const WATCHER: u64 = 1;
@@ -213,15 +213,15 @@ impl<'a> Keeper<'a> {
             for ready in ready {
                 match ready {
                     Ready::Descriptor(SIGNALS) => {
-                        match self.signals.wish().map_err(Failure::io("signalfd"))? {
-                            Wish::End => {
+                        match self.signals.request().map_err(Failure::io("signalfd"))? {
+                            SignalRequest::End => {
                                 // Who does not hear it sees it.
                                 let _ = self.manager.stopping();
                                 // Whoever reads it would take it for the state of things.
                                 let _ = std::fs::remove_file(&self.metrics_file);
                                 return Ok(());
                             }
-                            Wish::Reload => {
+                            SignalRequest::Reload => {
                                 // Its end is told with READY, which is not true before.
                                 if self.state.ready {
                                     self.reloading = self.manager.reloading();
@@ -287,9 +287,9 @@ impl<'a> Keeper<'a> {
     fn hear(&mut self, now: Instant) -> Result<(), Failure> {
         for seen in self.watcher.read().map_err(Failure::io("inotify"))? {
             match seen {
-                Seen::Instance => self.look_soon(now),
-                Seen::Files => self.files_changed(now),
-                Seen::Lost => {
+                WatchEvent::Instance => self.look_soon(now),
+                WatchEvent::Files => self.files_changed(now),
+                WatchEvent::Lost => {
                     self.look_soon(now);
                     self.files_changed(now);
                 }

@@ -36,7 +36,7 @@ const OVERFLOW_UID: u32 = 65534;
 pub struct Trust {
     me: u32,
     overflow: OnceCell<Option<u32>>,
-    folders: HashMap<PathBuf, Rc<Step>>,
+    folders: HashMap<PathBuf, Rc<PathStep>>,
 }
 
 /// What a path comes to.
@@ -85,7 +85,7 @@ struct Trusted {
 
 /// One path, followed to its end.
 #[derive(Debug, Clone)]
-struct Step {
+struct PathStep {
     real: PathBuf,
     metadata: Metadata,
     faults: BTreeSet<TrustFault>,
@@ -121,7 +121,7 @@ impl Trust {
         })
     }
 
-    fn step(&mut self, path: &Path, links: usize) -> Result<Rc<Step>, TrustError> {
+    fn step(&mut self, path: &Path, links: usize) -> Result<Rc<PathStep>, TrustError> {
         if let Some(folder) = self.folders.get(path) {
             return Ok(Rc::clone(folder));
         }
@@ -132,7 +132,7 @@ impl Trust {
         Ok(step)
     }
 
-    fn follow(&mut self, path: &Path, links: usize) -> Result<Step, TrustError> {
+    fn follow(&mut self, path: &Path, links: usize) -> Result<PathStep, TrustError> {
         let failed = |path: &Path, source| TrustError { path: path.to_owned(), source };
         let (above, name) = match (path.parent(), path.components().next_back()) {
             (Some(above), Some(Component::Normal(name))) => (self.step(above, links)?, name),
@@ -170,7 +170,7 @@ impl Trust {
     }
 
     /// Adds what is wrong with one thing to what is wrong above it.
-    fn judged(&self, real: PathBuf, metadata: Metadata, above: Option<&Step>) -> Step {
+    fn judged(&self, real: PathBuf, metadata: Metadata, above: Option<&PathStep>) -> PathStep {
         let kind = if metadata.is_symlink() {
             StepKind::Link
         } else if metadata.is_dir() {
@@ -188,7 +188,7 @@ impl Trust {
             mode,
             problem,
         }));
-        Step { real, metadata, faults }
+        PathStep { real, metadata, faults }
     }
 }
 
@@ -198,7 +198,7 @@ impl Default for Trust {
     }
 }
 
-impl Step {
+impl PathStep {
     /// The same end, reached by way of `other`.
     fn also(&self, other: &Self) -> Self {
         Self { faults: self.faults.union(&other.faults).cloned().collect(), ..self.clone() }

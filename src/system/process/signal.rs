@@ -16,7 +16,7 @@ pub struct Interrupt {
 
 /// What a signal asks a service for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum SignalRequest {
     /// To end.
     End,
     /// To read its configuration again.
@@ -47,9 +47,9 @@ impl Interrupt {
     }
 
     /// Waits for the next one, as a service understands it: HUP means its configuration.
-    pub fn wish(&self) -> io::Result<Wish> {
+    pub fn request(&self) -> io::Result<SignalRequest> {
         let (number, _) = self.next()?;
-        Ok(if number == Signal::SIGHUP as i32 { Wish::Reload } else { Wish::End })
+        Ok(if number == Signal::SIGHUP as i32 { SignalRequest::Reload } else { SignalRequest::End })
     }
 
     /// Waits for the next one: its number, and whether a process sent it (not a terminal or the kernel).
