@@ -14,7 +14,7 @@ use crate::shown::plain;
 /// What kind of failure it is, the worst last; each has an exit code of its own (`docs/reference/exit-codes.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum FailureKind {
     /// Something that was asked for does not work, or is refused.
     Failed,
     /// Bad usage or configuration.
@@ -25,7 +25,7 @@ pub enum Kind {
     NotPermitted,
 }
 
-impl Kind {
+impl FailureKind {
     /// The word in documents.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ pub struct InputFault {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The kind.
-    pub kind: Kind,
+    pub kind: FailureKind,
     /// Operation, object, cause and way out. On one line, unless there are faults: then a line for each.
     pub message: String,
     /// Where the input is at fault.
@@ -61,29 +61,29 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn new(kind: Kind, message: impl Display) -> Self {
+    fn new(kind: FailureKind, message: impl Display) -> Self {
         // Names of files and rules come from others, and may have control characters in them.
         Self { kind, message: plain(&message.to_string()), faults: Vec::new() }
     }
 
     /// Something that was asked for does not work, or is refused.
     pub fn failed(message: impl Display) -> Self {
-        Self::new(Kind::Failed, message)
+        Self::new(FailureKind::Failed, message)
     }
 
     /// Bad usage or configuration.
     pub fn usage(message: impl Display) -> Self {
-        Self::new(Kind::Usage, message)
+        Self::new(FailureKind::Usage, message)
     }
 
     /// Could not be checked or carried out.
     pub fn unavailable(message: impl Display) -> Self {
-        Self::new(Kind::Unavailable, message)
+        Self::new(FailureKind::Unavailable, message)
     }
 
     /// Not permitted.
     pub fn not_permitted(message: impl Display) -> Self {
-        Self::new(Kind::NotPermitted, message)
+        Self::new(FailureKind::NotPermitted, message)
     }
 
     /// Not permitted where that is what the system said; else unavailable.
@@ -110,7 +110,7 @@ impl Failure {
         });
         let faults: Vec<InputFault> = faults.collect();
         let lines: Vec<String> = faults.iter().map(InputFault::to_string).collect();
-        Self { kind: Kind::Usage, message: lines.join("\n"), faults }
+        Self { kind: FailureKind::Usage, message: lines.join("\n"), faults }
     }
 }
 

@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use super::origin::Origin;
 use crate::failure::Failure;
+use crate::observation::TrustFault;
 use crate::shown::plain;
-use crate::system::files::trust::Fault;
 use crate::target::TableError;
 
 /// One fault: `file:line: key: problem`.
@@ -55,27 +55,21 @@ impl ConfigError {
     }
 
     /// A file or folder that others could write.
-    pub(super) fn of_fault(fault: &Fault) -> Self {
+    pub(super) fn of_fault(fault: &TrustFault) -> Self {
         Self::of_file(&fault.path, format!("not trusted: {}", fault.sentence()))
     }
 
     /// A table of targets that cannot be.
     pub(super) fn of_table(file: &Path, error: TableError) -> Self {
         match error {
-            TableError::Target { line, name, problem } => {
-                Self { line: Some(line), key: Some(name), ..Self::of_file(file, problem) }
-            }
-            // toml's own words: the place in the first line, the text of the file, the message last.
-            TableError::Toml(text) => Self {
-                line: text
-                    .split_once("at line ")
-                    .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
-                    .and_then(|digits| digits.parse().ok()),
-                ..Self::of_file(
-                    file,
-                    text.lines().next_back().unwrap_or_default().replace('`', "\""),
-                )
+            TableError::Target { line, name, problem } => Self {
+                line: Some(line),
+                key: Some(name),
+                ..Self::of_file(file, problem.to_string())
             },
+            TableError::Toml { line, message } => {
+                Self { line, ..Self::of_file(file, message.replace('`', "\"")) }
+            }
         }
     }
 }
@@ -160,5 +154,24 @@ impl<'a> IntoIterator for &'a ConfigErrors {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::Table;
+
+    #[test]
+    fn a_fault_of_a_table_keeps_its_line_and_its_target() {
+        let of = |text: &str| {
+            let error = Table::embedded().extend(text).unwrap_err();
+            ConfigError::of_table(Path::new("/t.toml"), error).to_string()
+        };
+        assert_eq!(
+            of("\n[x1]\nclass = 16\nbyte-order = \"big\"\nmachines = [1]\n"),
+            "/t.toml:2: x1: class is 16; it must be 32 or 64"
+        );
+        assert!(of("\n\n[x1]\ncolour = 1\n").starts_with("/t.toml:4: unknown field \"colour\""));
     }
 }

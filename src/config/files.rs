@@ -8,7 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
-use crate::system::files::trust::{Fault, Trust};
+use crate::observation::TrustFault;
+use crate::system::files::trust::Trust;
 
 /// Where configuration lies, best first: the administrator's, this boot's, the machine's own, the distribution's.
 const FOLDERS: [&str; 4] =
@@ -20,11 +21,10 @@ const TABLES: &str = "tables.d";
 /// The largest file that is read, in bytes.
 const MAX_SIZE: u64 = 1024 * 1024;
 
-/// The folders whose files make up the configuration, absolute, whether they are there or not.
+/// The folders whose files make up the configuration, absolute, whether they exist or not.
 ///
-/// What changes in one of them matters when [`is_configuration`] says so of its name; the file that
-/// `--config` names does by any name. What links lead to lies elsewhere. A path that cannot be made
-/// absolute is left out: [`super::load`] says why.
+/// Files that links lead to are not in them. A path that cannot be made absolute is left out:
+/// [`super::load`] says why.
 pub fn places(root: &Path, explicit: Option<&Path>) -> Vec<PathBuf> {
     let root = std::path::absolute(root);
     let folders = root.iter().flat_map(|root| FOLDERS.map(|folder| root.join(folder)));
@@ -41,11 +41,6 @@ pub fn places(root: &Path, explicit: Option<&Path>) -> Vec<PathBuf> {
             })
             .collect(),
     }
-}
-
-/// Whether something of this name, in one of [`places`], can be a part of the configuration.
-pub fn is_configuration(name: &OsStr) -> bool {
-    is_read(name) || name == DROP_INS || name == TABLES
 }
 
 /// The texts in the order of reading, each with its path; and what could not be read.
@@ -88,7 +83,7 @@ pub(super) fn find(root: &Path, explicit: Option<&Path>) -> Found {
 struct Finder {
     trust: Trust,
     /// A folder's faults come up with each file in it, and are told once.
-    seen: BTreeSet<Fault>,
+    seen: BTreeSet<TrustFault>,
     errors: Vec<ConfigError>,
 }
 
@@ -115,7 +110,7 @@ impl Finder {
         }
     }
 
-    fn accept(&mut self, faults: &[Fault]) -> bool {
+    fn accept(&mut self, faults: &[TrustFault]) -> bool {
         for fault in faults {
             if self.seen.insert(fault.clone()) {
                 self.errors.push(ConfigError::of_fault(fault));
@@ -194,7 +189,7 @@ impl Finder {
 }
 
 /// The file names that count: `*.toml`, and not hidden (an editor's or a package manager's leftovers are neither).
-fn is_read(name: &OsStr) -> bool {
+pub(super) fn is_read(name: &OsStr) -> bool {
     !name.as_bytes().starts_with(b".")
         && Path::new(name).extension().is_some_and(|end| end == "toml")
 }

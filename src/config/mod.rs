@@ -7,23 +7,28 @@ mod error;
 mod files;
 mod fragment;
 mod origin;
+mod parse;
+mod reader;
 mod settings;
 mod show;
+mod validate;
+mod values;
 
 use std::path::Path;
 
 pub use error::{ConfigError, ConfigErrors};
-pub use files::{is_configuration, places};
-pub use fragment::{
-    BUILDER_MARK, Fragment, builder_name, buildkitd_flags, check_driver_option, parse,
-};
+pub use files::places;
+pub use fragment::Fragment;
 pub use origin::Origin;
-pub use settings::{
-    Buildx, CustomRule, Daemon, Override, PreserveArgv0, Settings, Sources, Targets, Verify,
-};
+pub use parse::parse;
+pub use settings::{Buildx, CustomRule, Daemon, Override, Settings, Sources, Targets};
 pub use show::{Shown, ShownValue};
+pub use values::{
+    BUILDER_MARK, PreserveArgv0, ValueError, Verify, builder_name, buildkitd_flags,
+    check_driver_option,
+};
 
-use self::settings::Whole;
+use self::validate::Whole;
 use crate::target::Table;
 
 /// Reads the configuration below `root` (`/`, but for tests).
@@ -49,7 +54,7 @@ pub fn load(root: &Path, explicit: Option<&Path>) -> Result<Settings, ConfigErro
     }
     let mut table = Table::embedded();
     for (path, text) in found.tables {
-        let read = fragment::check_syntax(&text, &path).and_then(|()| {
+        let read = reader::check_syntax(&text, &path).and_then(|()| {
             table
                 .extend(&text)
                 .map_err(|error| ConfigErrors::new(vec![ConfigError::of_table(&path, error)]))
@@ -60,7 +65,7 @@ pub fn load(root: &Path, explicit: Option<&Path>) -> Result<Settings, ConfigErro
         }
         files.push(path);
     }
-    match settings::validate(merged, table, files, whole) {
+    match validate::validate(merged, table, files, whole) {
         Ok(settings) if errors.is_empty() => Ok(settings),
         validated => {
             errors.extend(validated.err().into_iter().flatten());

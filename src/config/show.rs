@@ -6,8 +6,8 @@ use std::fmt;
 use serde::Serialize;
 use toml::Value;
 
-use super::fragment::{join, key_text};
 use super::origin::Origin;
+use super::reader::{join, key_text};
 use super::settings::{Buildx, Daemon, Settings, Targets};
 use crate::rule::Matcher;
 use crate::shown::plain;

@@ -97,7 +97,7 @@ pub struct Examination<'a> {
     /// Whether this is uid 0.
     pub root: bool,
     /// What programs that are started from here have to live with.
-    pub limits: limits::Limits,
+    pub limits: limits::HostLimits,
     /// Whose each rule seems to be, by its name, going by the files of other tools.
     pub owners: BTreeMap<String, String>,
     /// Whether systemd runs this machine or container.
@@ -215,7 +215,7 @@ fn elsewhere(instance: Option<&Instance>) -> Option<PathBuf> {
 /// Looks at what has nothing to do with targets.
 fn look_around(
     host: &Host,
-    limits: &limits::Limits,
+    limits: &limits::HostLimits,
     instance: Option<&Instance>,
     stack_before: Vec<String>,
     seen: &Observation,

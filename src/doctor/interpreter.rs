@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Check, Draft, Examination, Finding, Patient};
-use crate::observation::{InterpreterFault, InterpreterFile};
-use crate::phrase::{Evidence, Phrase};
-use crate::plan::{guard, is_qemu, is_replaceable};
+use super::{Check, Draft, Evidence, Examination, Finding, Patient, Phrase};
+use crate::observation::{InterpreterFault, InterpreterFile, TrustFault, list_of};
+use crate::plan::{Refusal, guard, is_qemu, is_replaceable};
 use crate::rule::Entry;
 use crate::shown::quote;
 use crate::system::binfmt_misc::instance::MOUNT_POINT;
@@ -173,15 +172,18 @@ pub(super) fn bring(distribution: Distribution, target: &str) -> Phrase {
 
 /// Why a file cannot serve, and what helps, as whoever registers says it.
 fn refusal(path: &Path, fault: &InterpreterFault) -> (Phrase, Phrase) {
-    let guard::Refusal { why, fix } = guard::refusal(path, fault);
-    let any = guard::refusal(Path::new("of the rule"), fault).why;
+    let refusal = Refusal::of_interpreter(path, fault);
+    let (why, fix) = (refusal.why(), refusal.fix());
+    let any = Refusal::of_interpreter(Path::new("of the rule"), fault).why();
     let fix = match fault {
         InterpreterFault::NotExecutable => {
             Phrase::from("chmod a+x") + Phrase::argument(quote(path))
         }
         InterpreterFault::Noexec => remount(path),
         // Of several, each has its own.
-        InterpreterFault::Unreadable(_) => Phrase::from("ls -lL") + Phrase::argument(quote(path)),
+        InterpreterFault::Unreadable(_) | InterpreterFault::NotRegular => {
+            Phrase::from("ls -lL") + Phrase::argument(quote(path))
+        }
         _ => fix.into(),
     };
     (Phrase::own(why, any), fix)
@@ -303,9 +305,8 @@ fn trusted(examination: &Examination<'_>) -> Vec<Finding> {
             .winner(patient.target, patient.machine)
             .is_some_and(|entry| entry.flags.known.credentials);
         let own = Phrase::file(&file.path, "its interpreter");
-        // Each fault says how it is mended.
-        let fixes = file.distrust.iter().filter_map(|fault| fault.rsplit_once("; run: "));
-        let fix = fixes.map(|(_, fix)| fix).collect::<Vec<_>>().join(" && ");
+        let fix =
+            file.distrust.iter().map(TrustFault::command_line).collect::<Vec<_>>().join(" && ");
         if credentials {
             draft
                 .fail(
@@ -313,7 +314,7 @@ fn trusted(examination: &Examination<'_>) -> Vec<Finding> {
                         + own
                         + ", and the rule runs it with credentials (C)",
                 )
-                .with(file.distrust.join("; "))
+                .with(list_of(&file.distrust))
                 .fix(fix)
         } else {
             draft
@@ -322,7 +323,7 @@ fn trusted(examination: &Examination<'_>) -> Vec<Finding> {
                         + own
                         + ", which runs for everybody",
                 )
-                .with(file.distrust.join("; "))
+                .with(list_of(&file.distrust))
                 .fix(fix)
         }
     })

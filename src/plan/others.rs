@@ -28,10 +28,32 @@ pub fn owner(entry: &Entry) -> Option<&'static str> {
     let is = |(_, names, files): &&(_, &[&str], &[&str])| {
         names.iter().any(|known| name.starts_with(known)) || files.contains(&file.as_str())
     };
-    if super::is_qemu(entry) {
+    if is_qemu(entry) {
         return None;
     }
     KNOWN.iter().find(is).map(|(who, _, _)| *who)
+}
+
+/// Whether a rule is one of QEMU's, which we may replace; all others (FEX, box64, Rosetta, wine,
+/// `WSLInterop`) are never touched. Both its name and what it runs must say so.
+pub fn is_qemu(entry: &Entry) -> bool {
+    let file = entry
+        .interpreter
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let name = entry.display_name();
+    let runs_qemu = file.starts_with("qemu-")
+        || file.ends_with("-binfmt-P")
+        || entry.interpreter.starts_with("/usr/libexec/qemu-binfmt");
+    runs_qemu && (name.starts_with("qemu-") || name.starts_with("buildkit-qemu-"))
+}
+
+/// Whether a rule that takes a target's programs may be replaced when it is stale or broken, or when somebody
+/// insists: QEMU's, and what has the very name that ours is to have (`own`), while its interpreter is of no other
+/// emulator that is known: a `qemu-aarch64` that leads nowhere.
+pub fn is_replaceable(entry: &Entry, own: &str) -> bool {
+    is_qemu(entry) || entry.name == own && owner(entry).is_none()
 }
 
 #[cfg(test)]

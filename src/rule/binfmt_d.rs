@@ -1,7 +1,6 @@
 //! systemd's `binfmt.d` files (`binfmt.d(5)`): one register string a line, `#` and `;` begin comments.
 
-use super::Rule;
-use super::register::{self, RegisterError};
+use super::register::{self, RegisterError, Rule};
 
 /// A file's lines that are no comments: the line's number (from 1), and the rule or what is wrong
 /// with it. One bad line does not stop the rest, as in systemd.

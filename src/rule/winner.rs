@@ -9,7 +9,7 @@ use super::parts::Matcher;
 
 /// What the kernel makes of one entry when a certain file is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum MatchResult {
     /// It runs the file.
     Wins,
     /// It would, but a newer rule takes the file first.
@@ -33,7 +33,7 @@ pub enum Verdict {
 
 /// Judges every entry as the kernel does: `entries` are in its order, newest first, and the first
 /// enabled one that matches wins. The switch of the whole instance is the caller's to look at.
-pub fn judge(entries: &[Entry], header: &Header, path: &Path) -> Vec<Verdict> {
+pub fn judge(entries: &[Entry], header: &Header, path: &Path) -> Vec<MatchResult> {
     let mut taken = false;
     entries
         .iter()
@@ -42,9 +42,13 @@ pub fn judge(entries: &[Entry], header: &Header, path: &Path) -> Vec<Verdict> {
                 return why_not(&entry.matcher, header);
             }
             if !entry.enabled {
-                return Verdict::Disabled;
+                return MatchResult::Disabled;
             }
-            if std::mem::replace(&mut taken, true) { Verdict::Shadowed } else { Verdict::Wins }
+            if std::mem::replace(&mut taken, true) {
+                MatchResult::Shadowed
+            } else {
+                MatchResult::Wins
+            }
         })
         .collect()
 }
@@ -59,13 +63,13 @@ pub fn winner<'a>(
 }
 
 /// Offset and mask: where an entry looks.
-type Shape<'a> = (usize, &'a [u8]);
+type Window<'a> = (usize, &'a [u8]);
 
 /// Enabled entries by what they look at. Most look at the same bytes, so who comes first is found without asking each:
 /// to look for all of N takes N steps, as long as offsets and masks are few.
 #[derive(Debug)]
 pub struct Takers<'a> {
-    by_magic: HashMap<Shape<'a>, HashMap<Vec<u8>, usize>>,
+    by_magic: HashMap<Window<'a>, HashMap<Vec<u8>, usize>>,
     by_extension: HashMap<&'a str, usize>,
 }
 
@@ -112,13 +116,13 @@ fn masked(bytes: &[u8], mask: &[u8]) -> Vec<u8> {
     bytes.iter().zip(mask).map(|(byte, mask)| byte & mask).collect()
 }
 
-fn why_not(matcher: &Matcher, header: &Header) -> Verdict {
-    let Matcher::Magic(magic) = matcher else { return Verdict::OtherExtension };
+fn why_not(matcher: &Matcher, header: &Header) -> MatchResult {
+    let Matcher::Magic(magic) = matcher else { return MatchResult::OtherExtension };
     (magic.offset()..HEADER_SIZE)
         .zip(magic.magic().iter().zip(magic.mask()))
         .map(|(at, (magic, mask))| (at, header.bytes()[at], *magic, *mask))
         .find(|(_, file, magic, mask)| (file ^ magic) & mask != 0)
-        .map_or(Verdict::OtherExtension, |(at, file, magic, mask)| Verdict::Differs {
+        .map_or(MatchResult::OtherExtension, |(at, file, magic, mask)| MatchResult::Differs {
             at,
             file,
             magic,

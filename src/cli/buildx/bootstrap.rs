@@ -264,7 +264,7 @@ fn driver_options(text: &str) -> Result<Vec<(String, String)>, Failure> {
     fields.push(field);
     let split = |field: &String| {
         let (name, value) = field.split_once('=').ok_or_else(|| bad("write KEY=VALUE"))?;
-        config::check_driver_option(name, value).map_err(|why| bad(&why))?;
+        config::check_driver_option(name, value).map_err(|why| bad(&why.to_string()))?;
         Ok((name.to_owned(), value.to_owned()))
     };
     fields.iter().map(split).collect()

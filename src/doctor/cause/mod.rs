@@ -9,7 +9,7 @@ use crate::observation::{InterpreterFault, InterpreterFile};
 use crate::phrase::Phrase;
 use crate::rule::Entry;
 use crate::shown::quote;
-use crate::system::host::limits::{Limits, Selinux};
+use crate::system::host::limits::{HostLimits, Selinux};
 use crate::system::host::surroundings::Distribution;
 use crate::system::process::batch::Ended;
 use crate::system::process::child::ExecError;
@@ -25,7 +25,7 @@ pub(super) struct Symptom<'a> {
     pub(super) level: Level,
     pub(super) failure: &'a FailedRun,
     pub(super) target: &'a Target,
-    pub(super) limits: &'a Limits,
+    pub(super) limits: &'a HostLimits,
     /// The rule that takes it, where one is to be seen.
     pub(super) entry: Option<&'a Entry>,
     /// The file that the rule's path leads to.

@@ -8,7 +8,7 @@ use crate::rule::Header;
 use crate::system::host::surroundings::Distribution;
 use crate::target::Table;
 
-const NOBODY_LIMITED: Limits = Limits {
+const NOBODY_LIMITED: HostLimits = HostLimits {
     page_size: 4096,
     lowest_address: Some(65_536),
     address_space: None,
@@ -25,7 +25,7 @@ struct Case {
     level: Level,
     failure: FailedRun,
     target: &'static str,
-    limits: Limits,
+    limits: HostLimits,
     entry: Option<Entry>,
     file: Option<Result<InterpreterFile, InterpreterFault>>,
     mislabelled: bool,

@@ -24,7 +24,7 @@ use crate::probe;
 use crate::rule::{Entry, Flags, InterpreterPath, Matcher, Rule};
 use crate::system::binfmt_misc::instance::InstanceError;
 use crate::system::files::interpreter::Inspector;
-use crate::system::host::limits::{Limits, Selinux};
+use crate::system::host::limits::{HostLimits, Selinux};
 use crate::system::host::machine::Host;
 use crate::system::host::surroundings::{Boot, Distribution, Module, Units};
 use crate::target::Table;
@@ -44,7 +44,7 @@ fn host(settings: &Settings) -> Examination<'_> {
         first_namespace: true,
         container: false,
         root: true,
-        limits: Limits {
+        limits: HostLimits {
             page_size: 4096,
             lowest_address: Some(65536),
             address_space: None,

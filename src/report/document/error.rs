@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::failure::{Failure, InputFault, Kind};
+use crate::failure::{Failure, FailureKind, InputFault};
 use crate::report::SCHEMA;
 
 /// Why a command did nothing, or not all.
@@ -22,7 +22,7 @@ pub struct ErrorDocument {
 #[serde(rename_all = "kebab-case")]
 pub struct ErrorText {
     /// `failed`, `usage`, `unavailable` or `not-permitted`.
-    pub kind: Kind,
+    pub kind: FailureKind,
     /// The exit code of the process.
     pub exit: u8,
     /// One line; of faulty input, a line for each fault.

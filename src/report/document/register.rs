@@ -71,12 +71,8 @@ impl RegisterLine {
             Decision::Refused(refusal) => Some(refusal.to_string()),
             _ => None,
         };
-        let remark = match &outcome.item.decision {
-            Decision::Kept { remark, .. } => remark.clone(),
-            _ => None,
-        };
         Self {
-            remark,
+            remark: outcome.item.decision.remark(),
             target: outcome.item.target.clone(),
             rule,
             action,

@@ -85,7 +85,9 @@ impl TargetsDocument {
                     unusable: found
                         .faulty
                         .iter()
-                        .map(|(path, fault)| crate::plan::guard::refusal(path, fault).to_string())
+                        .map(|(path, fault)| {
+                            crate::plan::Refusal::of_interpreter(path, fault).to_string()
+                        })
                         .collect(),
                     rules: target
                         .rules()

@@ -60,26 +60,26 @@ impl WhichDocument {
             .zip(verdicts)
             .map(|(entry, verdict)| {
                 let (verdict, why) = match verdict {
-                    rule::Verdict::Wins if !instance.enabled => (
+                    rule::MatchResult::Wins if !instance.enabled => (
                         "disabled",
                         "it would, but binfmt_misc as a whole is switched off".to_owned(),
                     ),
-                    rule::Verdict::Wins => {
+                    rule::MatchResult::Wins => {
                         ("wins", format!("it runs {}", entry.interpreter.display()))
                     }
-                    rule::Verdict::Shadowed => {
+                    rule::MatchResult::Shadowed => {
                         ("shadowed", "a newer rule takes the file first".to_owned())
                     }
-                    rule::Verdict::Disabled => {
+                    rule::MatchResult::Disabled => {
                         ("disabled", "it would, but it is switched off".to_owned())
                     }
-                    rule::Verdict::Differs { at, file, magic, mask } => (
+                    rule::MatchResult::Differs { at, file, magic, mask } => (
                         "differs",
                         format!(
                             "byte {at} is {file:02x}, the rule wants {magic:02x} (mask {mask:02x})"
                         ),
                     ),
-                    rule::Verdict::OtherExtension => {
+                    rule::MatchResult::OtherExtension => {
                         ("other-extension", "the path has not its extension".to_owned())
                     }
                 };

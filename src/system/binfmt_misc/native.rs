@@ -37,7 +37,7 @@ const STACK: usize = 64 * 1024;
 
 /// Who would run a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
+pub enum RunBy {
     /// The kernel by itself.
     Kernel,
     /// Whatever a rule says.
@@ -48,7 +48,7 @@ pub enum Answer {
     Unclear(String),
 }
 
-impl Answer {
+impl RunBy {
     fn of(errno: i32) -> Self {
         match Errno::from_raw(errno) {
             Errno::EIO => Self::Kernel,
@@ -60,7 +60,7 @@ impl Answer {
 }
 
 /// Asks about each of these files, which must be truncated ones. An error says nothing about any.
-pub fn ask(programs: &[Vec<u8>]) -> Result<Vec<Answer>, ExecError> {
+pub fn ask(programs: &[Vec<u8>]) -> Result<Vec<RunBy>, ExecError> {
     let files: Vec<File> =
         programs.iter().map(|program| executable(program)).collect::<io::Result<_>>()?;
     let mut answers = Vec::with_capacity(files.len());
@@ -72,7 +72,7 @@ pub fn ask(programs: &[Vec<u8>]) -> Result<Vec<Answer>, ExecError> {
 
 /// Asks in a private instance, where no rule stands before the kernel's own loaders; `None` where there is
 /// none for us.
-pub fn ask_without_rules(programs: &[Vec<u8>]) -> Result<Option<Vec<Answer>>, ExecError> {
+pub fn ask_without_rules(programs: &[Vec<u8>]) -> Result<Option<Vec<RunBy>>, ExecError> {
     // With more than one thread nobody gets a user namespace; an emulator brings one of its own.
     if fork::only_thread().is_err() {
         return Ok(None);
@@ -84,7 +84,7 @@ pub fn ask_without_rules(programs: &[Vec<u8>]) -> Result<Option<Vec<Answer>>, Ex
         };
         serde_json::to_vec(&alone).unwrap_or_default()
     })?;
-    let alone: Result<Option<Vec<Answer>>, String> =
+    let alone: Result<Option<Vec<RunBy>>, String> =
         serde_json::from_slice(&answer).map_err(io::Error::other)?;
     alone.map_err(ExecError::Other)
 }
@@ -129,7 +129,7 @@ fn on_disk(content: &[u8]) -> io::Result<File> {
 
 /// The answers about as many of the files, from the first on, as one child could ask about: all, or
 /// up to the first that became a program, against all expectation.
-fn ask_by_child(files: &[File]) -> io::Result<Vec<Answer>> {
+fn ask_by_child(files: &[File]) -> io::Result<Vec<RunBy>> {
     let (mut reader, writer) = io::pipe()?;
     let mut stack = vec![0; STACK];
     // As vfork(2): the child has our memory, which spares a copy of it, and this thread stands still until it has ended or
@@ -160,10 +160,10 @@ fn ask_by_child(files: &[File]) -> io::Result<Vec<Answer>> {
     if let Some(failed) = failed {
         return Err(io::Error::from_raw_os_error(-failed));
     }
-    let mut answers: Vec<Answer> = numbers.into_iter().map(Answer::of).collect();
+    let mut answers: Vec<RunBy> = numbers.into_iter().map(RunBy::of).collect();
     if became_a_program {
         // Where there is no execveat(2), in an emulator, a rule takes it by a path.
-        answers.push(Answer::Rule);
+        answers.push(RunBy::Rule);
     } else if !is_whole {
         return Err(io::Error::other("the child that asks the kernel was ended"));
     }
@@ -217,7 +217,7 @@ fn answer(files: &[File], mut writer: &PipeWriter) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::{self, Kind, truncated};
+    use crate::probe::{self, ElfType, truncated};
     use crate::rule::Header;
     use crate::target::{Table, Target};
 
@@ -228,7 +228,7 @@ mod tests {
 
     /// Truncated programs of this machine, as two kinds of file.
     fn own() -> [Vec<u8>; 2] {
-        [Kind::Executable, Kind::Shared].map(|kind| truncated(&own_target(), kind))
+        [ElfType::Executable, ElfType::Shared].map(|kind| truncated(&own_target(), kind))
     }
 
     /// The same of a machine that there is not.
@@ -242,7 +242,7 @@ mod tests {
     fn the_kernel_knows_its_own() {
         let [executable, shared] = own();
         let answers = ask(&[executable, of_no_machine(), shared]).unwrap();
-        assert_eq!(answers, [Answer::Kernel, Answer::Nobody, Answer::Kernel]);
+        assert_eq!(answers, [RunBy::Kernel, RunBy::Nobody, RunBy::Kernel]);
         assert_eq!(ask(&[]).unwrap(), []);
     }
 
@@ -259,6 +259,6 @@ mod tests {
         let program = probe::build(&target, target.identity.machines[0]).unwrap();
         let [executable, shared] = own();
         let answers = ask(&[executable, program, shared]).unwrap();
-        assert_eq!(answers, [Answer::Kernel, Answer::Rule, Answer::Kernel]);
+        assert_eq!(answers, [RunBy::Kernel, RunBy::Rule, RunBy::Kernel]);
     }
 }

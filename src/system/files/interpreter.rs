@@ -99,12 +99,12 @@ impl Inspector {
     pub fn inspect(&mut self, path: &Path) -> Result<InterpreterFile, InterpreterFault> {
         let unreadable = |error: &io::Error| match error {
             error if is_nothing(error) => InterpreterFault::Missing,
-            error => InterpreterFault::Unreadable(error.to_string()),
+            error => InterpreterFault::Unreadable(error.into()),
         };
         let checked = self.trust.check(path).map_err(|error| unreadable(&error.source))?;
         let metadata = checked.metadata;
         if !metadata.is_file() {
-            return Err(InterpreterFault::Unreadable("not a regular file".to_owned()));
+            return Err(InterpreterFault::NotRegular);
         }
         let noexec = *self
             .noexec
@@ -119,7 +119,7 @@ impl Inspector {
             mode: metadata.permissions().mode() & 0o7777,
             noexec,
             elf: read_elf(&mut open).map_err(|error| unreadable(&error))?,
-            distrust: checked.faults.iter().map(ToString::to_string).collect(),
+            distrust: checked.faults,
         })
     }
 }

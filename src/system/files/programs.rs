@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use nix::sys::statvfs::statvfs;
 
 use super::identity::is_noexec;
-use super::trust::{Checked, Problem, Trust};
+use super::trust::{Checked, Trust};
+use crate::observation::TrustProblem;
 use crate::system::host::namespace;
 
 /// A folder for programs to be started from: removed when dropped.
@@ -61,7 +62,7 @@ fn closed_for_others(checked: &Checked) -> bool {
         && is_ours
         && fault.path == checked.path
         && checked.path == Path::new("/tmp")
-        && (fault.problem, fault.mode) == (Problem::Writable, 0o777)
+        && (fault.problem, fault.mode) == (TrustProblem::Writable, 0o777)
         && fs::set_permissions(&checked.path, Permissions::from_mode(0o1777)).is_ok()
 }
 

@@ -60,7 +60,7 @@ impl Followed {
 
 /// What was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Seen {
+pub enum WatchEvent {
     /// A rule, or the instance's switch.
     Instance,
     /// Something that matters in a followed folder.
@@ -210,7 +210,7 @@ impl Watcher {
     }
 
     /// Everything that was told since, each thing once; never blocks.
-    pub fn read(&mut self) -> io::Result<Vec<Seen>> {
+    pub fn read(&mut self) -> io::Result<Vec<WatchEvent>> {
         let mut seen = Vec::new();
         let mut add = |one| {
             if !seen.contains(&one) {
@@ -226,10 +226,10 @@ impl Watcher {
             };
             for event in events {
                 if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
-                    add(Seen::Lost);
+                    add(WatchEvent::Lost);
                 }
                 if Some(event.wd) == self.instance {
-                    add(Seen::Instance);
+                    add(WatchEvent::Instance);
                 }
                 for (place, on_the_way) in self.places.get(&event.wd).into_iter().flatten() {
                     let matters = match (&event.name, on_the_way) {
@@ -239,7 +239,7 @@ impl Watcher {
                         (Some(name), None) => self.followed[*place].names.matter(name),
                     };
                     if matters {
-                        add(Seen::Files);
+                        add(WatchEvent::Files);
                     }
                 }
                 if event.mask.contains(AddWatchFlags::IN_IGNORED) {
@@ -318,11 +318,11 @@ mod tests {
         assert_eq!(watcher.read().unwrap(), []);
         fs::write(folder.path().join("new"), "").unwrap();
         fs::rename(folder.path().join("new"), folder.path().join("qemu-arm")).unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
         fs::write(folder.path().join("10-mine.toml"), "").unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
         fs::remove_dir_all(folder.path()).unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
     }
 
     #[test]
@@ -337,11 +337,11 @@ mod tests {
         fs::create_dir(path("a/other")).unwrap();
         assert_eq!(watcher.read().unwrap(), [], "what else is in them is of no matter");
         fs::rename(path("a"), path("old")).unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
         // Followed on its way, it is told of when it comes back.
         watcher.follow(follow()).unwrap();
         fs::rename(path("old"), path("a")).unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
     }
 
     #[test]
@@ -354,14 +354,14 @@ mod tests {
         fs::write(folder.path().join("other"), "").unwrap();
         assert_eq!(watcher.read().unwrap(), []);
         fs::create_dir(folder.path().join("etc")).unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
         watcher.follow(follow()).unwrap();
         fs::create_dir(&wanted).unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
         let before = follow();
         fs::write(wanted.join("binfmtd.toml"), "").unwrap();
         assert!(watcher.follow(before).unwrap(), "changed after the look");
         fs::write(wanted.join("binfmtd.toml"), "targets = []").unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
     }
 }

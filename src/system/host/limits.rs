@@ -23,7 +23,7 @@ pub enum Selinux {
 
 /// What programs that are started from here have to live with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct HostLimits {
     /// Bytes.
     pub page_size: u64,
     /// `vm.mmap_min_addr`, bytes: the lowest address that may be mapped.
@@ -45,14 +45,14 @@ pub struct Limits {
 }
 
 /// Looks; what cannot be read counts as not there.
-pub fn look() -> Limits {
+pub fn look() -> HostLimits {
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse().ok();
     let page_size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
     let address_space = getrlimit(Resource::RLIMIT_AS).map_or(RLIM_INFINITY, |(soft, _)| soft);
     let processes = getrlimit(Resource::RLIMIT_NPROC).map_or(RLIM_INFINITY, |(soft, _)| soft);
     // SAFETY: prctl(2) with this number takes four zeros, and returns bits or -1.
     let denied = unsafe { libc::prctl(PR_GET_MDWE, 0, 0, 0, 0) };
-    Limits {
+    HostLimits {
         page_size: page_size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4096),
         lowest_address: number("/proc/sys/vm/mmap_min_addr"),
         address_space: (address_space != RLIM_INFINITY).then_some(address_space),

@@ -91,7 +91,7 @@ pub trait Batch {
     fn end(&mut self, number: usize, outcome: Result<Finished, ExecError>, time: Duration);
 }
 
-struct Running {
+struct BatchChild {
     number: usize,
     child: Child,
     begun: Instant,
@@ -103,14 +103,14 @@ pub fn run(batch: &mut impl Batch, limits: Limits) -> Result<(), BatchError> {
     // Before anything runs, so that it is dropped after. Without /proc nobody can tell who they are.
     let orphans = if batch.ends_orphans() { Orphans::adopt().ok() } else { None };
     let parallel = if limits.parallel == 0 { machine::cores() } else { limits.parallel };
-    let mut running: Vec<Running> = Vec::with_capacity(parallel);
+    let mut running: Vec<BatchChild> = Vec::with_capacity(parallel);
     loop {
         while running.len() < parallel
             && let Some(number) = batch.next()
         {
             let begun = Instant::now();
             match batch.start(number) {
-                Ok(child) => running.push(Running { number, child, begun }),
+                Ok(child) => running.push(BatchChild { number, child, begun }),
                 Err(error @ ExecError::Resources(_)) => {
                     return Err(BatchError::Io(io::Error::other(error.to_string())));
                 }
@@ -131,7 +131,7 @@ pub fn run(batch: &mut impl Batch, limits: Limits) -> Result<(), BatchError> {
         let mut still = Vec::with_capacity(parallel);
         for mut one in running {
             if let Some(ended) = one.ended(limits.time) {
-                let Running { number, child, begun } = one;
+                let BatchChild { number, child, begun } = one;
                 batch.end(number, Ok(Finished { child, ended }), begun.elapsed());
             } else {
                 batch.hear(one.number, &mut one.child);
@@ -142,7 +142,7 @@ pub fn run(batch: &mut impl Batch, limits: Limits) -> Result<(), BatchError> {
     }
 }
 
-impl Running {
+impl BatchChild {
     /// How it ended, or was ended.
     fn ended(&mut self, limit: Duration) -> Option<Ended> {
         let ended = if self.child.flooded {
