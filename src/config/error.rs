@@ -17,7 +17,6 @@ use crate::target::TableError;
 /// One fault: `file:line: key: problem`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct ConfigError {
-    /// The file or folder.
     pub file: PathBuf,
     /// The line, from 1; `None` for a fault of the file as a whole.
     pub line: Option<usize>,
@@ -28,7 +27,6 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// A fault at a place.
     pub(super) fn at(origin: &Origin, key: impl Into<String>, problem: impl Into<String>) -> Self {
         Self {
             file: origin.file.to_path_buf(),
@@ -43,7 +41,6 @@ impl ConfigError {
         Self { file: file.to_owned(), line: None, key: None, problem: problem.into() }
     }
 
-    /// A file or folder that could not be read.
     pub(super) fn of_io(file: &Path, error: &io::Error) -> Self {
         let problem = match error.kind() {
             io::ErrorKind::NotFound => "not found".to_owned(),
@@ -54,12 +51,10 @@ impl ConfigError {
         Self::of_file(file, format!("cannot be read: {problem}"))
     }
 
-    /// A file or folder that others could write.
     pub(super) fn of_fault(fault: &TrustFault) -> Self {
         Self::of_file(&fault.path, format!("not trusted: {}", fault.sentence()))
     }
 
-    /// A table of targets that cannot be.
     pub(super) fn of_table(file: &Path, error: TableError) -> Self {
         match error {
             TableError::Target { line, name, problem } => Self {
@@ -88,7 +83,7 @@ impl fmt::Display for ConfigError {
 }
 
 impl Serialize for ConfigError {
-    /// A file's name may be no UTF-8, and JSON has to be valid all the same.
+    /// The file's name may not be UTF-8; JSON has to be valid anyway.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut error = serializer.serialize_struct("ConfigError", 4)?;
         error.serialize_field("file", &self.file.to_string_lossy())?;
@@ -120,7 +115,6 @@ impl ConfigErrors {
         Self(errors)
     }
 
-    /// Every fault.
     pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
         self.0.iter()
     }

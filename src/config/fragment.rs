@@ -61,7 +61,6 @@ pub(super) struct NamedOverride {
 /// `[rule.NAME]`, complete or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RuleParts {
-    /// Where its table begins.
     pub(super) origin: Origin,
     pub(super) magic: Option<Located<Vec<u8>>>,
     pub(super) mask: Option<Located<Vec<u8>>>,

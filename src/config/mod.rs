@@ -1,7 +1,7 @@
-//! The configuration: fragments → merged → validated settings; only the last leave this module.
+//! The configuration: fragments → merged → validated settings; only the last are public.
 //!
-//! [`parse`] reads one text and touches nothing; [`load`] finds the files, refuses those that others
-//! than root could write, and puts them together. Every error of every file is gathered.
+//! [`parse`] is pure and reads one text. [`load`] finds the files, refuses those that users other than root could
+//! write, and merges them. All errors of all files are gathered.
 
 mod error;
 mod files;
@@ -33,9 +33,9 @@ use crate::target::Table;
 
 /// Reads the configuration below `root` (`/`, but for tests).
 ///
-/// `explicit` is what `--config` names, as the caller sees it: it stands in for the main file and all
-/// drop-ins, and has to be there. Tables of targets are read either way. Links are followed as the
-/// running system would, so an absolute one leaves `root`.
+/// `explicit` is the file that `--config` names, not relative to `root`: it replaces the main file and all drop-ins,
+/// and has to exist. Tables of targets are read either way. Links are followed as on the running system, so an
+/// absolute one leaves `root`.
 pub fn load(root: &Path, explicit: Option<&Path>) -> Result<Settings, ConfigErrors> {
     let found = files::find(root, explicit);
     let mut errors = found.errors;

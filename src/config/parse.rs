@@ -17,7 +17,6 @@ use super::values::{
 };
 use crate::rule::{Extension, Flags, HEADER_SIZE, InterpreterPath, parse_hex};
 
-/// The keys of a file.
 pub(super) const KEYS: &[&str] = &[
     "targets",
     "interpreter-directories",
@@ -29,19 +28,15 @@ pub(super) const KEYS: &[&str] = &[
     "target",
     "rule",
 ];
-/// The keys of `[daemon]`.
 pub(super) const DAEMON_KEYS: &[&str] =
     &["backstop-minutes", "pause-after", "longest-pause-seconds", "metrics-file"];
-/// The keys of `[buildx]`.
 pub(super) const BUILDX_KEYS: &[&str] =
     &["name", "platforms", "driver-options", "buildkitd-flags", "buildkitd-config"];
-/// The keys of `[target.NAME]`.
 pub(super) const TARGET_KEYS: &[&str] = &["interpreter", "flags"];
-/// The keys of `[rule.NAME]`.
 pub(super) const RULE_KEYS: &[&str] =
     &["magic", "mask", "offset", "extension", "interpreter", "flags"];
 
-/// Reads one file's text; `file` is only what errors and origins are to say. Touches nothing.
+/// Reads one file's text. Pure: `file` is only for errors and origins.
 pub fn parse(text: &str, file: &Path) -> Result<Fragment, ConfigErrors> {
     let mut reader = Reader::new(text, file);
     let document = reader.document()?;
@@ -137,7 +132,7 @@ fn flags(value: &DeValue<'_>) -> Result<Flags, ValueError> {
 fn bytes(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<Vec<u8>> {
     let one = |problem| vec![(None, problem)];
     let text = text_of(value.get_ref()).map_err(one)?;
-    // "\x41\x42" would arrive here as AB, which are hex digits too, of another byte.
+    // "\x41\x42" would arrive here as AB, which are the hex digits of another byte.
     let written = reader.text.get(value.span()).unwrap_or_default();
     if written.starts_with('"') && written.replace(r"\\", "").contains('\\') {
         return Err(one(ValueError::TomlEscapes));
@@ -170,7 +165,7 @@ fn absolute(value: &DeValue<'_>) -> Result<PathBuf, ValueError> {
 fn absolute_file(value: &DeValue<'_>) -> Result<PathBuf, ValueError> {
     let path = absolute(value)?;
     let text = text_of(value)?;
-    // `Path::file_name` overlooks a slash or a dot at the end, which only a folder can have.
+    // `Path::file_name` ignores a trailing slash or dot, which only a folder can have.
     if matches!(text.rsplit('/').next(), Some("" | "." | "..")) {
         return Err(ValueError::Folder(text.to_owned()));
     }
@@ -179,7 +174,7 @@ fn absolute_file(value: &DeValue<'_>) -> Result<PathBuf, ValueError> {
 
 fn metrics_file(value: &DeValue<'_>) -> Result<PathBuf, ValueError> {
     let path = absolute_file(value)?;
-    // The only names that a textfile collector reads; and none of the service's own files has it.
+    // A textfile collector reads only these names, and none of the service's own files has one.
     if path.extension().is_none_or(|end| end != "prom") {
         return Err(ValueError::NotMetrics(what(value)));
     }
@@ -214,7 +209,7 @@ fn driver_option(name: &str, value: &DeValue<'_>) -> Result<String, ValueError> 
     Ok(text.to_owned())
 }
 
-/// `"auto"`, or a list of names; `of` is what they are names of.
+/// `"auto"`, or a list of names; `of` says in errors what they name.
 fn names(
     reader: &Reader<'_>,
     value: &Spanned<DeValue<'_>>,
@@ -244,7 +239,7 @@ fn directories(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<Vec<Pa
     Ok(paths)
 }
 
-/// Reads every element of a list, or says what is wrong with each that is.
+/// Reads every element of a list and gathers all faults.
 fn each<T>(
     reader: &Reader<'_>,
     list: &[Spanned<DeValue<'_>>],

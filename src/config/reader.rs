@@ -11,7 +11,7 @@ use super::error::{ConfigError, ConfigErrors};
 use super::origin::{Located, Origin};
 use super::values::ValueError;
 
-/// Whether a text is TOML at all, for files that somebody else reads.
+/// Whether a text is TOML at all. For tables of targets, whose own reader stops at the first error.
 pub(super) fn check_syntax(text: &str, file: &Path) -> Result<(), ConfigErrors> {
     Reader::new(text, file).document().map(|_| ())
 }
@@ -23,7 +23,7 @@ pub(super) type Read<T> = Result<T, Vec<(Option<usize>, ValueError)>>;
 pub(super) struct Reader<'x> {
     pub(super) text: &'x str,
     file: Arc<Path>,
-    /// Where each line begins, so that a line is found without counting from the start again.
+    /// Offset of each line, so that finding a line does not count from the start again.
     lines: Vec<usize>,
     errors: Vec<ConfigError>,
 }
@@ -42,7 +42,7 @@ impl<'x> Reader<'x> {
         }
     }
 
-    /// The whole text as a table, or all places where it is no TOML.
+    /// The whole text as a table, or all places where it is not TOML.
     pub(super) fn document(&self) -> Result<DeTable<'x>, ConfigErrors> {
         let (document, mut faults) = DeTable::parse_recoverable(self.text);
         if faults.is_empty() {
@@ -52,7 +52,7 @@ impl<'x> Reader<'x> {
         let mut errors: Vec<ConfigError> = Vec::new();
         for fault in faults {
             let line = fault.span().map(|span| self.origin(span.start).line);
-            // What follows on the same line mostly follows from the first.
+            // Further errors on the same line are mostly consequences of the first.
             if errors.last().is_none_or(|last| last.line != line) {
                 let problem = format!("not TOML: {}", fault.message().replace('`', "\""));
                 errors.push(ConfigError { line, ..ConfigError::of_file(&self.file, problem) });
@@ -61,7 +61,7 @@ impl<'x> Reader<'x> {
         Err(ConfigErrors::new(errors))
     }
 
-    /// Sorts a table's keys into known ones and faults.
+    /// Separates a table's keys into known ones and faults.
     pub(super) fn section<'r, 't>(
         &'r mut self,
         prefix: String,
@@ -90,7 +90,7 @@ impl<'x> Reader<'x> {
     }
 }
 
-/// One table, its known keys yet to be read.
+/// One table, with the known keys that have not been read yet.
 pub(super) struct Section<'r, 't, 'x> {
     reader: &'r mut Reader<'x>,
     prefix: String,
@@ -98,7 +98,7 @@ pub(super) struct Section<'r, 't, 'x> {
 }
 
 impl<'t, 'x> Section<'_, 't, 'x> {
-    /// Reads a key's value whose faults may lie on several lines.
+    /// Reads a value whose faults may be on several lines.
     pub(super) fn get<T>(
         &mut self,
         key: &'static str,
@@ -119,7 +119,7 @@ impl<'t, 'x> Section<'_, 't, 'x> {
         }
     }
 
-    /// Reads a key's value that stands on one line.
+    /// Reads a value on one line.
     pub(super) fn one<T>(
         &mut self,
         key: &'static str,
@@ -145,7 +145,7 @@ impl<'t, 'x> Section<'_, 't, 'x> {
         None
     }
 
-    /// Reads a table whose keys are anybody's; `entry` is what a line of it looks like.
+    /// Reads a table with arbitrary keys; `entry` is an example of a line, for errors.
     pub(super) fn entries<T>(
         &mut self,
         key: &'static str,
@@ -207,13 +207,13 @@ impl<'t, 'x> Section<'_, 't, 'x> {
     }
 }
 
-/// A key after its table's, as TOML writes it.
+/// The full key in TOML's spelling.
 pub(super) fn join(prefix: &str, key: &str) -> String {
     let key = key_text(key);
     if prefix.is_empty() { key } else { format!("{prefix}.{key}") }
 }
 
-/// A key as TOML writes it: bare where it can be. Never with a control character.
+/// A key in TOML's spelling: bare where possible, and never with a control character.
 pub(super) fn key_text(key: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !key.is_empty() && key.chars().all(is_bare) {
@@ -221,13 +221,13 @@ pub(super) fn key_text(key: &str) -> String {
     } else if key.chars().any(char::is_control) {
         format!("{key:?}")
     } else {
-        // What a value may do, to go over several lines in three quotes, a key may not.
+        // Unlike values, keys cannot use three quotes to span several lines.
         format!("\"{}\"", key.replace('\\', r"\\").replace('"', "\\\""))
     }
 }
 
 fn unknown(key: &str, known: &[&str]) -> String {
-    // Somebody who writes interpreter_directories is told of the hyphen.
+    // The distance grows with the length, so that interpreter_directories finds interpreter-directories.
     let nearest = known
         .iter()
         .map(|known| (strsim::damerau_levenshtein(known, key), known))
@@ -243,7 +243,7 @@ fn no_table(value: &DeValue<'_>, path: &str, known: &[&str]) -> String {
     format!("{} is not a table; write [{path}] and {} below it", what(value), known.join(", "))
 }
 
-/// A value as it is named in a sentence.
+/// A value as error messages name it.
 pub(super) fn what(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("{text:?}"),

@@ -1,4 +1,4 @@
-//! What all files together come to.
+//! The settings that follow from all files together.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,19 +9,17 @@ use super::values::{PreserveArgv0, Verify};
 use crate::rule::{Flags, InterpreterPath, Rule};
 use crate::target::Table;
 
-/// Where distributions and people put QEMU's user mode: one's own build first, then packages, then
-/// the links that Debian keeps for its rules.
+/// Where QEMU's user-mode emulators are installed: local builds first, then packages, then the links that Debian
+/// keeps for its rules.
 const INTERPRETER_DIRECTORIES: [&str; 3] =
     ["/usr/local/bin", "/usr/bin", "/usr/libexec/qemu-binfmt"];
 
 /// The configuration, complete and consistent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Which targets are wanted.
     pub targets: Targets,
-    /// Where interpreters are looked for, best first.
+    /// Where to look for interpreters, best first.
     pub interpreter_directories: Vec<PathBuf>,
-    /// When a rule is tried.
     pub verify: Verify,
     /// Whether rules of targets get the flag `C`: set-user-ID programs keep their rights.
     pub credentials: bool,
@@ -29,60 +27,53 @@ pub struct Settings {
     pub preserve_argv0: PreserveArgv0,
     /// What is special about a target, by QEMU's name.
     pub overrides: BTreeMap<String, Override>,
-    /// Rules for anything else, by name.
+    /// Rules that do not belong to a target, sorted by name.
     pub rules: Vec<CustomRule>,
-    /// How the service goes about it.
     pub daemon: Daemon,
-    /// The builder.
     pub buildx: Buildx,
-    /// The targets that there are, those of `tables.d` included.
+    /// All known targets, including those of `tables.d`.
     pub table: Table,
-    /// Where all this was written.
     pub sources: Sources,
 }
 
-/// Which targets are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Targets {
-    /// Each that has an interpreter, less what the host runs itself.
+    /// Every target that has an interpreter and that the host does not run itself.
     Auto,
-    /// These, by QEMU's names; none twice, in the order given.
+    /// QEMU's names in the order given, without duplicates.
     List(Vec<String>),
 }
 
-/// What is special about one target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Override {
-    /// Its interpreter, instead of looking for one.
+    /// Use this file instead of looking for one.
     pub interpreter: Option<InterpreterPath>,
-    /// Its flags, all of them, instead of what the other settings make of them.
+    /// Replaces the flags that follow from the other settings.
     pub flags: Option<Flags>,
 }
 
-/// A rule that no target gives.
+/// A rule that does not belong to a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomRule {
-    /// The rule.
     pub rule: Rule,
-    /// Where its table begins, in the last file that has it.
+    /// Where the rule's table begins, in the last file that has it.
     pub origin: Origin,
 }
 
-/// How the service goes about it: `[daemon]`.
+/// `[daemon]`: how the service works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Daemon {
-    /// How long it may be since the last full check without any event; `None`: never by the clock.
+    /// Time without an event after which the service checks everything; `None`: it only reacts to events.
     pub backstop: Option<Duration>,
-    /// How often others may undo our work in a row before pauses begin; 0: they begin at once.
+    /// How many times in a row others may undo the service's work before it pauses; 0: it pauses at once.
     pub pause_after: u32,
-    /// The longest of the growing pauses.
+    /// Each pause is longer than the one before, up to this.
     pub longest_pause: Duration,
-    /// Where the `OpenMetrics` text goes; `None`: metrics.prom in the runtime folder.
+    /// The file for the `OpenMetrics` text; `None`: metrics.prom in the runtime folder.
     pub metrics_file: Option<PathBuf>,
 }
 
 impl Default for Daemon {
-    /// What holds without any file.
     fn default() -> Self {
         Self {
             backstop: Some(Duration::from_secs(15 * 60)),
@@ -93,24 +84,21 @@ impl Default for Daemon {
     }
 }
 
-/// The builder: `[buildx]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Buildx {
-    /// Its name, as buildx keeps it: without capitals.
+    /// In lower case, as buildx keeps names.
     pub name: String,
-    /// The platforms that it is to build for, by OCI's names, none twice, in the order given;
-    /// `None`: all that work on the kernel.
+    /// OCI's names in the order given, without duplicates; `None`: all platforms that work on the kernel.
     pub platforms: Option<Vec<String>>,
     /// Options of the driver `docker-container`, by name: `network`, `env.HTTP_PROXY`.
     pub driver_options: BTreeMap<String, String>,
-    /// Flags for buildkitd, in one line as a shell would have them.
+    /// Flags for buildkitd, in one line as for a shell.
     pub buildkitd_flags: Option<String>,
-    /// The configuration of buildkitd, an absolute path; that it is there is not looked at.
+    /// An absolute path, which may not exist.
     pub buildkitd_config: Option<PathBuf>,
 }
 
 impl Default for Buildx {
-    /// What holds without any file.
     fn default() -> Self {
         Self {
             name: "binfmtd".to_owned(),
@@ -127,12 +115,12 @@ impl Default for Buildx {
 pub struct Sources {
     /// Every file that was read, in that order.
     pub files: Vec<PathBuf>,
-    /// Each value that is no default, by its key as TOML writes it: `target.aarch64.flags`.
+    /// Each value that is not a default, by its key in TOML's spelling: `target.aarch64.flags`.
     pub origins: BTreeMap<String, Origin>,
 }
 
 impl Settings {
-    /// What holds without any file, for these targets.
+    /// The settings without any file, for these targets.
     pub(super) fn defaults(table: Table) -> Self {
         Self {
             targets: Targets::Auto,
@@ -151,7 +139,6 @@ impl Settings {
 }
 
 impl Default for Settings {
-    /// What holds without any file.
     fn default() -> Self {
         Self::defaults(Table::embedded())
     }

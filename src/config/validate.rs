@@ -11,17 +11,15 @@ use super::settings::{Buildx, CustomRule, Daemon, Override, Settings, Sources, T
 use crate::rule::{Magic, MagicError, Matcher, Name, PartError, Rule};
 use crate::target::{Table, Target, UnknownTarget};
 
-/// Whether everything could be read. What is missing elsewhere may stand in what could not, so it is
-/// no fault then.
+/// Whether everything could be read. If not, a missing value or target may be in the file that could not be read, so
+/// it is not reported.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Whole {
-    /// Every file of settings.
     pub(super) settings: bool,
-    /// Every table of targets.
     pub(super) table: bool,
 }
 
-/// Sees whether all values go together.
+/// Checks the values against each other and the table.
 pub(super) fn validate(
     fragment: Fragment,
     table: Table,
@@ -78,14 +76,14 @@ struct Validator<'t> {
 }
 
 impl<'t> Validator<'t> {
-    /// Notes where a value comes from, and hands out the value.
+    /// Records where a value comes from and returns the value.
     fn place<T>(&mut self, key: &str, value: Option<Located<T>>) -> Option<T> {
         let Located { value, origin } = value?;
         self.origins.insert(key.to_owned(), origin);
         Some(value)
     }
 
-    /// The target of any name.
+    /// Looks a target up by any of its names.
     fn target(&mut self, name: &Located<String>, key: &str) -> Option<&'t Target> {
         match self.table.find(&name.value) {
             Ok(target) => Some(target),
@@ -185,7 +183,7 @@ impl<'t> Validator<'t> {
                 ("interpreter", interpreter.as_ref().map(|located| &located.origin)),
                 ("flags", flags.as_ref().map(|located| &located.origin)),
             ] {
-                // One file that calls a target by two names contradicts itself; a later file overrides.
+                // Two names for one target in one file are a contradiction; in a later file they override.
                 if let Some(origin) = origin
                     && let Some(earlier) = self.origins.get(&join(&canonical, part))
                     && earlier.file == origin.file

@@ -5,7 +5,6 @@ use thiserror::Error;
 
 use crate::rule::{FlagsError, HexError, PartError};
 
-/// When a rule is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verify {
@@ -13,7 +12,6 @@ pub enum Verify {
     Before,
     /// On the host, right after; it is rolled back when it fails.
     After,
-    /// Not at all.
     Off,
 }
 
@@ -23,14 +21,11 @@ pub enum Verify {
 pub enum PreserveArgv0 {
     /// As the probe finds right for the interpreter.
     Auto,
-    /// Always.
     Yes,
-    /// Never.
     No,
 }
 
 impl Verify {
-    /// As it is written.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Before => "before",
@@ -41,7 +36,6 @@ impl Verify {
 }
 
 impl PreserveArgv0 {
-    /// As it is written.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Auto => "auto",

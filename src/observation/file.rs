@@ -63,7 +63,6 @@ pub enum InterpreterFault {
     /// A folder, a device or a pipe.
     NotRegular,
     NotExecutable,
-    /// Its filesystem is mounted `noexec`.
     Noexec,
     NotElf,
     /// An ELF file for this target, as [`Target::label`](crate::target::Target::label) writes it; `None` for a
@@ -155,7 +154,6 @@ pub fn list_of(faults: &[TrustFault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// What was found for one target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Candidates {
     /// The first file that can serve.

@@ -11,7 +11,6 @@ use crate::rule::Rule;
 pub enum Action {
     EnableInstance,
     Add(Rule),
-    /// Enable a disabled rule of ours.
     Enable(Rule),
     /// Register a rule in place of the entries named `old`, without a gap.
     Replace {
@@ -19,7 +18,6 @@ pub enum Action {
         old: Vec<OsString>,
         why: Reason,
     },
-    /// Remove a rule of ours.
     Remove {
         name: OsString,
         why: Reason,
@@ -46,7 +44,6 @@ pub enum Reason {
     Serving(ServingFault),
 }
 
-/// What happens to one rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// The host runs these programs itself.
@@ -82,7 +79,6 @@ impl Decision {
     }
 }
 
-/// One line of the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// For rules of the table.

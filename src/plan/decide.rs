@@ -1,4 +1,4 @@
-//! What becomes of one rule.
+//! Decides what happens to one rule.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -19,14 +19,14 @@ pub(super) struct Decider<'a> {
     seen: &'a Observation,
     native: &'a Native,
     by_name: HashMap<&'a OsStr, &'a Entry>,
-    /// What interrupted replacements of a rule left, by its name: it may be all that serves.
+    /// What interrupted replacements left, by the rule's name. It may be all that serves the target.
     leftovers: HashMap<String, Vec<OsString>>,
-    /// What is there once leftovers are gone.
+    /// The entries without leftovers.
     settled: Vec<&'a Entry>,
 }
 
 impl<'a> Decider<'a> {
-    /// Looks at each entry once, so that a rule takes no search through all of them.
+    /// Indexes the entries once, so that deciding a rule does not search all of them.
     pub(super) fn new(
         settings: &'a Settings,
         request: &'a Request,
@@ -46,7 +46,7 @@ impl<'a> Decider<'a> {
         Self { settings, request, seen, native, by_name, leftovers, settled }
     }
 
-    /// Rules of ours that nobody asks for any more, and what an interrupted replacement of them left.
+    /// Rules of ours that are no longer wanted, and what interrupted replacements of them left.
     pub(super) fn superfluous(&self, targets: &[&Target]) -> Vec<Item> {
         let mut names: BTreeSet<String> =
             self.settings.rules.iter().map(|custom| custom.rule.name().to_string()).collect();
@@ -153,7 +153,6 @@ impl<'a> Decider<'a> {
         }
     }
 
-    /// The rule as it should be, or why it cannot be.
     fn build(
         &self,
         target: &Target,
@@ -206,7 +205,7 @@ impl<'a> Decider<'a> {
         }
     }
 
-    /// An enabled rule that comes before `entry` and takes some of the programs that it is to take.
+    /// An enabled rule before `entry` that takes some of the target's programs.
     fn partly_before(&self, target: &Target, entry: &Entry) -> Option<&Entry> {
         let own = entry.matcher.magic()?;
         let machines = target.identity.machines.iter();
@@ -221,7 +220,7 @@ impl<'a> Decider<'a> {
         })
     }
 
-    /// Whether there is just no interpreter any more, none being named by the settings.
+    /// Whether no interpreter is left on disk, and the settings do not name one.
     fn has_vanished(&self, target: &Target) -> bool {
         let own = self.settings.overrides.get(&target.name);
         let named = own.is_some_and(|own| own.interpreter.is_some());
@@ -229,7 +228,7 @@ impl<'a> Decider<'a> {
         !named && found.is_none_or(|found| found.usable.is_none() && found.faulty.is_empty())
     }
 
-    /// Whether an entry of ours is what the settings ask for; with `auto` the trial decided on `P`.
+    /// Whether an entry of ours is what the settings ask for. With `auto`, `P` may differ: the trial decided it.
     fn is_as_wanted(&self, target: &Target, rule: &Rule, entry: &Entry) -> bool {
         if rule.is(entry) {
             return true;
@@ -251,7 +250,7 @@ impl<'a> Decider<'a> {
             Some(Serving::Stale(why) | Serving::Fails(why)) => {
                 Some(ServingFault::Seen(why.clone()))
             }
-            // Nothing was run: only what can be read counts.
+            // Nothing was run, so only the flags can tell.
             None if !entry.flags.known.fix_binary => Some(ServingFault::WithoutF),
             // Elsewhere: the host's rule, seen from a container. Which file it runs is the host's concern.
             Some(Serving::Works | Serving::Elsewhere) | None => None,
@@ -261,7 +260,7 @@ impl<'a> Decider<'a> {
                 self.take_over(target, entry, &rule, Reason::TakenOver)
             }
             (None, _) => Decision::Served { by: entry.name.clone() },
-            // An old interpreter that runs is better than none.
+            // An outdated interpreter that runs is better than none.
             (Some(_), Err(_)) if matches!(serving, Some(Serving::Stale(_))) => {
                 Decision::Served { by: entry.name.clone() }
             }
@@ -277,8 +276,8 @@ impl<'a> Decider<'a> {
         }
     }
 
-    /// QEMU's rules are replaced; those of other emulators stay, and ours, being newer, comes first.
-    /// So does one of QEMU's that takes another target's programs, too: it may be all that runs them.
+    /// Replaces QEMU's rules. Rules of other emulators stay; ours is newer and therefore wins. A rule of QEMU's that
+    /// also takes another target's programs stays, too: it may be all that runs those.
     fn take_over(&self, target: &Target, entry: &Entry, rule: &Rule, why: Reason) -> Decision {
         let takes = |other: &Target| {
             let magics = other.identity.magics();
@@ -322,7 +321,7 @@ impl<'a> Decider<'a> {
         }
     }
 
-    /// Replaces `entry`; whatever goes by the rule's own name has to go as well.
+    /// Replaces `entry`, and the entry that has the new rule's name.
     fn replace(&self, rule: &Rule, entry: &Entry, why: Reason) -> Decision {
         let mut old: Vec<OsString> = vec![entry.name.clone()];
         if let Some(namesake) =
@@ -341,15 +340,15 @@ impl<'a> Decider<'a> {
     }
 }
 
-/// The name of the rule that an interrupted replacement was to put in place, when `entry` is what it left.
+/// If an interrupted replacement left `entry`: the final name of the rule.
 fn unfinished(entry: &Entry, seen: &Observation) -> Option<String> {
     let name = entry.display_name();
     let rule = unfinished_name(&name)?;
     (is_qemu(entry) || seen.record.owns(entry)).then(|| rule.to_owned())
 }
 
-/// Makes what interrupted replacements left go with the next one; until then it stays, for it may be
-/// all that serves.
+/// Removes what interrupted replacements left, together with the next replacement. Until then it stays, because it
+/// may be all that serves the target.
 fn finish(decision: Decision, rule: Option<&Rule>, mut leftovers: Vec<OsString>) -> Decision {
     if leftovers.is_empty() {
         return decision;
@@ -367,17 +366,18 @@ fn finish(decision: Decision, rule: Option<&Rule>, mut leftovers: Vec<OsString>)
             old.append(&mut leftovers);
             Decision::Change(Action::Replace { rule, old, why })
         }
-        // Which file either of them pinned, nobody knows.
+        // It is unknown which file either of them pinned.
         (Decision::Kept { name, .. }, Some(rule)) => {
             leftovers.insert(0, name);
             replace(rule.clone(), leftovers)
         }
-        // Under this name nobody else's: it is the new one, or the old one that was to go.
+        // The entry with this name is not somebody else's: it is the new rule, or the old one that was being
+        // replaced.
         (Decision::Served { by }, Some(rule)) if by == rule.name().as_str() => {
             leftovers.insert(0, by);
             replace(rule.clone(), leftovers)
         }
-        // Nothing of ours is wanted beside somebody else's rule.
+        // Somebody else's rule serves the target, so ours is not needed.
         (Decision::Served { .. }, _) => Decision::Change(Action::Remove {
             name: leftovers.swap_remove(0),
             why: Reason::Interrupted,

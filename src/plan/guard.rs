@@ -1,4 +1,4 @@
-//! The guard: what must never reach the kernel, whatever asks for it.
+//! The guard: rules that must never reach the kernel, whatever the settings say.
 
 use super::refusal::{NativeFormat, Refusal};
 use crate::observation::{InterpreterFault, InterpreterFile};
@@ -13,7 +13,7 @@ pub struct Native {
 }
 
 impl Native {
-    /// From the targets that were seen to run natively.
+    /// `natives` are the targets that ran without any rule.
     pub fn new(table: &Table, natives: &[String]) -> Self {
         let mut headers: Vec<(NativeFormat, Magic)> = table
             .targets()
@@ -35,18 +35,16 @@ impl Native {
         Self { names: natives.to_vec(), headers }
     }
 
-    /// The names of the native targets.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// What a rule with this matcher would take away from the kernel.
+    /// The native files that a rule with this matcher would take.
     pub fn captured_by(&self, matcher: &Matcher) -> Option<&NativeFormat> {
         let magic = matcher.magic()?;
         self.headers.iter().find(|(_, native)| native.overlaps(magic)).map(|(format, _)| format)
     }
 
-    /// What the headers of native files have.
     pub fn magics(&self) -> impl Iterator<Item = &Magic> {
         self.headers.iter().map(|(_, magic)| magic)
     }
@@ -102,13 +100,13 @@ fn exact(
 /// What a rule needs of its interpreter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
-    /// It must run without a loader: rules with `F` serve other roots, which have none.
+    /// It must run without a loader: rules with `F` serve other roots, which may not have it.
     pub fixed: bool,
-    /// It gets the credentials of the program it runs.
+    /// The rule has `C`, so the interpreter gets the credentials of set-user-ID programs.
     pub credentials: bool,
 }
 
-/// Judges a file that is there.
+/// Why a file cannot serve, if so.
 pub fn fault(
     file: &InterpreterFile,
     native: &Native,

@@ -19,7 +19,6 @@ pub use refusal::{NativeFormat, Refusal, ServingFault};
 pub use request::{Request, flags, may_drop_p, wanted};
 pub use restore::{missing, restore};
 
-/// Makes the plan.
 pub fn plan(
     settings: &Settings,
     request: &Request,

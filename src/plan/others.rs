@@ -1,12 +1,10 @@
-//! Rules that are nobody's to remove: those of other emulators and run-times, which QEMU's could be
-//! confused with, and of WSL.
+//! Whose rules are whose: QEMU's may be replaced, those of other emulators, run-times and WSL must not be.
 
 use crate::rule::Entry;
 
-/// Whose rules they are, how their names begin, and what their interpreters are called; in lower case.
-/// By each project's own installer or packages: FEX (`FEX-x86_64`), box64 (`box64.conf`), Rosetta as
-/// Lima and Docker Desktop register it, WSL (`WSLInterop`, `WSLInterop-late`), Debian's wine, mono, jar
-/// and python, LLVM's `lli`.
+/// Owner, beginnings of rule names, and file names of interpreters, in lower case. Taken from each project's
+/// installer or packages: FEX (`FEX-x86_64`), box64 (`box64.conf`), Rosetta as Lima and Docker Desktop register it,
+/// WSL (`WSLInterop`, `WSLInterop-late`), Debian's wine, mono, jar and python, LLVM's `lli`.
 const KNOWN: [(&str, &[&str], &[&str]); 10] = [
     ("WSL", &["wslinterop"], &[]),
     ("FEX", &["fex-"], &["fex", "fexinterpreter"]),
@@ -20,7 +18,7 @@ const KNOWN: [(&str, &[&str], &[&str]); 10] = [
     ("AppImage", &["appimage"], &["appimaged", "appimagelauncher"]),
 ];
 
-/// Whose emulator or run-time a rule is of, when it is one that is known and none of QEMU's.
+/// The known emulator or run-time, other than QEMU, that a rule belongs to.
 pub fn owner(entry: &Entry) -> Option<&'static str> {
     let name = entry.display_name().to_lowercase();
     let file = entry.interpreter.file_name().map(|file| file.to_string_lossy().to_lowercase());
@@ -34,8 +32,8 @@ pub fn owner(entry: &Entry) -> Option<&'static str> {
     KNOWN.iter().find(is).map(|(who, _, _)| *who)
 }
 
-/// Whether a rule is one of QEMU's, which we may replace; all others (FEX, box64, Rosetta, wine,
-/// `WSLInterop`) are never touched. Both its name and what it runs must say so.
+/// Whether a rule is one of QEMU's, which may be replaced. Both its name and its interpreter must say so; all others
+/// (FEX, box64, Rosetta, wine, `WSLInterop`) are never touched.
 pub fn is_qemu(entry: &Entry) -> bool {
     let file = entry
         .interpreter
@@ -49,9 +47,9 @@ pub fn is_qemu(entry: &Entry) -> bool {
     runs_qemu && (name.starts_with("qemu-") || name.starts_with("buildkit-qemu-"))
 }
 
-/// Whether a rule that takes a target's programs may be replaced when it is stale or broken, or when somebody
-/// insists: QEMU's, and what has the very name that ours is to have (`own`), while its interpreter is of no other
-/// emulator that is known: a `qemu-aarch64` that leads nowhere.
+/// Whether a rule may be replaced when it is stale or broken, or with `--takeover`: QEMU's rules, and a rule that has
+/// the name of ours (`own`) unless its interpreter belongs to another known emulator. An example is a `qemu-aarch64`
+/// whose path leads nowhere.
 pub fn is_replaceable(entry: &Entry, own: &str) -> bool {
     is_qemu(entry) || entry.name == own && owner(entry).is_none()
 }

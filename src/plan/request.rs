@@ -7,19 +7,19 @@ use crate::observation::Observation;
 use crate::rule::Flags;
 use crate::target::{Target, UnknownTarget};
 
-/// What the caller asks for besides the settings.
+/// What the command line adds to the settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Request {
-    /// Targets by QEMU's names, in place of the settings'; rules of other targets stay as they are.
+    /// QEMU's names, in place of the settings' targets; rules of other targets stay as they are.
     pub only: Option<Vec<String>>,
-    /// Replace what works and is not ours, too.
+    /// Also replace rules of others that work.
     pub takeover: bool,
 }
 
-/// The targets that the settings, or the request, ask for.
+/// The targets that the request asks for, else the settings.
 ///
-/// `auto` takes each one with an interpreter, and each one that we have a rule for: its pinned
-/// interpreter goes on when the file is gone.
+/// `auto` means every target with an interpreter, and every target that we have a rule for: the kernel keeps the
+/// pinned interpreter when the file is gone.
 pub fn wanted<'a>(
     settings: &'a Settings,
     request: &Request,
@@ -42,13 +42,13 @@ pub fn wanted<'a>(
     named.iter().map(|name| settings.table.find(name)).collect()
 }
 
-/// Whether a trial may drop `P`: nobody said that the target's rule has to have it.
+/// Whether a trial may drop `P`: the settings leave it open.
 pub fn may_drop_p(settings: &Settings, target: &str) -> bool {
     let said = settings.overrides.get(target).is_some_and(|own| own.flags.is_some());
     settings.preserve_argv0 == PreserveArgv0::Auto && !said
 }
 
-/// The flags that a target's rule gets. `auto` begins with `P`; a trial may drop it.
+/// The flags of a target's rule. `auto` begins with `P`; a trial may drop it.
 pub fn flags(settings: &Settings, target: &str) -> Flags {
     settings.overrides.get(target).and_then(|own| own.flags).unwrap_or(Flags {
         preserve_argv0: settings.preserve_argv0 != PreserveArgv0::No,

@@ -34,16 +34,13 @@ pub enum RegisterError {
     /// The kernel's string functions stop there.
     #[error("byte {0} is NUL: write it as \\x00")]
     Nul(usize),
-    /// Every candidate stands in the name, the interpreter or the extension.
+    /// Every candidate occurs in the name, the interpreter or the extension.
     #[error("no delimiter is left that is in neither the name nor the interpreter")]
     Delimiter,
-    /// Not seven fields.
     #[error("a rule has seven fields, name:type:offset:magic:mask:interpreter:flags; this has {0}")]
     Fields(usize),
-    /// Neither `M` nor `E`.
     #[error("the type is {0:?}: it must be M (magic) or E (extension)")]
     Type(String),
-    /// Not a number.
     #[error("the offset {0:?} is not a number")]
     Offset(String),
     /// A field that has to be text is not UTF-8.
@@ -52,13 +49,10 @@ pub enum RegisterError {
     /// Half an escape: the kernel answers EINVAL.
     #[error(transparent)]
     Hex(#[from] HexError),
-    /// A name, extension or interpreter that cannot be.
     #[error(transparent)]
     Part(#[from] PartError),
-    /// A magic that cannot be.
     #[error(transparent)]
     Magic(#[from] MagicError),
-    /// A flag that we do not know.
     #[error(transparent)]
     Flags(#[from] FlagsError),
 }
@@ -74,7 +68,8 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Puts a rule together, with the flags as the kernel reads them back; fails when no delimiter is left or the register string is too long.
+    /// The flags become those that the kernel reads back. Fails when no delimiter is left or the register string is
+    /// too long.
     pub fn new(
         name: Name,
         matcher: Matcher,
@@ -86,12 +81,10 @@ impl Rule {
         Ok(Self { name, matcher, interpreter, flags, register })
     }
 
-    /// The same rule under another name.
     pub fn renamed(&self, name: Name) -> Result<Self, RegisterError> {
         Self::new(name, self.matcher.clone(), self.interpreter.clone(), self.flags)
     }
 
-    /// The same rule with other flags.
     pub fn with_flags(&self, flags: Flags) -> Result<Self, RegisterError> {
         Self::new(self.name.clone(), self.matcher.clone(), self.interpreter.clone(), flags)
     }
@@ -101,12 +94,10 @@ impl Rule {
         &self.name
     }
 
-    /// Which files the rule is for.
     pub fn matcher(&self) -> &Matcher {
         &self.matcher
     }
 
-    /// The program that runs them.
     pub fn interpreter(&self) -> &InterpreterPath {
         &self.interpreter
     }
@@ -116,17 +107,17 @@ impl Rule {
         self.flags
     }
 
-    /// What is written to `register`, in one `write(2)`: 11 to 1,920 bytes.
+    /// The bytes for one `write(2)` to `register`: 11 to 1,920.
     pub fn register_string(&self) -> &[u8] {
         &self.register
     }
 
-    /// Whether `entry` is this very rule: name, matcher, interpreter and flags (its state apart).
+    /// Whether `entry` has this rule's name, matcher, interpreter and flags; it may be disabled.
     pub fn is(&self, entry: &Entry) -> bool {
         entry.name == self.name.as_str() && self.serves_like(entry)
     }
 
-    /// Whether `entry` does what this rule does, whatever its name.
+    /// The same for any name.
     pub fn serves_like(&self, entry: &Entry) -> bool {
         entry.matcher.is_same(&self.matcher)
             && entry.interpreter == self.interpreter.as_path()
@@ -202,7 +193,7 @@ fn assemble(
     string
 }
 
-/// Reads a register string, as the kernel would, into a rule that we could register.
+/// Reads a register string as the kernel would; refuses what [`Rule`] cannot be.
 pub fn parse(string: &[u8]) -> Result<Rule, RegisterError> {
     // The newline counts: the kernel looks at the length before anything else.
     if !(MIN_REGISTER_STRING..=MAX_REGISTER_STRING).contains(&string.len()) {

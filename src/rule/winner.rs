@@ -10,7 +10,6 @@ use super::parts::Matcher;
 /// What the kernel makes of one entry when a certain file is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MatchResult {
-    /// It runs the file.
     Wins,
     /// It would, but a newer rule takes the file first.
     Shadowed,
@@ -20,19 +19,17 @@ pub enum MatchResult {
     Differs {
         /// Offset in the file.
         at: usize,
-        /// The file's byte.
         file: u8,
-        /// The rule's byte.
         magic: u8,
         /// The bits that count.
         mask: u8,
     },
-    /// The path has not the rule's extension.
+    /// The path does not have the rule's extension.
     OtherExtension,
 }
 
-/// Judges every entry as the kernel does: `entries` are in its order, newest first, and the first
-/// enabled one that matches wins. The switch of the whole instance is the caller's to look at.
+/// Judges every entry as the kernel does: `entries` are in its order, newest first, and the first enabled one that
+/// matches wins. The caller has to check the switch of the instance as a whole.
 pub fn judge(entries: &[Entry], header: &Header, path: &Path) -> Vec<MatchResult> {
     let mut taken = false;
     entries
@@ -65,8 +62,8 @@ pub fn winner<'a>(
 /// Offset and mask: where an entry looks.
 type Window<'a> = (usize, &'a [u8]);
 
-/// Enabled entries by what they look at. Most look at the same bytes, so who comes first is found without asking each:
-/// to look for all of N takes N steps, as long as offsets and masks are few.
+/// Enabled entries, grouped by the bytes that they compare. Most compare the same bytes, so the first match is found
+/// without trying each entry: finding it for all of N takes N steps, as long as there are few offsets and masks.
 #[derive(Debug)]
 pub struct Takers<'a> {
     by_magic: HashMap<Window<'a>, HashMap<Vec<u8>, usize>>,
@@ -74,7 +71,7 @@ pub struct Takers<'a> {
 }
 
 impl<'a> Takers<'a> {
-    /// Of entries in the kernel's order.
+    /// `entries` are in the kernel's order.
     pub fn new(entries: &'a [Entry]) -> Self {
         let mut takers = Self { by_magic: HashMap::new(), by_extension: HashMap::new() };
         for (place, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.enabled) {
@@ -91,7 +88,8 @@ impl<'a> Takers<'a> {
         takers
     }
 
-    /// The place of the first that takes a typical file of this matcher: the magic itself is such a file.
+    /// The index of the first entry that takes a typical file of this matcher; for a magic, the magic itself is such
+    /// a file.
     pub fn first(&self, matcher: &Matcher) -> Option<usize> {
         match matcher {
             Matcher::Magic(magic) => {

@@ -8,26 +8,24 @@ use crate::rule::{Header, Magic, Name, PartError};
 pub struct Target {
     /// QEMU's name: `aarch64`.
     pub name: String,
-    /// Targets of one family may run on each other's kernels: `arm` on an `aarch64` host.
+    /// Kernels may run programs of other targets of their family: `arm` on an `aarch64` host.
     pub family: String,
     /// OCI's names, best first: `linux/arm/v7`, `linux/arm/v6`. May be empty.
     pub platforms: Vec<String>,
     /// Debian's names: `armhf`, `armel`.
     pub debian: Vec<String>,
-    /// What `uname -m` says on such a machine, or under QEMU.
+    /// What `uname -m` prints on such a machine, or under QEMU.
     pub uname: Vec<String>,
-    /// Any other name that people use.
     pub aliases: Vec<String>,
-    /// What its programs look like.
     pub identity: Identity,
-    /// File names of its interpreter, best first: `qemu-aarch64-static`, `qemu-aarch64`.
+    /// File names of the interpreter, best first: `qemu-aarch64-static`, `qemu-aarch64`.
     pub interpreters: Vec<String>,
-    /// The target whose machine code its probe runs: mostly its own name.
+    /// The target whose machine code the probe uses; usually the target itself.
     pub probe: String,
 }
 
 impl Target {
-    /// The rules that it takes: a name and a magic for each value of `e_machine` that its files carry.
+    /// One rule for each value of `e_machine`: its name and magic.
     pub fn rules(&self) -> Vec<(Name, Magic)> {
         self.identity
             .magics()
@@ -40,14 +38,14 @@ impl Target {
             .collect()
     }
 
-    /// The header of its programs with one value of `e_machine`, as linkers write it: a rule may look at more of
-    /// it than ours does.
+    /// A complete header as linkers write it, for one value of `e_machine`: rules of others may compare more of it
+    /// than ours do.
     pub fn header(&self, machine: u16) -> Option<Header> {
         self.identity.machines.iter().find(|known| **known == machine)?;
         self.identity.programs(machine).first().map(|program| Header::new(program.magic()))
     }
 
-    /// `qemu-aarch64`, as everybody calls it; the further ones carry their `e_machine`.
+    /// `qemu-aarch64`, the usual name; further rules of the target have their `e_machine` in the name.
     fn rule_name(&self, index: usize, machine: u16) -> Result<Name, PartError> {
         if index == 0 {
             format!("qemu-{}", self.name).parse()
@@ -56,7 +54,7 @@ impl Target {
         }
     }
 
-    /// Every name that it goes by, best first.
+    /// All names of the target, best first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.name)
             .chain(&self.aliases)
@@ -66,8 +64,8 @@ impl Target {
             .map(String::as_str)
     }
 
-    /// The platform that one of its names means: the one that it is, or whose variant it has (`armv6l`),
-    /// else the first; `None` where OCI has no name for it.
+    /// The platform that `name` stands for: the platform of that name, or the one whose variant is in the name
+    /// (`armv6l`), else the first. `None` when OCI has no name for the target.
     pub fn platform(&self, name: &str) -> Option<&str> {
         let wanted = name.to_ascii_lowercase();
         let bare = |name: &str| name.strip_prefix("linux/").unwrap_or(name).to_ascii_lowercase();
@@ -82,7 +80,7 @@ impl Target {
             .or_else(|| platforms().next())
     }
 
-    /// How it is called in a sentence: `aarch64 (linux/arm64)`.
+    /// The name for messages: `aarch64 (linux/arm64)`.
     pub fn label(&self) -> String {
         match self.platforms.first() {
             Some(platform) => format!("{} ({platform})", self.name),

@@ -36,7 +36,6 @@ pub enum TargetError {
     Overlaps(String),
 }
 
-/// A target as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Raw {
@@ -63,7 +62,7 @@ pub(super) struct Raw {
     probe: Option<String>,
 }
 
-/// A target of the embedded table. What it does not say is empty, 0 or none, as in [`Raw`].
+/// A target of the embedded table. Empty, 0 and `None` mean that the key is absent, as in [`Raw`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
     pub(super) name: &'static str,
@@ -102,7 +101,7 @@ impl Row {
         probe: "",
     };
 
-    /// As it would be read from the file that it was made of.
+    /// What TOML would give for the same target.
     pub(super) fn raw(&self) -> Raw {
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -126,7 +125,7 @@ impl Row {
     }
 }
 
-/// `table.toml`, as `build.rs` writes it down, by name.
+/// `table.toml` as `build.rs` writes it, sorted by name.
 #[allow(clippy::unreadable_literal, reason = "a program wrote it for the compiler")]
 pub(super) const ROWS: &[Row] = include!(concat!(env!("OUT_DIR"), "/rows.rs"));
 

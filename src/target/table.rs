@@ -10,7 +10,6 @@ use super::raw::{ROWS, Raw, Row, TargetError};
 use crate::failure::Failure;
 use crate::rule::Header;
 
-/// All targets that we know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     targets: Vec<Target>,
@@ -31,13 +30,10 @@ pub enum TableError {
     },
 }
 
-/// A name that no target has.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown target {name:?}{}", nearest.as_ref().map(|near| format!(" (did you mean {near}?)")).unwrap_or_default())]
 pub struct UnknownTarget {
-    /// The name.
     pub name: String,
-    /// A name that looks like it.
     pub nearest: Option<String>,
 }
 
@@ -61,7 +57,7 @@ impl Table {
         Self { targets: ROWS.iter().map(target).collect() }
     }
 
-    /// Adds the targets of a text, or replaces those of the same name; all or none.
+    /// Adds the targets of a TOML text, or replaces those of the same name. On an error the table stays as it was.
     pub fn extend(&mut self, text: &str) -> Result<(), TableError> {
         let line = |at: usize| 1 + text[..at].matches('\n').count();
         let raw: BTreeMap<Spanned<String>, Raw> =
@@ -77,7 +73,7 @@ impl Table {
             let error =
                 |problem| TableError::Target { line: line(at), name: name.clone(), problem };
             let known = targets.iter().position(|known| known.name == name);
-            // A relative of the host that lost its family would no longer be tried on the host.
+            // Keep the family: without it, a relative of the host would no longer be tried on the host.
             raw.family = raw.family.or_else(|| known.map(|at| targets[at].family.clone()));
             let target = raw.validate(&name).map_err(error)?;
             added.push((name.clone(), at));
@@ -97,7 +93,6 @@ impl Table {
         Ok(())
     }
 
-    /// Every target, by name.
     pub fn targets(&self) -> &[Target] {
         &self.targets
     }
@@ -108,7 +103,7 @@ impl Table {
     pub fn find(&self, name: &str) -> Result<&Target, UnknownTarget> {
         let wanted = name.to_ascii_lowercase();
         let bare = wanted.strip_prefix("linux/").unwrap_or(&wanted);
-        // buildx tells what the CPU has besides; the programs are the same target's.
+        // buildx names the level of the CPU, too (`linux/amd64/v3`); the target is the same.
         let bare = AMD64_LEVELS
             .iter()
             .find_map(|level| bare.strip_suffix(level))
@@ -148,7 +143,7 @@ impl Table {
         UnknownTarget { name: name.to_owned(), nearest }
     }
 
-    /// The targets whose programs have this header (of a file of theirs).
+    /// The target whose programs have this header.
     pub fn of_header(&self, header: &Header) -> Option<&Target> {
         self.targets
             .iter()
@@ -156,7 +151,7 @@ impl Table {
     }
 }
 
-/// Another target whose rules could take this one's programs.
+/// Another target whose rules could match this one's programs.
 fn overlapping<'a>(targets: &'a [Target], name: &str) -> Option<&'a str> {
     let own = targets.iter().find(|target| target.name == name)?.identity.magics();
     let overlaps = |other: &&Target| {

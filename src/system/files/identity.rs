@@ -9,7 +9,6 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::observation::FileId;
 
-/// Which file these facts are of.
 pub fn id(metadata: &Metadata) -> FileId {
     FileId {
         device: metadata.dev(),

@@ -1,7 +1,7 @@
-//! Whether a file, and every folder above it, can be changed by nobody but root.
+//! Trust: whether only root can change a file and every folder above it.
 //!
-//! Whoever can write a file, or replace a folder or link on the way to it, decides what it says. A
-//! path found good here can be opened afterwards by name: nobody but root is left to win the race.
+//! A user who can write a file, or replace a folder or link on the way to it, controls its content. A path that
+//! passes this check can be opened by name afterwards: only root could win the race.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
@@ -26,12 +26,12 @@ const WRITABLE: u32 = 0o022;
 
 const STICKY: u32 = 0o1000;
 
-/// The owner of files whose owner has no name in a user namespace, unless the kernel was told otherwise.
+/// The kernel's default owner for files whose real owner has no number in the user namespace.
 const OVERFLOW_UID: u32 = 65534;
 
-/// Checks paths and remembers the folders: each folder costs one `lstat` however many files in it are checked.
+/// Checks paths and caches the folders: each folder costs one `lstat`, however many files in it are checked.
 ///
-/// It sees a folder as it was when first looked at, so make a new one for each round of checks.
+/// Folders are not looked at again, so create a new one for each round of checks.
 #[derive(Debug)]
 pub struct Trust {
     me: u32,
@@ -39,12 +39,11 @@ pub struct Trust {
     folders: HashMap<PathBuf, Rc<PathStep>>,
 }
 
-/// What a path comes to.
+/// Where a path leads.
 #[derive(Debug, Clone)]
 pub struct Checked {
-    /// The file, without any link on the way.
+    /// Without links.
     pub path: PathBuf,
-    /// What that file is.
     pub metadata: Metadata,
     /// Where somebody else could change it; empty when nobody can. The topmost folder comes first.
     pub faults: Vec<TrustFault>,
@@ -61,9 +60,7 @@ impl Checked {
 #[derive(Debug, Error)]
 #[error("{}: {source}", quote(path))]
 pub struct TrustError {
-    /// Where it ended.
     pub path: PathBuf,
-    /// What the kernel said.
     pub source: io::Error,
 }
 
@@ -74,16 +71,14 @@ impl TrustError {
     }
 }
 
-/// Whose files are good.
 #[derive(Debug, Clone, Copy)]
 struct Trusted {
-    /// Our own uid: whoever we are could do by himself what his files make us do.
+    /// Our own uid: our files make us do nothing that we could not do anyway.
     me: u32,
-    /// The owner of what has no owner here; `None` where every uid has a number.
+    /// The owner of files whose real owner has no number here; `None` where every uid has one.
     overflow: Option<u32>,
 }
 
-/// One path, followed to its end.
 #[derive(Debug, Clone)]
 struct PathStep {
     real: PathBuf,
@@ -92,26 +87,24 @@ struct PathStep {
 }
 
 impl Trust {
-    /// Asks who we are.
     pub fn new() -> Self {
         let me = nix::unistd::geteuid().as_raw();
         Self { me, overflow: OnceCell::new(), folders: HashMap::new() }
     }
 
-    /// Whose files are good, as far as it matters for this owner's: only a stranger makes us ask, once,
-    /// which uids this user namespace knows.
+    /// Whose files are trusted. Which uids this user namespace knows is read once, and only when a file belongs to a
+    /// stranger.
     fn trusted(&self, owner: u32) -> Trusted {
         let is_stranger = owner != 0 && owner != self.me;
         let overflow = if is_stranger { *self.overflow.get_or_init(overflow_uid) } else { None };
         Trusted { me: self.me, overflow }
     }
 
-    /// Follows an absolute path component by component and judges all that lies on the way: folders,
-    /// links, the folders of links, and the file at its end.
+    /// Follows an absolute path component by component and judges everything on the way: folders, links, the folders
+    /// of links, and the file itself.
     ///
-    /// One `lstat` besides those of new folders, and another two calls for each link. What `stat` or
-    /// `fstat` said before could not replace it, since they say nothing of links; what is found here
-    /// can replace them.
+    /// Costs one `lstat` besides those of new folders, and two more calls for each link. An earlier `stat` or `fstat`
+    /// cannot replace it, because they say nothing about links; its result can replace them.
     pub fn check(&mut self, path: &Path) -> Result<Checked, TrustError> {
         let step = self.step(path, MAX_LINKS)?;
         Ok(Checked {
@@ -169,7 +162,7 @@ impl Trust {
         Ok(end.also(&link))
     }
 
-    /// Adds what is wrong with one thing to what is wrong above it.
+    /// Adds the faults of one step to those above it.
     fn judged(&self, real: PathBuf, metadata: Metadata, above: Option<&PathStep>) -> PathStep {
         let kind = if metadata.is_symlink() {
             StepKind::Link
@@ -199,7 +192,7 @@ impl Default for Trust {
 }
 
 impl PathStep {
-    /// The same end, reached by way of `other`.
+    /// The same file, reached by way of `other`.
     fn also(&self, other: &Self) -> Self {
         Self { faults: self.faults.union(&other.faults).cloned().collect(), ..self.clone() }
     }
@@ -212,7 +205,7 @@ enum StepKind {
     Link,
 }
 
-/// A folder such as `/tmp`: all may write it, but only the owner of an entry may replace that entry.
+/// A folder such as `/tmp`: everybody may write it, but only the owner of an entry may replace that entry.
 fn is_shared(mode: u32) -> bool {
     mode & STICKY != 0 && mode & WRITABLE != 0
 }
@@ -246,9 +239,9 @@ impl Trusted {
     }
 }
 
-/// The uid that stands for all that have none here, where there are such.
+/// The uid that stands for all uids without a number here, if there are any.
 fn overflow_uid() -> Option<u32> {
-    // Without /proc the answer is the strict one: every uid is what it says.
+    // Without /proc be strict: take every uid at its word.
     let map = fs::read_to_string("/proc/self/uid_map").ok()?;
     if is_identity(&map) {
         return None;
