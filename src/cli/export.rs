@@ -82,7 +82,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         }
         None if arguments.tool == Tool::Debian
             && document.files.len() > 1
-            && context.format == super::Format::Text =>
+            && context.is_for_a_person() =>
         {
             return Err(Failure::usage(
                 "this format takes a file for each rule: give --output FOLDER, or one target",

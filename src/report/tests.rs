@@ -1,5 +1,6 @@
 use std::io;
 
+use super::junit::Junit;
 use super::*;
 use crate::doctor::{Finding, Status, Verdict};
 use crate::failure::Failure;
@@ -127,7 +128,7 @@ fn only_what_is_required_counts() {
 fn text_says_what_could_not_be_checked() {
     let checks = vec![finding("kernel.enabled", None, Status::Error)];
     let document = document(vec![target("arm", Verdict::Working)], checks, None);
-    let text = written(|out| text::doctor(out, &document, text::Page::default()));
+    let text = written(|out| text::doctor(out, &document, Page::default()));
     assert_eq!(
         text,
         "host\n  error kernel.enabled kernel.enabled says error\n\nLinux 6.12 on x86_64\n  1 working  arm\n\
@@ -137,8 +138,8 @@ fn text_says_what_could_not_be_checked() {
 
 const NAMES: [&str; 4] = ["sparc", "arm", "mips", "alpha"];
 
-fn page(width: usize) -> text::Page {
-    text::Page { verbose: false, width: Some(width) }
+fn page(width: usize) -> Page {
+    Page { verbose: false, width: Some(width) }
 }
 
 /// No rule, as the doctor says it of a target.
@@ -164,7 +165,7 @@ fn empty_host(configured: &[&str]) -> DoctorDocument {
 fn what_several_have_in_common_is_said_once() {
     let say = |configured: &[&str]| {
         let document = empty_host(configured);
-        written(|out| text::doctor(out, &document, text::Page::default()))
+        written(|out| text::doctor(out, &document, Page::default()))
     };
     assert_eq!(
         say(&NAMES[..3]),
@@ -176,7 +177,7 @@ fn what_several_have_in_common_is_said_once() {
     );
     assert!(say(&NAMES).contains("fix:  binfmtd register\n"));
     // All of each, by itself, to whoever wants it.
-    let page = text::Page { verbose: true, width: None };
+    let page = Page { verbose: true, width: None };
     let all = written(|out| text::doctor(out, &empty_host(&NAMES), page));
     for name in NAMES {
         for part in [
@@ -206,7 +207,7 @@ fn nothing_that_is_different_is_said_of_both() {
     for (what, change) in changes {
         let mut document = empty_host(&[]);
         change(&mut document);
-        let text = written(|out| text::doctor(out, &document, text::Page::default()));
+        let text = written(|out| text::doctor(out, &document, Page::default()));
         // Of arm it is said by itself.
         assert!(text.contains("\narm (linux/arm): "), "{what}: {text}");
         let rest = if what == "another" { "4 missing: " } else { "3 missing: alpha mips sparc\n" };
@@ -224,12 +225,12 @@ fn one_fix_for_several_checks_is_said_once() {
     let mut document = empty_host(&NAMES);
     let more = NAMES.map(|name| Finding { id: "exec.host", ..unruled(name) });
     document.checks.extend(more);
-    let text = written(|out| text::doctor(out, &document, text::Page::default()));
+    let text = written(|out| text::doctor(out, &document, Page::default()));
     assert_eq!(text.matches("fix: ").count(), 1, "{text}");
-    let command = written(|out| github::doctor(out, &document));
+    let command = written(|out| github::write(out, &document));
     assert_eq!(command.matches("fix: ").count(), 1, "{command}");
     document.checks[4].fix = Some("reboot".into());
-    let text = written(|out| text::doctor(out, &document, text::Page::default()));
+    let text = written(|out| text::doctor(out, &document, Page::default()));
     assert_eq!(text.matches("fix: ").count(), 3, "{text}");
 }
 
@@ -266,7 +267,7 @@ fn what_does_not_count_is_one_line() {
     checks.push(finding("exec.argv0", Some("hppa"), Status::Warn));
     let say = |require: &[&str]| {
         let document = document(targets.clone(), checks.clone(), Some(require));
-        written(|out| text::doctor(out, &document, text::Page::default()))
+        written(|out| text::doctor(out, &document, Page::default()))
     };
     assert_eq!(
         say(&["ppc"]),
@@ -281,7 +282,7 @@ fn what_does_not_count_is_one_line() {
         "{some}"
     );
     let well = document(vec![target("ppc", Verdict::Working)], Vec::new(), Some(&["ppc"]));
-    let well = written(|out| text::doctor(out, &well, text::Page::default()));
+    let well = written(|out| text::doctor(out, &well, Page::default()));
     assert_eq!(well, "Linux 6.12 on x86_64\n  1 working  ppc\n");
 }
 
@@ -293,9 +294,9 @@ fn a_verdict_that_no_check_accounts_for_is_told_of_all() {
         target("mips", Verdict::Missing),
     ];
     let document = document(targets, Vec::new(), None);
-    let text = written(|out| text::doctor(out, &document, text::Page::default()));
+    let text = written(|out| text::doctor(out, &document, Page::default()));
     assert!(text.starts_with("2 unproved: arm sparc\n\nmips (linux/mips): missing\n\n"), "{text}");
-    let commands = written(|out| github::doctor(out, &document));
+    let commands = written(|out| github::write(out, &document));
     assert!(
         commands.starts_with("::error title=binfmtd%3A 2 targets unproved::arm sparc\n"),
         "{commands}"
@@ -304,14 +305,14 @@ fn a_verdict_that_no_check_accounts_for_is_told_of_all() {
 
 #[test]
 fn github_gets_one_annotation_for_one_cause() {
-    let commands = written(|out| github::doctor(out, &empty_host(&NAMES)));
+    let commands = written(|out| github::write(out, &empty_host(&NAMES)));
     assert_eq!(
         commands.lines().next().unwrap(),
         "::error title=binfmtd%3A 4 targets missing::alpha arm mips sparc%0Afail rule.present: no rule takes its \
          programs%0A  seen: interpreters in /usr/bin%0A  fix: binfmtd register"
     );
     assert_eq!(commands.lines().count(), 2, "{commands}");
-    let table = written(|out| github::summary(out, &empty_host(&NAMES)));
+    let table = written(|out| github::summary::write(out, &empty_host(&NAMES)));
     let row = "| fail | alpha arm mips sparc | rule.present | no rule takes its programs | binfmtd register |";
     assert!(table.contains(row), "{table}");
     assert_eq!(table.matches("| fail |").count(), 1, "{table}");
@@ -330,7 +331,7 @@ fn the_rules_of_a_conflict_are_those_of_its_machine() {
         finding("rule.shadowed", Some("arm"), Status::Warn),
     ];
     let document = document(vec![arm], checks, None);
-    let text = written(|out| text::doctor(out, &document, text::Page::default()));
+    let text = written(|out| text::doctor(out, &document, Page::default()));
     assert!(
         text.contains("says warn\n        new    winner    unknown\n        older  shadowed"),
         "{text}"
@@ -349,7 +350,7 @@ fn a_conflict_stands_below_the_check_of_its_machine() {
         finding("rule.shadowed", Some("arm"), Status::Pass),
         finding("rule.shadowed", Some("arm"), Status::Warn),
     ];
-    let page = text::Page { verbose: true, width: None };
+    let page = Page { verbose: true, width: None };
     let text = written(|out| text::doctor(out, &document(vec![arm], checks, None), page));
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
@@ -381,7 +382,7 @@ fn junit_counts_what_counts() {
         ]
     };
     let all = document(targets.clone(), checks(), None);
-    let xml = written(|out| junit::doctor(out, &all));
+    let xml = written(|out| Junit.doctor(out, &all, Page::default()));
     for part in [
         "<testsuites name=\"binfmtd doctor\" tests=\"6\" failures=\"1\" errors=\"2\" skipped=\"1\"",
         "<testsuite name=\"host\" tests=\"0\" failures=\"0\" errors=\"0\" skipped=\"0\"",
@@ -394,7 +395,7 @@ fn junit_counts_what_counts() {
         assert!(xml.contains(part), "{part}: {xml}");
     }
     let some = document(targets, checks(), Some(&["sparc"]));
-    let xml = written(|out| junit::doctor(out, &some));
+    let xml = written(|out| Junit.doctor(out, &some, Page::default()));
     for part in [
         "<testsuites name=\"binfmtd doctor\" tests=\"6\" failures=\"0\" errors=\"1\" skipped=\"3\"",
         "<skipped message=\"not required, and fails: exec.host says fail\"/>",
@@ -418,7 +419,7 @@ fn github_keeps_the_worst_first_and_one_for_each() {
         finding("exec.host", Some("arm"), Status::Fail),
     ];
     let document = document(targets, checks, Some(&["arm", "sparc"]));
-    let text = written(|out| github::doctor(out, &document));
+    let text = written(|out| github::write(out, &document));
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines,
@@ -438,15 +439,28 @@ fn nothing_that_was_found_is_markup() {
     check.summary = "50%\r\n::error::<b> & \"|`_\x1b\u{ffff}".into();
     check.fix = Some("a|b".into());
     let document = document(vec![target("arm", Verdict::Broken)], vec![check], None);
-    let annotations = written(|out| github::doctor(out, &document));
+    let annotations = written(|out| github::write(out, &document));
     assert!(annotations.lines().all(|line| line.starts_with("::")), "{annotations}");
     assert!(annotations.contains("50%25\\r\\n::error::<b> &"), "{annotations}");
-    let table = written(|out| github::summary(out, &document));
+    let table = written(|out| github::summary::write(out, &document));
     let row = table.lines().find(|line| line.starts_with("| fail |")).unwrap();
     assert_eq!(row.matches('|').count(), 6, "{row}");
     assert!(row.contains("&lt;b&gt; &amp; \"&#124;&#96;&#95;"), "{row}");
-    let xml = written(|out| junit::doctor(out, &document));
+    let xml = written(|out| Junit.doctor(out, &document, Page::default()));
     assert!(xml.contains("50%\\r\\n::error::&lt;b&gt; &amp; &quot;|`_\\u{1b}\u{fffd}"), "{xml}");
+}
+
+#[test]
+fn the_table_begins_with_the_format_for_a_person() {
+    assert_eq!(FORMATS[0].audience(), Audience::Person);
+    let failure = Failure::unavailable("no kernel\x1b");
+    let document = ErrorDocument::new(&failure, 3);
+    for format in FORMATS {
+        assert_eq!(find_format(format.name()).map(Format::name), Some(format.name()));
+        let text = written(|out| format.failure(out, &document));
+        assert!(text.contains("no kernel") && !text.contains('\x1b'), "{format:?}: {text}");
+    }
+    assert!(find_format("xml").is_none());
 }
 
 #[test]
@@ -455,10 +469,10 @@ fn an_early_end_is_an_error_in_each_format() {
         &Failure { message: "no <kernel>,\nat all: 5%".to_owned(), ..Failure::unavailable("") },
         3,
     );
-    let xml = written(|out| junit::error(out, &document));
+    let xml = written(|out| Junit.failure(out, &document));
     assert!(xml.contains("errors=\"1\""), "{xml}");
     assert!(xml.contains("<error message=\"no &lt;kernel&gt;,\\nat all: 5%\""), "{xml}");
-    let command = written(|out| github::error(out, &document));
+    let command = written(|out| github::Github.failure(out, &document));
     assert_eq!(command, "::error title=binfmtd::no <kernel>,%0Aat all: 5%25\n");
 }
 
@@ -748,7 +762,7 @@ fn github_says_all_is_well_only_where_all_counts() {
     let said = |require| {
         let targets = vec![target("arm", Verdict::Broken), target("sparc", Verdict::Working)];
         let checks = vec![finding("exec.host", Some("sparc"), Status::Pass)];
-        written(|out| github::doctor(out, &document(targets, checks, require)))
+        written(|out| github::write(out, &document(targets, checks, require)))
     };
     let text = said(Some(&["sparc"][..]));
     assert!(text.contains("what is required is well: 1 working, 1 broken"), "{text}");

@@ -3,47 +3,20 @@
 mod fix;
 mod rootfs;
 
-use std::fmt;
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
-use std::path::Path;
 use std::time::Duration;
 
-use clap::{ValueEnum, ValueHint};
+use clap::ValueHint;
 
 use super::context::{self, Context};
 use super::{Exit, Failure, buildx};
 use crate::buildx::docker::{Docker, Trouble};
 use crate::doctor::{self, Examination};
-use crate::report::{
-    CheckDocument, ChecksDocument, Conclusion, DoctorDocument, github, junit, text,
-};
+use crate::report::{CheckDocument, ChecksDocument, Conclusion, DoctorDocument, text};
 use crate::system::process::batch::Limits;
 use crate::verify::{Depth, Scope};
 
-/// The file that a step of GitHub's appends its summary to.
-const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
-
 /// For each command of docker's: a build.
 const BUILD_LIMIT: Duration = Duration::from_secs(120);
-
-/// What only the doctor prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Of doctor only: XML for Jenkins, GitLab and others
-    Junit,
-    /// Of doctor only: annotations and a step summary for GitHub Actions
-    Github,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Junit => "junit",
-            Self::Github => "github",
-        })
-    }
-}
 
 /// Verify end to end, and name the cause and the way out of whatever is wrong
 ///
@@ -89,15 +62,13 @@ pub(super) struct Arguments {
     load: rootfs::Arguments,
 }
 
-pub(super) fn run(
-    context: &Context,
-    arguments: &Arguments,
-    format: Option<Format>,
-) -> Result<Exit, Failure> {
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     if arguments.list_checks || arguments.explain.is_some() {
-        if let Some(format) = format {
+        if context.format.any().is_none() {
             return Err(Failure::usage(format!(
-                "--format {format} is for what was found; checks are explained in text or json"
+                "--format {} is for what was found; checks are explained in {}",
+                context.format.name(),
+                super::general_formats()
             )));
         }
         return arguments
@@ -109,8 +80,7 @@ pub(super) fn run(
     let request = context::request(&settings, &arguments.targets, false)?;
     let required = context::request(&settings, &arguments.require, false)?.only;
     let limits = Limits { time: Duration::from_secs(arguments.timeout), ..Limits::default() };
-    // Text shows them only to who wants more.
-    let digests = context.verbose || context.format == super::Format::Json;
+    let digests = context.wants_all();
     let scope = Scope { depth: Depth::Full, again: arguments.repeat - 1, digests };
     let foreign = arguments.load.open(&settings, &request)?;
     let request = foreign.as_ref().map_or(request, rootfs::Foreign::request);
@@ -121,7 +91,7 @@ pub(super) fn run(
         let manner = context.manner(false, limits);
         doctor::examine(&settings, &request, also, manner, scope, &mut progress)
     };
-    let aloud = format.is_none() && context.format == super::Format::Text;
+    let aloud = context.is_for_a_person();
     let mut treatment = if arguments.treatment.fix {
         let case = fix::Case { context, settings: &settings, request: &request, limits, aloud };
         case.treat(&arguments.treatment, &mut look)?
@@ -149,7 +119,7 @@ pub(super) fn run(
     let mut document = DoctorDocument::new(&examination, findings, required.as_deref());
     document.fixes = fixes;
     document.ok &= stopped.is_none();
-    print(context, &document, format)?;
+    context::print(|out| context.format.doctor(out, &document, context.page()))?;
     if let Some(exit) = stopped {
         return Ok(exit);
     }
@@ -170,35 +140,6 @@ fn ask_builder(
     let mut progress = |done, total| progress("building", done, total);
     let docker = docker.as_ref().map_err(|_| Trouble::NoDocker);
     examination.ask_builder(docker, name, &mut progress);
-}
-
-fn print(
-    context: &Context,
-    document: &DoctorDocument,
-    format: Option<Format>,
-) -> Result<(), Failure> {
-    match format {
-        None => context.print(document, |out| text::doctor(out, document, context.page())),
-        Some(Format::Junit) => context::print(|out| junit::doctor(out, document)),
-        Some(Format::Github) => {
-            let file = std::env::var_os(STEP_SUMMARY).filter(|file| !file.is_empty());
-            let trouble = file.and_then(|file| {
-                let file = Path::new(&file);
-                let error = append(file, document).err()?;
-                Some(format!("{STEP_SUMMARY}: {}: {error}", file.display()))
-            });
-            context::print(|out| {
-                github::doctor(out, document)?;
-                trouble.map_or(Ok(()), |trouble| github::warning(out, &trouble))
-            })
-        }
-    }
-}
-
-fn append(file: &Path, document: &DoctorDocument) -> io::Result<()> {
-    let mut summary = Vec::new();
-    github::summary(&mut summary, document)?;
-    OpenOptions::new().append(true).create(true).open(file)?.write_all(&summary)
 }
 
 fn list(context: &Context) -> Result<Exit, Failure> {

@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 
 use super::{BAD, Cell, DOUBTFUL, GOOD, QUIET, STRONG, cell, rows, styled};
-use crate::report::plain;
 use crate::report::{
     BuilderDocument, BuilderState, EngineDocument, NodeDocument, OrphanDocument, PlatformDocument,
     RemovalDocument,
 };
+use crate::shown::plain;
 
 /// `bootstrap`, `inspect` and `verify`; with `verbose`, logs of failed builds, too.
 pub fn builder(out: &mut dyn Write, document: &BuilderDocument, verbose: bool) -> io::Result<()> {
