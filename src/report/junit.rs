@@ -135,15 +135,16 @@ fn cases(document: &DoctorDocument, target: Option<&str>) -> Vec<Case> {
         let before =
             document.findings_of(target).take_while(|other| !std::ptr::eq(*other, finding));
         let name = match before.filter(|other| other.id == finding.id).count() {
-            0 => finding.id.to_owned(),
+            0 => finding.id.to_string(),
             several => format!("{} {}", finding.id, several + 1),
         };
-        cases.push(case(name, finding, document.counts(finding)));
+        cases.push(case(name, finding, document));
     }
     cases
 }
 
-fn case(name: String, finding: &Finding, counts: bool) -> Case {
+fn case(name: String, finding: &Finding, document: &DoctorDocument) -> Case {
+    let counts = document.counts(finding);
     let summary = finding.summary.to_string();
     let (result, message) = match (finding.status, counts) {
         (Status::Pass, _) => (Kind::Pass, summary),
@@ -158,7 +159,8 @@ fn case(name: String, finding: &Finding, counts: bool) -> Case {
     };
     let seen = Some(&finding.evidence).filter(|text| !text.is_empty());
     let seen = seen.map(|text| format!("seen: {}", plain(&text.to_string())));
-    let fix = finding.fix.as_ref().map(|text| format!("fix: {}", plain(&text.to_string())));
+    let fix = finding.fix.as_ref();
+    let fix = fix.map(|fix| format!("fix: {}", plain(&fix.line(document.reader))));
     let text = seen.into_iter().chain(fix).collect::<Vec<_>>().join("\n");
     Case { name, result, message, text }
 }
