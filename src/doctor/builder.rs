@@ -1,51 +1,48 @@
 //! Family `builder`: whether a builder of buildx builds for each platform, and what it was wrongly thought
 //! to.
 
-use super::docker::{Seen, seen};
-use super::{Check, Draft, Examination, Finding};
+use super::docker::{Seen, draft, seen};
+use super::finding::{Draft, Finding};
+use super::id::CheckId;
+use super::{Check, Examination};
 use crate::buildx::builder::{Builder, DRIVER, NodeStatus};
 use crate::buildx::facts::{Facts, Grade};
 use crate::buildx::inspection::Inspection;
 use crate::buildx::trial::Built;
+use crate::fix::{Command, Fix};
 use crate::phrase::Phrase;
-
-const PRESENT: &str = "builder.present";
-const RUNNING: &str = "builder.running";
-const BUILDS: &str = "builder.builds";
-const FACTS: &str = "builder.facts";
-const ORPHANS: &str = "builder.orphans";
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
-        id: PRESENT,
+        id: CheckId::BuilderPresent,
         title: "the builder is there, with the right driver",
         proves: "buildx knows the builder and can load it, and it runs BuildKit in a container of the engine (docker-container): the docker driver builds with the engine's own, and cannot put several platforms into one image.",
         cure: "Make it: binfmtd buildx bootstrap NAME. One of another driver, or of somebody else, is left alone: choose another name.",
         run: |examination| vec![present(examination)],
     },
     Check {
-        id: RUNNING,
+        id: CheckId::BuilderRunning,
         title: "the builder runs",
         proves: "Each node's container is there and answers.",
         cure: "Boot it: binfmtd buildx bootstrap NAME, or docker buildx inspect --bootstrap NAME. A node whose context is gone: docker buildx rm NAME.",
         run: |examination| vec![running(examination)],
     },
     Check {
-        id: BUILDS,
+        id: CheckId::BuilderBuilds,
         title: "it builds for the platform",
         proves: "A build from scratch, without network or cache, ran a program of the platform, which said the nonce that it was given. What a builder advertises proves nothing: BuildKit never takes it back.",
         cure: "Put the rule there, and have the builder see it: binfmtd buildx bootstrap NAME --platform PLATFORM.",
         run: builds,
     },
     Check {
-        id: FACTS,
+        id: CheckId::BuilderFacts,
         title: "what runs, is embedded, is advertised and is built agree",
         proves: "The platform is built by the kernel's rule, as everything else on this host, and not by an emulator that BuildKit's image carries; the builder advertises what it builds.",
         cure: "Register the rule: binfmtd register TARGET. A builder that looked before the rule was there is started again by binfmtd buildx bootstrap NAME.",
         run: facts,
     },
     Check {
-        id: ORPHANS,
+        id: CheckId::BuilderOrphans,
         title: "nothing is left of builders that are gone",
         proves: "The engine has no container and no volume of a builder that this user's buildx does not know: states of builders may have hundreds of gigabytes.",
         cure: "List them: binfmtd buildx remove --all-orphans; --yes takes away what binfmtd made. What is somebody else's may be another user's builder.",
@@ -53,19 +50,29 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// The builder that was found, and everything around it; or the finding that says why there is none.
-fn found<'a>(
-    examination: &'a Examination<'_>,
-    draft: Draft,
-) -> Result<(Draft, &'a Inspection, &'a Builder), Finding> {
+/// The builder that was found, and everything around it; or why nothing can be said of it.
+fn found<'a>(examination: &'a Examination<'_>) -> Result<(&'a Inspection, &'a Builder), String> {
     match seen(examination) {
-        Seen::Not(why) => Err(draft.skip(why)),
-        Seen::Trouble(_) => Err(draft.skip("docker could not be asked")),
-        Seen::Well(inspection) => match &inspection.builder {
-            Some(builder) => Ok((draft, inspection, builder)),
-            None => Err(draft.skip(format!("{PRESENT}: there is no such builder"))),
-        },
+        Seen::Not(why) => Err(why),
+        Seen::Trouble(_) => Err("docker could not be asked".to_owned()),
+        Seen::Well(inspection) => {
+            let builder = inspection.builder.as_ref().map(|builder| (inspection, builder));
+            let missing = || format!("{}: there is no such builder", CheckId::BuilderPresent);
+            builder.ok_or_else(missing)
+        }
     }
+}
+
+fn bootstrap(name: &str) -> Command {
+    Command::user(&["binfmtd", "buildx", "bootstrap"]).word(name)
+}
+
+fn made(name: &str) -> Fix {
+    Fix::run("make or repair the builder", [bootstrap(name)])
+}
+
+fn remove(name: &str) -> Command {
+    Command::user(&["docker", "buildx", "rm"]).word(name)
 }
 
 fn name<'a>(examination: &'a Examination<'_>) -> &'a str {
@@ -73,7 +80,7 @@ fn name<'a>(examination: &'a Examination<'_>) -> &'a str {
 }
 
 fn present(examination: &Examination<'_>) -> Finding {
-    let draft = Draft::host(PRESENT);
+    let draft = draft(examination, CheckId::BuilderPresent);
     let name = name(examination);
     let inspection = match seen(examination) {
         Seen::Not(why) => return draft.skip(why),
@@ -86,13 +93,13 @@ fn present(examination: &Examination<'_>) -> Finding {
         return draft
             .fail(format!("there is no builder {name}"))
             .with(format!("there are: {}", others.join(", ")))
-            .fix(format!("binfmtd buildx bootstrap {name}"));
+            .fix(made(name));
     };
     if let Some(error) = &builder.error {
         let fix = if builder.is_ours() {
-            format!("binfmtd buildx bootstrap {name}")
+            made(name)
         } else {
-            format!("docker buildx rm {name}")
+            Fix::run("remove the builder, which cannot be loaded", [remove(name)])
         };
         return draft
             .fail(format!("buildx cannot load builder {name}"))
@@ -106,33 +113,38 @@ fn present(examination: &Examination<'_>) -> Finding {
     draft
         .warn(format!("builder {name} has the driver {}, not {DRIVER}", builder.driver))
         .with(whose)
-        .fix("binfmtd buildx bootstrap")
+        .fix(Fix::run(
+            "make a builder of the right driver",
+            [Command::user(&["binfmtd", "buildx", "bootstrap"])],
+        ))
 }
 
 fn running(examination: &Examination<'_>) -> Finding {
-    let (draft, inspection, builder) = match found(examination, Draft::host(RUNNING)) {
+    let draft = draft(examination, CheckId::BuilderRunning);
+    let (inspection, builder) = match found(examination) {
         Ok(found) => found,
-        Err(finding) => return finding,
+        Err(why) => return draft.skip(why),
     };
     let name = &builder.name;
     let nodes: Vec<String> =
         builder.nodes.iter().map(|node| format!("{} {}", node.name, node.status.word())).collect();
-    let draft = Draft { evidence: nodes.join(", ").into(), ..draft };
+    let draft = draft.seen(nodes.join(", "));
     let Some(node) = inspection.resting() else {
         let versions: Vec<&str> =
             builder.nodes.iter().filter_map(|node| node.version.as_deref()).collect();
         return draft.pass(format!("builder {name} runs BuildKit {}", versions.join(", ")));
     };
     let boot = if builder.is_ours() {
-        format!("binfmtd buildx bootstrap {name}")
+        made(name)
     } else {
-        format!("docker buildx inspect --bootstrap {name}")
+        let boot = Command::user(&["docker", "buildx", "inspect", "--bootstrap"]);
+        Fix::run("boot the builder", [boot.word(name)])
     };
     match &node.status {
         NodeStatus::Broken(error) => draft
             .fail(format!("node {} of builder {name} cannot be reached", node.name))
             .with(error.clone())
-            .fix(format!("docker buildx rm {name}, then binfmtd buildx bootstrap {name}")),
+            .fix(Fix::run("make the builder anew", [remove(name), bootstrap(name)])),
         // The next build starts it, and pays for it.
         status => draft
             .warn(format!("node {} of builder {name} is {}", node.name, status.word()))
@@ -142,25 +154,25 @@ fn running(examination: &Examination<'_>) -> Finding {
 
 fn each(
     examination: &Examination<'_>,
-    id: &'static str,
+    id: CheckId,
     judge: impl Fn(Draft, &Facts, &Builder) -> Finding,
 ) -> Vec<Finding> {
-    let (inspection, builder) = match found(examination, Draft::host(id)) {
-        Ok((_, inspection, builder)) => (inspection, builder),
-        Err(finding) => return vec![finding],
+    let (inspection, builder) = match found(examination) {
+        Ok(found) => found,
+        Err(why) => return vec![draft(examination, id).skip(why)],
     };
     if inspection.facts.is_empty() {
-        return vec![Draft::host(id).skip("no platform is asked for")];
+        return vec![draft(examination, id).skip("no platform is asked for")];
     }
-    let findings = inspection.facts.iter().map(|facts| {
-        let target = Some(facts.target.clone());
-        judge(Draft { target, ..Draft::host(id) }, facts, builder)
-    });
+    let findings = inspection
+        .facts
+        .iter()
+        .map(|facts| judge(draft(examination, id).target(&facts.target), facts, builder));
     findings.collect()
 }
 
 fn builds(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, BUILDS, |draft, facts, builder| {
+    each(examination, CheckId::BuilderBuilds, |draft, facts, builder| {
         let judgement = facts.judge(&builder.name);
         match (&facts.built, judgement.grade) {
             (Built::Yes { by, version, time }, _) => {
@@ -178,9 +190,7 @@ fn builds(examination: &Examination<'_>) -> Vec<Finding> {
                 let draft = draft.fail(own(&facts.platform) + " " + sentence.as_str());
                 match judgement.fix {
                     // Of several platforms at once: without names it is for all.
-                    Some(_) if facts.kernel.is_lacking() => {
-                        draft.fix(format!("binfmtd buildx bootstrap {}", builder.name))
-                    }
+                    Some(_) if facts.kernel.is_lacking() => draft.fix(made(&builder.name)),
                     Some(fix) => draft.fix(fix),
                     None => draft,
                 }
@@ -196,7 +206,7 @@ fn own(platform: &str) -> Phrase {
 }
 
 fn facts(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, FACTS, |draft, facts, builder| {
+    each(examination, CheckId::BuilderFacts, |draft, facts, builder| {
         if let Built::NotTried(why) = &facts.built {
             return draft.skip(format!("not built: {why}"));
         }
@@ -209,14 +219,16 @@ fn facts(examination: &Examination<'_>) -> Vec<Finding> {
                     None => finding,
                 }
             }
-            (Grade::Fails, _) => draft.skip(format!("{BUILDS} says what is wrong")),
+            (Grade::Fails, _) => {
+                draft.skip(format!("{} says what is wrong", CheckId::BuilderBuilds))
+            }
             _ => draft.pass("what runs, is embedded, advertised and built agree"),
         }
     })
 }
 
 fn orphans(examination: &Examination<'_>) -> Finding {
-    let draft = Draft::host(ORPHANS);
+    let draft = draft(examination, CheckId::BuilderOrphans);
     let inspection = match seen(examination) {
         Seen::Not(why) => return draft.skip(why),
         Seen::Trouble(_) => return draft.skip("docker could not be asked"),
@@ -239,5 +251,8 @@ fn orphans(examination: &Examination<'_>) -> Finding {
         .warn("containers or volumes are left of builders that are gone")
         .with(ours.join(", "))
         .with(others)
-        .fix("binfmtd buildx remove --all-orphans --yes")
+        .fix(Fix::run(
+            "remove what binfmtd made",
+            [Command::user(&["binfmtd", "buildx", "remove", "--all-orphans", "--yes"])],
+        ))
 }

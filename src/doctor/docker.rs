@@ -1,45 +1,79 @@
 //! Family `docker`: the docker command, the engine and the plugin, as far as a builder needs them.
 
-use super::{Check, Draft, Examination, Finding};
+use super::commands::systemctl;
+use super::finding::{Draft, Finding, Subject};
+use super::id::CheckId;
+use super::{Check, Examination};
 use crate::buildx::docker::Trouble;
 use crate::buildx::engine::Location;
 use crate::buildx::inspection::{InspectError, Inspection};
-
-const CLI: &str = "docker.cli";
-const ENGINE: &str = "docker.engine";
-const HERE: &str = "docker.here";
-const BUILDX: &str = "docker.buildx";
+use crate::fix::{Command, Fix};
+use crate::system::host::surroundings::Distribution;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
-        id: CLI,
+        id: CheckId::DockerCli,
         title: "there is a docker command",
         proves: "Docker's own command line is in PATH and answers. Podman's command of the same name has no builders.",
         cure: "Install Docker's command line: docker-ce-cli of Docker's own packages, or docker-cli (Debian), and run the doctor as the user who builds.",
         run: |examination| vec![cli(examination)],
     },
     Check {
-        id: ENGINE,
+        id: CheckId::DockerEngine,
         title: "Docker's engine answers",
         proves: "The engine of the current context answers this user. A builder is a container of it.",
         cure: "Start it: systemctl start docker. Or choose a context that answers: docker context ls, docker context use NAME. A socket that this user may not use: usermod -aG docker USER, then log in again.",
         run: |examination| vec![engine(examination)],
     },
     Check {
-        id: HERE,
+        id: CheckId::DockerHere,
         title: "the engine runs on this kernel",
         proves: "The rules of this kernel are those that builds will meet. An engine on another machine, or in a virtual one (Docker Desktop), needs rules over there.",
         cure: "Register over there: ssh HOST binfmtd register; in Docker Desktop the machine has rules of its own.",
         run: |examination| vec![here(examination)],
     },
     Check {
-        id: BUILDX,
+        id: CheckId::DockerBuildx,
         title: "buildx is there, and not too old",
         proves: "The docker command has the buildx plugin, 0.13 or later: older ones cannot list their builders for programs.",
         cure: "Install the plugin: docker-buildx-plugin of Docker's own packages, or docker-buildx (Debian).",
         run: |examination| vec![buildx(examination)],
     },
 ];
+
+/// Installs the plugin, and the docker command where that is missing as well.
+fn install(examination: &Examination<'_>, command: bool) -> Fix {
+    let (manager, client, plugin): (&[&str], _, _) = match examination.around.distribution {
+        Distribution::Debian => (&["apt-get", "install"], "docker-cli", "docker-buildx"),
+        Distribution::Ubuntu => (&["apt-get", "install"], "docker.io", "docker-buildx"),
+        Distribution::Arch => (&["pacman", "-S"], "docker", "docker-buildx"),
+        Distribution::Alpine => (&["apk", "add"], "docker-cli", "docker-cli-buildx"),
+        Distribution::Fedora | Distribution::Suse | Distribution::Other if command => {
+            return Fix::advice(
+                "install docker-ce-cli and docker-buildx-plugin of Docker's own packages",
+            );
+        }
+        Distribution::Fedora | Distribution::Suse | Distribution::Other => {
+            return Fix::advice("install docker-buildx-plugin of Docker's own packages");
+        }
+    };
+    let install = Command::root(manager);
+    let install = if command { install.word(client) } else { install };
+    Fix::run("install Docker's command line and buildx", [install.word(plugin)])
+}
+
+fn use_default() -> Fix {
+    let default = Command::user(&["docker", "context", "use", "default"]);
+    Fix::run("choose the context of the local engine", [default])
+}
+
+/// About the builder that was asked for, and the engine below it.
+pub(super) fn draft(examination: &Examination<'_>, id: CheckId) -> Draft {
+    match &examination.builder {
+        Some(asked) => Draft::of(id, Subject::Builder { name: asked.name.clone() }),
+        None => Draft::host(id),
+    }
+}
 
 /// What was seen; or what is in the way, or why nobody looked.
 pub(super) enum Seen<'a> {
@@ -60,18 +94,20 @@ pub(super) fn seen<'a>(examination: &'a Examination<'_>) -> Seen<'a> {
 }
 
 fn cli(examination: &Examination<'_>) -> Finding {
-    let draft = Draft::host(CLI);
+    let draft = draft(examination, CheckId::DockerCli);
     match seen(examination) {
         Seen::Not(why) => draft.skip(why),
         Seen::Well(found) => draft
             .pass(format!("docker {} answers", found.seen.engine.client))
             .with(format!("context {}", found.seen.engine.context)),
-        Seen::Trouble(Trouble::NoDocker) => draft.fail("there is no docker command in PATH").fix(
-            "apt-get install docker-cli docker-buildx, or docker-ce-cli of Docker's own packages",
-        ),
+        Seen::Trouble(Trouble::NoDocker) => {
+            draft.fail("there is no docker command in PATH").fix(install(examination, true))
+        }
         Seen::Trouble(trouble @ Trouble::Podman(_)) => draft
             .fail(trouble.to_string())
-            .fix("binfmtd doctor, then podman build --platform PLATFORM"),
+            .fix(Fix::advice(
+                "builders are Docker's: look at the host with binfmtd doctor, then use podman build --platform PLATFORM",
+            )),
         // Something answered, and could not be understood or did not end: nothing is known.
         Seen::Trouble(
             trouble @ (Trouble::Slow { .. }
@@ -84,7 +120,7 @@ fn cli(examination: &Examination<'_>) -> Finding {
 }
 
 fn engine(examination: &Examination<'_>) -> Finding {
-    let draft = Draft::host(ENGINE);
+    let draft = draft(examination, CheckId::DockerEngine);
     match seen(examination) {
         Seen::Not(why) => draft.skip(why),
         Seen::Well(found) => {
@@ -98,29 +134,31 @@ fn engine(examination: &Examination<'_>) -> Finding {
             Trouble::Down(said) => draft
                 .fail("Docker's engine does not answer")
                 .with(said.clone())
-                .fix("systemctl start docker"),
+                .fix(Fix::run("start it", [systemctl(&["start", "docker"])])),
             Trouble::DeadContext(said) => draft
                 .fail("docker's context leads to no engine")
                 .with(said.clone())
-                .fix("docker context use default"),
+                .fix(use_default()),
             Trouble::Compatible { endpoint, version } => draft
                 .fail("what answers is no Docker engine: the docker-container driver needs one")
                 .with(format!("{endpoint}, version {version}"))
-                .fix("docker context use default"),
+                .fix(use_default()),
             // Says nothing about the engine: another user may reach it.
             Trouble::Denied(said) => draft
                 .error("this user may not use Docker's socket")
                 .with(said.clone())
-                .fix("usermod -aG docker USER, then log in again"),
-            Trouble::NoDocker | Trouble::Podman(_) => draft.skip(format!("{CLI} says why")),
+                .fix(Fix::advice(
+                    "add this user to the group docker (usermod -aG docker USER), then log in again",
+                )),
+            Trouble::NoDocker | Trouble::Podman(_) => draft.skip(format!("{} says why", CheckId::DockerCli)),
             Trouble::NoPlugin | Trouble::OldPlugin(_) => draft.pass("the engine answers"),
-            _ => draft.skip(format!("{CLI} says what is in the way")),
+            _ => draft.skip(format!("{} says what is in the way", CheckId::DockerCli)),
         },
     }
 }
 
 fn here(examination: &Examination<'_>) -> Finding {
-    let draft = Draft::host(HERE);
+    let draft = draft(examination, CheckId::DockerHere);
     match seen(examination) {
         Seen::Not(why) => draft.skip(why),
         Seen::Trouble(_) => draft.skip("the engine could not be asked"),
@@ -131,23 +169,23 @@ fn here(examination: &Examination<'_>) -> Finding {
             Location::Elsewhere(why) => draft
                 .warn("the engine is not on this machine: this kernel's rules are not those of its builds")
                 .with(why.clone())
-                .fix("run binfmtd register on the engine's machine"),
+                .fix(Fix::advice("run binfmtd register on the engine's machine")),
         },
     }
 }
 
 fn buildx(examination: &Examination<'_>) -> Finding {
-    let draft = Draft::host(BUILDX);
+    let draft = draft(examination, CheckId::DockerBuildx);
     match seen(examination) {
         Seen::Not(why) => draft.skip(why),
         Seen::Well(found) => draft.pass(format!("buildx {}", found.seen.engine.buildx)),
-        Seen::Trouble(Trouble::NoPlugin) => draft
-            .fail("docker has no buildx plugin")
-            .fix("apt-get install docker-buildx, or docker-buildx-plugin of Docker's own packages"),
+        Seen::Trouble(Trouble::NoPlugin) => {
+            draft.fail("docker has no buildx plugin").fix(install(examination, false))
+        }
         Seen::Trouble(Trouble::OldPlugin(version)) => draft
             .fail("buildx is too old: its list of builders cannot be read before 0.13")
             .with(version.clone())
-            .fix("apt-get install docker-buildx, or docker-buildx-plugin of Docker's own packages"),
+            .fix(install(examination, false)),
         Seen::Trouble(_) => draft.skip("docker could not be asked"),
     }
 }

@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::finding::Draft;
+use super::id::CheckId;
 use crate::buildx;
 use crate::buildx::builder::Builder;
 use crate::buildx::docker::{Docker, Trouble};
@@ -15,13 +17,17 @@ use crate::buildx::platform::Platform;
 use crate::config::{Settings, Targets};
 use crate::daemon::State;
 use crate::failure::Failure;
+use crate::fix::{Command, Fix, Place};
 use crate::observation::{Candidates, InterpreterFault, Observation};
 use crate::observe::{self, Manner};
+use crate::phrase::Phrase;
 use crate::plan::{Native, Request, others};
 use crate::rule::{self, Entry, Rule, winner};
 use crate::system::binfmt_misc::instance::{Instance, InstanceError, MOUNT_POINT};
 use crate::system::binfmt_misc::mount;
+use crate::system::files::identity;
 use crate::system::files::interpreter::Inspector;
+use crate::system::files::trust::{Fault, Trust};
 use crate::system::host::limits;
 use crate::system::host::machine::{self, Host};
 use crate::system::host::manager;
@@ -78,6 +84,27 @@ pub struct Surroundings {
     pub planned: Vec<Planned>,
     /// Labels of the interpreters that the rules name, where `SELinux` is on.
     pub labels: BTreeMap<PathBuf, String>,
+    /// Of interpreters that others could replace: where.
+    pub distrust: BTreeMap<PathBuf, Vec<Fault>>,
+    /// Of interpreters on filesystems without programs: where these are mounted.
+    pub mount_points: BTreeMap<PathBuf, PathBuf>,
+}
+
+impl Patient<'_> {
+    /// A finding about the host's way to run it.
+    pub(super) fn draft(&self, id: CheckId) -> Draft {
+        self.named(Draft::host(id))
+    }
+
+    /// The same about another subject. Of a target with several values of `e_machine` the evidence tells which.
+    pub(super) fn named(&self, draft: Draft) -> Draft {
+        let draft = draft.target(&self.target.name);
+        if self.target.identity.machines.len() > 1 {
+            draft.seen(Phrase::own(format!("e_machine {:#x}", self.machine), ""))
+        } else {
+            draft
+        }
+    }
 }
 
 /// Everything that the checks look at.
@@ -95,8 +122,8 @@ pub struct Examination<'a> {
     pub first_namespace: bool,
     /// Whether this is a container.
     pub container: bool,
-    /// Whether this is uid 0.
-    pub root: bool,
+    /// The effective uid.
+    pub uid: u32,
     /// What programs that are started from here have to live with.
     pub limits: limits::Limits,
     /// Whose each rule seems to be, by its name, going by the files of other tools.
@@ -167,7 +194,7 @@ pub fn examine<'a>(
         stack: mount::stack()?,
         first_namespace: namespace::in_first_user_namespace(),
         container: namespace::in_container(),
-        root: privilege::is_root(),
+        uid: privilege::uid(),
         limits,
         around,
         owners: observe::other_owners(&seen.instance.entries),
@@ -229,8 +256,14 @@ fn look_around(
             planned.push(Planned { file: file.clone(), line, rule, fault });
         }
     }
-    let interpreters = seen.instance.entries.iter().map(|entry| &entry.interpreter);
-    let labels = interpreters
+    let interpreters = || seen.instance.entries.iter().map(|entry| &entry.interpreter);
+    let mut trust = Trust::new();
+    let mut faults = |path: &PathBuf| Some(trust.check(path).ok()?.faults);
+    let distrust = interpreters().filter_map(|path| Some((path.clone(), faults(path)?))).collect();
+    let noexec = interpreters().filter(|path| identity::is_noexec(path).unwrap_or(false));
+    let mount_points =
+        noexec.filter_map(|path| Some((path.clone(), identity::mount_point(path).ok()?))).collect();
+    let labels = interpreters()
         .filter(|_| limits.selinux.is_some())
         .filter_map(|path| Some((path.clone(), limits::label(path)?)))
         .collect();
@@ -245,6 +278,8 @@ fn look_around(
         units: surroundings::units(root),
         planned,
         labels,
+        distrust,
+        mount_points,
     })
 }
 
@@ -447,6 +482,17 @@ impl<'a> Examination<'a> {
         let mut names: Vec<String> = patients.map(|patient| patient.target.name.clone()).collect();
         names.dedup();
         names
+    }
+
+    /// Where the kernel's own state can be changed: what belongs to no namespace is the host's.
+    pub(super) fn kernels_place(&self) -> Place {
+        if self.container { Place::Host } else { Place::Here }
+    }
+
+    /// Sets a variable of the kernel.
+    pub(super) fn sysctl(&self, name: &str, value: u64) -> Fix {
+        let set = Command::root(&["sysctl", "-w"]).word(format!("{name}={value}"));
+        Fix::run("change the limit", [set.at(self.kernels_place())])
     }
 
     /// The patients that need a rule.

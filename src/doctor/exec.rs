@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use super::cause::{Symptom, Whose, cause};
-use super::interpreter::{another, is_mislabelled, is_out_of_reach, registered};
+use super::commands::{Others, another_version, registered, then_register};
+use super::finding::{Draft, Finding, Status};
+use super::id::CheckId;
+use super::interpreter::{self, another, is_mislabelled, is_out_of_reach};
 use super::known::{self, Known, Version};
 use super::rule::left_out;
-use super::{Check, Draft, Examination, Finding, Patient, Status};
+use super::{Check, Examination, Patient};
+use crate::fix::Fix;
 use crate::phrase::Phrase;
 use crate::plan::flags;
 use crate::probe::CpuLevel;
@@ -22,90 +26,86 @@ use crate::verify::{Level, Outcome, Proof};
 const ABSURD: Duration = Duration::from_secs(1);
 const ABSURD_TIMES: f64 = 500.0;
 
-const VERSION: &str = "exec.version";
-const COST: &str = "exec.cost";
-const CPU_LEVEL: &str = "exec.cpu-level";
-
 pub(super) const CHECKS: &[Check] = &[
     Check {
-        id: "exec.host",
+        id: CheckId::ExecHost,
         title: "its programs run",
         proves: "A program of this target ran on the host through the kernel and said the nonce it was given.",
         cure: "Mostly binfmtd register TARGET, which replaces what is stale or broken. Else another version of QEMU.",
-        run: |examination| each(examination, "exec.host", Level::Host),
+        run: |examination| each(examination, Level::Host),
     },
     Check {
-        id: "exec.empty-root",
+        id: CheckId::ExecEmptyRoot,
         title: "its programs run in an empty root",
         proves: "The same in a root with nothing else in it, as in a container built FROM scratch.",
         cure: "Register with F and a static interpreter: binfmtd register TARGET.",
-        run: |examination| each(examination, "exec.empty-root", Level::EmptyRoot),
+        run: |examination| each(examination, Level::EmptyRoot),
     },
     Check {
-        id: "exec.pie",
+        id: CheckId::ExecPie,
         title: "position-independent programs run",
         proves: "A program of the kind that compilers make today (ET_DYN) ran as well: a rule may take the other kind (ET_EXEC) alone, or another rule these.",
         cure: "Let binfmtd derive magic and mask, and put that rule first: binfmtd register TARGET --takeover.",
-        run: |examination| each(examination, "exec.pie", Level::Pie),
+        run: |examination| each(examination, Level::Pie),
     },
     Check {
-        id: "exec.argv0",
+        id: CheckId::ExecArgv0,
         title: "argv[0] comes through",
         proves: "Programs that go by the name they are called by (busybox, login shells) see it.",
         cure: "Let the probe find out whether the interpreter expects P: preserve-argv0 = \"auto\", then binfmtd register TARGET --takeover.",
-        run: |examination| each(examination, "exec.argv0", Level::Argv0),
+        run: |examination| each(examination, Level::Argv0),
     },
     Check {
-        id: "exec.status",
+        id: CheckId::ExecStatus,
         title: "the exit status comes through",
         proves: "A failing build step is seen to fail.",
         cure: "Install another version of QEMU, then binfmtd register TARGET.",
-        run: |examination| each(examination, "exec.status", Level::Status),
+        run: |examination| each(examination, Level::Status),
     },
     Check {
-        id: "exec.signal",
+        id: CheckId::ExecSignal,
         title: "signals come through",
         proves: "A program that is killed by a signal is seen to be.",
         cure: "Install another version of QEMU, then binfmtd register TARGET.",
-        run: |examination| each(examination, "exec.signal", Level::Signal),
+        run: |examination| each(examination, Level::Signal),
     },
     Check {
-        id: "exec.identity",
+        id: CheckId::ExecIdentity,
         title: "the interpreter that runs is the one on disk",
         proves: "The running interpreter is the file that its path leads to now, not one from before an upgrade.",
         cure: "Register again, which replaces the rule without a gap: binfmtd register TARGET. The service does it by itself.",
-        run: |examination| each(examination, "exec.identity", Level::Identity),
+        run: |examination| each(examination, Level::Identity),
     },
     Check {
-        id: "exec.credentials",
+        id: CheckId::ExecCredentials,
         title: "set-user-ID programs keep their rights",
         proves: "A set-user-ID program of another user ran with that user's rights, as sudo and su need; asked only of rules with the flag C.",
         cure: "credentials = true, then binfmtd register TARGET. The interpreter then runs with those rights under its caller's environment: read what that means first.",
-        run: |examination| each(examination, "exec.credentials", Level::Credentials),
+        run: |examination| each(examination, Level::Credentials),
     },
     Check {
-        id: "exec.repeat",
+        id: CheckId::ExecRepeat,
         title: "its programs run every time",
         proves: "Of as many runs as --repeat asks for, each answered.",
         cure: "Install another version of QEMU, then binfmtd register TARGET.",
-        run: |examination| each(examination, "exec.repeat", Level::Repeat),
+        run: |examination| each(examination, Level::Repeat),
     },
     Check {
-        id: VERSION,
+        id: CheckId::ExecVersion,
         title: "its QEMU is of no version known to fail",
         proves: "The QEMU that really runs, which may not be the one on disk, is of no version that fails for this target in threads or in our own measurements.",
         cure: "Install another version of QEMU, then binfmtd register TARGET.",
         run: version,
     },
     Check {
-        id: COST,
+        id: CheckId::ExecCost,
         title: "what one start costs",
         proves: "How long the quickest run of its probe took from start to end, beside a native one in the same batch. Emulation is slow; this is about absurdly slow.",
         cure: "Look at what the interpreter does with strace -f, install QEMU's own static build, or build such images on a machine of that kind.",
         run: cost,
     },
     Check {
-        id: CPU_LEVEL,
+        id: CheckId::ExecCpuLevel,
         title: "which x86-64 CPU programs see",
         proves: "The level (x86-64-v1 to v4) by what cpuid says to a program; distributions ask for one: RHEL 9 for v2, RHEL 10 for v3.",
         cure: "Install QEMU 7.2 or newer, which shows v3, then binfmtd register x86_64; or use an older base image.",
@@ -113,11 +113,27 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-fn each(examination: &Examination<'_>, id: &'static str, level: Level) -> Vec<Finding> {
+/// The check that judges a level.
+pub(super) fn id_of(level: Level) -> CheckId {
+    match level {
+        Level::Host => CheckId::ExecHost,
+        Level::EmptyRoot => CheckId::ExecEmptyRoot,
+        Level::Pie => CheckId::ExecPie,
+        Level::Argv0 => CheckId::ExecArgv0,
+        Level::Status => CheckId::ExecStatus,
+        Level::Signal => CheckId::ExecSignal,
+        Level::Identity => CheckId::ExecIdentity,
+        Level::Credentials => CheckId::ExecCredentials,
+        Level::Repeat => CheckId::ExecRepeat,
+    }
+}
+
+fn each(examination: &Examination<'_>, level: Level) -> Vec<Finding> {
+    let id = id_of(level);
     let patients = examination.patients.iter();
     patients
         .map(|patient| {
-            let draft = Draft::of(id, patient);
+            let draft = patient.draft(id);
             let Some(proof) = &patient.proof else {
                 return draft.skip("there is no probe for this target, so nothing could be run");
             };
@@ -130,7 +146,7 @@ fn each(examination: &Examination<'_>, id: &'static str, level: Level) -> Vec<Fi
                 Some(Outcome::Pass(what)) => draft.pass(what),
                 // The only thing that this level warns of.
                 Some(Outcome::Warn(what)) if level == Level::Identity => {
-                    draft.skip(format!("{what}, as interpreter.exists says"))
+                    draft.skip(format!("{what}, as {} says", CheckId::InterpreterExists))
                 }
                 Some(Outcome::Warn(what)) => {
                     draft.warn(what).fix(way_out(examination, patient, level))
@@ -164,7 +180,7 @@ fn lacks_credentials(
     entry: &Entry,
 ) -> Finding {
     let ours = examination.instance().is_some_and(|seen| seen.record.owns(entry));
-    let insist = if ours { "" } else { " --takeover" };
+    let others = if ours { Others::Keep } else { Others::Replace };
     draft
         .fail(
             Phrase::from("the configuration asks for credentials, and ")
@@ -172,7 +188,7 @@ fn lacks_credentials(
                 + " has no flag C: set-user-ID programs (sudo, su) get their caller's rights",
         )
         .with(Phrase::own(format!("flags {}", entry.flags), ""))
-        .fix(register(patient) + insist)
+        .fix(registered(&patient.target.name, others))
 }
 
 /// One fault is told once: where, if not here.
@@ -186,7 +202,7 @@ fn told_elsewhere(
     let no_answer = proof.failed_run(level).is_some();
     match level {
         Level::Host | Level::EmptyRoot | Level::Credentials if proof.is_flaky() && no_answer => {
-            Some("it fails now and then, as exec.repeat says".to_owned())
+            Some(format!("it fails now and then, as {} says", CheckId::ExecRepeat))
         }
         Level::Host if proof.nobody => without_rule(examination, patient),
         Level::Host if proof.failed_run(level).is_some_and(|run| run.refused.is_some()) => {
@@ -195,11 +211,15 @@ fn told_elsewhere(
         }
         Level::Pie if host => Some("it fails as any of its programs".to_owned()),
         Level::Pie if !examination.partly_before(patient.target, patient.machine).is_empty() => {
-            Some("another rule takes some of its programs, as rule.shadowed says".to_owned())
+            Some(format!(
+                "another rule takes some of its programs, as {} says",
+                CheckId::RuleShadowed
+            ))
         }
-        Level::Pie if left_out(examination, patient).is_some() => {
-            Some("its rule takes some of its programs only, as rule.matcher says".to_owned())
-        }
+        Level::Pie if left_out(examination, patient).is_some() => Some(format!(
+            "its rule takes some of its programs only, as {} says",
+            CheckId::RuleMatcher
+        )),
         // In another root it may fail in another way (there is no /proc to look limits up in) for the
         // same reason.
         Level::EmptyRoot if host => Some("it fails as on the host".to_owned()),
@@ -208,7 +228,7 @@ fn told_elsewhere(
         }
         Level::Repeat if host && !proof.is_flaky() => {
             let (_, of) = proof.tries.unwrap_or_default();
-            Some(format!("none of {of} runs answered, as exec.host says"))
+            Some(format!("none of {of} runs answered, as {} says", CheckId::ExecHost))
         }
         _ => None,
     }
@@ -219,13 +239,13 @@ fn without_rule(examination: &Examination<'_>, patient: &Patient<'_>) -> Option<
     let instance = &examination.instance()?.instance;
     let takers = examination.takers(patient.target, patient.machine);
     let (why, told_by) = if takers.is_empty() {
-        ("no rule takes it", "rule.present")
+        ("no rule takes it", CheckId::RulePresent)
     } else if !instance.enabled {
-        ("no rule is used", "kernel.enabled")
+        ("no rule is used", CheckId::KernelEnabled)
     } else if takers.iter().all(|entry| !entry.enabled) {
-        ("its rule is disabled", "rule.enabled")
+        ("its rule is disabled", CheckId::RuleEnabled)
     } else if super::kernel::is_masked(examination) {
-        ("the kernel asks another instance", "kernel.instance")
+        ("the kernel asks another instance", CheckId::KernelInstance)
     } else {
         return None;
     };
@@ -325,6 +345,7 @@ fn with_symptom<T>(
         mislabelled: label.is_some_and(|label| is_mislabelled(label)),
         captor,
         installed: candidates.is_some_and(|found| found.usable.is_some()),
+        place: examination.kernels_place(),
         distribution: examination.around.distribution,
         known: known_of(examination, patient, proof),
     })
@@ -344,7 +365,7 @@ fn version(examination: &Examination<'_>) -> Vec<Finding> {
     let patients = examination.patients.iter();
     patients
         .map(|patient| {
-            let draft = Draft::of(VERSION, patient);
+            let draft = patient.draft(CheckId::ExecVersion);
             let Some(proof) = &patient.proof else {
                 return draft.skip("there is no probe for this target, so nothing could be run");
             };
@@ -359,14 +380,13 @@ fn version(examination: &Examination<'_>) -> Vec<Finding> {
             let works = proof.level(Level::Host).is_some_and(|host| !host.failed());
             match known_of(examination, patient, proof) {
                 // Its probe is hit as well: either it was, or this build has the fix.
-                Some(known) if known.signal.is_some() && !works => {
-                    draft.skip(format!("{line}: what is known of it is told by exec.host"))
-                }
+                Some(known) if known.signal.is_some() && !works => draft
+                    .skip(format!("{line}: what is known of it is told by {}", CheckId::ExecHost)),
                 Some(known) if known.signal.is_none() => draft
                     .warn(told(line) + &format!(" is known to fail: {}", known.what))
                     .with(evidence)
                     .with(format!("see {}", known.source))
-                    .fix(Phrase::from(known.way_out) + "; then " + register(patient)),
+                    .fix(then_register(known.way_out, &patient.target.name)),
                 _ => draft.pass(line).with(evidence),
             }
         })
@@ -384,7 +404,7 @@ fn cost(examination: &Examination<'_>) -> Vec<Finding> {
     let patients = examination.patients.iter();
     patients
         .map(|patient| {
-            let draft = Draft::of(COST, patient);
+            let draft = patient.draft(CheckId::ExecCost);
             let Some(proof) = &patient.proof else {
                 return draft.skip("there is no probe for this target, so nothing could be run");
             };
@@ -404,10 +424,10 @@ fn cost(examination: &Examination<'_>) -> Vec<Finding> {
                             + ": more than emulation explains",
                     )
                     .with(evidence(proof))
-                    .fix(
-                        Phrase::from("install QEMU's own static build (qemu-user-static), then ")
-                            + register(patient),
-                    )
+                    .fix(then_register(
+                        "install QEMU's own static build (qemu-user-static)",
+                        &patient.target.name,
+                    ))
             } else {
                 draft.pass(summary)
             }
@@ -427,7 +447,7 @@ fn cpu_level(examination: &Examination<'_>) -> Vec<Finding> {
     let patients = examination.patients.iter().filter(|patient| patient.target.name == "x86_64");
     patients
         .map(|patient| {
-            let draft = Draft::of(CPU_LEVEL, patient);
+            let draft = patient.draft(CheckId::ExecCpuLevel);
             let Some(proof) = &patient.proof else {
                 return draft.skip("there is no probe for this target, so nothing could be run");
             };
@@ -445,7 +465,7 @@ fn cpu_level(examination: &Examination<'_>) -> Vec<Finding> {
                     ))
                     .with(evidence(proof))
                     .with("see docker/buildx#2566, runfinch/finch#20")
-                    .fix("install QEMU 7.2 or newer, then binfmtd register x86_64"),
+                    .fix(then_register("install QEMU 7.2 or newer", &patient.target.name)),
                 CpuLevel::V3 | CpuLevel::V4 => draft.pass(format!("programs see {name}")),
             }
         })
@@ -453,33 +473,31 @@ fn cpu_level(examination: &Examination<'_>) -> Vec<Finding> {
 }
 
 /// What cures it: mostly to register again, which replaces what is stale or broken.
-fn way_out(examination: &Examination<'_>, patient: &Patient<'_>, level: Level) -> Phrase {
-    let register = register(patient);
-    let Some(entry) = examination.winner(patient.target, patient.machine) else { return register };
+fn way_out(examination: &Examination<'_>, patient: &Patient<'_>, level: Level) -> Fix {
+    let target = &patient.target.name;
+    let register = || registered(target, Others::Keep);
+    let Some(entry) = examination.winner(patient.target, patient.machine) else {
+        return register();
+    };
     // No rule was used: binfmt_misc as a whole is switched off.
     if patient.proof.as_ref().is_some_and(|proof| proof.nobody) {
-        return register;
+        return register();
     }
     let ours = examination.instance().is_some_and(|seen| seen.record.owns(entry));
     let fixed = entry.flags.known.fix_binary;
     match level {
         // Another version of QEMU is for a person to choose.
-        Level::Host | Level::EmptyRoot | Level::Pie if ours && fixed => {
-            Phrase::from("install another version of QEMU, then ") + register
-        }
-        Level::Repeat | Level::Signal | Level::Status if ours => {
-            Phrase::from("install another version of QEMU, then ") + register
-        }
+        Level::Host | Level::EmptyRoot | Level::Pie if ours && fixed => another_version(target),
+        Level::Repeat | Level::Signal | Level::Status if ours => another_version(target),
         // What register proves quickly finds nothing wrong with these.
         Level::Argv0 | Level::Repeat | Level::Signal | Level::Status | Level::Pie => {
-            registered(examination, patient, if ours { "" } else { " --takeover" })
+            let others = if ours { Others::Keep } else { Others::Replace };
+            interpreter::registered(examination, patient, others)
         }
-        _ => another(examination, patient, entry),
+        Level::Host | Level::EmptyRoot | Level::Identity | Level::Credentials => {
+            another(examination, patient, entry)
+        }
     }
-}
-
-fn register(patient: &Patient<'_>) -> Phrase {
-    Phrase::from("binfmtd register") + Phrase::target(&patient.target.name)
 }
 
 /// What ran.

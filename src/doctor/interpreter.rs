@@ -2,47 +2,44 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Check, Draft, Examination, Finding, Patient};
+use super::commands::{Others, Switch, install_qemu, register, relabel, remount_exec, text_of};
+use super::finding::{Draft, Finding};
+use super::id::CheckId;
+use super::{Check, Examination, Patient};
+use crate::fix::{Command, Fix};
 use crate::observation::{InterpreterFault, InterpreterFile};
-use crate::phrase::{Evidence, Phrase};
+use crate::phrase::Phrase;
 use crate::plan::{guard, is_qemu, is_replaceable};
 use crate::rule::Entry;
-use crate::shown::quote;
-use crate::system::binfmt_misc::instance::MOUNT_POINT;
 use crate::system::files::interpreter::Inspector;
+use crate::system::files::trust::Problem;
 use crate::system::host::limits::Selinux;
-use crate::system::host::surroundings::Distribution;
 use crate::verify::Proof;
-
-const EXISTS: &str = "interpreter.exists";
-const USABLE: &str = "interpreter.usable";
-const TRUSTED: &str = "interpreter.trusted";
-const LABEL: &str = "interpreter.label";
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
-        id: EXISTS,
+        id: CheckId::InterpreterExists,
         title: "the interpreter is there",
         proves: "The path that the rule names leads to a file. With F the kernel may still run one that is gone.",
         cure: "Install QEMU's static emulators (qemu-user-static, or qemu-user where that is static), then binfmtd register.",
         run: exists,
     },
     Check {
-        id: USABLE,
+        id: CheckId::InterpreterUsable,
         title: "the interpreter is native, static and executable",
         proves: "The file is a program of this machine, needs no loader that other roots lack, and may be executed.",
         cure: "Install a static emulator for this machine: qemu-user-static.",
         run: usable,
     },
     Check {
-        id: TRUSTED,
+        id: CheckId::InterpreterTrusted,
         title: "only root can replace the interpreter",
         proves: "Owner and mode of the file and of every folder above it let nobody but root change what runs for others.",
         cure: "Give the file and each folder above it to root, and take the right to write from others; or leave the flag C off.",
         run: trusted,
     },
     Check {
-        id: LABEL,
+        id: CheckId::InterpreterLabel,
         title: "SELinux lets containers run the interpreter",
         proves: "Where SELinux is on: the label of the interpreter's file is one that confined containers may execute, whatever they have in their own root.",
         cure: "Give the file the label of a program, and register again: chcon -t bin_t FILE, then binfmtd register. An interpreter from a container's image carries that container's categories, and no other container may run it: install QEMU on the host.",
@@ -52,7 +49,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 fn each(
     examination: &Examination<'_>,
-    id: &'static str,
+    id: CheckId,
     judge: fn(
         &Examination<'_>,
         &Patient<'_>,
@@ -64,7 +61,7 @@ fn each(
     let patients = examination.foreign();
     patients
         .map(|patient| {
-            let draft = Draft::of(id, patient);
+            let draft = patient.draft(id);
             match examination.winner(patient.target, patient.machine) {
                 None => draft.skip("there is no enabled rule that names one"),
                 Some(_) if is_elsewhere(patient) => draft.skip(
@@ -110,12 +107,8 @@ fn renamed(examination: &Examination<'_>, patient: &Patient<'_>, gone: &Path) ->
     beside.filter(|path| path.is_file()).chain(elsewhere).find(|path| path != gone)
 }
 
-/// The command that brings a working interpreter, and has the rule use it.
-pub(super) fn another(
-    examination: &Examination<'_>,
-    patient: &Patient<'_>,
-    entry: &Entry,
-) -> Phrase {
+/// What brings a working interpreter, and has the rule use it.
+pub(super) fn another(examination: &Examination<'_>, patient: &Patient<'_>, entry: &Entry) -> Fix {
     let owns = |entry: &Entry| examination.seen.record.owns(entry);
     let is_own = |other: &&Entry| {
         let mut rules = patient.target.rules().into_iter();
@@ -128,72 +121,78 @@ pub(super) fn another(
     // Whose name ours has to get and who is nobody's to replace: then a person has to say so.
     let mut entries = examination.seen.instance.entries.iter().filter(is_own);
     if let Some(in_the_way) = entries.find(|own| !may_go(own)) {
-        let removed = Phrase::own(tell("-1", in_the_way), "remove the rule that has its name");
-        return removed + " && " + registered(examination, patient, "");
+        return after(examination, patient, Some(in_the_way), Others::Keep);
     }
     // What works is not replaced unasked.
     let works = patient.proof.as_ref().is_some_and(Proof::works);
     let unasked = owns(entry) || (is_qemu(entry) || is_own(&entry)) && !works;
-    registered(examination, patient, if unasked { "" } else { " --takeover" })
+    registered(examination, patient, if unasked { Others::Keep } else { Others::Replace })
 }
 
-/// The command that has the kernel do something with one rule.
-pub(super) fn tell(word: &str, entry: &Entry) -> String {
-    format!("echo {word} > {}", quote(&Path::new(MOUNT_POINT).join(&entry.name)))
-}
-
-/// The command that registers a patient's rule, after it brought an interpreter where none is.
+/// Registers a target's rule, after an interpreter was installed where none is.
 pub(super) fn registered(
     examination: &Examination<'_>,
     patient: &Patient<'_>,
-    takeover: &str,
-) -> Phrase {
+    others: Others,
+) -> Fix {
+    after(examination, patient, None, others)
+}
+
+fn after(
+    examination: &Examination<'_>,
+    patient: &Patient<'_>,
+    in_the_way: Option<&Entry>,
+    others: Others,
+) -> Fix {
     let name = &patient.target.name;
-    let register = Phrase::from("binfmtd register") + Phrase::target(name) + takeover;
+    let register = register(name, others);
+    let removed = in_the_way.map(|entry| {
+        Phrase::from("remove the rule ") + Phrase::own(entry.display_name(), "that has its name")
+    });
+    let remove = in_the_way.map(|entry| Switch::Remove.command(entry));
+    let then = |first: Phrase| first + ", then register the target's own";
     if usable_one(examination, patient).is_some() {
-        return register;
+        let text = removed.map_or_else(|| "register the target's rule".into(), then);
+        return Fix::run(text, remove.into_iter().chain([register]));
     }
-    bring(examination.around.distribution, name) + register
-}
-
-/// What brings an emulator, to stand before a command.
-pub(super) fn bring(distribution: Distribution, target: &str) -> Phrase {
-    let install: Phrase = match distribution {
-        Distribution::Debian | Distribution::Ubuntu => "apt-get install qemu-user-static".into(),
-        Distribution::Fedora => "dnf install qemu-user-static".into(),
-        Distribution::Suse => "zypper install qemu-linux-user".into(),
-        Distribution::Arch => "pacman -S qemu-user-static".into(),
-        Distribution::Alpine => {
-            Phrase::from("apk add") + Phrase::argument(format!("qemu-{target}"))
-        }
-        Distribution::Other => return "install qemu-user-static, then ".into(),
+    let install = "install QEMU's static emulators";
+    let first = removed.map_or_else(|| install.into(), |removed| removed + ", " + install);
+    if let Some(command) = install_qemu(examination.around.distribution, name) {
+        return Fix::run(then(first), remove.into_iter().chain([command, register]));
+    }
+    let takeover = match others {
+        Others::Keep => "",
+        Others::Replace => " --takeover",
     };
-    install + " && "
+    let text = first + " (qemu-user-static); then run binfmtd register";
+    Fix::advice(text + Phrase::target(name) + takeover)
 }
 
-/// Why a file cannot serve, and what helps, as whoever registers says it.
-fn refusal(path: &Path, fault: &InterpreterFault) -> (Phrase, Phrase) {
-    let guard::Refusal { why, fix } = guard::refusal(path, fault);
+/// Why a file cannot serve, as whoever registers says it.
+fn refusal(path: &Path, fault: &InterpreterFault) -> Phrase {
     let any = guard::refusal(Path::new("of the rule"), fault).why;
-    let fix = match fault {
-        InterpreterFault::NotExecutable => {
-            Phrase::from("chmod a+x") + Phrase::argument(quote(path))
-        }
-        InterpreterFault::Noexec => remount(path),
-        // Of several, each has its own.
-        InterpreterFault::Unreadable(_) => Phrase::from("ls -lL") + Phrase::argument(quote(path)),
-        _ => fix.into(),
-    };
-    (Phrase::own(why, any), fix)
+    Phrase::own(guard::refusal(path, fault).why, any)
 }
 
-/// The command that lets programs start from the filesystem that a file is on.
-pub(super) fn remount(path: &Path) -> Phrase {
-    let path = quote(path);
-    Phrase::own(
-        format!("mount -o remount,exec \"$(findmnt -no TARGET -T {path})\""),
-        "mount -o remount,exec, where they are",
-    )
+/// What makes the very file serve.
+fn mended(examination: &Examination<'_>, path: &Path, fault: &InterpreterFault) -> Fix {
+    match fault {
+        InterpreterFault::NotExecutable => {
+            Fix::run("make it executable", [Command::root(&["chmod", "a+x"]).each(text_of(path))])
+        }
+        InterpreterFault::Noexec => {
+            let mounts = &examination.around.mount_points;
+            remount_exec(mounts.get(path).map(PathBuf::as_path))
+        }
+        InterpreterFault::Unreadable(_) => {
+            Fix::run("look at the file", [Command::root(&["ls", "-lL"]).each(text_of(path))])
+        }
+        InterpreterFault::Missing
+        | InterpreterFault::NotElf
+        | InterpreterFault::Foreign(_)
+        | InterpreterFault::Dynamic(_)
+        | InterpreterFault::Untrusted(_) => Fix::advice(guard::refusal(path, fault).fix),
+    }
 }
 
 /// Whether a rule's interpreter is not there, or may not be executed; without `F` nothing runs then, for the
@@ -201,19 +200,23 @@ pub(super) fn remount(path: &Path) -> Phrase {
 pub(super) fn is_out_of_reach(
     examination: &Examination<'_>,
     patient: &Patient<'_>,
-) -> Option<&'static str> {
+) -> Option<CheckId> {
     let entry = examination.winner(patient.target, patient.machine)?;
     match Inspector::default().inspect(&entry.interpreter) {
-        Err(InterpreterFault::Missing) if !entry.flags.known.fix_binary => Some(EXISTS),
+        Err(InterpreterFault::Missing) if !entry.flags.known.fix_binary => {
+            Some(CheckId::InterpreterExists)
+        }
         // A pinned file needs no bit any more, and a mount that forbids.
-        Ok(file) if file.noexec => Some(USABLE),
-        Ok(file) if file.mode & 0o111 == 0 && !entry.flags.known.fix_binary => Some(USABLE),
+        Ok(file) if file.noexec => Some(CheckId::InterpreterUsable),
+        Ok(file) if file.mode & 0o111 == 0 && !entry.flags.known.fix_binary => {
+            Some(CheckId::InterpreterUsable)
+        }
         _ => None,
     }
 }
 
 fn exists(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, EXISTS, |examination, patient, draft, file| {
+    each(examination, CheckId::InterpreterExists, |examination, patient, draft, file| {
         let Some(entry) = examination.winner(patient.target, patient.machine) else {
             return draft.skip("there is no enabled rule that names one");
         };
@@ -248,14 +251,13 @@ fn exists(examination: &Examination<'_>) -> Vec<Finding> {
                 finding.fix(another(examination, patient, entry))
             }
             Err(fault) => {
-                let (why, fix) = refusal(&entry.interpreter, &fault);
                 let is_pinned = patient.proof.as_ref().is_some_and(|proof| proof.pinned.is_some());
                 // Nobody could register it again.
                 let is_other = is_pinned && entry.interpreter.exists();
-                draft.warn(why).fix(if is_other {
+                draft.warn(refusal(&entry.interpreter, &fault)).fix(if is_other {
                     another(examination, patient, entry)
                 } else {
-                    fix
+                    mended(examination, &entry.interpreter, &fault)
                 })
             }
         }
@@ -263,7 +265,7 @@ fn exists(examination: &Examination<'_>) -> Vec<Finding> {
 }
 
 fn usable(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, USABLE, |examination, patient, draft, file| {
+    each(examination, CheckId::InterpreterUsable, |examination, patient, draft, file| {
         let Ok(file) = file else { return draft.skip("there is no file to look at") };
         let fixed = examination
             .winner(patient.target, patient.machine)
@@ -272,7 +274,6 @@ fn usable(examination: &Examination<'_>) -> Vec<Finding> {
         match guard::fault(&file, &examination.native, &examination.settings.table, needs) {
             None => draft.pass("native, static and executable"),
             Some(fault) => {
-                let (why, mend) = refusal(&file.path, &fault);
                 // Another one that could serve is there: to register is all that it takes.
                 let entry = examination.winner(patient.target, patient.machine);
                 let other = usable_one(examination, patient).filter(|path| *path != file.path);
@@ -285,16 +286,16 @@ fn usable(examination: &Examination<'_>) -> Vec<Finding> {
                         | InterpreterFault::Foreign(_)
                         | InterpreterFault::NotElf,
                     ) => another(examination, patient, entry),
-                    _ => mend,
+                    _ => mended(examination, &file.path, &fault),
                 };
-                draft.fail(why).fix(fix)
+                draft.fail(refusal(&file.path, &fault)).fix(fix)
             }
         }
     })
 }
 
 fn trusted(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, TRUSTED, |examination, patient, draft, file| {
+    each(examination, CheckId::InterpreterTrusted, |examination, patient, draft, file| {
         let Ok(file) = file else { return draft.skip("there is no file to look at") };
         if file.distrust.is_empty() {
             return draft.pass("only root can replace it");
@@ -303,9 +304,16 @@ fn trusted(examination: &Examination<'_>) -> Vec<Finding> {
             .winner(patient.target, patient.machine)
             .is_some_and(|entry| entry.flags.known.credentials);
         let own = Phrase::file(&file.path, "its interpreter");
-        // Each fault says how it is mended.
-        let fixes = file.distrust.iter().filter_map(|fault| fault.rsplit_once("; run: "));
-        let fix = fixes.map(|(_, fix)| fix).collect::<Vec<_>>().join(" && ");
+        let faults = examination.around.distrust.get(&file.path).into_iter().flatten();
+        let commands = faults.map(|fault| {
+            let words: &[&str] = match fault.problem {
+                Problem::Owner => &["chown", "root:"],
+                Problem::LinkOwner => &["chown", "-h", "root:"],
+                Problem::Writable => &["chmod", "go-w"],
+            };
+            Command::root(words).each(text_of(&fault.path))
+        });
+        let fix = Fix::run("give the file and the folders above it to root alone", commands);
         if credentials {
             draft
                 .fail(
@@ -359,7 +367,7 @@ const OF_DATA: [&str; 12] = [
 ];
 
 fn label(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, LABEL, |examination, patient, draft, file| {
+    each(examination, CheckId::InterpreterLabel, |examination, patient, draft, file| {
         let Some(mode) = examination.limits.selinux else {
             return draft.skip("SELinux is off");
         };
@@ -368,8 +376,7 @@ fn label(examination: &Examination<'_>) -> Vec<Finding> {
             return draft.skip("the file has no label that could be read");
         };
         let (kind, level) = kind_and_level(label);
-        let draft = Draft { evidence: Evidence::from(format!("label {label}")), ..draft };
-        let path = quote(&file.path);
+        let draft = draft.seen(format!("label {label}"));
         let own = Phrase::file(&file.path, "its interpreter");
         let why = if level.contains(":c") {
             own + &format!(" is labelled for one container ({level}): no other may run it")
@@ -386,8 +393,7 @@ fn label(examination: &Examination<'_>) -> Vec<Finding> {
             Selinux::Enforcing => draft.warn(why),
             Selinux::Permissive => return draft.pass(why + "; SELinux only notes it"),
         };
-        let register = Phrase::from("binfmtd register") + Phrase::target(&patient.target.name);
-        finding.fix(relabel(path) + " && " + register)
+        finding.fix(relabel(&file.path, &patient.target.name))
     })
 }
 
@@ -401,9 +407,4 @@ fn kind_and_level(label: &str) -> (&str, &str) {
 pub(super) fn is_mislabelled(label: &str) -> bool {
     let (kind, level) = kind_and_level(label);
     level.contains(":c") || OF_DATA.contains(&kind)
-}
-
-/// Gives a file, quoted for a shell, the label of a program.
-pub(super) fn relabel(path: String) -> Phrase {
-    Phrase::from("chcon -t bin_t -l s0") + Phrase::argument(path)
 }

@@ -1,90 +1,83 @@
 //! Family `kernel`: is there an instance, and is it the right one?
 
+use super::commands::mount;
+use super::finding::{Draft, Finding};
+use super::id::CheckId;
 use super::interpreter::is_sound;
 use super::known::Version;
-use super::{Check, Draft, Examination, Finding, Patient};
+use super::{Check, Examination, Patient};
+use crate::fix::{Command, Fix, Place};
 use crate::system::binfmt_misc::instance::{InstanceError, MOUNT_POINT};
 use crate::system::host::surroundings::{Distribution, Module};
 use crate::target::Class;
 use crate::verify::Proof;
 
-const SUPPORTED: &str = "kernel.supported";
-const MOUNTED: &str = "kernel.mounted";
-const ENABLED: &str = "kernel.enabled";
-const WRITABLE: &str = "kernel.writable";
-const INSTANCE: &str = "kernel.instance";
-const LIFETIME: &str = "kernel.lifetime";
-const LIMIT: &str = "kernel.limit";
-const PAGE_SIZE: &str = "kernel.page-size";
-const ADDRESS_SPACE: &str = "kernel.address-space";
-const WRITTEN_CODE: &str = "kernel.written-code";
-
 pub(super) const CHECKS: &[Check] = &[
     Check {
-        id: SUPPORTED,
+        id: CheckId::KernelSupported,
         title: "the kernel has binfmt_misc",
         proves: "binfmt_misc is built in or its module is loaded; without it no foreign program can run.",
         cure: "Load the module (modprobe binfmt_misc). Where there is none, install the distribution's package with further modules (linux-modules-extra on Ubuntu's cloud kernels), or a kernel with CONFIG_BINFMT_MISC.",
         run: supported,
     },
     Check {
-        id: MOUNTED,
+        id: CheckId::KernelMounted,
         title: "binfmt_misc is mounted",
         proves: "Rules can be seen and written. Rules that a parent namespace holds work even where nothing is mounted.",
         cure: "Mount it on the host: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc. A broken automount has to go first: umount /proc/sys/fs/binfmt_misc.",
         run: mounted,
     },
     Check {
-        id: ENABLED,
+        id: CheckId::KernelEnabled,
         title: "binfmt_misc is switched on",
         proves: "The instance as a whole is not disabled by a 0 in its file status.",
         cure: "Switch it on: echo 1 > /proc/sys/fs/binfmt_misc/status, or binfmtd register.",
         run: enabled,
     },
     Check {
-        id: WRITABLE,
+        id: CheckId::KernelWritable,
         title: "rules can be registered from here",
         proves: "This process could register; a container or a plain user may not, and need not when the host's rules serve.",
         cure: "Register on the host, not from a container; where it is mounted read-only, remount it: mount -o remount,rw /proc/sys/fs/binfmt_misc.",
         run: writable,
     },
     Check {
-        id: INSTANCE,
+        id: CheckId::KernelInstance,
         title: "which instance is looked at",
         proves: "The rules seen are the host's own, or those of a user namespace, which nobody outside of it sees.",
         cure: "Register in the namespace whose programs are to run; what a user namespace holds serves nobody outside of it. An instance that was mounted in a namespace hides the host's rules there for good: register in it, or leave it for a new one.",
         run: instance,
     },
     Check {
-        id: LIFETIME,
+        id: CheckId::KernelLifetime,
         title: "rules outlive this container",
         proves: "The instance is the host's, not one that was mounted in a container and goes with it.",
         cure: "Mount it on the host before the container starts: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc. A service on the host holds it: systemctl enable --now binfmtd.service.",
         run: lifetime,
     },
     Check {
-        id: LIMIT,
+        id: CheckId::KernelLimit,
         title: "there is room for more rules",
         proves: "user.max_binfmt_misc_interpreters, where the kernel has it, is well above the number of rules.",
         cure: "Raise it: sysctl -w user.max_binfmt_misc_interpreters=N. The kernel answers a rule too many with \"no space left on device\".",
         run: limit,
     },
     Check {
-        id: PAGE_SIZE,
+        id: CheckId::KernelPageSize,
         title: "pages have 4 KiB",
         proves: "Memory is managed in the units that most programs of other CPUs are linked for.",
         cure: "Boot a kernel with pages of 4 KiB (on arm64 distributions have one beside that of 16 or 64 KiB). Under others, programs that are linked for 4 KiB may fail to load or to map files, whatever a small probe says.",
         run: page_size,
     },
     Check {
-        id: ADDRESS_SPACE,
+        id: CheckId::KernelAddressSpace,
         title: "there is room for a 32-bit guest",
         proves: "Neither RLIMIT_AS nor vm.mmap_min_addr keeps QEMU from reserving the 4 GiB that a 32-bit program may address.",
         cure: "Lift the limit (ulimit -v unlimited, LimitAS=infinity), or lower vm.mmap_min_addr to what distributions set: sysctl -w vm.mmap_min_addr=65536.",
         run: address_space,
     },
     Check {
-        id: WRITTEN_CODE,
+        id: CheckId::KernelWrittenCode,
         title: "emulators may write what they execute",
         proves: "This process is not in a sandbox (MemoryDenyWriteExecute=) in which QEMU's code generator cannot work; elsewhere it may.",
         cure: "Start it outside of that sandbox: systemd-run --wait --pipe binfmtd doctor, or MemoryDenyWriteExecute=no in its unit.",
@@ -96,12 +89,17 @@ fn works(patient: &Patient<'_>) -> bool {
     patient.proof.as_ref().is_some_and(Proof::works)
 }
 
-fn mount_command() -> String {
-    format!("mount -t binfmt_misc binfmt_misc {MOUNT_POINT}")
+const MOUNT_IT: &str = "mount binfmt_misc where programs look for it";
+
+/// A mount of the host's outlives every container.
+fn on_the_host() -> Fix {
+    Fix::run("mount binfmt_misc on the host", [mount().at(Place::Host)])
 }
 
+const MODPROBE: [&str; 2] = ["modprobe", "binfmt_misc"];
+
 fn supported(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = Draft::host(SUPPORTED);
+    let draft = Draft::host(CheckId::KernelSupported);
     let release = &examination.host.kernel;
     if examination.supported {
         let evidence = format!("/proc/filesystems, Linux {release}");
@@ -109,21 +107,22 @@ fn supported(examination: &Examination<'_>) -> Vec<Finding> {
     }
     // A container has its own files, and the host's kernel.
     let module = if examination.container { Module::Unknown } else { examination.around.module };
+    let place = examination.kernels_place();
+    let load = || Fix::run("load the module", [Command::root(&MODPROBE).at(place.clone())]);
     let (what, fix) = match module {
-        Module::Loadable => ("its module is not loaded", "modprobe binfmt_misc"),
+        Module::Loadable => ("its module is not loaded", load()),
         Module::NotBuilt => (
             "it was built without, and no module can be loaded",
-            "boot a kernel with CONFIG_BINFMT_MISC",
+            Fix::advice("boot a kernel with CONFIG_BINFMT_MISC"),
         ),
-        Module::OtherKernel => {
-            ("its modules are gone from the disk, because it was upgraded since boot", "reboot")
-        }
+        Module::OtherKernel => (
+            "its modules are gone from the disk, because it was upgraded since boot",
+            Fix::run("reboot", [Command::root(&["reboot"])]),
+        ),
         Module::NotInstalled => {
-            ("its module is not installed", package(examination.around.distribution))
+            ("its module is not installed", package(examination.around.distribution, release))
         }
-        Module::Unknown => {
-            ("it is not built in, and its module is not loaded", "modprobe binfmt_misc")
-        }
+        Module::Unknown => ("it is not built in, and its module is not loaded", load()),
     };
     let finding = draft
         .fail(format!("the kernel has no binfmt_misc: {what}"))
@@ -136,27 +135,40 @@ fn supported(examination: &Examination<'_>) -> Vec<Finding> {
     }]
 }
 
-/// The command that installs the further modules of the running kernel, by who packages them where.
-fn package(distribution: Distribution) -> &'static str {
-    match distribution {
+/// Installs the further modules of the running kernel, by who packages them where.
+fn package(distribution: Distribution, release: &str) -> Fix {
+    let modprobe = Command::root(&MODPROBE);
+    let reboot = Command::root(&["reboot"]);
+    let text = "install the package with the further modules of this kernel";
+    let commands = match distribution {
         Distribution::Ubuntu => {
-            "apt-get install linux-modules-extra-$(uname -r) && modprobe binfmt_misc"
+            let package = format!("linux-modules-extra-{release}");
+            [Command::root(&["apt-get", "install"]).word(package), modprobe]
         }
         Distribution::Debian => {
-            "apt-get install --reinstall linux-image-$(uname -r) && modprobe binfmt_misc"
+            let package = format!("linux-image-{release}");
+            [Command::root(&["apt-get", "install", "--reinstall"]).word(package), modprobe]
         }
         Distribution::Fedora => {
-            "dnf install kernel-modules-core-$(uname -r) kernel-modules-$(uname -r) && modprobe binfmt_misc"
+            let packages = ["kernel-modules-core", "kernel-modules"];
+            let install =
+                packages.iter().fold(Command::root(&["dnf", "install"]), |all, package| {
+                    all.word(format!("{package}-{release}"))
+                });
+            [install, modprobe]
         }
-        Distribution::Suse => "zypper install --force kernel-default && reboot",
-        Distribution::Arch => "pacman -S linux && reboot",
-        Distribution::Alpine => "apk add linux-lts && reboot",
-        Distribution::Other => "install the package with the further modules of this kernel",
-    }
+        Distribution::Suse => {
+            [Command::root(&["zypper", "install", "--force", "kernel-default"]), reboot]
+        }
+        Distribution::Arch => [Command::root(&["pacman", "-S", "linux"]), reboot],
+        Distribution::Alpine => [Command::root(&["apk", "add", "linux-lts"]), reboot],
+        Distribution::Other => return Fix::advice(text),
+    };
+    Fix::run(text, commands)
 }
 
 fn mounted(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = Draft::host(MOUNTED);
+    let draft = Draft::host(CheckId::KernelMounted);
     let shown = |stack: &[String]| match stack {
         [] => "nothing".to_owned(),
         stack => stack.join(", then "),
@@ -169,7 +181,7 @@ fn mounted(examination: &Examination<'_>) -> Vec<Finding> {
         } else {
             draft
                 .warn(format!("binfmt_misc is mounted on {place} only, where other programs do not look for it"))
-                .fix(mount_command())
+                .fix(Fix::run(MOUNT_IT, [mount()]))
         }
         .with(evidence)];
     }
@@ -183,7 +195,9 @@ fn mounted(examination: &Examination<'_>) -> Vec<Finding> {
         }];
     };
     let is_confined = examination.container || !examination.first_namespace;
-    let mount = mount_command();
+    // Its mount would go with the container, and the rules with it.
+    let place = if examination.first_namespace { examination.kernels_place() } else { Place::Here };
+    let mount = mount().at(place.clone());
     vec![match error {
         _ if !examination.supported => {
             draft.skip("the kernel has no binfmt_misc that could be mounted").with(evidence)
@@ -196,20 +210,26 @@ fn mounted(examination: &Examination<'_>) -> Vec<Finding> {
                 "{error}; foreign programs run all the same, by rules that somebody else holds"
             ))
             .with(evidence)
-            .fix(mount),
+            .fix(Fix::run(MOUNT_IT, [mount])),
         error if examination.foreign().next().is_none() => {
             draft.skip(format!("{error}, and nothing here asks for it")).with(evidence)
         }
         InstanceError::BrokenAutomount(_) => draft
             .fail(error.to_string())
             .with(evidence)
-            .fix(format!("umount {MOUNT_POINT}; {mount}")),
+            .fix(Fix::run(
+                "take the broken automount away, and mount binfmt_misc",
+                [Command::root(&["umount", MOUNT_POINT]).at(place), mount],
+            )),
         InstanceError::NoFolder => draft
             .fail(format!("{MOUNT_POINT} does not exist: the module is not loaded"))
             .with(evidence)
-            .fix(format!("modprobe binfmt_misc && {mount}")),
+            .fix(Fix::run(
+                "load the module, and mount binfmt_misc",
+                [Command::root(&MODPROBE).at(place), mount],
+            )),
         error => {
-            let finding = draft.fail(error.to_string()).with(evidence).fix(mount);
+            let finding = draft.fail(error.to_string()).with(evidence).fix(Fix::run(MOUNT_IT, [mount]));
             if examination.first_namespace {
                 finding
             } else {
@@ -222,33 +242,39 @@ fn mounted(examination: &Examination<'_>) -> Vec<Finding> {
 }
 
 fn enabled(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = Draft::host(ENABLED);
+    let draft = Draft::host(CheckId::KernelEnabled);
     vec![match examination.instance() {
         None => draft.skip("there is no instance to look at"),
         Some(seen) if seen.instance.enabled => draft.pass("binfmt_misc is switched on"),
         Some(_) => draft
             .fail("binfmt_misc as a whole is switched off: no rule is used")
             .with(format!("{MOUNT_POINT}/status says disabled"))
-            .fix(format!("echo 1 > {MOUNT_POINT}/status")),
+            .fix(Fix::run(
+                "switch it on",
+                [Command::root(&["sh", "-c"]).word(format!("echo 1 > {MOUNT_POINT}/status"))],
+            )),
     }]
 }
 
 fn writable(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = Draft::host(WRITABLE);
+    let draft = Draft::host(CheckId::KernelWritable);
     vec![match examination.instance() {
         None => draft.skip("there is no instance to look at"),
         Some(seen) if seen.instance.writable => draft.pass("rules can be registered from here"),
         // Verifying needs no right to write: this is no fault of the host.
-        Some(_) if !examination.root => draft.skip("only root can register rules, and this is not root"),
+        Some(_) if examination.uid != 0 => draft.skip("only root can register rules, and this is not root"),
         Some(_) if examination.read_only => draft
             .warn("rules cannot be registered from here, though this is root: binfmt_misc is mounted read-only")
-            .fix(format!("mount -o remount,rw {MOUNT_POINT}")),
+            .fix(Fix::run(
+                "mount it writable",
+                [Command::root(&["mount", "-o", "remount,rw", MOUNT_POINT])],
+            )),
         Some(_) if !examination.first_namespace => {
             draft.skip("this is another user namespace than the host's, whose rules only the host can change")
         }
         Some(_) => draft
             .warn("rules cannot be registered from here, though this is root: a security policy forbids it")
-            .fix("look for the denial: dmesg | grep -e apparmor -e avc"),
+            .fix(Fix::advice("look for the denial in the kernel's log: dmesg | grep -e apparmor -e avc")),
     }]
 }
 
@@ -265,7 +291,7 @@ pub(super) fn is_masked(examination: &Examination<'_>) -> bool {
 }
 
 fn instance(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = Draft::host(INSTANCE);
+    let draft = Draft::host(CheckId::KernelInstance);
     let map = examination.limits.uid_map.split_whitespace().collect::<Vec<_>>().join(" ");
     let evidence = format!("/proc/self/uid_map says {map}");
     vec![match (examination.instance(), examination.first_namespace) {
@@ -277,7 +303,10 @@ fn instance(examination: &Examination<'_>) -> Vec<Finding> {
             .fail("the rules that are to be seen here are not used: this user namespace has an instance of its own, which hides them")
             .with("a program whose rule is switched on was refused as if there were none")
             .with(evidence)
-            .fix(format!("{} && binfmtd register", mount_command())),
+            .fix(Fix::run(
+                "mount the namespace's own instance, and register the rules in it",
+                [mount(), Command::root(&["binfmtd", "register"])],
+            )),
         (Some(_), false) if examination.around.from_above => draft
             .pass("this is the instance of a namespace above this one, seen from a user namespace: its rules serve in here")
             .with(evidence),
@@ -292,7 +321,7 @@ fn instance(examination: &Examination<'_>) -> Vec<Finding> {
 }
 
 fn lifetime(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = Draft::host(LIFETIME);
+    let draft = Draft::host(CheckId::KernelLifetime);
     let around = &examination.around;
     let only_here = examination.service.as_ref().is_some_and(|service| service.only_here);
     let not_the_hosts = around
@@ -307,13 +336,13 @@ fn lifetime(examination: &Examination<'_>) -> Vec<Finding> {
         Some(_) if examination.container && not_the_hosts => draft
             .warn("binfmt_misc is mounted in this container and not on the host: the rules vanish with the container")
             .with("/proc/1/mountinfo has no binfmt_misc")
-            .fix(format!("on the host: {}", mount_command())),
+            .fix(on_the_host()),
         Some(_) if only_here => draft
             .warn("the service holds the only mount of binfmt_misc: the rules vanish when it ends")
-            .fix(format!("on the host: {}", mount_command())),
+            .fix(on_the_host()),
         Some(_) if around.may_be_the_containers_own => draft
             .warn("binfmt_misc was mounted after this container began: if in here only, the rules vanish with it")
-            .fix(format!("on the host: {}", mount_command())),
+            .fix(on_the_host()),
         Some(_) if examination.container => {
             draft.pass("the instance was there before this container")
         }
@@ -322,7 +351,7 @@ fn lifetime(examination: &Examination<'_>) -> Vec<Finding> {
 }
 
 fn limit(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = Draft::host(LIMIT);
+    let draft = Draft::host(CheckId::KernelLimit);
     let (Some(seen), limit) = (examination.instance(), examination.limits.interpreters) else {
         return vec![draft.skip("there is no instance to look at")];
     };
@@ -337,9 +366,9 @@ fn limit(examination: &Examination<'_>) -> Vec<Finding> {
         draft
             .warn(format!("{there} rules of at most {limit}: the next may be refused"))
             .with("user.max_binfmt_misc_interpreters")
-            .fix(format!(
-                "sysctl -w user.max_binfmt_misc_interpreters={}",
-                limit.max(there).saturating_mul(2).max(64)
+            .fix(examination.sysctl(
+                "user.max_binfmt_misc_interpreters",
+                limit.max(there).saturating_mul(2).max(64),
             ))
     }]
 }
@@ -348,7 +377,7 @@ fn limit(examination: &Examination<'_>) -> Vec<Finding> {
 const USUAL_PAGE: u64 = 4096;
 
 fn page_size(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = Draft::host(PAGE_SIZE);
+    let draft = Draft::host(CheckId::KernelPageSize);
     let size = examination.limits.page_size;
     vec![match size {
         USUAL_PAGE => draft.pass("pages have 4 KiB"),
@@ -361,12 +390,14 @@ fn page_size(examination: &Examination<'_>) -> Vec<Finding> {
                 size / 1024
             ))
             .with(format!("getconf PAGE_SIZE says {size}"))
-            .fix("boot a kernel with pages of 4 KiB"),
+            .fix(Fix::advice("boot a kernel with pages of 4 KiB")),
     }]
 }
 
 /// What distributions set (`CONFIG_DEFAULT_MMAP_MIN_ADDR`).
 const LOWEST_ADDRESS: u64 = 65536;
+
+const LOWEST_ADDRESS_SETTING: &str = "vm.mmap_min_addr";
 
 /// Measured with QEMU 7.2: with 4.3 GB of address space most 32-bit guests fail, with 5 GB none.
 const GUEST_SPACE: u64 = 5 << 30;
@@ -379,7 +410,7 @@ const HIGHEST_FOR_SHARED: u64 = 8 << 20;
 const CAREFREE: Version = Version(7, 2, u32::MAX);
 
 fn address_space(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = Draft::host(ADDRESS_SPACE);
+    let draft = Draft::host(CheckId::KernelAddressSpace);
     let small: Vec<&Patient<'_>> = examination
         .foreign()
         .filter(|patient| patient.target.identity.class == Class::Elf32)
@@ -391,15 +422,11 @@ fn address_space(examination: &Examination<'_>) -> Vec<Finding> {
     let narrow = limits.address_space.filter(|limit| *limit < GUEST_SPACE);
     let high = limits.lowest_address.filter(|address| *address > LOWEST_ADDRESS);
     let shown = |limit: Option<u64>, none: &str| limit.map_or(none.to_owned(), |it| it.to_string());
-    let draft = Draft {
-        evidence: format!(
-            "vm.mmap_min_addr {}, RLIMIT_AS {}",
-            shown(limits.lowest_address, "unknown"),
-            shown(limits.address_space, "unlimited")
-        )
-        .into(),
-        ..draft
-    };
+    let draft = draft.seen(format!(
+        "{LOWEST_ADDRESS_SETTING} {}, RLIMIT_AS {}",
+        shown(limits.lowest_address, "unknown"),
+        shown(limits.address_space, "unlimited")
+    ));
     if narrow.is_none() && high.is_none() {
         return vec![draft.pass("no limit keeps a 32-bit program from its addresses")];
     }
@@ -422,25 +449,28 @@ fn address_space(examination: &Examination<'_>) -> Vec<Finding> {
     vec![match (untried.is_empty(), narrow) {
         (true, _) if sensitive && high.is_some_and(|address| address > HIGHEST_FOR_SHARED) => draft
             .warn("vm.mmap_min_addr keeps position-independent 32-bit programs from their addresses: no more than small ones without /proc run")
-            .fix(format!("sysctl -w vm.mmap_min_addr={LOWEST_ADDRESS}")),
+            .fix(examination.sysctl(LOWEST_ADDRESS_SETTING, LOWEST_ADDRESS)),
         (true, _) => draft.pass("32-bit programs run all the same"),
         (false, Some(limit)) => draft
             .warn(format!(
                 "this process may use {limit} bytes of address space, and QEMU reserves up to 4 GiB for {}",
                 untried.join(", ")
             ))
-            .fix("ulimit -v unlimited"),
+            .fix(Fix::run(
+                "lift the limit, and look again",
+                [Command::user(&["prlimit", "--as=unlimited", "binfmtd", "doctor"])],
+            )),
         (false, None) => draft
             .warn(format!(
                 "vm.mmap_min_addr is above the addresses that programs of {} begin at",
                 untried.join(", ")
             ))
-            .fix(format!("sysctl -w vm.mmap_min_addr={LOWEST_ADDRESS}")),
+            .fix(examination.sysctl(LOWEST_ADDRESS_SETTING, LOWEST_ADDRESS)),
     }]
 }
 
 fn written_code(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = Draft::host(WRITTEN_CODE);
+    let draft = Draft::host(CheckId::KernelWrittenCode);
     if !examination.limits.no_written_code {
         return vec![draft.pass("this process may write what it executes")];
     }
@@ -458,6 +488,9 @@ fn written_code(examination: &Examination<'_>) -> Vec<Finding> {
         [] => draft
             .error("this process may not write what it executes, as QEMU has to: nothing could be proved from in here")
             .with("PR_GET_MDWE, which MemoryDenyWriteExecute= sets")
-            .fix("systemd-run --wait --pipe binfmtd doctor"),
+            .fix(Fix::run(
+                "look again outside of the sandbox",
+                [Command::root(&["systemd-run", "--wait", "--pipe", "binfmtd", "doctor"])],
+            )),
     }]
 }

@@ -2,70 +2,65 @@
 
 use std::path::Path;
 
-use super::interpreter::{is_sound, registered, tell};
-use super::{Check, Draft, Examination, Finding, Patient};
+use super::commands::{Others, Switch, registered};
+use super::finding::{Draft, Finding};
+use super::id::CheckId;
+use super::interpreter::{self, is_sound};
+use super::{Check, Examination, Patient};
+use crate::fix::{Command, Fix};
 use crate::phrase::Phrase;
 use crate::plan::{self, is_qemu, others};
 use crate::probe;
 use crate::rule::{Entry, Header, Magic, Matcher};
-use crate::shown::quote;
 use crate::verify::Proof;
-
-const PRESENT: &str = "rule.present";
-const ENABLED: &str = "rule.enabled";
-const FIX_BINARY: &str = "rule.fix-binary";
-const MATCHER: &str = "rule.matcher";
-const SHADOWED: &str = "rule.shadowed";
-const CREDENTIALS: &str = "rule.credentials";
-const NATIVE: &str = "rule.native";
 
 const EI_ABIVERSION: usize = 8;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
-        id: PRESENT,
+        id: CheckId::RulePresent,
         title: "a rule takes the target's programs",
         proves: "Some rule's magic and mask match this target's files.",
         cure: "Register one: binfmtd register TARGET. The service keeps it: systemctl enable --now binfmtd.service.",
         run: present,
     },
     Check {
-        id: ENABLED,
+        id: CheckId::RuleEnabled,
         title: "the rule is enabled",
         proves: "The rule was not switched off by a 0 in its own file.",
         cure: "Switch it on: echo 1 > /proc/sys/fs/binfmt_misc/NAME, or binfmtd register TARGET.",
         run: enabled,
     },
     Check {
-        id: FIX_BINARY,
+        id: CheckId::RuleFixBinary,
         title: "the rule has the flag F",
         proves: "The kernel opened the interpreter at registration, so it also serves containers and other roots.",
         cure: "Register it with F: binfmtd register TARGET replaces a rule of QEMU's without it.",
         run: fix_binary,
     },
     Check {
-        id: MATCHER,
+        id: CheckId::RuleMatcher,
         title: "magic and mask are exact",
         proves: "The rule takes all that this target's own kernel would, and nothing of another target.",
         cure: "Let binfmtd derive magic and mask: binfmtd register TARGET --takeover.",
         run: matcher,
     },
     Check {
-        id: SHADOWED,
+        id: CheckId::RuleShadowed,
         title: "one rule only, or the right one first",
         proves: "No newer rule takes the target's programs before another that would.",
         cure: "Take away the rule of QEMU's that is not wanted, or put ours before the others: binfmtd register TARGET --takeover. Rules of other emulators (FEX, box64, Rosetta) are never ours to remove.",
         run: shadowed,
     },
     Check {
-        id: CREDENTIALS,
+        id: CheckId::RuleCredentials,
         title: "the flag C is there because it was asked for",
         proves: "Set-user-ID programs (sudo, su) get their owner's rights under emulation only where somebody wanted that: their interpreter then runs with those rights under its caller's environment. Without C sudo says that its effective uid is not 0.",
         cure: "Decide: credentials = true in the configuration, or without it, then binfmtd register.",
         run: credentials,
     },
     Check {
-        id: NATIVE,
+        id: CheckId::RuleNative,
         title: "no rule takes the host's own programs",
         proves: "No enabled rule could match a program that the kernel runs by itself.",
         cure: "Remove the rule at once, with a shell that runs already: echo -1 > /proc/sys/fs/binfmt_misc/NAME.",
@@ -75,23 +70,19 @@ pub(super) const CHECKS: &[Check] = &[
 
 fn each(
     examination: &Examination<'_>,
-    id: &'static str,
+    id: CheckId,
     judge: fn(&Examination<'_>, &Patient<'_>, Draft) -> Finding,
 ) -> Vec<Finding> {
     let patients = examination.foreign();
     patients
         .map(|patient| {
-            let draft = Draft::of(id, patient);
+            let draft = patient.draft(id);
             if examination.instance().is_none() {
                 return draft.skip("there is no instance to look at");
             }
             judge(examination, patient, draft)
         })
         .collect()
-}
-
-fn register(patient: &Patient<'_>) -> Phrase {
-    Phrase::from("binfmtd register") + Phrase::target(&patient.target.name)
 }
 
 /// A rule's own name.
@@ -108,7 +99,7 @@ fn flags(entry: &Entry) -> Phrase {
 }
 
 fn present(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, PRESENT, |examination, patient, draft| {
+    each(examination, CheckId::RulePresent, |examination, patient, draft| {
         let takers = examination.takers(patient.target, patient.machine);
         if !takers.is_empty() {
             return draft.pass(format!("taken by {}", named(&takers)));
@@ -125,11 +116,9 @@ fn present(examination: &Examination<'_>) -> Vec<Finding> {
             let lost = Phrase::own(format!(", {}", lost.join(", ")), "");
             draft.fail(Phrase::from("no rule takes its programs: somebody removed ours") + lost)
         };
-        why_absent(examination, patient).into_iter().fold(finding, Finding::with).fix(registered(
-            examination,
-            patient,
-            "",
-        ))
+        let why = why_absent(examination, patient);
+        let fix = interpreter::registered(examination, patient, Others::Keep);
+        why.into_iter().fold(finding, Finding::with).fix(fix)
     })
 }
 
@@ -172,7 +161,7 @@ fn why_absent(examination: &Examination<'_>, patient: &Patient<'_>) -> Vec<Strin
 }
 
 fn enabled(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, ENABLED, |examination, patient, draft| {
+    each(examination, CheckId::RuleEnabled, |examination, patient, draft| {
         let takers = examination.takers(patient.target, patient.machine);
         let off: Vec<&Entry> = takers.iter().copied().filter(|entry| !entry.enabled).collect();
         match (takers.is_empty(), off.is_empty()) {
@@ -180,7 +169,9 @@ fn enabled(examination: &Examination<'_>) -> Vec<Finding> {
             (_, true) => draft.pass("enabled"),
             _ if off.len() == takers.len() => {
                 let off = Phrase::own(named(&off), "its rule");
-                draft.fail(off + " is there and disabled").fix(register(patient))
+                draft
+                    .fail(off + " is there and disabled")
+                    .fix(registered(&patient.target.name, Others::Keep))
             }
             // Switched on, it would be one rule too many.
             _ => draft.pass(format!("{} is disabled; another rule serves", named(&off))),
@@ -189,7 +180,7 @@ fn enabled(examination: &Examination<'_>) -> Vec<Finding> {
 }
 
 fn fix_binary(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, FIX_BINARY, |examination, patient, draft| {
+    each(examination, CheckId::RuleFixBinary, |examination, patient, draft| {
         match examination.winner(patient.target, patient.machine) {
             None => draft.skip("there is no enabled rule"),
             Some(entry) if entry.flags.known.fix_binary => draft.pass(format!("flags {}", entry.flags)),
@@ -199,27 +190,33 @@ fn fix_binary(examination: &Examination<'_>) -> Vec<Finding> {
             Some(entry) if others::owner(entry).is_some() => draft
                 .warn(own(entry) + " has no flag F, so it serves no container")
                 .with(flags(entry))
-                .fix(Phrase::from("register it with F where it comes from, or put ours before it: ") + register(patient) + " --takeover"),
+                .fix(Fix::advice(
+                    Phrase::from("register it with F where it comes from, or put binfmtd's rule before it: binfmtd register")
+                        + Phrase::target(&patient.target.name)
+                        + " --takeover",
+                )),
             Some(entry) => draft
                 .fail(own(entry) + " has no flag F: its interpreter is looked up in each container, where it is not")
                 .with(flags(entry))
-                .fix(register(patient)),
+                .fix(registered(&patient.target.name, Others::Keep)),
         }
     })
 }
 
 fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, MATCHER, |examination, patient, draft| {
+    each(examination, CheckId::RuleMatcher, |examination, patient, draft| {
         let Some(entry) = examination.winner(patient.target, patient.machine) else {
             return draft.skip("there is no enabled rule");
         };
         let name = entry.display_name();
         // It works, so nobody replaces it unasked.
-        let takeover = if examination.owner(entry) == "binfmtd" { "" } else { " --takeover" };
+        let others =
+            if examination.owner(entry) == "binfmtd" { Others::Keep } else { Others::Replace };
+        let register = |others| registered(&patient.target.name, others);
         let Matcher::Magic(magic) = &entry.matcher else {
             return draft
                 .warn(own(entry) + " goes by file names, not by magic")
-                .fix(register(patient) + takeover);
+                .fix(register(others));
         };
         if let Some(program) = left_out(examination, patient)
             && let Some(at) = magic.narrower_at(&program)
@@ -237,7 +234,7 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
                     format!("magic {} mask {}", magic.magic_hex(), magic.mask_hex()),
                     "",
                 ))
-                .fix(registered(examination, patient, takeover));
+                .fix(interpreter::registered(examination, patient, others));
         }
         let grabbed: Vec<&str> = examination
             .settings
@@ -259,7 +256,7 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
                     format!("magic {} mask {}", magic.magic_hex(), magic.mask_hex()),
                     "",
                 ))
-                .fix(register(patient) + takeover);
+                .fix(register(others));
         }
         // These bytes no kernel looks at; files that fill them are refused by a rule that does.
         let strict = |at: usize| {
@@ -274,7 +271,7 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
                         + " looks at EI_ABIVERSION, which today's programs for this target fill: they do not run",
                 )
                 .with(Phrase::own(format!("mask {}", magic.mask_hex()), ""))
-                .fix(register(patient) + " --takeover");
+                .fix(register(Others::Replace));
         }
         if (8..16).any(strict) {
             return draft
@@ -373,14 +370,14 @@ fn partly_shadowed(
 }
 
 fn shadowed(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, SHADOWED, |examination, patient, draft| {
+    each(examination, CheckId::RuleShadowed, |examination, patient, draft| {
         let takers = examination.takers(patient.target, patient.machine);
         let on: Vec<&Entry> = takers.into_iter().filter(|entry| entry.enabled).collect();
         let Some((winner, behind)) = on.split_first() else {
             return draft.skip("there is no enabled rule");
         };
         if let Some((says, evidence)) = partly_shadowed(examination, patient, winner) {
-            let takeover = registered(examination, patient, " --takeover");
+            let takeover = interpreter::registered(examination, patient, Others::Replace);
             return draft.fail(says).with(evidence).fix(takeover);
         }
         if behind.is_empty() {
@@ -426,10 +423,10 @@ fn one_of_them(
     winner: &Entry,
     behind: &[&Entry],
     works: bool,
-) -> Phrase {
-    let takeover = register(patient) + " --takeover";
+) -> Fix {
+    let target = &patient.target.name;
     if !works || is_qemu(winner) && !behind.iter().any(|entry| others::owner(entry).is_some()) {
-        return takeover;
+        return registered(target, Others::Replace);
     }
     // Of QEMU's and another emulator's rule, QEMU's can be had again.
     let spare: Vec<&Entry> = std::iter::once(winner)
@@ -437,20 +434,25 @@ fn one_of_them(
         .filter(|entry| is_qemu(entry))
         .collect();
     if spare.is_empty() {
-        return "nothing of ours is among them: see which of them is wanted".into();
+        return Fix::advice(
+            "none of them is binfmtd's or QEMU's: find out which of them is wanted",
+        );
+    }
+    // The service would put it back.
+    let is_kept =
+        |entry: &&&Entry| examination.owner(entry) == "binfmtd" && examination.service.is_some();
+    if spare.iter().any(|entry| is_kept(&entry)) {
+        return Fix::advice(format!(
+            "leave {target} out of the targets in binfmtd's configuration, then run systemctl reload binfmtd.service"
+        ));
     }
     let commands = spare.iter().map(|entry| match examination.owner(entry) {
-        // It would put the rule back.
-        "binfmtd" if examination.service.is_some() => format!(
-            "leave {} out of the targets in binfmtd's configuration, then systemctl reload binfmtd.service",
-            patient.target.name
-        ),
         owner if owner.starts_with("update-binfmts") => {
-            format!("update-binfmts --disable {}", quote(&entry.name))
+            Command::root(&["update-binfmts", "--disable"]).own(entry.name.to_string_lossy())
         }
-        _ => tell("-1", entry),
+        _ => Switch::Remove.command(entry),
     });
-    commands.collect::<Vec<_>>().join(" && ").into()
+    Fix::run("remove the rule of QEMU's, which can be had again", commands)
 }
 
 /// Who an owner is, whatever files it has.
@@ -464,7 +466,7 @@ fn kind(owner: &str) -> &str {
 }
 
 fn credentials(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, CREDENTIALS, |examination, patient, draft| {
+    each(examination, CheckId::RuleCredentials, |examination, patient, draft| {
         let Some(entry) = examination.winner(patient.target, patient.machine) else {
             return draft.skip("there is no enabled rule");
         };
@@ -481,7 +483,7 @@ fn credentials(examination: &Examination<'_>) -> Vec<Finding> {
             (true, false) if ours => draft
                 .warn(own(entry) + " has the flag C, and the configuration no longer asks for it")
                 .with(flags(entry))
-                .fix(register(patient)),
+                .fix(registered(&patient.target.name, Others::Keep)),
             (true, false) => draft
                 .pass("C, as its owner wanted: set-user-ID programs get their owner's rights, and so does the interpreter, under its caller's environment")
                 .with(format!("flags {}", entry.flags)),
@@ -489,9 +491,18 @@ fn credentials(examination: &Examination<'_>) -> Vec<Finding> {
     })
 }
 
+/// By a shell that runs already: where a rule takes native programs, none starts.
+fn at_once(switch: Switch, entry: &Entry) -> Fix {
+    let text = match switch {
+        Switch::Off => "switch the rule off, in a shell of root's that runs already",
+        Switch::Remove => "remove the rule, in a shell of root's that runs already",
+    };
+    Fix::builtins(text, switch.line(entry))
+}
+
 fn native(examination: &Examination<'_>) -> Vec<Finding> {
     let Some(seen) = examination.instance() else {
-        return vec![Draft::host(NATIVE).skip("there is no instance to look at")];
+        return vec![Draft::host(CheckId::RuleNative).skip("there is no instance to look at")];
     };
     let captures: Vec<Finding> = seen
         .instance
@@ -501,22 +512,24 @@ fn native(examination: &Examination<'_>) -> Vec<Finding> {
         .filter_map(|entry| {
             let what = examination.native.captured_by(&entry.matcher)?;
             let name = entry.display_name();
-            let finding = Draft::host(NATIVE)
+            let finding = Draft::host(CheckId::RuleNative)
                 .fail(format!("rule {name} could take the host's own {what}"))
                 .with(format!("interpreter {}", entry.interpreter.display()));
             Some(match (others::owner(entry), examination.owner(entry)) {
                 // Not ours to remove; switched off, it is there for whoever wants it back.
-                (Some(whose), _) => finding.with(format!("of {whose}")).fix(tell("0", entry)),
-                (None, "unknown") => finding.fix(tell("-1", entry)),
-                (None, "binfmtd") => finding.with("of binfmtd").fix(tell("-1", entry)),
-                (None, owner) => {
-                    finding.with(format!("{owner} brings it back")).fix(tell("-1", entry))
+                (Some(whose), _) => {
+                    finding.with(format!("of {whose}")).fix(at_once(Switch::Off, entry))
                 }
+                (None, "unknown") => finding.fix(at_once(Switch::Remove, entry)),
+                (None, "binfmtd") => finding.with("of binfmtd").fix(at_once(Switch::Remove, entry)),
+                (None, owner) => finding
+                    .with(format!("{owner} brings it back"))
+                    .fix(at_once(Switch::Remove, entry)),
             })
         })
         .collect();
     if captures.is_empty() {
-        vec![Draft::host(NATIVE).pass("no rule takes the host's own programs")]
+        vec![Draft::host(CheckId::RuleNative).pass("no rule takes the host's own programs")]
     } else {
         captures
     }

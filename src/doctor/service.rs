@@ -2,67 +2,71 @@
 
 use std::path::Path;
 
+use super::commands::{systemctl, text_of};
 use super::examine::Planned;
-use super::{Check, Draft, Examination, Finding, Patient};
+use super::finding::{Draft, Finding};
+use super::id::CheckId;
+use super::{Check, Examination, Patient};
 use crate::daemon::{Condition, State};
+use crate::fix::{Command, Fix};
 use crate::observation::InterpreterFault;
 use crate::plan::others;
 use crate::rule::{Entry, Rule};
-use crate::shown::quote;
 use crate::system::host::surroundings::Boot;
 use crate::verify::Proof;
 
-const RUNNING: &str = "service.running";
-const DEGRADED: &str = "service.degraded";
-const CONFLICTS: &str = "service.conflicts";
-const RECORD: &str = "service.record";
-const BOOT: &str = "service.boot";
-const BINFMT_D: &str = "service.binfmt-d";
-
 pub(super) const CHECKS: &[Check] = &[
     Check {
-        id: RUNNING,
+        id: CheckId::ServiceRunning,
         title: "the service runs, and is ready",
         proves: "Where binfmtd's service is to run, it does, has proved what it registered, and could carry out its last full check.",
         cure: "Start it: systemctl start binfmtd.service. What it says: journalctl -u binfmtd.service -x.",
         run: running,
     },
     Check {
-        id: DEGRADED,
+        id: CheckId::ServiceDegraded,
         title: "the service has nothing to complain of",
         proves: "Each rule that the service keeps does what it is for, by its own last proof.",
         cure: "See what it says of the target: binfmtd status. It takes a target up as soon as that works; systemctl reload binfmtd.service has it try at once.",
         run: degraded,
     },
     Check {
-        id: CONFLICTS,
+        id: CheckId::ServiceConflicts,
         title: "nobody undoes the service's work",
         proves: "No other manager keeps removing or changing the rules that the service puts there.",
         cure: "Let one of them do it: systemctl mask systemd-binfmt.service, or systemctl disable --now binfmt-support.service, or leave the target out of binfmtd's configuration.",
         run: conflicts,
     },
     Check {
-        id: RECORD,
+        id: CheckId::ServiceRecord,
         title: "our rules are there as we wrote them",
         proves: "What the record of ownership names is in the kernel, and says what was registered. Any start or stop of systemd-binfmt, or an installer's reset, removes everybody's rules.",
         cure: "Register again: binfmtd register. The service does it by itself: systemctl enable --now binfmtd.service.",
         run: record,
     },
     Check {
-        id: BOOT,
+        id: CheckId::ServiceBoot,
         title: "the rules come back after a reboot",
         proves: "Each rule in use has somebody who registers it at boot; the kernel forgets all of them. Looked at where systemd runs.",
         cure: "Have the service do it: systemctl enable --now binfmtd.service.",
         run: boot,
     },
     Check {
-        id: BINFMT_D,
+        id: CheckId::ServiceBinfmtD,
         title: "what systemd-binfmt would register is sound",
         proves: "The lines of binfmt.d for QEMU's targets are well-formed, name interpreters that exist, have the flag F, and take no native program. Looked at where systemd runs.",
         cure: "Correct the line, or hide its file by one of the same name in /etc/binfmt.d: ln -s /dev/null /etc/binfmt.d/NAME.conf.",
         run: binfmt_d,
     },
 ];
+
+const UNIT: &str = "binfmtd.service";
+const OWN_FOLDER: &str = "/etc/binfmt.d";
+
+fn read_journal() -> Fix {
+    let journal = Command::root(&["journalctl", "-u", UNIT, "-x"]);
+    Fix::run("read what the service says of it", [journal])
+}
 
 /// The service that keeps the very instance that is seen here; else why there is nothing to say of it.
 fn service<'a>(examination: &'a Examination<'_>) -> Result<&'a State, &'static str> {
@@ -76,23 +80,22 @@ fn service<'a>(examination: &'a Examination<'_>) -> Result<&'a State, &'static s
 }
 
 fn running(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = Draft::host(RUNNING);
+    let draft = Draft::host(CheckId::ServiceRunning);
     let is_to_run = examination.systemd && examination.around.units.ours == Boot::Starts;
     vec![match service(examination) {
         Err(_) if is_to_run && examination.service.is_none() => draft
             .warn("binfmtd.service is to start at boot, and does not run: nobody puts a rule back")
-            .fix("systemctl start binfmtd.service"),
+            .fix(Fix::run("start the service", [systemctl(&["start", UNIT])])),
         Err(why) => draft.skip(why),
         Ok(state) => {
-            let draft =
-                Draft { evidence: format!("pid {}, {}", state.pid, state.status).into(), ..draft };
+            let draft = draft.seen(format!("pid {}, {}", state.pid, state.status));
             match &state.trouble {
                 Some(trouble) => draft
                     .warn(format!("the service could not carry out its last full check: {trouble}"))
-                    .fix("journalctl -u binfmtd.service -x"),
+                    .fix(read_journal()),
                 None if !state.ready => draft
                     .warn("the service runs, and nothing of what it is to keep works yet")
-                    .fix("journalctl -u binfmtd.service -x"),
+                    .fix(read_journal()),
                 None => draft.pass("the service runs and is ready"),
             }
         }
@@ -106,7 +109,7 @@ fn is_told(examination: &Examination<'_>, target: &str) -> bool {
 }
 
 fn degraded(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = Draft::host(DEGRADED);
+    let draft = Draft::host(CheckId::ServiceDegraded);
     let state = match service(examination) {
         Ok(state) => state,
         Err(why) => return vec![draft.skip(why)],
@@ -128,12 +131,12 @@ fn degraded(examination: &Examination<'_>) -> Vec<Finding> {
         (Some((target, why)), _) => draft
             .warn(format!("the service has trouble with {}", names(&untold)))
             .with(format!("{target}: {}", why.unwrap_or("it does not say why")))
-            .fix("systemctl reload binfmtd.service"),
+            .fix(Fix::run("have the service try again", [systemctl(&["reload", UNIT])])),
     }]
 }
 
 fn conflicts(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = Draft::host(CONFLICTS);
+    let draft = Draft::host(CheckId::ServiceConflicts);
     let state = match service(examination) {
         Ok(state) => state,
         Err(why) => return vec![draft.skip(why)],
@@ -157,10 +160,11 @@ fn conflicts(examination: &Examination<'_>) -> Vec<Finding> {
             .with(format!("{} times since it began", state.conflicts))
             .with(also)
             .fix(match others.first() {
-                Some(unit) => {
-                    format!("systemctl mask --now {unit} && systemctl restart binfmtd.service")
-                }
-                None => "journalctl -u binfmtd.service -x".to_owned(),
+                Some(unit) => Fix::run(
+                    "leave the rules to one of the two",
+                    [systemctl(&["mask", "--now", unit]), systemctl(&["restart", UNIT])],
+                ),
+                None => read_journal(),
             })
     } else if state.conflicts > 0 {
         let times = format!("it had to pause {} times since it began", state.conflicts);
@@ -171,7 +175,7 @@ fn conflicts(examination: &Examination<'_>) -> Vec<Finding> {
 }
 
 fn record(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = Draft::host(RECORD);
+    let draft = Draft::host(CheckId::ServiceRecord);
     let Some(seen) = examination.instance() else {
         return vec![draft.skip("there is no instance to look at")];
     };
@@ -199,7 +203,7 @@ fn record(examination: &Examination<'_>) -> Vec<Finding> {
         draft
             .warn(format!("somebody removed or changed rules of ours: {}", others.join(", ")))
             .with("a start or stop of systemd-binfmt, and an installer's reset, remove everybody's")
-            .fix("binfmtd register")
+            .fix(Fix::run("register them again", [Command::root(&["binfmtd", "register"])]))
     }]
 }
 
@@ -218,7 +222,7 @@ fn in_use<'a>(examination: &'a Examination<'_>) -> Vec<&'a Entry> {
 }
 
 fn boot(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = Draft::host(BOOT);
+    let draft = Draft::host(CheckId::ServiceBoot);
     if !examination.first_namespace || examination.container {
         return vec![draft.skip("what happens at boot is to be looked at on the host")];
     }
@@ -250,18 +254,25 @@ fn boot(examination: &Examination<'_>) -> Vec<Finding> {
         draft.pass("each rule in use is registered at boot by its owner")
     } else {
         draft
-            .warn(format!("nobody registers these at boot, and the kernel forgets them: {}", gone.join(", ")))
+            .warn(format!(
+                "nobody registers these at boot, and the kernel forgets them: {}",
+                gone.join(", ")
+            ))
             .with(format!("binfmtd.service {}", state_of(units.ours)))
-            .fix(match units.ours {
-                Boot::Absent => {
-                    "install binfmtd's units (make install), then systemctl enable --now binfmtd.service"
-                }
-                Boot::Masked => {
-                    "systemctl unmask binfmtd.service && systemctl enable --now binfmtd.service"
-                }
-                Boot::Off | Boot::Starts => "systemctl enable --now binfmtd.service",
-            })
+            .fix(start_at_boot(units.ours))
     }]
+}
+
+fn start_at_boot(ours: Boot) -> Fix {
+    let text = "have the service register them";
+    let enable = systemctl(&["enable", "--now", UNIT]);
+    match ours {
+        Boot::Absent => Fix::advice(
+            "install binfmtd's units (make install), then run systemctl enable --now binfmtd.service",
+        ),
+        Boot::Masked => Fix::run(text, [systemctl(&["unmask", UNIT]), enable]),
+        Boot::Off | Boot::Starts => Fix::run(text, [enable]),
+    }
 }
 
 fn state_of(boot: Boot) -> &'static str {
@@ -274,7 +285,7 @@ fn state_of(boot: Boot) -> &'static str {
 }
 
 fn binfmt_d(examination: &Examination<'_>) -> Vec<Finding> {
-    let draft = || Draft::host(BINFMT_D);
+    let draft = || Draft::host(CheckId::ServiceBinfmtD);
     if !examination.systemd {
         return vec![draft().skip("systemd does not run here, and nobody else reads its files")];
     }
@@ -342,28 +353,25 @@ fn is_of_the_table(examination: &Examination<'_>, rule: &Rule) -> bool {
             .any(|target| target.identity.magics().iter().any(|theirs| theirs.overlaps(magic)))
 }
 
-/// The file in `/etc` that counts in place of this one.
-fn own_file(line: &Planned) -> String {
-    let name = line.file.file_name().unwrap_or_default();
-    quote(&Path::new("/etc/binfmt.d").join(name))
-}
-
-/// Without this line: commented out in one's own file, else in a copy of the vendor's.
-fn without(line: &Planned) -> String {
-    edited(line, "s/^/#/")
+/// Comments the line out.
+fn without(line: &Planned) -> Fix {
+    edited(line, "take the line away", "s/^/#/")
 }
 
 /// The flags are the last thing on the line.
-fn with_f(line: &Planned) -> String {
-    edited(line, "s/[[:space:]]*$/F/")
+fn with_f(line: &Planned) -> Fix {
+    edited(line, "give the rule the flag F", "s/[[:space:]]*$/F/")
 }
 
-fn edited(line: &Planned, edit: &str) -> String {
-    let number = line.line;
-    let file = quote(&line.file);
+/// A vendor's file stays as it is: one of the same name in `/etc` counts in its place (`binfmt.d(5)`).
+fn edited(line: &Planned, text: &str, edit: &str) -> Fix {
+    let sed = |file: &Path| {
+        Command::root(&["sed", "-i"]).word(format!("{}{edit}", line.line)).word(text_of(file))
+    };
     if line.file.starts_with("/etc") {
-        format!("sed -i '{number}{edit}' {file}")
-    } else {
-        format!("mkdir -p /etc/binfmt.d && sed '{number}{edit}' {file} > {}", own_file(line))
+        return Fix::run(text, [sed(&line.file)]);
     }
+    let own = Path::new(OWN_FOLDER).join(line.file.file_name().unwrap_or_default());
+    let copy = Command::root(&["cp"]).word(text_of(&line.file)).word(text_of(&own));
+    Fix::run(text, [Command::root(&["mkdir", "-p", OWN_FOLDER]), copy, sed(&own)])
 }

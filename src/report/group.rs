@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::document::{DoctorDocument, DoctorTarget, Taker};
-use crate::doctor::{Finding, Status, Verdict};
+use crate::doctor::{CheckId, Finding, Status, Verdict};
+use crate::fix::{Fix, Reader};
 use crate::phrase::{Evidence, Phrase};
-
-/// The check that is about several rules for one target.
-const CONFLICT: &str = "rule.shadowed";
 
 /// Targets with the same verdict and the same findings.
 pub(super) struct Group<'a> {
@@ -22,6 +20,7 @@ pub(super) struct MergedFinding<'a> {
     of: Vec<&'a Finding>,
     targets: Vec<&'a DoctorTarget>,
     configured: BTreeSet<&'a str>,
+    reader: Reader,
     /// The rules that match these programs, where the finding is about several for one target.
     pub(super) takers: &'a [Taker],
 }
@@ -114,6 +113,7 @@ impl<'a> MergedFinding<'a> {
             of: vec![finding],
             targets: target.into_iter().collect(),
             configured: document.configured.iter().map(String::as_str).collect(),
+            reader: document.reader,
             takers: target.map_or(&[], |target| takers(document, target, finding)),
         }
     }
@@ -159,7 +159,7 @@ impl<'a> MergedFinding<'a> {
 
     /// The check.
     pub(super) fn id(&self) -> &'static str {
-        self.of[0].id
+        self.of[0].id.as_str()
     }
 
     /// That of each.
@@ -186,9 +186,8 @@ impl<'a> MergedFinding<'a> {
 
     /// What helps all of them.
     pub(super) fn fix(&self) -> Option<String> {
-        let fixes: Vec<&Phrase> =
-            self.of.iter().filter_map(|finding| finding.fix.as_ref()).collect();
-        (!fixes.is_empty()).then(|| Phrase::of_all(&fixes, &self.configured))
+        let fixes: Vec<&Fix> = self.of.iter().filter_map(|finding| finding.fix.as_ref()).collect();
+        (!fixes.is_empty()).then(|| Fix::of_all(&fixes, &self.configured, self.reader))
     }
 }
 
@@ -199,7 +198,7 @@ fn takers<'a>(
     finding: &Finding,
 ) -> &'a [Taker] {
     let findings = document.findings_of(Some(&target.target));
-    let mut conflicts = findings.filter(|other| other.id == CONFLICT);
+    let mut conflicts = findings.filter(|other| other.id == CheckId::RuleShadowed);
     let machine = conflicts.position(|conflict| std::ptr::eq(conflict, finding));
     let takers =
         machine.and_then(|at| target.machines.get(at)).map(|machine| machine.rules.as_slice());

@@ -150,15 +150,16 @@ fn cases(document: &DoctorDocument, target: Option<&str>) -> Vec<TestCase> {
         let before =
             document.findings_of(target).take_while(|other| !std::ptr::eq(*other, finding));
         let name = match before.filter(|other| other.id == finding.id).count() {
-            0 => finding.id.to_owned(),
+            0 => finding.id.to_string(),
             several => format!("{} {}", finding.id, several + 1),
         };
-        cases.push(case(name, finding, document.counts(finding)));
+        cases.push(case(name, finding, document));
     }
     cases
 }
 
-fn case(name: String, finding: &Finding, counts: bool) -> TestCase {
+fn case(name: String, finding: &Finding, document: &DoctorDocument) -> TestCase {
+    let counts = document.counts(finding);
     let summary = finding.summary.to_string();
     let (result, message) = match (finding.status, counts) {
         (Status::Pass, _) => (CaseResult::Pass, summary),
@@ -175,7 +176,8 @@ fn case(name: String, finding: &Finding, counts: bool) -> TestCase {
     };
     let seen = Some(&finding.evidence).filter(|text| !text.is_empty());
     let seen = seen.map(|text| format!("seen: {}", plain(&text.to_string())));
-    let fix = finding.fix.as_ref().map(|text| format!("fix: {}", plain(&text.to_string())));
+    let fix = finding.fix.as_ref();
+    let fix = fix.map(|fix| format!("fix: {}", plain(&fix.line(document.reader))));
     let text = seen.into_iter().chain(fix).collect::<Vec<_>>().join("\n");
     TestCase { name, result, message, text }
 }

@@ -2,13 +2,15 @@ use std::io;
 
 use super::junit::Junit;
 use super::*;
-use crate::doctor::{Finding, Status, Verdict};
+use crate::doctor::{CheckId, Finding, Status, Subject, Verdict};
 use crate::failure::Failure;
+use crate::fix::{Command, Fix, Reader};
 use crate::phrase::{Evidence, Phrase};
 
-fn finding(id: &'static str, target: Option<&str>, status: Status) -> Finding {
+fn finding(id: &str, target: Option<&str>, status: Status) -> Finding {
     Finding {
-        id,
+        id: CheckId::parse(id).unwrap(),
+        subject: Subject::Host,
         target: target.map(str::to_owned),
         status,
         summary: format!("{id} says {}", status.as_str()).into(),
@@ -64,6 +66,7 @@ fn document(
         fixes: None,
         load: None,
         named: false,
+        reader: Reader { uid: 0 },
         asks_for_none: false,
         configured: Vec::new(),
     }
@@ -148,7 +151,7 @@ fn unruled(name: &str) -> Finding {
         summary: Phrase::from("no rule takes ")
             + Phrase::own(format!("those of {name}"), "its programs"),
         evidence: Phrase::interpreter(format!("/usr/bin/qemu-{name}")).into(),
-        fix: Some(Phrase::from("binfmtd register") + Phrase::target(name)),
+        fix: Some(Fix::run("register it", [Command::register(name)])),
         ..finding("rule.present", Some(name), Status::Fail)
     }
 }
@@ -198,9 +201,9 @@ fn nothing_that_is_different_is_said_of_both() {
     let changes: [(&str, Change); 7] = [
         ("sentence", |it| it.checks[1].summary = "no rule takes them".into()),
         ("evidence", |it| it.checks[1].evidence = "nobody looked".to_owned().into()),
-        ("fix", |it| it.checks[1].fix = Some("reboot".into())),
+        ("fix", |it| it.checks[1].fix = Some(Fix::advice("reboot"))),
         ("status", |it| it.checks[1].status = Status::Warn),
-        ("check", |it| it.checks[1].id = "rule.enabled"),
+        ("check", |it| it.checks[1].id = CheckId::RuleEnabled),
         ("verdict", |it| it.targets[1].verdict = Verdict::Broken),
         ("another", |it| it.checks.push(finding("exec.host", Some("arm"), Status::Fail))),
     ];
@@ -223,13 +226,13 @@ fn nothing_that_is_different_is_said_of_both() {
 #[test]
 fn one_fix_for_several_checks_is_said_once() {
     let mut document = empty_host(&NAMES);
-    let more = NAMES.map(|name| Finding { id: "exec.host", ..unruled(name) });
+    let more = NAMES.map(|name| Finding { id: CheckId::ExecHost, ..unruled(name) });
     document.checks.extend(more);
     let text = written(|out| text::doctor(out, &document, Page::default()));
     assert_eq!(text.matches("fix: ").count(), 1, "{text}");
     let command = written(|out| github::write(out, &document));
     assert_eq!(command.matches("fix: ").count(), 1, "{command}");
-    document.checks[4].fix = Some("reboot".into());
+    document.checks[4].fix = Some(Fix::advice("reboot"));
     let text = written(|out| text::doctor(out, &document, Page::default()));
     assert_eq!(text.matches("fix: ").count(), 3, "{text}");
 }
@@ -239,7 +242,7 @@ fn lines_fit_the_terminal_and_commands_are_whole() {
     let mut document = empty_host(&[]);
     for (at, check) in document.checks.iter_mut().enumerate() {
         check.summary = "one sentence that is longer than a narrow terminal is wide".into();
-        check.fix = Some(Phrase::from("binfmtd register") + Phrase::target(format!("target-{at}")));
+        check.fix = Some(Fix::run("register it", [Command::register(&format!("target-{at}"))]));
     }
     let text = written(|out| text::doctor(out, &document, page(60)));
     assert_eq!(
@@ -437,7 +440,7 @@ fn github_keeps_the_worst_first_and_one_for_each() {
 fn nothing_that_was_found_is_markup() {
     let mut check = finding("exec.host", Some("arm"), Status::Fail);
     check.summary = "50%\r\n::error::<b> & \"|`_\x1b\u{ffff}".into();
-    check.fix = Some("a|b".into());
+    check.fix = Some(Fix::advice("a|b"));
     let document = document(vec![target("arm", Verdict::Broken)], vec![check], None);
     let annotations = written(|out| github::write(out, &document));
     assert!(annotations.lines().all(|line| line.starts_with("::")), "{annotations}");

@@ -47,17 +47,6 @@ pub enum Part {
 }
 
 impl Part {
-    /// The check that judges it.
-    pub fn check(self) -> &'static str {
-        match self {
-            Self::Loader => "load.loader",
-            Self::Shell => "load.shell",
-            Self::Signal => "load.signal",
-            Self::Pipes => "load.pipes",
-            Self::Command => "load.command",
-        }
-    }
-
     /// All of them, in the order of a report.
     pub const ALL: [Self; 5] =
         [Self::Loader, Self::Shell, Self::Signal, Self::Pipes, Self::Command];
@@ -124,6 +113,8 @@ pub struct Load {
     pub machine: u16,
     /// The rule that takes that program, by its own header.
     pub rule: Option<String>,
+    /// Where its filesystem is mounted, if that could be told.
+    pub mount_point: Option<PathBuf>,
     /// Whether it is on a filesystem whose programs may not be started.
     pub noexec: bool,
     /// A loader that a program in it needs, and that is not in it.

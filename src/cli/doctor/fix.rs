@@ -11,7 +11,7 @@ use crate::apply::{self, Options};
 use crate::buildx::docker::Docker;
 use crate::config::{Settings, Targets};
 use crate::daemon::State;
-use crate::doctor::{self, Examination, Finding, Status, verdict};
+use crate::doctor::{self, CheckId, Examination, Family, Finding, Status, verdict};
 use crate::observation::{Observation, unfinished_name};
 use crate::observe;
 use crate::plan::{self, Action, Decision, Item, Plan, Request};
@@ -43,7 +43,7 @@ impl Arguments {
     ) -> Result<Option<FixDocument>, Failure> {
         let examination = &treatment.examination;
         let is_wrong = |finding: &Finding| {
-            finding.id.starts_with("builder.") && finding.status == Status::Fail
+            finding.id.family() == Family::Builder && finding.status == Status::Fail
         };
         let is_known = examination.builder.as_ref().is_some_and(|asked| asked.outcome.is_ok());
         if !is_known || !doctor::diagnose(examination).iter().any(is_wrong) {
@@ -233,7 +233,7 @@ fn is_to_be_mounted(examination: &Examination<'_>, findings: &[Finding], wrong: 
     let is_missed = wrong.only.as_ref().is_some_and(|names| !names.is_empty())
         || findings
             .iter()
-            .any(|finding| finding.id == "kernel.mounted" && finding.status == Status::Fail);
+            .any(|finding| finding.id == CheckId::KernelMounted && finding.status == Status::Fail);
     may_help && is_missed && examination.first_namespace
 }
 

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use super::super::Failure;
 use super::super::context::Context;
 use crate::config::Settings;
-use crate::doctor::Examination;
+use crate::doctor::{CheckId, Examination};
 use crate::observation::ElfFacts;
 use crate::plan::Request;
 use crate::rule::{Header, winner};
 use crate::shown::quote;
+use crate::system::files::identity;
 use crate::system::files::rootfs::{NoProgram, RootFilesystem};
 use crate::system::process::batch::Limits;
 use crate::system::process::child::ExecError;
@@ -185,7 +186,10 @@ impl Foreign {
             for (part, _) in blocked {
                 outcomes.push((
                     part,
-                    Err("the loader that it needs does not start: load.loader says why".to_owned()),
+                    Err(format!(
+                        "the loader that it needs does not start: {} says why",
+                        CheckId::LoadLoader
+                    )),
                 ));
             }
             let tallies = run(&runnable)?;
@@ -221,6 +225,7 @@ impl Foreign {
             target: self.target.clone(),
             machine: machine(&self.header),
             rule,
+            mount_point: identity::mount_point(folder).ok(),
             noexec: self.root.is_noexec(),
             missing_loader: missing.map(PathBuf::from).filter(|loader| !self.root.has(loader)),
         });

@@ -3,8 +3,12 @@
 //! The first that applies is the cause. What is in here was made to happen, or stands word for word in
 //! the thread that is named.
 
-use super::interpreter::{bring, relabel, tell};
+use std::path::Path;
+
+use super::commands::{Others, Switch, install_qemu, registered, relabel, text_of, then_register};
+use super::id::CheckId;
 use super::known::Known;
+use crate::fix::{Command, Fix, Place};
 use crate::observation::{InterpreterFault, InterpreterFile};
 use crate::phrase::Phrase;
 use crate::rule::Entry;
@@ -20,7 +24,7 @@ use crate::verify::{Failure, Level};
 const USUAL_LOWEST_ADDRESS: u64 = 65_536;
 
 /// What is known about a run that failed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Symptom<'a> {
     pub(super) level: Level,
     pub(super) failure: &'a Failure,
@@ -36,6 +40,8 @@ pub(super) struct Symptom<'a> {
     pub(super) captor: Option<&'a Entry>,
     /// Whether an interpreter is installed that `register` would take.
     pub(super) installed: bool,
+    /// Where the kernel's settings can be changed.
+    pub(super) place: Place,
     /// Whose commands install one.
     pub(super) distribution: Distribution,
     /// What is known of the version that ran.
@@ -55,7 +61,7 @@ pub(super) enum Whose {
 pub(super) struct Cause {
     applies: fn(&Symptom<'_>) -> bool,
     says: fn(&Symptom<'_>) -> Phrase,
-    cure: fn(&Symptom<'_>) -> Phrase,
+    cure: fn(&Symptom<'_>) -> Fix,
     pub(super) whose: Whose,
     /// A thread, a man page, or the kernel's source.
     pub(super) source: &'static str,
@@ -76,8 +82,7 @@ const CAUSES: &[Cause] = &[
             .into()
         },
         cure: |symptom| {
-            let way_out = symptom.known.map_or("", |known| known.way_out);
-            Phrase::from(way_out) + "; then " + register(symptom)
+            then_register(symptom.known.map_or("", |known| known.way_out), &symptom.target.name)
         },
         whose: Whose::Host,
         source: "src/doctor/known.rs",
@@ -107,7 +112,10 @@ const CAUSES: &[Cause] = &[
             )
             .into()
         },
-        cure: |symptom| Phrase::from("ulimit -v unlimited && ") + doctor(symptom),
+        cure: |symptom| {
+            let lifted = Command::user(&["prlimit", "--as=unlimited"]);
+            Fix::run("lift the limit, and look again", [doctor(symptom, lifted)])
+        },
         whose: Whose::Ours,
         source: "setrlimit(2), balena-io/qemu#21",
     },
@@ -123,7 +131,10 @@ const CAUSES: &[Cause] = &[
             )
             .into()
         },
-        cure: |symptom| Phrase::from("ulimit -u unlimited && ") + doctor(symptom),
+        cure: |symptom| {
+            let lifted = Command::user(&["prlimit", "--nproc=unlimited"]);
+            Fix::run("lift the limit, and look again", [doctor(symptom, lifted)])
+        },
         whose: Whose::Ours,
         source: "setrlimit(2)",
     },
@@ -147,7 +158,11 @@ const CAUSES: &[Cause] = &[
             )
             .into()
         },
-        cure: |_| format!("sysctl -w vm.mmap_min_addr={USUAL_LOWEST_ADDRESS}").into(),
+        cure: |symptom| {
+            let setting = format!("vm.mmap_min_addr={USUAL_LOWEST_ADDRESS}");
+            let lower = Command::root(&["sysctl", "-w"]).word(setting).at(symptom.place.clone());
+            Fix::run("lower it to what distributions set", [lower])
+        },
         whose: Whose::Host,
         source: "proc_sys_vm(5), balena-io/qemu#21, fsquillace/junest#159",
     },
@@ -158,7 +173,7 @@ const CAUSES: &[Cause] = &[
              are linked for one address are known for it"
                 .into()
         },
-        cure: |symptom| bring(symptom.distribution, &symptom.target.name) + register(symptom),
+        cure: |symptom| symptom.installed_anew(),
         whose: Whose::Host,
         source: "balena-io/qemu#21, multiarch/alpine#39",
     },
@@ -169,7 +184,7 @@ const CAUSES: &[Cause] = &[
              MemoryDenyWriteExecute=): QEMU cannot work in this sandbox, which says nothing about the host"
                 .into()
         },
-        cure: |symptom| Phrase::from("systemd-run --wait --pipe ") + doctor(symptom),
+        cure: outside,
         whose: Whose::Ours,
         source: "PR_SET_MDWE(2const), systemd.exec(5)",
     },
@@ -183,7 +198,7 @@ const CAUSES: &[Cause] = &[
             format!("{by} forbids to run memory that was written, without which QEMU cannot work")
                 .into()
         },
-        cure: |symptom| Phrase::from("systemd-run --wait --pipe ") + doctor(symptom),
+        cure: outside,
         whose: Whose::Ours,
         source: "systemd.exec(5)",
     },
@@ -194,9 +209,10 @@ const CAUSES: &[Cause] = &[
                 .into()
         },
         cure: |_| {
-            "build on a filesystem with 32-bit inode numbers (XFS: mount -o inode32), or build such programs with \
-             -D_FILE_OFFSET_BITS=64"
-                .into()
+            Fix::advice(
+                "build on a filesystem with 32-bit inode numbers (XFS: mount -o inode32), or build such programs with \
+                 -D_FILE_OFFSET_BITS=64",
+            )
         },
         whose: Whose::Host,
         source: "rust-lang/cargo#9545, microsoft/vcpkg#21189",
@@ -204,12 +220,14 @@ const CAUSES: &[Cause] = &[
     Cause {
         applies: |symptom| symptom.has(&["CPU does not support x86-64-v"]),
         says: |_| {
-            "the program asks for a newer x86-64 CPU than the one it sees (exec.cpu-level tells which)".into()
+            let told_by = CheckId::ExecCpuLevel;
+            format!("the program asks for a newer x86-64 CPU than the one it sees ({told_by} tells which)").into()
         },
         cure: |symptom| {
-            Phrase::from("install QEMU 7.2 or newer, which has AVX2, then ")
-                + register(symptom)
-                + "; or use an older base image"
+            then_register(
+                "use an older base image; or install QEMU 7.2 or newer, which has AVX2",
+                &symptom.target.name,
+            )
         },
         whose: Whose::Host,
         source: "docker/buildx#2566, runfinch/finch#20",
@@ -221,11 +239,7 @@ const CAUSES: &[Cause] = &[
             symptom.own() + &format!(" is dynamic, and its loader {loader} is not in this root")
         },
         cure: |symptom| {
-            if symptom.installed {
-                register(symptom)
-            } else {
-                bring(symptom.distribution, &symptom.target.name) + register(symptom)
-            }
+            if symptom.installed { symptom.registered() } else { symptom.installed_anew() }
         },
         whose: Whose::Host,
         source: "execve(2), nixpkgs#160300",
@@ -242,7 +256,7 @@ const CAUSES: &[Cause] = &[
                 + symptom.own()
                 + " is looked up in this root, where it is not"
         },
-        cure: register,
+        cure: |symptom| symptom.registered(),
         whose: Whose::Host,
         source: "binfmt-misc.rst, nixpkgs#160300",
     },
@@ -258,7 +272,12 @@ const CAUSES: &[Cause] = &[
                 + symptom.own()
                 + " itself"
         },
-        cure: |symptom| symptom.captor.map(|captor| tell("-1", captor)).unwrap_or_default().into(),
+        // It takes native programs, so no other would start.
+        cure: |symptom| {
+            let text = "remove the rule, in a shell of root's that runs already";
+            let line = symptom.captor.map(|captor| Switch::Remove.line(captor));
+            Fix::builtins(text, line.unwrap_or_default())
+        },
         whose: Whose::Host,
         source: "execve(2), exec_binprm of Linux's fs/exec.c",
     },
@@ -266,9 +285,11 @@ const CAUSES: &[Cause] = &[
         applies: |symptom| symptom.refused(&ExecError::Busy),
         says: |symptom| Phrase::from("somebody has ") + symptom.own() + " open for writing",
         cure: |symptom| {
-            Phrase::from("fuser -v")
-                + Phrase::argument(symptom.quoted())
-                + " shows who: replace the file by a rename, do not write into it"
+            Fix::advice(
+                Phrase::from(
+                    "replace the file by a rename instead of writing into it; this shows who has it open: fuser -v",
+                ) + Phrase::argument(quote(symptom.path())),
+            )
         },
         whose: Whose::Host,
         source: "execve(2)",
@@ -288,7 +309,7 @@ const CAUSES: &[Cause] = &[
                 + symptom.own()
                 + ", whose label is no program's"
         },
-        cure: |symptom| relabel(symptom.quoted()) + " && " + register(symptom),
+        cure: |symptom| relabel(symptom.path(), &symptom.target.name),
         whose: Whose::Host,
         source: "selinux_mmap_file of Linux's security/selinux/hooks.c, containers/podman#3670, containers/podman#25318",
     },
@@ -303,10 +324,11 @@ const CAUSES: &[Cause] = &[
                 + ": its label may be wrong"
         },
         cure: |symptom| {
-            Phrase::from("restorecon -v")
-                + Phrase::argument(symptom.quoted())
-                + " && "
-                + register(symptom)
+            let restore = Command::root(&["restorecon", "-v"]).each(text_of(symptom.path()));
+            Fix::run(
+                "give the interpreter its usual label, and register it again",
+                [restore, Command::register(&symptom.target.name)],
+            )
         },
         whose: Whose::Host,
         source: "containers/podman#25318, containers/podman#13667",
@@ -325,20 +347,38 @@ impl Cause {
     }
 
     /// What helps.
-    pub(super) fn cure(&self, symptom: &Symptom<'_>) -> Phrase {
+    pub(super) fn cure(&self, symptom: &Symptom<'_>) -> Fix {
         (self.cure)(symptom)
     }
 }
 
-fn register(symptom: &Symptom<'_>) -> Phrase {
-    Phrase::from("binfmtd register") + Phrase::target(&symptom.target.name)
+/// The doctor, started by another command.
+fn doctor(symptom: &Symptom<'_>, by: Command) -> Command {
+    by.word("binfmtd").word("doctor").target(&symptom.target.name)
 }
 
-fn doctor(symptom: &Symptom<'_>) -> Phrase {
-    Phrase::from("binfmtd doctor") + Phrase::target(&symptom.target.name)
+fn outside(symptom: &Symptom<'_>) -> Fix {
+    let unit = Command::root(&["systemd-run", "--wait", "--pipe"]);
+    Fix::run("look again outside of the sandbox", [doctor(symptom, unit)])
 }
 
 impl Symptom<'_> {
+    fn registered(&self) -> Fix {
+        registered(&self.target.name, Others::Keep)
+    }
+
+    /// Whatever is installed will not do.
+    fn installed_anew(&self) -> Fix {
+        let name = &self.target.name;
+        match install_qemu(self.distribution, name) {
+            Some(install) => Fix::run(
+                "install QEMU's static emulators, and register the target's rule",
+                [install, Command::register(name)],
+            ),
+            None => then_register("install QEMU's static emulators (qemu-user-static)", name),
+        }
+    }
+
     fn has(&self, words: &[&str]) -> bool {
         words.iter().any(|word| self.failure.words.contains(word))
     }
@@ -360,15 +400,8 @@ impl Symptom<'_> {
         self.entry.is_some_and(|entry| entry.flags.known.fix_binary)
     }
 
-    fn path(&self) -> String {
-        self.entry.map_or_else(
-            || "the interpreter".to_owned(),
-            |entry| entry.interpreter.display().to_string(),
-        )
-    }
-
-    fn quoted(&self) -> String {
-        self.entry.map_or_else(|| "INTERPRETER".to_owned(), |entry| quote(&entry.interpreter))
+    fn path(&self) -> &Path {
+        self.entry.map_or(Path::new("the interpreter"), |entry| &entry.interpreter)
     }
 
     /// The interpreter in a sentence.

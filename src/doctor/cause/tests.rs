@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use super::super::known::{Version, known};
 use super::*;
+use crate::fix::Reader;
 use crate::observation::{ElfFacts, FileId};
 use crate::rule::Header;
 use crate::system::host::surroundings::Distribution;
@@ -91,12 +92,13 @@ impl Case {
             mislabelled: self.mislabelled,
             captor: self.captor.as_ref(),
             installed: false,
+            place: Place::Here,
             distribution: self.distribution,
             known,
         };
         let cause = cause(&symptom)?;
         let (says, cure) = (cause.says(&symptom), cause.cure(&symptom));
-        Some((cause.whose, says.to_string(), cure.to_string()))
+        Some((cause.whose, says.to_string(), cure.line(Reader { uid: 0 })))
     }
 
     #[track_caller]
@@ -122,18 +124,18 @@ fn the_same_words_have_the_cause_that_the_limits_tell() {
     case.limits.lowest_address = Some(1 << 24);
     case.is(Whose::Host, "vm.mmap_min_addr is 16777216", "sysctl -w vm.mmap_min_addr=65536");
     case.limits.address_space = Some(1_000_000_000);
-    case.is(Whose::Ours, "limited to 1000000000 bytes", "ulimit -v unlimited");
+    case.is(Whose::Ours, "limited to 1000000000 bytes", "prlimit --as=unlimited");
     case.is(Whose::Ours, "4 GiB for a 32-bit program", "doctor arm");
     let mut case = said("allocate 134217728 bytes for jit buffer: Cannot allocate memory");
     assert_eq!(case.named(), None, "no limit of ours: the machine's memory may be");
     case.limits.address_space = Some(50_000_000);
-    case.is(Whose::Ours, "RLIMIT_AS", "ulimit");
+    case.is(Whose::Ours, "RLIMIT_AS", "prlimit");
     let mut case = said("qemu: qemu_thread_create: Resource temporarily unavailable");
     assert_eq!(case.named(), None);
     case.limits.processes = Some(30);
-    case.is(Whose::Ours, "RLIMIT_NPROC", "ulimit -u unlimited");
+    case.is(Whose::Ours, "RLIMIT_NPROC", "prlimit --nproc=unlimited");
     case.limits.address_space = Some(20_000_000);
-    case.is(Whose::Ours, "RLIMIT_AS", "ulimit -v unlimited");
+    case.is(Whose::Ours, "RLIMIT_AS", "prlimit --as=unlimited");
 }
 
 #[test]
@@ -256,7 +258,7 @@ fn a_command_of_a_cure_takes_a_path_with_anything_in_it() {
         case
     };
     let quoted = "'/a b;$(c)/q'";
-    hostile(refused(ExecError::Busy, "PO")).is(Whose::Host, "", &format!("fuser -v {quoted} "));
+    hostile(refused(ExecError::Busy, "PO")).is(Whose::Host, "", &format!("fuser -v {quoted}"));
     let mut case = hostile(refused(ExecError::Denied, "PO"));
     case.limits.selinux = Some(Selinux::Enforcing);
     case.is(Whose::Host, "", &format!("restorecon -v {quoted} &&"));

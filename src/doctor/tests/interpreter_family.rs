@@ -16,7 +16,7 @@ fn one_that_was_renamed_is_named() {
     host.holds("interpreter.exists", FAIL, &[&named]);
     host.usable("arm", &now);
     host.holds("interpreter.exists", FAIL, &[&named]);
-    assert_eq!(host.says("interpreter.exists").fix.unwrap().to_string(), "binfmtd register arm");
+    assert_eq!(line(&host.says("interpreter.exists")), "binfmtd register arm");
     // With F the kernel goes on; what it opened was there, by the record.
     host.ours("arm", &folder.path().join("qemu-arm-static"), "F");
     host.patients[0].proof = Some(proof(Ran::Well));
@@ -34,7 +34,7 @@ fn how_one_comes_on_each_distribution() {
         (Distribution::Suse, "zypper install qemu-linux-user && "),
         (Distribution::Arch, "pacman -S qemu-user-static && "),
         (Distribution::Alpine, "apk add qemu-arm && "),
-        (Distribution::Other, "install qemu-user-static, then binfmtd register arm"),
+        (Distribution::Other, "(qemu-user-static); then run binfmtd register arm"),
     ] {
         host.around.distribution = distribution;
         host.holds("interpreter.exists", FAIL, &[word]);
@@ -52,20 +52,20 @@ fn what_cannot_serve_is_replaced_by_what_can() {
     host.holds("interpreter.usable", FAIL, &["not executable", "chmod a+x /etc/passwd"]);
     host.usable("arm", &sound());
     host.seen.instance.entries[0].name = "qemu-arm".into();
-    let fix = host.says("interpreter.usable").fix.unwrap().to_string();
+    let fix = line(&host.says("interpreter.usable"));
     assert_eq!(fix, "binfmtd register arm", "by its name it may be replaced when it fails");
     host.patients[0].proof = Some(proof(Ran::Well));
-    let fix = host.says("interpreter.usable").fix.unwrap().to_string();
+    let fix = line(&host.says("interpreter.usable"));
     assert_eq!(fix, "binfmtd register arm --takeover", "and not while it works");
     host.patients[0].proof = Some(proof(Ran::Badly));
     host.seen.instance.entries[0].name = "mine".into();
-    let fix = host.says("interpreter.usable").fix.unwrap().to_string();
+    let fix = line(&host.says("interpreter.usable"));
     assert_eq!(fix, "binfmtd register arm --takeover", "not QEMU's, so not simply replaced");
     // Whose name ours has to get, and who is another emulator's.
     host.seen.instance.entries[0].name = "qemu-arm".into();
     host.seen.instance.entries[0].interpreter = "/nowhere/FEXInterpreter".into();
-    let fix = host.says("interpreter.exists").fix.unwrap().to_string();
-    assert_eq!(fix, "echo -1 > /proc/sys/fs/binfmt_misc/qemu-arm && binfmtd register arm");
+    let fix = line(&host.says("interpreter.exists"));
+    assert_eq!(fix, "sh -c 'echo -1 > /proc/sys/fs/binfmt_misc/qemu-arm' && binfmtd register arm");
 }
 
 #[test]

@@ -6,9 +6,9 @@ fn a_missing_module_has_the_way_out_of_its_distribution() {
     for (module, distribution, words) in [
         (Module::Unknown, Distribution::Debian, &["modprobe binfmt_misc"][..]),
         (Module::Loadable, Distribution::Other, &["is not loaded", "modprobe binfmt_misc"]),
-        (Module::NotInstalled, Distribution::Ubuntu, &["linux-modules-extra-$(uname -r)"]),
-        (Module::NotInstalled, Distribution::Debian, &["--reinstall linux-image-$(uname -r)"]),
-        (Module::NotInstalled, Distribution::Fedora, &["kernel-modules-core-$(uname -r)"]),
+        (Module::NotInstalled, Distribution::Ubuntu, &["linux-modules-extra-6.1.0"]),
+        (Module::NotInstalled, Distribution::Debian, &["--reinstall linux-image-6.1.0"]),
+        (Module::NotInstalled, Distribution::Fedora, &["kernel-modules-core-6.1.0"]),
         (Module::NotInstalled, Distribution::Suse, &["zypper install"]),
         (Module::NotInstalled, Distribution::Arch, &["pacman -S linux"]),
         (Module::NotInstalled, Distribution::Alpine, &["apk add linux-lts"]),
@@ -28,7 +28,11 @@ fn a_missing_module_has_the_way_out_of_its_distribution() {
     let mut host = host(&settings);
     (host.supported, host.container) = (false, true);
     host.around.module = Module::OtherKernel;
-    host.holds("kernel.supported", FAIL, &["modprobe binfmt_misc", "loaded on the host"]);
+    host.holds(
+        "kernel.supported",
+        FAIL,
+        &["on the host: modprobe binfmt_misc", "loaded on the host"],
+    );
 }
 
 #[test]
@@ -44,7 +48,7 @@ fn nothing_mounted_is_told_where_something_is_asked() {
     host.first_namespace = false;
     host.holds("kernel.mounted", FAIL, &["hides the host's rules even now"]);
     host.trouble = Some(InstanceError::BrokenAutomount("ELOOP".to_owned()));
-    host.holds("kernel.mounted", FAIL, &["the automount on", "umount ", "; mount -t"]);
+    host.holds("kernel.mounted", FAIL, &["the automount on", "umount ", " && mount -t"]);
     host.trouble = Some(InstanceError::NoFolder);
     host.holds("kernel.mounted", FAIL, &["does not exist", "modprobe binfmt_misc && mount"]);
 }
@@ -72,7 +76,7 @@ fn who_may_not_write_is_told_why() {
     host.holds("kernel.writable", SKIP, &["another user namespace"]);
     host.read_only = true;
     host.holds("kernel.writable", WARN, &["read-only", "mount -o remount,rw"]);
-    host.root = false;
+    host.uid = 1000;
     host.holds("kernel.writable", SKIP, &["not root"]);
 }
 
@@ -175,7 +179,7 @@ fn little_room_matters_to_32_bit_targets() {
     host.ask("aarch64", Some(Ran::Badly));
     host.holds("kernel.address-space", SKIP, &["no 32-bit target"]);
     host.ask("arm", Some(Ran::Not));
-    host.holds("kernel.address-space", WARN, &["2000000000", "arm", "ulimit -v unlimited"]);
+    host.holds("kernel.address-space", WARN, &["2000000000", "arm", "prlimit --as=unlimited"]);
     host.limits.address_space = None;
     host.holds("kernel.address-space", PASS, &["RLIMIT_AS unlimited"]);
     host.limits.lowest_address = Some(1 << 20);

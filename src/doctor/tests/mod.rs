@@ -15,6 +15,7 @@ use super::examine::{Planned, Surroundings};
 use super::*;
 use crate::config::{Settings, Targets};
 use crate::daemon::{Condition, RuleState, State};
+use crate::fix::Reader;
 use crate::observation::{
     Candidates, FileId, InstanceFacts, InterpreterFault, InterpreterFile, Observation, Owned,
     Record,
@@ -43,7 +44,7 @@ fn host(settings: &Settings) -> Examination<'_> {
         stack: vec!["binfmt_misc".to_owned()],
         first_namespace: true,
         container: false,
-        root: true,
+        uid: 0,
         limits: Limits {
             page_size: 4096,
             lowest_address: Some(65536),
@@ -212,8 +213,7 @@ impl Examination<'_> {
     fn holds(&self, id: &str, status: Status, words: &[&str]) {
         let found = self.says(id);
         assert_eq!(found.status, status, "{found:#?}");
-        let fix = found.fix.as_ref().map(ToString::to_string).unwrap_or_default();
-        let all = format!("{}\n{}\n{fix}", found.summary, found.evidence);
+        let all = format!("{}\n{}\n{}", found.summary, found.evidence, line(&found));
         for word in words {
             assert!(all.contains(word), "{word:?} is missing: {found:#?}");
         }
@@ -232,6 +232,11 @@ impl Examination<'_> {
             }
         }
     }
+}
+
+/// What to copy or to read, as root.
+fn line(found: &Finding) -> String {
+    found.fix.as_ref().map(|fix| fix.line(Reader { uid: 0 })).unwrap_or_default()
 }
 
 impl Check {

@@ -122,7 +122,11 @@ fn lines_of_binfmt_d_that_will_not_do() {
     with(vendor, Ok(arm("F")), None).holds("service.binfmt-d", PASS, &["1 rules"]);
 
     let bad = with(vendor, Err("the mask is all zeros"), None);
-    let words = ["/usr/lib/binfmt.d/qemu.conf:3", "all zeros", "> /etc/binfmt.d/qemu.conf"];
+    let words = [
+        "/usr/lib/binfmt.d/qemu.conf:3",
+        "all zeros",
+        "cp /usr/lib/binfmt.d/qemu.conf /etc/binfmt.d/qemu.conf && sed -i",
+    ];
     bad.holds("service.binfmt-d", WARN, &words);
     let bad = with("/etc/binfmt.d/qemu.conf", Err("no"), None);
     bad.holds("service.binfmt-d", WARN, &["sed -i '3s/^/#/' /etc/binfmt.d/qemu.conf"]);

@@ -11,6 +11,7 @@ use crate::buildx::facts::{Facts, Grade};
 use crate::buildx::kernel::Kernel;
 use crate::buildx::observe::{Orphan, OrphanKind};
 use crate::buildx::trial::Built;
+use crate::fix::Reader;
 use crate::report::SCHEMA;
 
 /// What `bootstrap`, `inspect` and `verify` found.
@@ -305,7 +306,7 @@ impl PlatformDocument {
             built: (&facts.built).into(),
             grade: judgement.grade.as_str(),
             finding: judgement.sentence,
-            fix: judgement.fix,
+            fix: judgement.fix.map(|fix| fix.line(Reader { uid: 0 })),
         }
     }
 }

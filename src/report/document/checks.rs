@@ -51,8 +51,8 @@ pub struct CheckText {
 impl From<&Check> for CheckText {
     fn from(check: &Check) -> Self {
         Self {
-            id: check.id,
-            family: check.family(),
+            id: check.id.as_str(),
+            family: check.id.family().as_str(),
             level: check.level().map(Level::as_str),
             title: check.title,
             proves: check.proves,

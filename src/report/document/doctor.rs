@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::config::Targets;
-use crate::doctor::{Examination, Finding, Patient, Status, Verdict, verdict};
+use crate::doctor::{Examination, Finding, Patient, Status, Subject, Verdict, verdict};
+use crate::fix::Reader;
 use crate::report::SCHEMA;
 use crate::report::document::{FixDocument, LoadDocument};
 use crate::rule::Entry;
@@ -36,6 +37,9 @@ pub struct DoctorDocument {
     /// Whether nothing but what was named was looked at; in no document.
     #[serde(skip)]
     pub named: bool,
+    /// Who is to run a fix: decides about `sudo`; in no document.
+    #[serde(skip)]
+    pub reader: Reader,
     /// Whether the configuration asks for no target at all; in no document.
     #[serde(skip)]
     pub asks_for_none: bool,
@@ -214,7 +218,7 @@ impl DoctorDocument {
                 natives: examination.native.names().to_vec(),
                 first_user_namespace: examination.first_namespace,
                 container: examination.container,
-                root: examination.root,
+                root: examination.uid == 0,
                 native_cost: examination.native_cost.map(|cost| cost.as_secs_f64()),
             },
             targets,
@@ -223,6 +227,7 @@ impl DoctorDocument {
             load: examination.load.as_ref().map(LoadDocument::from),
             configured: examination.configured(),
             named: examination.named,
+            reader: Reader { uid: examination.uid },
             asks_for_none: examination.settings.targets == Targets::List(Vec::new()),
         };
         document.ok = document.conclusion() == Conclusion::Well;
@@ -234,10 +239,11 @@ impl DoctorDocument {
         match (&self.require, &finding.target) {
             (None, _) => true,
             (Some(names), Some(target)) => names.contains(target),
-            // A builder is named by who needs it.
-            (Some(_), None) => {
-                finding.id.starts_with("docker.") || finding.id.starts_with("builder.")
-            }
+            (Some(_), None) => match finding.subject {
+                Subject::Host => false,
+                // Named on the command line because it is needed.
+                Subject::Builder { .. } | Subject::Rootfs { .. } => true,
+            },
         }
     }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::doctor::{CheckId, load_check};
 use crate::verify::load::{Load, Loaded};
 
 /// A root filesystem whose programs were run.
@@ -25,7 +26,7 @@ pub struct LoadDocument {
 #[serde(rename_all = "kebab-case")]
 pub struct LoadRuns {
     /// The check's id.
-    pub id: &'static str,
+    pub id: CheckId,
     /// The program, as seen from within.
     pub program: String,
     /// How many runs did what was expected.
@@ -53,7 +54,7 @@ impl From<&Load> for LoadDocument {
 fn runs(loaded: &Loaded) -> Option<LoadRuns> {
     let (job, tally) = loaded.outcome.as_ref().ok()?;
     Some(LoadRuns {
-        id: loaded.part.check(),
+        id: load_check(loaded.part),
         program: job.program.display().to_string(),
         well: tally.well,
         of: tally.runs,

@@ -26,9 +26,14 @@ pub fn has_no_new_privileges() -> bool {
     prctl::get_no_new_privs().unwrap_or(false)
 }
 
+/// Its effective uid.
+pub fn uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
 /// Whether it is uid 0 of its namespace.
 pub fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
+    uid() == 0
 }
 
 /// Gives up every capability, and every way to get one back: permitted, effective, inheritable,
