@@ -8,7 +8,7 @@ use clap::{ValueEnum, ValueHint};
 use super::context::{self, Context};
 use super::{Exit, Failure};
 use crate::plan::{self, Action, Decision};
-use crate::report::{ExportDocument, FileDocument, SCHEMA, text};
+use crate::report::{ExportDocument, FileDocument, text};
 use crate::rule::{DebianError, Rule, write_debian};
 
 /// Another tool's format.
@@ -64,7 +64,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         notes.push("update-binfmts has no word for the flag O: it is left out".to_owned());
     }
     let files = files(arguments.tool, &rules).map_err(Failure::usage)?;
-    let document = ExportDocument { schema: SCHEMA, ok, files, notes };
+    let document = ExportDocument { ok, files, notes };
     for note in &document.notes {
         tracing::warn!("{note}");
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::document::{DoctorDocument, ErrorDocument};
 use super::page::Page;
+use super::schema::versioned;
 
 /// One value of `--format`.
 pub trait Format: Debug + Sync {
@@ -71,7 +72,7 @@ pub struct Printed<'a, D, T> {
 
 impl<D: Serialize, T: Fn(&mut dyn Write) -> io::Result<()>> Document for Printed<'_, D, T> {
     fn json(&self) -> io::Result<Vec<u8>> {
-        Ok(serde_json::to_vec_pretty(self.data)?)
+        Ok(serde_json::to_vec_pretty(&versioned(self.data))?)
     }
 
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {

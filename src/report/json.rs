@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::document::{DoctorDocument, ErrorDocument};
 use super::format::{Format, PrintAny};
 use super::page::Page;
+use super::schema::versioned;
 
 /// Every field there is, for programs.
 #[derive(Debug)]
@@ -42,6 +43,6 @@ impl Format for Json {
 }
 
 pub(super) fn write(out: &mut dyn Write, document: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, document)?;
+    serde_json::to_writer_pretty(&mut *out, &versioned(document))?;
     out.write_all(b"\n")
 }

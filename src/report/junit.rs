@@ -117,9 +117,9 @@ impl Format for Junit {
     /// What it was to look at could not be looked at.
     fn failure(&self, out: &mut dyn Write, document: &ErrorDocument) -> io::Result<()> {
         let case = TestCase {
-            name: document.error.kind.as_str().to_owned(),
+            name: document.error.failure.kind.as_str().to_owned(),
             result: CaseResult::Error,
-            message: document.error.message.clone(),
+            message: document.message().to_owned(),
             text: format!("exit code {}", document.error.exit),
         };
         let (properties, cases) = (Vec::new(), vec![case]);

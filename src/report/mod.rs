@@ -19,7 +19,7 @@ pub use document::*;
 pub use format::{Audience, Document, Format, PrintAny, Printed};
 pub use formats::{FORMATS, find as find_format};
 pub use page::Page;
-pub use schema::SCHEMA;
+pub use schema::{SCHEMA, versioned};
 
 #[cfg(test)]
 mod tests;

@@ -49,7 +49,6 @@ fn document(
         .map(|target| DoctorTarget { required: is_required(&target.target), ..target })
         .collect();
     DoctorDocument {
-        schema: SCHEMA,
         ok: false,
         require,
         host: HostDocument {
@@ -562,7 +561,6 @@ mod builders {
 
     fn removal_of(word: &str) -> RemovalDocument {
         RemovalDocument {
-            schema: SCHEMA,
             ok: false,
             builder: Some(word.to_owned()),
             orphans: document_of(word).orphans.unwrap_or_default(),

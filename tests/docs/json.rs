@@ -328,13 +328,8 @@ fn documents_of_builders() -> [(&'static str, Vec<Value>); 2] {
         .collect();
     whole.orphans = Some(orphans.clone());
     let without = BuilderDocument::new(&engine(Location::Here), None, &[]);
-    let removal = RemovalDocument {
-        schema: 1,
-        ok: false,
-        builder: words(),
-        orphans,
-        errors: vec!["error".to_owned()],
-    };
+    let removal =
+        RemovalDocument { ok: false, builder: words(), orphans, errors: vec!["error".to_owned()] };
     let builders = [&whole, &without].map(|document| serde_json::to_value(document).unwrap());
     let nothing = RemovalDocument { builder: None, ..removal.clone() };
     let removals = [&removal, &nothing].map(|document| serde_json::to_value(document).unwrap());

@@ -3,15 +3,12 @@
 use serde::Serialize;
 
 use crate::doctor::Check;
-use crate::report::SCHEMA;
 use crate::verify::Level;
 
 /// Every check of the doctor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ChecksDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
     /// Always true.
     pub ok: bool,
     /// In the order of a report.
@@ -22,8 +19,6 @@ pub struct ChecksDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CheckDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
     /// Always true.
     pub ok: bool,
     /// It.
@@ -65,7 +60,7 @@ impl ChecksDocument {
     /// From the table of checks.
     pub fn new() -> Self {
         let checks = crate::doctor::checks().map(CheckText::from).collect();
-        Self { schema: SCHEMA, ok: true, checks }
+        Self { ok: true, checks }
     }
 }
 
@@ -78,6 +73,6 @@ impl Default for ChecksDocument {
 impl CheckDocument {
     /// Of one check.
     pub fn new(check: &Check) -> Self {
-        Self { schema: SCHEMA, ok: true, check: check.into() }
+        Self { ok: true, check: check.into() }
     }
 }

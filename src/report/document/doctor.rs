@@ -5,7 +5,6 @@ use serde::Serialize;
 use crate::config::Targets;
 use crate::doctor::{Examination, Finding, Patient, Status, Subject, Verdict, verdict};
 use crate::fix::Reader;
-use crate::report::SCHEMA;
 use crate::report::document::{FixDocument, LoadDocument};
 use crate::rule::Entry;
 
@@ -13,8 +12,6 @@ use crate::rule::Entry;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DoctorDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
     /// Whether everything that counts works.
     pub ok: bool,
     /// What alone counts; null when everything does.
@@ -209,7 +206,6 @@ impl DoctorDocument {
             target.required = require.is_none_or(|names| names.contains(&target.target));
         }
         let mut document = Self {
-            schema: SCHEMA,
             ok: false,
             require: require.map(<[String]>::to_vec),
             host: HostDocument {

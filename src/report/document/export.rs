@@ -6,8 +6,6 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ExportDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
     /// Whether every target could be exported.
     pub ok: bool,
     /// The files.

@@ -26,12 +26,12 @@ pub use doctor::{
     Conclusion, DoctorDocument, DoctorTarget, HostDocument, InterpreterDocument, MachineDocument,
     PinnedDocument, Taker, TakerState, Tries,
 };
-pub use error::{ErrorDocument, ErrorText};
+pub use error::{EarlyEnd, ErrorDocument};
 pub use export::{ExportDocument, FileDocument};
 pub use fix::FixDocument;
 pub use load::{LoadDocument, LoadRuns};
-pub use register::{RegisterDocument, RegisterLine};
-pub use status::{RuleDocument, ServiceDocument, ServiceRule, StatusDocument};
+pub use register::{RegisterAction, RegisterDocument, RegisterLine};
+pub use status::{MatcherKind, RuleDocument, RuleStatus, StatusDocument};
 pub use targets::{TargetDocument, TargetRule, TargetsDocument};
 pub use unregister::UnregisterDocument;
-pub use which::{WhichDocument, WhichLine};
+pub use which::{RuleVerdict, WhichDocument, WhichLine};

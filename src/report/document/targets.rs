@@ -3,15 +3,12 @@
 use serde::Serialize;
 
 use crate::observation::Candidates;
-use crate::report::SCHEMA;
 use crate::target::{Table, Target};
 
 /// The table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TargetsDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
     /// Always true.
     pub ok: bool,
     /// Every target.
@@ -99,6 +96,6 @@ impl TargetsDocument {
                 }
             })
             .collect();
-        Self { schema: SCHEMA, ok: true, targets }
+        Self { ok: true, targets }
     }
 }

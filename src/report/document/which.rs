@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use crate::observation::InstanceFacts;
-use crate::report::SCHEMA;
 use crate::rule::{self, Entry, Header};
 use crate::target::Table;
 
@@ -11,8 +10,6 @@ use crate::target::Table;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct WhichDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
     /// Whether something runs it: a rule, or the kernel itself.
     pub ok: bool,
     /// The file.
@@ -35,10 +32,33 @@ pub struct WhichDocument {
 pub struct WhichLine {
     /// The entry's name.
     pub rule: String,
-    /// `wins`, `shadowed`, `disabled`, `differs` or `other-extension`.
-    pub verdict: &'static str,
+    pub verdict: RuleVerdict,
     /// In words.
     pub why: String,
+}
+
+/// What the kernel makes of one rule: a [`rule::Verdict`] in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleVerdict {
+    Wins,
+    Shadowed,
+    /// The rule, or the instance as a whole.
+    Disabled,
+    Differs,
+    OtherExtension,
+}
+
+impl RuleVerdict {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Wins => "wins",
+            Self::Shadowed => "shadowed",
+            Self::Disabled => "disabled",
+            Self::Differs => "differs",
+            Self::OtherExtension => "other-extension",
+        }
+    }
 }
 
 impl WhichDocument {
@@ -61,33 +81,33 @@ impl WhichDocument {
             .map(|(entry, verdict)| {
                 let (verdict, why) = match verdict {
                     rule::Verdict::Wins if !instance.enabled => (
-                        "disabled",
+                        RuleVerdict::Disabled,
                         "it would, but binfmt_misc as a whole is switched off".to_owned(),
                     ),
                     rule::Verdict::Wins => {
-                        ("wins", format!("it runs {}", entry.interpreter.display()))
+                        (RuleVerdict::Wins, format!("it runs {}", entry.interpreter.display()))
                     }
                     rule::Verdict::Shadowed => {
-                        ("shadowed", "a newer rule takes the file first".to_owned())
+                        (RuleVerdict::Shadowed, "a newer rule takes the file first".to_owned())
                     }
                     rule::Verdict::Disabled => {
-                        ("disabled", "it would, but it is switched off".to_owned())
+                        (RuleVerdict::Disabled, "it would, but it is switched off".to_owned())
                     }
                     rule::Verdict::Differs { at, file, magic, mask } => (
-                        "differs",
+                        RuleVerdict::Differs,
                         format!(
                             "byte {at} is {file:02x}, the rule wants {magic:02x} (mask {mask:02x})"
                         ),
                     ),
-                    rule::Verdict::OtherExtension => {
-                        ("other-extension", "the path has not its extension".to_owned())
-                    }
+                    rule::Verdict::OtherExtension => (
+                        RuleVerdict::OtherExtension,
+                        "the path does not have its extension".to_owned(),
+                    ),
                 };
                 WhichLine { rule: entry.display_name(), verdict, why }
             })
             .collect();
         Self {
-            schema: SCHEMA,
             ok: runs || winner.is_some(),
             file: path.display().to_string(),
             target: table.of_header(header).map(|target| target.name.clone()),

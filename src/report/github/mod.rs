@@ -41,7 +41,7 @@ impl Format for Github {
     }
 
     fn failure(&self, out: &mut dyn Write, document: &ErrorDocument) -> io::Result<()> {
-        let message = plain_lines(&document.error.message);
+        let message = plain_lines(document.message());
         annotate(out, AnnotationLevel::Error, "binfmtd", &message)
     }
 }

@@ -26,7 +26,7 @@ pub fn builder(out: &mut dyn Write, document: &BuilderDocument, verbose: bool) -
         let style = if one.grade == "fails" { BAD } else { DOUBTFUL };
         writeln!(out, "\n{style}{}{style:#}  {}", plain(&one.platform), plain(finding))?;
         if let Some(fix) = &one.fix {
-            writeln!(out, "  fix: {STRONG}{}{STRONG:#}", plain(fix))?;
+            writeln!(out, "  fix: {STRONG}{}{STRONG:#}", plain(&fix.line(document.reader)))?;
         }
         if let (true, Some(log)) = (verbose, &one.built.log) {
             for line in log.lines() {

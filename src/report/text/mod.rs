@@ -52,6 +52,6 @@ impl Format for Text {
     }
 
     fn failure(&self, out: &mut dyn Write, document: &ErrorDocument) -> io::Result<()> {
-        writeln!(out, "{BAD}binfmtd:{BAD:#} {}", plain_lines(&document.error.message))
+        writeln!(out, "{BAD}binfmtd:{BAD:#} {}", plain_lines(document.message()))
     }
 }

@@ -3,53 +3,41 @@
 use std::io::{self, Write};
 
 use super::layout::{BAD, Cell, GOOD, QUIET, STRONG, cell, rows, styled};
-use crate::report::document::{RegisterDocument, RegisterLine, UnregisterDocument};
+use crate::report::document::{RegisterAction, RegisterDocument, RegisterLine, UnregisterDocument};
 
-/// `register`: what was done; with `verbose`, what was left as it is, too.
+/// What was done; with `verbose`, what was left as it is, too.
 pub fn register(out: &mut dyn Write, document: &RegisterDocument, verbose: bool) -> io::Result<()> {
     let interesting = |line: &&RegisterLine| {
+        let is_quiet = matches!(line.action, RegisterAction::Keep | RegisterAction::Native);
         verbose
             || line.error.is_some()
             || line.remark.is_some()
             || line.changed
             || document.dry_run
-            || !matches!(line.action, "keep" | "native")
+            || !is_quiet
     };
-    let shown: Vec<Vec<Cell>> = document
-        .rules
-        .iter()
-        .filter(interesting)
-        .map(|line| {
-            let state = match (&line.error, line.action) {
-                (Some(_), "refuse") => styled(BAD, "refused"),
-                (Some(_), _) => styled(BAD, "failed"),
-                (None, action) if document.dry_run => styled(STRONG, action),
-                (None, "add" | "replace" | "enable" | "enable-instance") => {
-                    styled(GOOD, done(line.action))
-                }
-                (None, "remove") => styled(GOOD, "removed"),
-                (None, action) => styled(QUIET, action),
-            };
-            let name = line
-                .target
-                .clone()
-                .or_else(|| line.rule.clone())
-                .unwrap_or_else(|| "binfmt_misc".to_owned());
-            // The state has said the verb already.
-            let bare = |word: &str| {
-                line.detail.strip_prefix(word).map(|rest| rest.trim_start_matches([' ', ':']))
-            };
-            let detail = bare(line.action).or_else(|| bare("leave alone")).unwrap_or(&line.detail);
-            vec![state, cell(name), cell(line.error.as_deref().unwrap_or(detail))]
-        })
-        .collect();
-    rows(out, &shown)?;
+    let lines = document.rules.iter().filter(interesting).map(|line| {
+        let name = line.target.as_deref().or(line.rule.as_deref()).unwrap_or("binfmt_misc");
+        // The state has said the verb already.
+        let bare = |word: &str| {
+            line.detail.strip_prefix(word).map(|rest| rest.trim_start_matches([' ', ':']))
+        };
+        let detail =
+            bare(line.action.as_str()).or_else(|| bare("leave alone")).unwrap_or(&line.detail);
+        vec![
+            state(line, document.dry_run),
+            cell(name),
+            cell(line.error.as_deref().unwrap_or(detail)),
+        ]
+    });
+    rows(out, &lines.collect::<Vec<_>>())?;
     let count = |wanted: &dyn Fn(&RegisterLine) -> bool| {
         document.rules.iter().filter(|line| wanted(line)).count()
     };
     let changed =
-        count(&|line| if document.dry_run { is_change(line.action) } else { line.changed });
-    let kept = count(&|line| line.error.is_none() && matches!(line.action, "keep" | "served"));
+        count(&|line| if document.dry_run { line.action.is_change() } else { line.changed });
+    let is_left = |action| matches!(action, RegisterAction::Keep | RegisterAction::Served);
+    let kept = count(&|line| line.error.is_none() && is_left(line.action));
     let failed = count(&|line| line.error.is_some());
     let proved = count(&|line| line.proved == Some(true));
     let would = if document.dry_run { "to change" } else { "changed" };
@@ -59,16 +47,21 @@ pub fn register(out: &mut dyn Write, document: &RegisterDocument, verbose: bool)
     )
 }
 
-fn is_change(action: &str) -> bool {
-    matches!(action, "add" | "replace" | "enable" | "enable-instance" | "remove")
-}
-
-fn done(action: &str) -> &str {
-    match action {
-        "add" => "added",
-        "replace" => "replaced",
-        _ => "enabled",
-    }
+fn state(line: &RegisterLine, dry_run: bool) -> Cell {
+    let failed = if line.action == RegisterAction::Refuse { "refused" } else { "failed" };
+    let done = match line.action {
+        _ if line.error.is_some() => return styled(BAD, failed),
+        action if dry_run => return styled(STRONG, action.as_str()),
+        RegisterAction::Add => "added",
+        RegisterAction::Replace => "replaced",
+        RegisterAction::Enable | RegisterAction::EnableInstance => "enabled",
+        RegisterAction::Remove => "removed",
+        RegisterAction::Keep
+        | RegisterAction::Served
+        | RegisterAction::Native
+        | RegisterAction::Refuse => return styled(QUIET, line.action.as_str()),
+    };
+    styled(GOOD, done)
 }
 
 /// `unregister`: what went.

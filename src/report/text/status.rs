@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::layout::{BAD, DOUBTFUL, GOOD, QUIET, cell, rows, styled};
-use crate::report::document::{ServiceDocument, StatusDocument};
+use crate::daemon::State;
+use crate::report::document::{RuleStatus, StatusDocument};
 use crate::shown::plain;
 
 /// `status`: a row for each rule, newest first, and a line about the service; `now` is since 1970.
@@ -16,9 +17,12 @@ pub fn status(out: &mut dyn Write, document: &StatusDocument, now: Duration) -> 
     ];
     for rule in &document.rules {
         let state = match (rule.state, &rule.shadowed_by) {
-            ("active", _) => styled(GOOD, "active"),
-            (_, Some(by)) => styled(DOUBTFUL, format!("shadowed by {by}")),
-            (state, None) => styled(BAD, state),
+            (RuleStatus::Active, _) => styled(GOOD, "active"),
+            (RuleStatus::Shadowed | RuleStatus::Disabled, Some(by)) => {
+                styled(DOUBTFUL, format!("shadowed by {by}"))
+            }
+            (RuleStatus::Shadowed, None) => styled(BAD, "shadowed"),
+            (RuleStatus::Disabled, None) => styled(BAD, "disabled"),
         };
         shown.push(vec![
             cell(&rule.name),
@@ -46,8 +50,8 @@ pub fn status(out: &mut dyn Write, document: &StatusDocument, now: Duration) -> 
     document.service.as_ref().map_or(Ok(()), |running| service(out, running, now.as_secs_f64()))
 }
 
-/// One line; what else there is to be told of is in the service's own words.
-fn service(out: &mut dyn Write, service: &ServiceDocument, now: f64) -> io::Result<()> {
+/// One line: what is in the service's own words already is not repeated.
+fn service(out: &mut dyn Write, service: &State, now: f64) -> io::Result<()> {
     let (style, ready) = if service.ready { (GOOD, "ready") } else { (DOUBTFUL, "not ready") };
     write!(
         out,
@@ -80,7 +84,7 @@ fn service(out: &mut dyn Write, service: &ServiceDocument, now: f64) -> io::Resu
     writeln!(out)
 }
 
-/// A time that a person reads. One that has not come is no time: somebody set the clock.
+/// A time span for a person. A negative one is shown as none: the clock was set back.
 fn span(seconds: f64) -> String {
     let seconds = Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
     match seconds {

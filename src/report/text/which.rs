@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::layout::{BAD, Cell, GOOD, QUIET, cell, rows, styled};
-use crate::report::document::WhichDocument;
+use crate::report::document::{RuleVerdict, WhichDocument};
 
 /// `which`: the winner, and with `verbose` why not each of the others.
 pub fn which(out: &mut dyn Write, document: &WhichDocument, verbose: bool) -> io::Result<()> {
@@ -35,14 +35,24 @@ pub fn which(out: &mut dyn Write, document: &WhichDocument, verbose: bool) -> io
             document.file
         )?,
     }
-    let interesting = document
-        .rules
-        .iter()
-        .filter(|line| verbose || matches!(line.verdict, "shadowed" | "disabled"));
+    let interesting = document.rules.iter().filter(|line| verbose || is_near(line.verdict));
     let shown: Vec<Vec<Cell>> = interesting
         .map(|line| {
-            vec![cell("  "), cell(&line.rule), styled(QUIET, line.verdict), cell(&line.why)]
+            vec![
+                cell("  "),
+                cell(&line.rule),
+                styled(QUIET, line.verdict.as_str()),
+                cell(&line.why),
+            ]
         })
         .collect();
     rows(out, &shown)
+}
+
+/// Whether the rule matches the file, and does not run it.
+fn is_near(verdict: RuleVerdict) -> bool {
+    match verdict {
+        RuleVerdict::Shadowed | RuleVerdict::Disabled => true,
+        RuleVerdict::Wins | RuleVerdict::Differs | RuleVerdict::OtherExtension => false,
+    }
 }
