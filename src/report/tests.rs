@@ -683,15 +683,15 @@ mod builders {
     #[test]
     fn every_word_of_others_comes_through_json() {
         for document in [
-            serde_json::to_value(document_of(HOSTILE)).unwrap(),
-            serde_json::to_value(removal_of(HOSTILE)).unwrap(),
+            serde_json::to_value(versioned(&document_of(HOSTILE))).unwrap(),
+            serde_json::to_value(versioned(&removal_of(HOSTILE))).unwrap(),
         ] {
             let mut out = Vec::new();
-            json::write(&mut out, &document).unwrap();
+            serde_json::to_writer_pretty(&mut out, &document).unwrap();
             assert!(!out.contains(&0x1b));
             let read: Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(read, document);
-            assert_eq!(read["schema"], 1);
+            assert_eq!(read["schema"], 2);
             assert_eq!(read["ok"], false);
         }
     }
