@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::document::{DoctorDocument, DoctorTarget, Taker};
+use super::document::{DoctorDocument, DoctorTarget, MatchingRule};
 use crate::doctor::{CheckId, Finding, Status, Verdict};
 use crate::fix::{Fix, Reader};
 use crate::phrase::{Evidence, Phrase};
@@ -22,7 +22,7 @@ pub(super) struct MergedFinding<'a> {
     configured: BTreeSet<&'a str>,
     reader: Reader,
     /// The rules that match these programs, where the finding is about several for one target.
-    pub(super) takers: &'a [Taker],
+    pub(super) matching_rules: &'a [MatchingRule],
 }
 
 impl<'a> Group<'a> {
@@ -114,7 +114,7 @@ impl<'a> MergedFinding<'a> {
             targets: target.into_iter().collect(),
             configured: document.configured.iter().map(String::as_str).collect(),
             reader: document.reader,
-            takers: target.map_or(&[], |target| takers(document, target, finding)),
+            matching_rules: target.map_or(&[], |target| matching_rules(document, target, finding)),
         }
     }
 
@@ -147,7 +147,7 @@ impl<'a> MergedFinding<'a> {
         }
         self.of.push(finding);
         // Each target has rules of its own, and the evidence names them.
-        self.takers = &[];
+        self.matching_rules = &[];
     }
 
     /// The targets' names, sorted; empty for the host.
@@ -192,17 +192,17 @@ impl<'a> MergedFinding<'a> {
 }
 
 /// This check is made for each value of `e_machine`, in their order.
-fn takers<'a>(
+fn matching_rules<'a>(
     document: &DoctorDocument,
     target: &'a DoctorTarget,
     finding: &Finding,
-) -> &'a [Taker] {
+) -> &'a [MatchingRule] {
     let findings = document.findings_of(Some(&target.target));
     let mut conflicts = findings.filter(|other| other.id == CheckId::RuleShadowed);
     let machine = conflicts.position(|conflict| std::ptr::eq(conflict, finding));
-    let takers =
+    let matching_rules =
         machine.and_then(|at| target.machines.get(at)).map(|machine| machine.rules.as_slice());
-    takers.filter(|takers| takers.len() > 1).unwrap_or(&[])
+    matching_rules.filter(|matching_rules| matching_rules.len() > 1).unwrap_or(&[])
 }
 
 fn is_alike(one: &DoctorTarget, other: &DoctorTarget) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use binfmtd::doctor::{Status, Verdict};
-use binfmtd::report::TakerState;
+use binfmtd::report::MatchState;
 use serde_json::{Value, json};
 
 use crate::python;
@@ -216,10 +216,10 @@ fn words_are_those_of_the_program() {
         words("/$defs/finding/properties/status/enum"),
         of(statuses.map(Status::as_str).to_vec())
     );
-    let states = [TakerState::Winner, TakerState::Shadowed, TakerState::Disabled];
+    let states = [MatchState::Winner, MatchState::Shadowed, MatchState::Disabled];
     assert_eq!(
         words("/$defs/rules/items/properties/state/enum"),
-        of(states.map(TakerState::as_str).to_vec())
+        of(states.map(MatchState::as_str).to_vec())
     );
     // What serde writes is what as_str says.
     assert!(Verdict::ALL.iter().all(|one| serde_json::to_value(one).unwrap() == one.as_str()));

@@ -9,7 +9,6 @@ use crate::verify::Level;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ChecksDocument {
-    /// Always true.
     pub ok: bool,
     /// In the order of a report.
     pub checks: Vec<CheckText>,
@@ -19,9 +18,7 @@ pub struct ChecksDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CheckDocument {
-    /// Always true.
     pub ok: bool,
-    /// It.
     pub check: CheckText,
 }
 
@@ -29,15 +26,11 @@ pub struct CheckDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CheckText {
-    /// Stable.
     pub id: &'static str,
-    /// What the id has before the dot.
     pub family: &'static str,
     /// The level of running a program that it judges; null for what is read or listed.
     pub level: Option<&'static str>,
-    /// A few words.
     pub title: &'static str,
-    /// What a pass proves.
     pub proves: &'static str,
     /// What to do when it is otherwise, in general.
     pub cure: &'static str,
@@ -57,7 +50,6 @@ impl From<&Check> for CheckText {
 }
 
 impl ChecksDocument {
-    /// From the table of checks.
     pub fn new() -> Self {
         let checks = crate::doctor::checks().map(CheckText::from).collect();
         Self { ok: true, checks }
@@ -71,7 +63,6 @@ impl Default for ChecksDocument {
 }
 
 impl CheckDocument {
-    /// Of one check.
     pub fn new(check: &Check) -> Self {
         Self { ok: true, check: check.into() }
     }

@@ -16,7 +16,6 @@ pub struct ConfigDocument {
 }
 
 impl ConfigDocument {
-    /// From valid settings.
     pub fn new(settings: &Settings) -> Self {
         Self { ok: true, shown: settings.show() }
     }

@@ -8,7 +8,6 @@ use serde::Serialize;
 pub struct ExportDocument {
     /// Whether every target could be exported.
     pub ok: bool,
-    /// The files.
     pub files: Vec<FileDocument>,
     /// What the format cannot say, or what has no interpreter.
     pub notes: Vec<String>,
@@ -20,6 +19,5 @@ pub struct ExportDocument {
 pub struct FileDocument {
     /// Its name, without a folder.
     pub name: String,
-    /// Its content.
     pub content: String,
 }

@@ -11,7 +11,6 @@ use crate::verify::load::{Load, Loaded};
 pub struct LoadDocument {
     /// Where it is, absolute and without links.
     pub folder: String,
-    /// The target of its programs.
     pub target: String,
     /// The program whose header told that, as seen from within.
     pub told_by: String,

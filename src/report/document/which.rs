@@ -12,7 +12,6 @@ use crate::target::Table;
 pub struct WhichDocument {
     /// Whether something runs it: a rule, or the kernel itself.
     pub ok: bool,
-    /// The file.
     pub file: String,
     /// The target whose programs look like it.
     pub target: Option<String>,
@@ -20,7 +19,6 @@ pub struct WhichDocument {
     pub native: bool,
     /// The rule that runs it.
     pub winner: Option<String>,
-    /// The interpreter of that rule.
     pub interpreter: Option<String>,
     /// Every rule, in the kernel's order, and why it is it or not.
     pub rules: Vec<WhichLine>,
@@ -30,10 +28,8 @@ pub struct WhichDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct WhichLine {
-    /// The entry's name.
     pub rule: String,
     pub verdict: RuleVerdict,
-    /// In words.
     pub why: String,
 }
 

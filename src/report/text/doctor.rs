@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::layout::{BAD, Cell, DOUBTFUL, GOOD, QUIET, STRONG, cell, rows, styled, wrapped};
 use crate::doctor::{Status, Verdict};
-use crate::report::document::{Conclusion, DoctorDocument, DoctorTarget, TakerState};
+use crate::report::document::{Conclusion, DoctorDocument, DoctorTarget, MatchState};
 use crate::report::group::{Group, MergedFinding};
 use crate::report::page::Page;
 use crate::shown::plain;
@@ -230,21 +230,21 @@ fn finding(
     let indent = if has_place { column } else { INDENT };
     let summary = wrapped(&plain(&merged.summary()), column, indent, page.width);
     writeln!(out, "  {style}{word:<5}{style:#} {:<ids$} {summary}", merged.id())?;
-    let takers: Vec<Vec<Cell>> = merged
-        .takers
+    let matching_rules: Vec<Vec<Cell>> = merged
+        .matching_rules
         .iter()
-        .map(|taker| {
-            let style = match taker.state {
-                TakerState::Winner => GOOD,
-                TakerState::Shadowed => DOUBTFUL,
-                TakerState::Disabled => QUIET,
+        .map(|rule| {
+            let style = match rule.state {
+                MatchState::Winner => GOOD,
+                MatchState::Shadowed => DOUBTFUL,
+                MatchState::Disabled => QUIET,
             };
             // Its first column is where the others have theirs.
-            let name = format!("{:INDENT$}{}", "", plain(&taker.name));
-            vec![cell(name), styled(style, taker.state.as_str()), cell(&taker.owner)]
+            let name = format!("{:INDENT$}{}", "", plain(&rule.name));
+            vec![cell(name), styled(style, rule.state.as_str()), cell(&rule.owner)]
         })
         .collect();
-    rows(out, &takers)?;
+    rows(out, &matching_rules)?;
     let evidence = plain(&merged.evidence());
     if !evidence.is_empty() {
         let column = INDENT + "seen: ".len();
