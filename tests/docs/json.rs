@@ -13,6 +13,8 @@ use binfmtd::buildx::facts::Facts;
 use binfmtd::buildx::kernel::Kernel;
 use binfmtd::buildx::observe::{Orphan, OrphanKind};
 use binfmtd::buildx::trial::{Built, Runner};
+use binfmtd::doctor::Subject;
+use binfmtd::fix::{self, Command, Edit, Fix, RunsAs};
 use binfmtd::observation::{InstanceFacts, Record};
 use binfmtd::report::{BuilderDocument, OrphanDocument, RemovalDocument, StatusDocument};
 use binfmtd::rule::Entry;
@@ -234,11 +236,32 @@ fn real_documents(place: &Place) -> Result<BTreeMap<&'static str, Vec<Value>>, S
         documents.entry(section).or_default().push(parse(&text, arguments));
     }
     documents.entry("status").or_default().push(status_of_a_newer_kernel());
+    let doctor = documents.get_mut("doctor").unwrap();
+    let mut whole = doctor[0].clone();
+    whole["checks"][0]["fix"] = serde_json::to_value(every_part_of_a_fix()).unwrap();
+    let builder = Subject::Builder { name: "builder".to_owned() };
+    whole["checks"][0]["subject"] = serde_json::to_value(builder).unwrap();
+    doctor.push(whole);
     let text = fs::read_to_string(place.path().join("state.json")).unwrap();
     let states = vec![parse(&text, "state.json"), serde_json::to_value(state()).unwrap()];
     documents.insert("state.json", states);
     documents.extend(documents_of_builders());
     Ok(documents)
+}
+
+fn every_part_of_a_fix() -> Fix {
+    let commands = [
+        Command::new(RunsAs::Owner(1000), &["docker", "ps"]).without("DOCKER_HOST"),
+        Command::root(&["reboot"]).at(fix::Place::Node("node0".to_owned())),
+    ];
+    let edit = Edit {
+        file: "/etc/binfmt.d/qemu.conf".to_owned(),
+        create: false,
+        line: Some(1),
+        remove: vec![":bad".to_owned()],
+        add: vec!["# :bad".to_owned()],
+    };
+    Fix { shell: Some("echo 1".to_owned()), ..Fix::run("text", commands).edit(edit) }
 }
 
 /// What no kernel of today has: a line that we do not know, and an entry that is none; and a service that
