@@ -18,7 +18,7 @@ use crate::config::{Settings, Targets};
 use crate::daemon::State;
 use crate::failure::Failure;
 use crate::fix::{Command, Fix, Place};
-use crate::observation::{Candidates, InterpreterFault, Observation};
+use crate::observation::{Candidates, InterpreterFault, Observation, Owner};
 use crate::observe::{self, Manner};
 use crate::phrase::Phrase;
 use crate::plan::{Native, Request, others};
@@ -127,7 +127,7 @@ pub struct Examination<'a> {
     /// What programs that are started from here have to live with.
     pub limits: limits::Limits,
     /// Whose each rule seems to be, by its name, going by the files of other tools.
-    pub owners: BTreeMap<String, String>,
+    pub owners: BTreeMap<String, Owner>,
     /// Whether systemd runs this machine or container.
     pub systemd: bool,
     /// What the service wrote down, where it runs.
@@ -426,17 +426,14 @@ impl<'a> Examination<'a> {
         entries.filter(|entry| entry.matcher.matches(&header, Path::new("/"))).collect()
     }
 
-    /// Whose a rule is: `binfmtd`, `systemd-binfmt (FILE)`, `update-binfmts (FILE)` or `unknown`.
-    pub fn owner(&self, entry: &Entry) -> &str {
-        if self.seen.record.owns(entry) {
-            return "binfmtd";
-        }
-        entry.name.to_str().and_then(|name| self.owners.get(name)).map_or("unknown", String::as_str)
+    /// Who registers a rule; never a run-time, which has it registered by one of the others.
+    pub fn owner(&self, entry: &Entry) -> &Owner {
+        Owner::of(entry, &self.seen.record, &self.owners)
     }
 
-    /// The same in a report: whose emulator it is, where that is known.
-    pub fn whose(&self, entry: &Entry) -> &str {
-        others::owner(entry).unwrap_or_else(|| self.owner(entry))
+    /// The same in a report: the run-time comes first, where it is known.
+    pub fn whose(&self, entry: &Entry) -> Owner {
+        others::owner(entry).map_or_else(|| self.owner(entry).clone(), Owner::Runtime)
     }
 
     /// Enabled rules that come before the one that takes a target's programs, and take some of them: a kind

@@ -7,7 +7,7 @@ use super::finding::{Draft, Finding};
 use super::id::CheckId;
 use super::{Check, Examination, Patient};
 use crate::fix::{Command, Fix};
-use crate::observation::{InterpreterFault, InterpreterFile};
+use crate::observation::{InterpreterFault, InterpreterFile, Owner};
 use crate::phrase::Phrase;
 use crate::plan::{guard, is_qemu, is_replaceable};
 use crate::rule::Entry;
@@ -226,7 +226,7 @@ fn exists(examination: &Examination<'_>) -> Vec<Finding> {
             // It never was on this disk: a container's image had it, and the kernel has it now.
             Err(InterpreterFault::Missing)
                 if entry.flags.known.fix_binary
-                    && examination.owner(entry) == "unknown"
+                    && *examination.owner(entry) == Owner::Unknown
                     && patient.proof.as_ref().is_some_and(Proof::works) =>
             {
                 draft.pass(format!("{path} is not on this disk; the kernel has the file it opened"))

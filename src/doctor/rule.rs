@@ -8,6 +8,7 @@ use super::id::CheckId;
 use super::interpreter::{self, is_sound};
 use super::{Check, Examination, Patient};
 use crate::fix::{Command, Fix};
+use crate::observation::Owner;
 use crate::phrase::Phrase;
 use crate::plan::{self, is_qemu, others};
 use crate::probe;
@@ -210,8 +211,11 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
         };
         let name = entry.display_name();
         // It works, so nobody replaces it unasked.
-        let others =
-            if examination.owner(entry) == "binfmtd" { Others::Keep } else { Others::Replace };
+        let others = if *examination.owner(entry) == Owner::Binfmtd {
+            Others::Keep
+        } else {
+            Others::Replace
+        };
         let register = |others| registered(&patient.target.name, others);
         let Matcher::Magic(magic) = &entry.matcher else {
             return draft
@@ -384,10 +388,10 @@ fn shadowed(examination: &Examination<'_>) -> Vec<Finding> {
             return draft.pass("one rule only");
         }
         let works = patient.proof.as_ref().is_some_and(Proof::works);
-        let whose = |entry: &Entry| examination.whose(entry).to_owned();
         let shown = |entry: &Entry| {
-            let this = format!("{} (of {})", entry.display_name(), whose(entry));
-            Phrase::own(this, format!("one of {}", kind(&whose(entry))))
+            let whose = examination.whose(entry);
+            let this = format!("{} (of {whose})", entry.display_name());
+            Phrase::own(this, format!("one of {}", whose.kind()))
         };
         let (first, rest) = (shown(winner), behind.iter().enumerate());
         let evidence = rest.fold(
@@ -395,12 +399,12 @@ fn shadowed(examination: &Examination<'_>) -> Vec<Finding> {
             |seen, (at, entry)| seen + if at == 0 { "" } else { ", " } + shown(entry),
         );
         // We come first only where nothing that works was before us, or where somebody asked for that.
-        if works && examination.owner(winner) == "binfmtd" {
+        if works && *examination.owner(winner) == Owner::Binfmtd {
             return draft
                 .pass("several rules take these programs, and ours comes first")
                 .with(evidence);
         }
-        let ours = behind.iter().any(|entry| examination.owner(entry) == "binfmtd");
+        let ours = behind.iter().any(|entry| *examination.owner(entry) == Owner::Binfmtd);
         let draft = if ours && !works {
             draft.fail(
                 Phrase::own(winner.display_name(), "another")
@@ -439,30 +443,23 @@ fn one_of_them(
         );
     }
     // The service would put it back.
-    let is_kept =
-        |entry: &&&Entry| examination.owner(entry) == "binfmtd" && examination.service.is_some();
+    let is_kept = |entry: &&&Entry| {
+        *examination.owner(entry) == Owner::Binfmtd && examination.service.is_some()
+    };
     if spare.iter().any(|entry| is_kept(&entry)) {
         return Fix::advice(format!(
             "leave {target} out of the targets in binfmtd's configuration, then run systemctl reload binfmtd.service"
         ));
     }
     let commands = spare.iter().map(|entry| match examination.owner(entry) {
-        owner if owner.starts_with("update-binfmts") => {
+        Owner::UpdateBinfmts { .. } => {
             Command::root(&["update-binfmts", "--disable"]).own(entry.name.to_string_lossy())
         }
-        _ => Switch::Remove.command(entry),
+        Owner::Binfmtd | Owner::SystemdBinfmt { .. } | Owner::Runtime(_) | Owner::Unknown => {
+            Switch::Remove.command(entry)
+        }
     });
     Fix::run("remove the rule of QEMU's, which can be had again", commands)
-}
-
-/// Who an owner is, whatever files it has.
-fn kind(owner: &str) -> &str {
-    match owner {
-        owner if owner.starts_with("systemd-binfmt") => "systemd-binfmt",
-        owner if owner.starts_with("update-binfmts") => "update-binfmts",
-        "unknown" => "an unknown owner",
-        owner => owner,
-    }
 }
 
 fn credentials(examination: &Examination<'_>) -> Vec<Finding> {
@@ -471,7 +468,7 @@ fn credentials(examination: &Examination<'_>) -> Vec<Finding> {
             return draft.skip("there is no enabled rule");
         };
         let wanted = plan::flags(examination.settings, &patient.target.name).credentials;
-        let ours = examination.owner(entry) == "binfmtd";
+        let ours = *examination.owner(entry) == Owner::Binfmtd;
         match (entry.flags.known.credentials, wanted) {
             (false, false) => draft.pass(
                 "no C: set-user-ID programs (sudo, su) keep their caller's rights, which is the safe way",
@@ -515,17 +512,19 @@ fn native(examination: &Examination<'_>) -> Vec<Finding> {
             let finding = Draft::host(CheckId::RuleNative)
                 .fail(format!("rule {name} could take the host's own {what}"))
                 .with(format!("interpreter {}", entry.interpreter.display()));
-            Some(match (others::owner(entry), examination.owner(entry)) {
-                // Not ours to remove; switched off, it is there for whoever wants it back.
-                (Some(whose), _) => {
-                    finding.with(format!("of {whose}")).fix(at_once(Switch::Off, entry))
-                }
-                (None, "unknown") => finding.fix(at_once(Switch::Remove, entry)),
-                (None, "binfmtd") => finding.with("of binfmtd").fix(at_once(Switch::Remove, entry)),
-                (None, owner) => finding
-                    .with(format!("{owner} brings it back"))
-                    .fix(at_once(Switch::Remove, entry)),
-            })
+            // Not ours to remove; switched off, it is there for whoever wants it back.
+            if let Some(whose) = others::owner(entry) {
+                let whose = whose.as_str();
+                return Some(finding.with(format!("of {whose}")).fix(at_once(Switch::Off, entry)));
+            }
+            let finding = match examination.owner(entry) {
+                Owner::Unknown => finding,
+                Owner::Binfmtd => finding.with("of binfmtd"),
+                owner @ (Owner::SystemdBinfmt { .. }
+                | Owner::UpdateBinfmts { .. }
+                | Owner::Runtime(_)) => finding.with(format!("{owner} brings it back")),
+            };
+            Some(finding.fix(at_once(Switch::Remove, entry)))
         })
         .collect();
     if captures.is_empty() {

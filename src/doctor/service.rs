@@ -9,7 +9,7 @@ use super::id::CheckId;
 use super::{Check, Examination, Patient};
 use crate::daemon::{Condition, State};
 use crate::fix::{Command, Fix};
-use crate::observation::InterpreterFault;
+use crate::observation::{InterpreterFault, Owner};
 use crate::plan::others;
 use crate::rule::{Entry, Rule};
 use crate::system::host::surroundings::Boot;
@@ -240,13 +240,14 @@ fn boot(examination: &Examination<'_>) -> Vec<Finding> {
         return vec![draft.pass("binfmtd.service registers at boot")];
     }
     let comes_back = |entry: &&Entry| {
-        let owner = examination.owner(entry);
-        if owner.starts_with("systemd-binfmt") {
-            return units.systemd_binfmt == Boot::Starts;
+        match examination.owner(entry) {
+            Owner::SystemdBinfmt { .. } => units.systemd_binfmt == Boot::Starts,
+            // update-binfmts has init scripts of other kinds as well.
+            Owner::UpdateBinfmts { .. } if units.binfmt_support != Boot::Masked => true,
+            Owner::Binfmtd | Owner::UpdateBinfmts { .. } | Owner::Runtime(_) | Owner::Unknown => {
+                others::owner(entry).is_some()
+            }
         }
-        // update-binfmts has init scripts of other kinds as well.
-        owner.starts_with("update-binfmts") && units.binfmt_support != Boot::Masked
-            || others::owner(entry).is_some()
     };
     let gone: Vec<String> =
         entries.into_iter().filter(|entry| !comes_back(entry)).map(Entry::display_name).collect();

@@ -4,6 +4,7 @@ use super::*;
 use crate::doctor::{CheckId, Finding, Status, Subject, Verdict};
 use crate::failure::Failure;
 use crate::fix::{Command, Fix, Reader};
+use crate::observation::Owner;
 use crate::phrase::{Evidence, Phrase};
 
 fn finding(id: &str, target: Option<&str>, status: Status) -> Finding {
@@ -323,8 +324,7 @@ fn github_gets_one_annotation_for_one_cause() {
 /// Of a target with several values of `e_machine` each is looked at; told is the one that is wrong.
 #[test]
 fn the_rules_of_a_conflict_are_those_of_its_machine() {
-    let taker =
-        |name: &str, state| Taker { name: name.to_owned(), owner: "unknown".to_owned(), state };
+    let taker = |name: &str, state| Taker { name: name.to_owned(), owner: Owner::Unknown, state };
     let mut arm = target("arm", Verdict::Working);
     let second = vec![taker("new", TakerState::Winner), taker("older", TakerState::Shadowed)];
     arm.machines.push(MachineDocument { rules: second, ..arm.machines[0].clone() });
@@ -342,8 +342,7 @@ fn the_rules_of_a_conflict_are_those_of_its_machine() {
 
 #[test]
 fn a_conflict_stands_below_the_check_of_its_machine() {
-    let taker =
-        |name: &str, state| Taker { name: name.to_owned(), owner: "unknown".to_owned(), state };
+    let taker = |name: &str, state| Taker { name: name.to_owned(), owner: Owner::Unknown, state };
     let mut arm = target("arm", Verdict::Working);
     let second = vec![taker("new\x1b", TakerState::Winner), taker("older", TakerState::Shadowed)];
     arm.machines[0].rules = vec![taker("only", TakerState::Winner)];

@@ -27,7 +27,7 @@ fn rules_of_systemd_binfmt_with_its_files() {
     let mut host = host(&settings);
     let path = "/usr/lib/binfmt.d/qemu-aarch64.conf";
     host.plant("qemu-aarch64", "aarch64", &sound(), "OPF").ask("aarch64", Some(Ran::Well));
-    host.owners.insert("qemu-aarch64".to_owned(), format!("systemd-binfmt ({path})"));
+    host.owners.insert("qemu-aarch64".to_owned(), systemd_binfmt(path));
     host.plan(path, Ok(rule(&settings, "aarch64", &sound(), "OPF")), None);
     host.around.units.systemd_binfmt = Boot::Starts;
     host.is_quiet();
@@ -38,8 +38,8 @@ fn rules_of_update_binfmts() {
     let settings = Settings::default();
     let mut host = host(&settings);
     host.plant("qemu-aarch64", "aarch64", &sound(), "OPF").ask("aarch64", Some(Ran::Well));
-    let file = "update-binfmts (/var/lib/binfmts/qemu-aarch64)";
-    host.owners.insert("qemu-aarch64".to_owned(), file.to_owned());
+    let file = update_binfmts("/var/lib/binfmts/qemu-aarch64");
+    host.owners.insert("qemu-aarch64".to_owned(), file);
     // Debian's package brings files for both; each leaves the other's names alone.
     host.plan(
         "/usr/lib/binfmt.d/qemu-aarch64.conf",

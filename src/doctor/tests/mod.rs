@@ -18,7 +18,7 @@ use crate::daemon::{Condition, RuleState, State};
 use crate::fix::Reader;
 use crate::observation::{
     Candidates, FileId, InstanceFacts, InterpreterFault, InterpreterFile, Observation, Owned,
-    Record,
+    Owner, Record,
 };
 use crate::plan::Native;
 use crate::probe;
@@ -90,6 +90,14 @@ fn host(settings: &Settings) -> Examination<'_> {
         load: None,
         builder: None,
     }
+}
+
+fn systemd_binfmt(file: &str) -> Owner {
+    Owner::SystemdBinfmt { file: file.into() }
+}
+
+fn update_binfmts(file: &str) -> Owner {
+    Owner::UpdateBinfmts { file: file.into() }
 }
 
 /// What running came to.
@@ -292,10 +300,10 @@ fn whose_a_rule_is() {
     let mut host = host(&settings);
     host.ours("arm", &sound(), "F").plant("qemu-s390x", "s390x", &sound(), "F");
     host.plant("qemu-hppa", "hppa", &sound(), "F");
-    host.owners.insert("qemu-hppa".to_owned(), "systemd-binfmt (/etc/binfmt.d/q.conf)".to_owned());
+    host.owners.insert("qemu-hppa".to_owned(), systemd_binfmt("/etc/binfmt.d/q.conf"));
     let owner = |name: &str| {
         let mut entries = host.seen.instance.entries.iter();
-        host.owner(entries.find(|entry| entry.name == name).unwrap())
+        host.owner(entries.find(|entry| entry.name == name).unwrap()).to_string()
     };
     assert_eq!(owner("qemu-arm"), "binfmtd");
     assert_eq!(owner("qemu-s390x"), "unknown");

@@ -126,7 +126,7 @@ fn rules_of_other_owners_are_another_conflict() {
         one.is_like(&other)
     };
     assert!(is_like(&host));
-    let own = |target: &str| format!("systemd-binfmt (/usr/lib/binfmt.d/qemu-{target}.conf)");
+    let own = |target: &str| systemd_binfmt(&format!("/usr/lib/binfmt.d/qemu-{target}.conf"));
     host.owners.insert("qemu-arm".to_owned(), own("arm"));
     assert!(!is_like(&host));
     host.owners.insert("qemu-mips".to_owned(), own("mips"));
@@ -306,13 +306,13 @@ fn whose_rule_goes_is_by_whose_it_is() {
     let qemu = Path::new("/usr/bin/qemu-arm-static");
     for (owner, fix) in [
         (None, "echo -1 > /proc/sys/fs/binfmt_misc/qemu-arm"),
-        (Some("update-binfmts (/var/lib/binfmts/qemu-arm)"), "update-binfmts --disable qemu-arm"),
+        (Some(update_binfmts("/var/lib/binfmts/qemu-arm")), "update-binfmts --disable qemu-arm"),
     ] {
         let mut host = host(&settings);
         host.plant("FEX-arm", "arm", &sound(), "POCF").plant("qemu-arm", "arm", qemu, "POF");
         host.ask("arm", Some(Ran::Well));
         if let Some(owner) = owner {
-            host.owners.insert("qemu-arm".to_owned(), owner.to_owned());
+            host.owners.insert("qemu-arm".to_owned(), owner);
         }
         host.holds("rule.shadowed", WARN, &["qemu-arm wins", "FEX-arm (of FEX)", fix]);
     }
@@ -352,8 +352,8 @@ fn natives_are_freed_and_other_emulators_only_switched_off() {
     host.plant("qemu-i386", "i386", &sound(), "F");
     let words = ["i386 programs", "echo -1 > /proc/sys/fs/binfmt_misc/qemu-i386"];
     host.holds("rule.native", FAIL, &words);
-    let file = "systemd-binfmt (/etc/binfmt.d/x.conf)";
-    host.owners.insert("qemu-i386".to_owned(), file.to_owned());
+    let file = systemd_binfmt("/etc/binfmt.d/x.conf");
+    host.owners.insert("qemu-i386".to_owned(), file);
     host.holds("rule.native", FAIL, &["/etc/binfmt.d/x.conf", "brings it back", "echo -1"]);
     host.seen.instance.entries.clear();
     host.plant("FEX-x86", "i386", &sound(), "F");

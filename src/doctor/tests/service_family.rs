@@ -89,15 +89,15 @@ fn nobody_registers_at_boot() {
     }
     // Those of others come back with their managers, unless these are switched off.
     host.seen.record.rules.clear();
-    let by = |host: &mut Examination<'_>, owner: &str| {
-        host.owners.insert("qemu-arm".to_owned(), owner.to_owned());
+    let by = |host: &mut Examination<'_>, owner: Owner| {
+        host.owners.insert("qemu-arm".to_owned(), owner);
     };
     host.around.units.systemd_binfmt = Boot::Masked;
-    by(&mut host, "systemd-binfmt (/usr/lib/binfmt.d/qemu-arm.conf)");
+    by(&mut host, systemd_binfmt("/usr/lib/binfmt.d/qemu-arm.conf"));
     host.holds("service.boot", WARN, &["qemu-arm"]);
     host.around.units.systemd_binfmt = Boot::Starts;
     host.holds("service.boot", PASS, &["by its owner"]);
-    by(&mut host, "update-binfmts (/var/lib/binfmts/qemu-arm)");
+    by(&mut host, update_binfmts("/var/lib/binfmts/qemu-arm"));
     host.holds("service.boot", PASS, &["by its owner"]);
     host.around.units.binfmt_support = Boot::Masked;
     host.holds("service.boot", WARN, &["qemu-arm"]);

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::config::Targets;
 use crate::doctor::{Examination, Finding, Patient, Status, Subject, Verdict, verdict};
 use crate::fix::Reader;
+use crate::observation::Owner;
 use crate::report::SCHEMA;
 use crate::report::document::{FixDocument, LoadDocument};
 use crate::rule::Entry;
@@ -114,7 +115,7 @@ pub struct Taker {
     /// The entry's name.
     pub name: String,
     /// `binfmtd`, `systemd-binfmt (FILE)`, `update-binfmts (FILE)`, another emulator (`FEX`) or `unknown`.
-    pub owner: String,
+    pub owner: Owner,
     /// Whether it does.
     pub state: TakerState,
 }
@@ -339,7 +340,7 @@ fn takers(examination: &Examination<'_>, patient: &Patient<'_>) -> Vec<Taker> {
     let takers = takers.into_iter().zip(states);
     takers
         .map(|(entry, state)| {
-            let owner = examination.whose(entry).to_owned();
+            let owner = examination.whose(entry);
             Taker { name: entry.display_name(), owner, state }
         })
         .collect()

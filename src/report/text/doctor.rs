@@ -249,7 +249,7 @@ fn finding(
             };
             // Its first column is where the others have theirs.
             let name = format!("{:INDENT$}{}", "", plain(&taker.name));
-            vec![cell(name), styled(style, taker.state.as_str()), cell(&taker.owner)]
+            vec![cell(name), styled(style, taker.state.as_str()), cell(taker.owner.to_string())]
         })
         .collect();
     rows(out, &takers)?;
