@@ -1,20 +1,21 @@
 //! `binfmtd doctor`
 
 mod fix;
-mod rootfs;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ValueEnum, ValueHint};
 
+use self::fix::{Repaired, Repairing};
 use super::context::{self, Context};
 use super::{Exit, Failure, buildx};
 use crate::buildx::docker::{Docker, Trouble};
-use crate::doctor::{self, Examination};
+use crate::doctor::{self, BuilderFacts, Facts, ForeignRoot, HostFacts};
 use crate::report::{
     CheckDocument, ChecksDocument, Conclusion, DoctorDocument, github, junit, text,
 };
@@ -84,9 +85,14 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME")]
     builder: Option<String>,
     #[command(flatten)]
-    treatment: fix::Arguments,
-    #[command(flatten)]
-    load: rootfs::Arguments,
+    repair: fix::Arguments,
+    /// Also run real programs of this foreign root filesystem, in a chroot: a shell, pipes, a signal, its
+    /// loader. Nothing is mounted, and nothing written
+    #[arg(long, value_name = "DIR", conflicts_with = "fix")]
+    rootfs: Option<PathBuf>,
+    /// Of the root filesystem, run this command alone; all that follows is the command's
+    #[arg(long, value_name = "CMD", requires = "rootfs", num_args = 1.., allow_hyphen_values = true)]
+    exec: Vec<OsString>,
 }
 
 pub(super) fn run(
@@ -112,41 +118,48 @@ pub(super) fn run(
     // Text shows them only to who wants more.
     let digests = context.verbose || context.format == super::Format::Json;
     let scope = Scope { depth: Depth::Full, again: arguments.repeat - 1, digests };
-    let foreign = arguments.load.open(&settings, &request)?;
-    let request = foreign.as_ref().map_or(request, rootfs::Foreign::request);
+    let rootfs = arguments.rootfs.as_deref();
+    let rootfs = rootfs.map(|folder| ForeignRoot::open(folder, &arguments.exec, &settings));
+    let rootfs = rootfs.transpose()?;
+    let request = match &rootfs {
+        Some(rootfs) => rootfs.request(&request)?,
+        None => request,
+    };
     let also = required.as_deref().unwrap_or_default();
-    let mut look = || -> Result<Examination<'_>, Failure> {
+    let mut look = || {
         let mut progress = context.progress();
         let mut progress = |done, total| progress("running probes", done, total);
         let manner = context.manner(false, limits);
-        doctor::examine(&settings, &request, also, manner, scope, &mut progress)
+        doctor::gather(&settings, &request, also, manner, scope, &mut progress).map(Facts::from)
     };
     let aloud = format.is_none() && context.format == super::Format::Text;
-    let mut treatment = if arguments.treatment.fix {
-        let case = fix::Case { context, settings: &settings, request: &request, limits, aloud };
-        case.treat(&arguments.treatment, &mut look)?
+    let Repaired { mut facts, mut fixes, stopped } = if arguments.repair.fix {
+        let settings = &settings;
+        let repairing = Repairing { context, settings, request: &request, limits, aloud };
+        repairing.run(&arguments.repair, &mut look)?
     } else {
-        fix::Treatment::none(look()?)
+        Repaired::none(look()?)
     };
-    if let Some(foreign) = foreign {
-        foreign.run(context, &mut treatment.examination, arguments.repeat, limits)?;
+    if let Some(rootfs) = rootfs {
+        let mut progress = context.progress();
+        let mut progress =
+            |done, total| progress("running programs of the root filesystem", done, total);
+        facts.rootfs = Some(rootfs.run(&facts.host, arguments.repeat, limits, &mut progress)?);
     }
     if let Some(name) = &arguments.builder {
         let name = buildx::name(&settings, Some(name))?;
         let docker = Docker::find(BUILD_LIMIT);
-        ask_builder(context, &docker, &name, &mut treatment.examination);
-        if let (true, Ok(docker)) = (arguments.treatment.fix, &docker)
-            && let Some(step) =
-                arguments.treatment.mend(context, docker, &name, &treatment, aloud)?
+        facts.builder = Some(builder_facts(context, &docker, &name, &facts.host));
+        if let (true, Ok(docker)) = (arguments.repair.fix, &docker)
+            && let Some(step) = arguments.repair.repair_builder(context, docker, &facts, aloud)?
         {
-            ask_builder(context, &Ok(docker.clone()), &name, &mut treatment.examination);
-            treatment.fixes.get_or_insert_default().push(step);
+            facts.builder = Some(builder_facts(context, &Ok(docker.clone()), &name, &facts.host));
+            fixes.get_or_insert_default().push(step);
         }
     }
-    let fix::Treatment { examination, fixes, stopped } = treatment;
-    let unsupported = !examination.supported;
-    let findings = doctor::diagnose(&examination);
-    let mut document = DoctorDocument::new(&examination, findings, required.as_deref());
+    let unsupported = !facts.host.supported;
+    let findings = doctor::diagnose(&facts);
+    let mut document = DoctorDocument::new(&facts, findings, required.as_deref());
     document.fixes = fixes;
     document.ok &= stopped.is_none();
     print(context, &document, format)?;
@@ -160,16 +173,16 @@ pub(super) fn run(
     })
 }
 
-fn ask_builder(
+fn builder_facts(
     context: &Context,
     docker: &Result<Docker, Trouble>,
     name: &str,
-    examination: &mut Examination<'_>,
-) {
+    host: &HostFacts<'_>,
+) -> BuilderFacts {
     let mut progress = context.progress();
     let mut progress = |done, total| progress("building", done, total);
     let docker = docker.as_ref().map_err(|_| Trouble::NoDocker);
-    examination.ask_builder(docker, name, &mut progress);
+    doctor::gather_builder(host, docker, name, &mut progress)
 }
 
 fn print(

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::config::Targets;
-use crate::doctor::{Examination, Finding, Patient, Status, Subject, Verdict, verdict};
+use crate::doctor::{Facts, Finding, HostFacts, Status, Subject, TargetFacts, Verdict, verdict};
 use crate::fix::Reader;
 use crate::observation::Owner;
 use crate::report::SCHEMA;
@@ -193,17 +193,13 @@ pub struct PinnedDocument {
 }
 
 impl DoctorDocument {
-    /// From an examination and its findings. With `require` (QEMU's names) only these targets count.
-    pub fn new(
-        examination: &Examination<'_>,
-        findings: Vec<Finding>,
-        require: Option<&[String]>,
-    ) -> Self {
+    /// From facts and the findings of them. With `require` (QEMU's names) only these targets count.
+    pub fn new(facts: &Facts<'_>, findings: Vec<Finding>, require: Option<&[String]>) -> Self {
         let mut targets: Vec<DoctorTarget> = Vec::new();
-        for patient in &examination.patients {
-            match targets.iter_mut().find(|known| known.target == patient.target.name) {
-                Some(known) => known.add(examination, patient),
-                None => targets.push(DoctorTarget::new(examination, patient)),
+        for asked in &facts.host.targets {
+            match targets.iter_mut().find(|known| known.target == asked.target.name) {
+                Some(known) => known.add(facts, asked),
+                None => targets.push(DoctorTarget::new(facts, asked)),
             }
         }
         for target in &mut targets {
@@ -214,22 +210,22 @@ impl DoctorDocument {
             ok: false,
             require: require.map(<[String]>::to_vec),
             host: HostDocument {
-                kernel: examination.host.kernel.clone(),
-                machine: examination.host.machine.clone(),
-                natives: examination.native.names().to_vec(),
-                first_user_namespace: examination.first_namespace,
-                container: examination.container,
-                root: examination.uid == 0,
-                native_cost: examination.native_cost.map(|cost| cost.as_secs_f64()),
+                kernel: facts.host.machine.kernel.clone(),
+                machine: facts.host.machine.machine.clone(),
+                natives: facts.host.native.names().to_vec(),
+                first_user_namespace: facts.host.first_namespace,
+                container: facts.host.container,
+                root: facts.host.uid == 0,
+                native_cost: facts.host.native_cost.map(|cost| cost.as_secs_f64()),
             },
             targets,
             checks: findings,
             fixes: None,
-            load: examination.load.as_ref().map(LoadDocument::from),
-            configured: examination.configured(),
-            named: examination.named,
-            reader: Reader { uid: examination.uid },
-            asks_for_none: examination.settings.targets == Targets::List(Vec::new()),
+            load: facts.rootfs.as_ref().map(LoadDocument::from),
+            configured: facts.host.configured(),
+            named: facts.host.named,
+            reader: Reader { uid: facts.host.uid },
+            asks_for_none: facts.host.settings.targets == Targets::List(Vec::new()),
         };
         document.ok = document.conclusion() == Conclusion::Well;
         document
@@ -273,9 +269,9 @@ impl DoctorDocument {
 }
 
 impl DoctorTarget {
-    fn new(examination: &Examination<'_>, patient: &Patient<'_>) -> Self {
-        let entry = examination.winner(patient.target, patient.machine);
-        let proof = patient.proof.as_ref();
+    fn new(facts: &Facts<'_>, asked: &TargetFacts<'_>) -> Self {
+        let entry = facts.host.rule(asked);
+        let proof = asked.proof.as_ref();
         let pinned = proof.and_then(|proof| proof.pinned.as_ref());
         let interpreter = (entry.is_some() || pinned.is_some()).then(|| InterpreterDocument {
             path: entry.map(|entry| entry.interpreter.display().to_string()),
@@ -288,10 +284,10 @@ impl DoctorTarget {
                 is_on_disk: pinned.is_on_disk,
             }),
         });
-        let machine = MachineDocument::new(examination, patient);
+        let machine = MachineDocument::new(facts, asked);
         Self {
-            target: patient.target.name.clone(),
-            platforms: patient.target.platforms.clone(),
+            target: asked.target.name.clone(),
+            platforms: asked.target.platforms.clone(),
             verdict: machine.verdict,
             required: true,
             rule: machine.rule.clone(),
@@ -304,27 +300,27 @@ impl DoctorTarget {
         }
     }
 
-    fn add(&mut self, examination: &Examination<'_>, patient: &Patient<'_>) {
-        let machine = MachineDocument::new(examination, patient);
+    fn add(&mut self, facts: &Facts<'_>, asked: &TargetFacts<'_>) {
+        let machine = MachineDocument::new(facts, asked);
         self.verdict = self.verdict.max(machine.verdict);
         self.machines.push(machine);
     }
 }
 
 impl MachineDocument {
-    fn new(examination: &Examination<'_>, patient: &Patient<'_>) -> Self {
-        let entry = examination.winner(patient.target, patient.machine);
+    fn new(facts: &Facts<'_>, asked: &TargetFacts<'_>) -> Self {
+        let entry = facts.host.rule(asked);
         Self {
-            machine: patient.machine,
-            verdict: verdict(examination, patient),
+            machine: asked.machine,
+            verdict: verdict(facts, asked),
             rule: entry.map(Entry::display_name),
-            rules: takers(examination, patient),
+            rules: takers(&facts.host, asked),
         }
     }
 }
 
-fn takers(examination: &Examination<'_>, patient: &Patient<'_>) -> Vec<Taker> {
-    let Some(seen) = examination.instance() else { return Vec::new() };
+fn takers(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> Vec<Taker> {
+    let Some(seen) = facts.instance() else { return Vec::new() };
     let mut taken = false;
     let state = |entry: &Entry| {
         if !entry.enabled || !seen.instance.enabled {
@@ -335,12 +331,12 @@ fn takers(examination: &Examination<'_>, patient: &Patient<'_>) -> Vec<Taker> {
             TakerState::Winner
         }
     };
-    let takers = examination.takers(patient.target, patient.machine);
+    let takers = facts.takers(asked);
     let states: Vec<TakerState> = takers.iter().copied().map(state).collect();
     let takers = takers.into_iter().zip(states);
     takers
         .map(|(entry, state)| {
-            let owner = examination.whose(entry);
+            let owner = facts.whose(entry);
             Taker { name: entry.display_name(), owner, state }
         })
         .collect()

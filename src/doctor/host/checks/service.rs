@@ -1,64 +1,18 @@
 //! Family `service`: who keeps the rules, and who brings them back.
 
+use crate::doctor::check::Check;
+use crate::doctor::finding::{Draft, Finding};
+use crate::doctor::fixes::{systemctl, text_of};
+use crate::doctor::host::facts::{HostFacts, PlannedRule};
+use crate::doctor::id::CheckId;
 use std::path::Path;
 
-use super::commands::{systemctl, text_of};
-use super::examine::Planned;
-use super::finding::{Draft, Finding};
-use super::id::CheckId;
-use super::{Check, Examination, Patient};
 use crate::daemon::{Condition, State};
 use crate::fix::{Command, Fix};
 use crate::observation::{InterpreterFault, Owner};
 use crate::plan::others;
 use crate::rule::{Entry, Rule};
 use crate::system::host::surroundings::Boot;
-use crate::verify::Proof;
-
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        id: CheckId::ServiceRunning,
-        title: "the service runs, and is ready",
-        proves: "Where binfmtd's service is to run, it does, has proved what it registered, and could carry out its last full check.",
-        cure: "Start it: systemctl start binfmtd.service. What it says: journalctl -u binfmtd.service -x.",
-        run: running,
-    },
-    Check {
-        id: CheckId::ServiceDegraded,
-        title: "the service has nothing to complain of",
-        proves: "Each rule that the service keeps does what it is for, by its own last proof.",
-        cure: "See what it says of the target: binfmtd status. It takes a target up as soon as that works; systemctl reload binfmtd.service has it try at once.",
-        run: degraded,
-    },
-    Check {
-        id: CheckId::ServiceConflicts,
-        title: "nobody undoes the service's work",
-        proves: "No other manager keeps removing or changing the rules that the service puts there.",
-        cure: "Let one of them do it: systemctl mask systemd-binfmt.service, or systemctl disable --now binfmt-support.service, or leave the target out of binfmtd's configuration.",
-        run: conflicts,
-    },
-    Check {
-        id: CheckId::ServiceRecord,
-        title: "our rules are there as we wrote them",
-        proves: "What the record of ownership names is in the kernel, and says what was registered. Any start or stop of systemd-binfmt, or an installer's reset, removes everybody's rules.",
-        cure: "Register again: binfmtd register. The service does it by itself: systemctl enable --now binfmtd.service.",
-        run: record,
-    },
-    Check {
-        id: CheckId::ServiceBoot,
-        title: "the rules come back after a reboot",
-        proves: "Each rule in use has somebody who registers it at boot; the kernel forgets all of them. Looked at where systemd runs.",
-        cure: "Have the service do it: systemctl enable --now binfmtd.service.",
-        run: boot,
-    },
-    Check {
-        id: CheckId::ServiceBinfmtD,
-        title: "what systemd-binfmt would register is sound",
-        proves: "The lines of binfmt.d for QEMU's targets are well-formed, name interpreters that exist, have the flag F, and take no native program. Looked at where systemd runs.",
-        cure: "Correct the line, or hide its file by one of the same name in /etc/binfmt.d: ln -s /dev/null /etc/binfmt.d/NAME.conf.",
-        run: binfmt_d,
-    },
-];
 
 const UNIT: &str = "binfmtd.service";
 const OWN_FOLDER: &str = "/etc/binfmt.d";
@@ -69,9 +23,9 @@ fn read_journal() -> Fix {
 }
 
 /// The service that keeps the very instance that is seen here; else why there is nothing to say of it.
-fn service<'a>(examination: &'a Examination<'_>) -> Result<&'a State, &'static str> {
-    let Some(state) = &examination.service else { return Err("no service of binfmtd runs here") };
-    match examination.instance() {
+fn service<'a>(facts: &'a HostFacts<'_>) -> Result<&'a State, &'static str> {
+    let Some(state) = &facts.service else { return Err("no service of binfmtd runs here") };
+    match facts.instance() {
         Some(seen) if seen.instance.device != state.instance => {
             Err("the service keeps another instance than the one that is seen here")
         }
@@ -79,11 +33,19 @@ fn service<'a>(examination: &'a Examination<'_>) -> Result<&'a State, &'static s
     }
 }
 
-fn running(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static RUNNING: Check = Check {
+    id: CheckId::ServiceRunning,
+    title: "the service runs, and is ready",
+    proves: "Where binfmtd's service is to run, it does, has proved what it registered, and could carry out its last full check.",
+    cure: "Start it: systemctl start binfmtd.service. What it says: journalctl -u binfmtd.service -x.",
+    run: |facts| running(&facts.host),
+};
+
+fn running(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::ServiceRunning);
-    let is_to_run = examination.systemd && examination.around.units.ours == Boot::Starts;
-    vec![match service(examination) {
-        Err(_) if is_to_run && examination.service.is_none() => draft
+    let is_to_run = facts.systemd && facts.units.ours == Boot::Starts;
+    vec![match service(facts) {
+        Err(_) if is_to_run && facts.service.is_none() => draft
             .warn("binfmtd.service is to start at boot, and does not run: nobody puts a rule back")
             .fix(Fix::run("start the service", [systemctl(&["start", UNIT])])),
         Err(why) => draft.skip(why),
@@ -103,14 +65,22 @@ fn running(examination: &Examination<'_>) -> Vec<Finding> {
 }
 
 /// Whether a program of this target was just seen not to run: then that is told, with its cause.
-fn is_told(examination: &Examination<'_>, target: &str) -> bool {
-    let mut patients = examination.foreign().filter(|patient| patient.target.name == target);
-    patients.any(|patient| !patient.proof.as_ref().is_some_and(Proof::works))
+fn is_told(facts: &HostFacts<'_>, target: &str) -> bool {
+    let mut targets = facts.foreign().filter(|asked| asked.target.name == target);
+    targets.any(|asked| !asked.works())
 }
 
-fn degraded(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static DEGRADED: Check = Check {
+    id: CheckId::ServiceDegraded,
+    title: "the service has nothing to complain of",
+    proves: "Each rule that the service keeps does what it is for, by its own last proof.",
+    cure: "See what it says of the target: binfmtd status. It takes a target up as soon as that works; systemctl reload binfmtd.service has it try at once.",
+    run: |facts| degraded(&facts.host),
+};
+
+fn degraded(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::ServiceDegraded);
-    let state = match service(examination) {
+    let state = match service(facts) {
         Ok(state) => state,
         Err(why) => return vec![draft.skip(why)],
     };
@@ -121,7 +91,7 @@ fn degraded(examination: &Examination<'_>) -> Vec<Finding> {
         .map(|rule| (rule.target.as_deref().unwrap_or(&rule.rule), rule.why.as_deref()))
         .collect();
     let (told, untold): (Vec<_>, Vec<_>) =
-        complaints.into_iter().partition(|(target, _)| is_told(examination, target));
+        complaints.into_iter().partition(|(target, _)| is_told(facts, target));
     let names = |of: &[(&str, Option<&str>)]| {
         of.iter().map(|(target, _)| *target).collect::<Vec<_>>().join(", ")
     };
@@ -135,15 +105,23 @@ fn degraded(examination: &Examination<'_>) -> Vec<Finding> {
     }]
 }
 
-fn conflicts(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static CONFLICTS: Check = Check {
+    id: CheckId::ServiceConflicts,
+    title: "nobody undoes the service's work",
+    proves: "No other manager keeps removing or changing the rules that the service puts there.",
+    cure: "Let one of them do it: systemctl mask systemd-binfmt.service, or systemctl disable --now binfmt-support.service, or leave the target out of binfmtd's configuration.",
+    run: |facts| conflicts(&facts.host),
+};
+
+fn conflicts(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::ServiceConflicts);
-    let state = match service(examination) {
+    let state = match service(facts) {
         Ok(state) => state,
         Err(why) => return vec![draft.skip(why)],
     };
-    let units = &examination.around.units;
+    let units = &facts.units;
     let mut others = Vec::new();
-    if units.systemd_binfmt == Boot::Starts && !examination.around.planned.is_empty() {
+    if units.systemd_binfmt == Boot::Starts && !facts.planned.is_empty() {
         others.push("systemd-binfmt.service");
     }
     if units.binfmt_support == Boot::Starts {
@@ -174,24 +152,32 @@ fn conflicts(examination: &Examination<'_>) -> Vec<Finding> {
     }]
 }
 
-fn record(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static RECORD: Check = Check {
+    id: CheckId::ServiceRecord,
+    title: "our rules are there as we wrote them",
+    proves: "What the record of ownership names is in the kernel, and says what was registered. Any start or stop of systemd-binfmt, or an installer's reset, removes everybody's rules.",
+    cure: "Register again: binfmtd register. The service does it by itself: systemctl enable --now binfmtd.service.",
+    run: |facts| record(&facts.host),
+};
+
+fn record(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::ServiceRecord);
-    let Some(seen) = examination.instance() else {
+    let Some(seen) = facts.instance() else {
         return vec![draft.skip("there is no instance to look at")];
     };
     let rules = &seen.record.rules;
     if rules.is_empty() {
         return vec![draft.skip("no rule of ours is on record for this instance")];
     }
-    let lost = examination.lost();
+    let lost = facts.lost();
     if lost.is_empty() {
         return vec![draft.pass(format!("{} of ours, each as it was registered", rules.len()))];
     }
     // Of a target that is asked about, its own checks tell.
     let is_asked = |name: &&str| {
         let target = rules.get(*name).and_then(|owned| owned.target.as_deref());
-        let mut patients = examination.patients.iter();
-        patients.any(|patient| Some(patient.target.name.as_str()) == target)
+        let mut targets = facts.targets.iter();
+        targets.any(|asked| Some(asked.target.name.as_str()) == target)
     };
     let (asked, others): (Vec<&str>, Vec<&str>) = lost.into_iter().partition(is_asked);
     vec![if others.is_empty() {
@@ -208,11 +194,10 @@ fn record(examination: &Examination<'_>) -> Vec<Finding> {
 }
 
 /// Rules that serve what is asked about, each once.
-fn in_use<'a>(examination: &'a Examination<'_>) -> Vec<&'a Entry> {
+fn in_use<'a>(facts: &'a HostFacts<'_>) -> Vec<&'a Entry> {
     let mut entries: Vec<&Entry> = Vec::new();
-    let winner = |patient: &Patient<'_>| examination.winner(patient.target, patient.machine);
-    for patient in examination.foreign() {
-        if let Some(entry) = winner(patient)
+    for asked in facts.foreign() {
+        if let Some(entry) = facts.rule(asked)
             && !entries.iter().any(|known| known.name == entry.name)
         {
             entries.push(entry);
@@ -221,26 +206,34 @@ fn in_use<'a>(examination: &'a Examination<'_>) -> Vec<&'a Entry> {
     entries
 }
 
-fn boot(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static BOOT: Check = Check {
+    id: CheckId::ServiceBoot,
+    title: "the rules come back after a reboot",
+    proves: "Each rule in use has somebody who registers it at boot; the kernel forgets all of them. Looked at where systemd runs.",
+    cure: "Have the service do it: systemctl enable --now binfmtd.service.",
+    run: |facts| boot(&facts.host),
+};
+
+fn boot(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::ServiceBoot);
-    if !examination.first_namespace || examination.container {
+    if !facts.first_namespace || facts.container {
         return vec![draft.skip("what happens at boot is to be looked at on the host")];
     }
-    if !examination.systemd {
+    if !facts.systemd {
         return vec![
             draft.skip("systemd does not run here, and who else registers at boot is not known"),
         ];
     }
-    let entries = in_use(examination);
+    let entries = in_use(facts);
     if entries.is_empty() {
         return vec![draft.skip("no rule is in use")];
     }
-    let units = &examination.around.units;
+    let units = &facts.units;
     if units.ours == Boot::Starts {
         return vec![draft.pass("binfmtd.service registers at boot")];
     }
     let comes_back = |entry: &&Entry| {
-        match examination.owner(entry) {
+        match facts.owner(entry) {
             Owner::SystemdBinfmt { .. } => units.systemd_binfmt == Boot::Starts,
             // update-binfmts has init scripts of other kinds as well.
             Owner::UpdateBinfmts { .. } if units.binfmt_support != Boot::Masked => true,
@@ -285,17 +278,25 @@ fn state_of(boot: Boot) -> &'static str {
     }
 }
 
-fn binfmt_d(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static BINFMT_D: Check = Check {
+    id: CheckId::ServiceBinfmtD,
+    title: "what systemd-binfmt would register is sound",
+    proves: "The lines of binfmt.d for QEMU's targets are well-formed, name interpreters that exist, have the flag F, and take no native program. Looked at where systemd runs.",
+    cure: "Correct the line, or hide its file by one of the same name in /etc/binfmt.d: ln -s /dev/null /etc/binfmt.d/NAME.conf.",
+    run: |facts| binfmt_d(&facts.host),
+};
+
+fn binfmt_d(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = || Draft::host(CheckId::ServiceBinfmtD);
-    if !examination.systemd {
+    if !facts.systemd {
         return vec![draft().skip("systemd does not run here, and nobody else reads its files")];
     }
-    let planned = &examination.around.planned;
+    let planned = &facts.planned;
     if planned.is_empty() {
         return vec![draft().skip("binfmt.d has no rules")];
     }
     let findings: Vec<Finding> =
-        planned.iter().filter_map(|line| line_of(examination, line, draft())).collect();
+        planned.iter().filter_map(|line| line_of(facts, line, draft())).collect();
     match findings.len() {
         0 => vec![draft().pass(format!("{} rules of binfmt.d are sound", planned.len()))],
         _ => findings,
@@ -303,7 +304,7 @@ fn binfmt_d(examination: &Examination<'_>) -> Vec<Finding> {
 }
 
 /// What is wrong with a line, when it is nothing that is told of the rule in the kernel.
-fn line_of(examination: &Examination<'_>, line: &Planned, draft: Draft) -> Option<Finding> {
+fn line_of(facts: &HostFacts<'_>, line: &PlannedRule, draft: Draft) -> Option<Finding> {
     let at = format!("{}:{}", line.file.display(), line.line);
     let rule = match &line.rule {
         Ok(rule) => rule,
@@ -315,10 +316,10 @@ fn line_of(examination: &Examination<'_>, line: &Planned, draft: Draft) -> Optio
             );
         }
     };
-    if examination.seen.instance.entries.iter().any(|entry| rule.is(entry)) {
+    if facts.seen.instance.entries.iter().any(|entry| rule.is(entry)) {
         return None;
     }
-    if let Some(what) = examination.native.captured_by(rule.matcher()) {
+    if let Some(what) = facts.native.captured_by(rule.matcher()) {
         return Some(
             draft
                 .warn(format!("{at}: once registered, it takes the host's own {what}"))
@@ -326,7 +327,7 @@ fn line_of(examination: &Examination<'_>, line: &Planned, draft: Draft) -> Optio
         );
     }
     // Others than QEMU's are their owners' affair.
-    if !is_of_the_table(examination, rule) {
+    if !is_of_the_table(facts, rule) {
         return None;
     }
     let name = rule.name();
@@ -346,26 +347,26 @@ fn line_of(examination: &Examination<'_>, line: &Planned, draft: Draft) -> Optio
     })
 }
 
-fn is_of_the_table(examination: &Examination<'_>, rule: &Rule) -> bool {
+fn is_of_the_table(facts: &HostFacts<'_>, rule: &Rule) -> bool {
     let Some(magic) = rule.matcher().magic() else { return false };
-    let mut targets = examination.settings.table.targets().iter();
+    let mut targets = facts.settings.table.targets().iter();
     rule.name().as_str().starts_with("qemu-")
         && targets
             .any(|target| target.identity.magics().iter().any(|theirs| theirs.overlaps(magic)))
 }
 
 /// Comments the line out.
-fn without(line: &Planned) -> Fix {
+fn without(line: &PlannedRule) -> Fix {
     edited(line, "take the line away", "s/^/#/")
 }
 
 /// The flags are the last thing on the line.
-fn with_f(line: &Planned) -> Fix {
+fn with_f(line: &PlannedRule) -> Fix {
     edited(line, "give the rule the flag F", "s/[[:space:]]*$/F/")
 }
 
 /// A vendor's file stays as it is: one of the same name in `/etc` counts in its place (`binfmt.d(5)`).
-fn edited(line: &Planned, text: &str, edit: &str) -> Fix {
+fn edited(line: &PlannedRule, text: &str, edit: &str) -> Fix {
     let sed = |file: &Path| {
         Command::root(&["sed", "-i"]).word(format!("{}{edit}", line.line)).word(text_of(file))
     };

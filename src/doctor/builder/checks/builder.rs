@@ -2,57 +2,20 @@
 //! to.
 
 use super::docker::{Seen, draft, seen};
-use super::finding::{Draft, Finding};
-use super::id::CheckId;
-use super::{Check, Examination};
 use crate::buildx::builder::{Builder, DRIVER, NodeStatus};
-use crate::buildx::facts::{Facts, Grade};
+use crate::buildx::facts::{Facts as PlatformFacts, Grade};
 use crate::buildx::inspection::Inspection;
 use crate::buildx::trial::Built;
+use crate::doctor::check::Check;
+use crate::doctor::facts::Facts;
+use crate::doctor::finding::{Draft, Finding};
+use crate::doctor::id::CheckId;
 use crate::fix::{Command, Fix};
 use crate::phrase::Phrase;
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        id: CheckId::BuilderPresent,
-        title: "the builder is there, with the right driver",
-        proves: "buildx knows the builder and can load it, and it runs BuildKit in a container of the engine (docker-container): the docker driver builds with the engine's own, and cannot put several platforms into one image.",
-        cure: "Make it: binfmtd buildx bootstrap NAME. One of another driver, or of somebody else, is left alone: choose another name.",
-        run: |examination| vec![present(examination)],
-    },
-    Check {
-        id: CheckId::BuilderRunning,
-        title: "the builder runs",
-        proves: "Each node's container is there and answers.",
-        cure: "Boot it: binfmtd buildx bootstrap NAME, or docker buildx inspect --bootstrap NAME. A node whose context is gone: docker buildx rm NAME.",
-        run: |examination| vec![running(examination)],
-    },
-    Check {
-        id: CheckId::BuilderBuilds,
-        title: "it builds for the platform",
-        proves: "A build from scratch, without network or cache, ran a program of the platform, which said the nonce that it was given. What a builder advertises proves nothing: BuildKit never takes it back.",
-        cure: "Put the rule there, and have the builder see it: binfmtd buildx bootstrap NAME --platform PLATFORM.",
-        run: builds,
-    },
-    Check {
-        id: CheckId::BuilderFacts,
-        title: "what runs, is embedded, is advertised and is built agree",
-        proves: "The platform is built by the kernel's rule, as everything else on this host, and not by an emulator that BuildKit's image carries; the builder advertises what it builds.",
-        cure: "Register the rule: binfmtd register TARGET. A builder that looked before the rule was there is started again by binfmtd buildx bootstrap NAME.",
-        run: facts,
-    },
-    Check {
-        id: CheckId::BuilderOrphans,
-        title: "nothing is left of builders that are gone",
-        proves: "The engine has no container and no volume of a builder that this user's buildx does not know: states of builders may have hundreds of gigabytes.",
-        cure: "List them: binfmtd buildx remove --all-orphans; --yes takes away what binfmtd made. What is somebody else's may be another user's builder.",
-        run: |examination| vec![orphans(examination)],
-    },
-];
-
 /// The builder that was found, and everything around it; or why nothing can be said of it.
-fn found<'a>(examination: &'a Examination<'_>) -> Result<(&'a Inspection, &'a Builder), String> {
-    match seen(examination) {
+fn found<'a>(facts: &'a Facts<'_>) -> Result<(&'a Inspection, &'a Builder), String> {
+    match seen(facts) {
         Seen::Not(why) => Err(why),
         Seen::Trouble(_) => Err("docker could not be asked".to_owned()),
         Seen::Well(inspection) => {
@@ -75,14 +38,22 @@ fn remove(name: &str) -> Command {
     Command::user(&["docker", "buildx", "rm"]).word(name)
 }
 
-fn name<'a>(examination: &'a Examination<'_>) -> &'a str {
-    examination.builder.as_ref().map(|asked| asked.name.as_str()).unwrap_or_default()
+fn name<'a>(facts: &'a Facts<'_>) -> &'a str {
+    facts.builder.as_ref().map(|asked| asked.name.as_str()).unwrap_or_default()
 }
 
-fn present(examination: &Examination<'_>) -> Finding {
-    let draft = draft(examination, CheckId::BuilderPresent);
-    let name = name(examination);
-    let inspection = match seen(examination) {
+pub(in crate::doctor) static PRESENT: Check = Check {
+    id: CheckId::BuilderPresent,
+    title: "the builder is there, with the right driver",
+    proves: "buildx knows the builder and can load it, and it runs BuildKit in a container of the engine (docker-container): the docker driver builds with the engine's own, and cannot put several platforms into one image.",
+    cure: "Make it: binfmtd buildx bootstrap NAME. One of another driver, or of somebody else, is left alone: choose another name.",
+    run: |facts| vec![present(facts)],
+};
+
+fn present(facts: &Facts<'_>) -> Finding {
+    let draft = draft(facts, CheckId::BuilderPresent);
+    let name = name(facts);
+    let inspection = match seen(facts) {
         Seen::Not(why) => return draft.skip(why),
         Seen::Trouble(_) => return draft.skip("docker could not be asked"),
         Seen::Well(inspection) => inspection,
@@ -119,9 +90,17 @@ fn present(examination: &Examination<'_>) -> Finding {
         ))
 }
 
-fn running(examination: &Examination<'_>) -> Finding {
-    let draft = draft(examination, CheckId::BuilderRunning);
-    let (inspection, builder) = match found(examination) {
+pub(in crate::doctor) static RUNNING: Check = Check {
+    id: CheckId::BuilderRunning,
+    title: "the builder runs",
+    proves: "Each node's container is there and answers.",
+    cure: "Boot it: binfmtd buildx bootstrap NAME, or docker buildx inspect --bootstrap NAME. A node whose context is gone: docker buildx rm NAME.",
+    run: |facts| vec![running(facts)],
+};
+
+fn running(facts: &Facts<'_>) -> Finding {
+    let draft = draft(facts, CheckId::BuilderRunning);
+    let (inspection, builder) = match found(facts) {
         Ok(found) => found,
         Err(why) => return draft.skip(why),
     };
@@ -153,44 +132,52 @@ fn running(examination: &Examination<'_>) -> Finding {
 }
 
 fn each(
-    examination: &Examination<'_>,
+    facts: &Facts<'_>,
     id: CheckId,
-    judge: impl Fn(Draft, &Facts, &Builder) -> Finding,
+    judge: impl Fn(Draft, &PlatformFacts, &Builder) -> Finding,
 ) -> Vec<Finding> {
-    let (inspection, builder) = match found(examination) {
+    let (inspection, builder) = match found(facts) {
         Ok(found) => found,
-        Err(why) => return vec![draft(examination, id).skip(why)],
+        Err(why) => return vec![draft(facts, id).skip(why)],
     };
     if inspection.facts.is_empty() {
-        return vec![draft(examination, id).skip("no platform is asked for")];
+        return vec![draft(facts, id).skip("no platform is asked for")];
     }
     let findings = inspection
         .facts
         .iter()
-        .map(|facts| judge(draft(examination, id).target(&facts.target), facts, builder));
+        .map(|platform| judge(draft(facts, id).target(&platform.target), platform, builder));
     findings.collect()
 }
 
-fn builds(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, CheckId::BuilderBuilds, |draft, facts, builder| {
-        let judgement = facts.judge(&builder.name);
-        match (&facts.built, judgement.grade) {
+pub(in crate::doctor) static BUILDS: Check = Check {
+    id: CheckId::BuilderBuilds,
+    title: "it builds for the platform",
+    proves: "A build from scratch, without network or cache, ran a program of the platform, which said the nonce that it was given. What a builder advertises proves nothing: BuildKit never takes it back.",
+    cure: "Put the rule there, and have the builder see it: binfmtd buildx bootstrap NAME --platform PLATFORM.",
+    run: |facts| builds(facts),
+};
+
+fn builds(facts: &Facts<'_>) -> Vec<Finding> {
+    each(facts, CheckId::BuilderBuilds, |draft, platform, builder| {
+        let judgement = platform.judge(&builder.name);
+        match (&platform.built, judgement.grade) {
             (Built::Yes { by, version, time }, _) => {
                 let by = format!("built in {:.2} s, {}", time.as_secs_f64(), by.as_str());
                 let version = version.as_deref().map(|version| format!(": {version}"));
                 draft
-                    .pass(Phrase::from("it builds for ") + own(&facts.platform))
+                    .pass(Phrase::from("it builds for ") + own(&platform.platform))
                     .with(by + &version.unwrap_or_default())
             }
-            (_, Grade::Fails) if facts.kernel.works() == Some(false) && !facts.advertised => {
+            (_, Grade::Fails) if platform.kernel.works() == Some(false) && !platform.advertised => {
                 draft.skip("not built: the kernel does not run it, which is told by itself")
             }
             (_, Grade::Fails) => {
                 let sentence = judgement.sentence.unwrap_or_default();
-                let draft = draft.fail(own(&facts.platform) + " " + sentence.as_str());
+                let draft = draft.fail(own(&platform.platform) + " " + sentence.as_str());
                 match judgement.fix {
                     // Of several platforms at once: without names it is for all.
-                    Some(_) if facts.kernel.is_lacking() => draft.fix(made(&builder.name)),
+                    Some(_) if platform.kernel.is_lacking() => draft.fix(made(&builder.name)),
                     Some(fix) => draft.fix(fix),
                     None => draft,
                 }
@@ -205,15 +192,23 @@ fn own(platform: &str) -> Phrase {
     Phrase::own(platform, "these platforms")
 }
 
-fn facts(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, CheckId::BuilderFacts, |draft, facts, builder| {
-        if let Built::NotTried(why) = &facts.built {
+pub(in crate::doctor) static FACTS: Check = Check {
+    id: CheckId::BuilderFacts,
+    title: "what runs, is embedded, is advertised and is built agree",
+    proves: "The platform is built by the kernel's rule, as everything else on this host, and not by an emulator that BuildKit's image carries; the builder advertises what it builds.",
+    cure: "Register the rule: binfmtd register TARGET. A builder that looked before the rule was there is started again by binfmtd buildx bootstrap NAME.",
+    run: |facts| agreement(facts),
+};
+
+fn agreement(facts: &Facts<'_>) -> Vec<Finding> {
+    each(facts, CheckId::BuilderFacts, |draft, platform, builder| {
+        if let Built::NotTried(why) = &platform.built {
             return draft.skip(format!("not built: {why}"));
         }
-        let judgement = facts.judge(&builder.name);
+        let judgement = platform.judge(&builder.name);
         match (judgement.grade, judgement.sentence) {
             (Grade::Doubtful, Some(sentence)) => {
-                let finding = draft.warn(own(&facts.platform) + " " + sentence.as_str());
+                let finding = draft.warn(own(&platform.platform) + " " + sentence.as_str());
                 match judgement.fix {
                     Some(fix) => finding.fix(fix),
                     None => finding,
@@ -227,9 +222,17 @@ fn facts(examination: &Examination<'_>) -> Vec<Finding> {
     })
 }
 
-fn orphans(examination: &Examination<'_>) -> Finding {
-    let draft = draft(examination, CheckId::BuilderOrphans);
-    let inspection = match seen(examination) {
+pub(in crate::doctor) static ORPHANS: Check = Check {
+    id: CheckId::BuilderOrphans,
+    title: "nothing is left of builders that are gone",
+    proves: "The engine has no container and no volume of a builder that this user's buildx does not know: states of builders may have hundreds of gigabytes.",
+    cure: "List them: binfmtd buildx remove --all-orphans; --yes takes away what binfmtd made. What is somebody else's may be another user's builder.",
+    run: |facts| vec![orphans(facts)],
+};
+
+fn orphans(facts: &Facts<'_>) -> Finding {
+    let draft = draft(facts, CheckId::BuilderOrphans);
+    let inspection = match seen(facts) {
         Seen::Not(why) => return draft.skip(why),
         Seen::Trouble(_) => return draft.skip("docker could not be asked"),
         Seen::Well(inspection) => inspection,

@@ -3,13 +3,15 @@
 //! The first that applies is the cause. What is in here was made to happen, or stands word for word in
 //! the thread that is named.
 
+use crate::doctor::fixes::{
+    Others, Switch, install_qemu, registered, relabel, text_of, then_register,
+};
+use crate::doctor::id::CheckId;
+use crate::observation::InterpreterFile;
 use std::path::Path;
 
-use super::commands::{Others, Switch, install_qemu, registered, relabel, text_of, then_register};
-use super::id::CheckId;
 use super::known::Known;
 use crate::fix::{Command, Fix, Place};
-use crate::observation::{InterpreterFault, InterpreterFile};
 use crate::phrase::Phrase;
 use crate::rule::Entry;
 use crate::shown::quote;
@@ -33,7 +35,7 @@ pub(super) struct Symptom<'a> {
     /// The rule that takes it, where one is to be seen.
     pub(super) entry: Option<&'a Entry>,
     /// The file that the rule's path leads to.
-    pub(super) file: Option<&'a Result<InterpreterFile, InterpreterFault>>,
+    pub(super) file: Option<&'a InterpreterFile>,
     /// Whether `SELinux` has a label for it that is no program's.
     pub(super) mislabelled: bool,
     /// The rule that takes the interpreter itself.
@@ -85,7 +87,7 @@ const CAUSES: &[Cause] = &[
             then_register(symptom.known.map_or("", |known| known.way_out), &symptom.target.name)
         },
         whose: Whose::Host,
-        source: "src/doctor/known.rs",
+        source: "src/doctor/host/checks/known.rs",
     },
     // Before what looks for the same words: with this limit it is the limit.
     Cause {
@@ -409,12 +411,8 @@ impl Symptom<'_> {
         Phrase::file(self.path(), "its interpreter")
     }
 
-    fn found(&self) -> Option<&InterpreterFile> {
-        self.file?.as_ref().ok()
-    }
-
     fn loader(&self) -> Option<&str> {
-        self.found()?.elf.as_ref()?.loader.as_deref()
+        self.file?.elf.as_ref()?.loader.as_deref()
     }
 
     fn captor_name(&self) -> String {

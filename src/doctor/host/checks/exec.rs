@@ -1,21 +1,22 @@
 //! Family `exec`: what came of running the probes. The only truth there is.
 
+use super::interpreter::{is_mislabelled, is_out_of_reach};
+use crate::doctor::check::Check;
+use crate::doctor::finding::{Draft, Finding, Status};
+use crate::doctor::fixes::{Others, another_version, registered, then_register};
+use crate::doctor::host::facts::{FileKind, HostFacts, TargetFacts};
+use crate::doctor::host::fixes::{self as host_fixes, another};
+use crate::doctor::id::CheckId;
 use std::time::Duration;
 
 use super::cause::{Symptom, Whose, cause};
-use super::commands::{Others, another_version, registered, then_register};
-use super::finding::{Draft, Finding, Status};
-use super::id::CheckId;
-use super::interpreter::{self, another, is_mislabelled, is_out_of_reach};
 use super::known::{self, Known, Version};
 use super::rule::left_out;
-use super::{Check, Examination, Patient};
 use crate::fix::Fix;
 use crate::phrase::Phrase;
 use crate::plan::flags;
 use crate::probe::CpuLevel;
 use crate::rule::{Entry, winner};
-use crate::system::files::interpreter::Inspector;
 use crate::system::process::batch::Ended;
 use crate::verify::{Level, Outcome, Proof};
 
@@ -26,95 +27,85 @@ use crate::verify::{Level, Outcome, Proof};
 const ABSURD: Duration = Duration::from_secs(1);
 const ABSURD_TIMES: f64 = 500.0;
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        id: CheckId::ExecHost,
-        title: "its programs run",
-        proves: "A program of this target ran on the host through the kernel and said the nonce it was given.",
-        cure: "Mostly binfmtd register TARGET, which replaces what is stale or broken. Else another version of QEMU.",
-        run: |examination| each(examination, Level::Host),
-    },
-    Check {
-        id: CheckId::ExecEmptyRoot,
-        title: "its programs run in an empty root",
-        proves: "The same in a root with nothing else in it, as in a container built FROM scratch.",
-        cure: "Register with F and a static interpreter: binfmtd register TARGET.",
-        run: |examination| each(examination, Level::EmptyRoot),
-    },
-    Check {
-        id: CheckId::ExecPie,
-        title: "position-independent programs run",
-        proves: "A program of the kind that compilers make today (ET_DYN) ran as well: a rule may take the other kind (ET_EXEC) alone, or another rule these.",
-        cure: "Let binfmtd derive magic and mask, and put that rule first: binfmtd register TARGET --takeover.",
-        run: |examination| each(examination, Level::Pie),
-    },
-    Check {
-        id: CheckId::ExecArgv0,
-        title: "argv[0] comes through",
-        proves: "Programs that go by the name they are called by (busybox, login shells) see it.",
-        cure: "Let the probe find out whether the interpreter expects P: preserve-argv0 = \"auto\", then binfmtd register TARGET --takeover.",
-        run: |examination| each(examination, Level::Argv0),
-    },
-    Check {
-        id: CheckId::ExecStatus,
-        title: "the exit status comes through",
-        proves: "A failing build step is seen to fail.",
-        cure: "Install another version of QEMU, then binfmtd register TARGET.",
-        run: |examination| each(examination, Level::Status),
-    },
-    Check {
-        id: CheckId::ExecSignal,
-        title: "signals come through",
-        proves: "A program that is killed by a signal is seen to be.",
-        cure: "Install another version of QEMU, then binfmtd register TARGET.",
-        run: |examination| each(examination, Level::Signal),
-    },
-    Check {
-        id: CheckId::ExecIdentity,
-        title: "the interpreter that runs is the one on disk",
-        proves: "The running interpreter is the file that its path leads to now, not one from before an upgrade.",
-        cure: "Register again, which replaces the rule without a gap: binfmtd register TARGET. The service does it by itself.",
-        run: |examination| each(examination, Level::Identity),
-    },
-    Check {
-        id: CheckId::ExecCredentials,
-        title: "set-user-ID programs keep their rights",
-        proves: "A set-user-ID program of another user ran with that user's rights, as sudo and su need; asked only of rules with the flag C.",
-        cure: "credentials = true, then binfmtd register TARGET. The interpreter then runs with those rights under its caller's environment: read what that means first.",
-        run: |examination| each(examination, Level::Credentials),
-    },
-    Check {
-        id: CheckId::ExecRepeat,
-        title: "its programs run every time",
-        proves: "Of as many runs as --repeat asks for, each answered.",
-        cure: "Install another version of QEMU, then binfmtd register TARGET.",
-        run: |examination| each(examination, Level::Repeat),
-    },
-    Check {
-        id: CheckId::ExecVersion,
-        title: "its QEMU is of no version known to fail",
-        proves: "The QEMU that really runs, which may not be the one on disk, is of no version that fails for this target in threads or in our own measurements.",
-        cure: "Install another version of QEMU, then binfmtd register TARGET.",
-        run: version,
-    },
-    Check {
-        id: CheckId::ExecCost,
-        title: "what one start costs",
-        proves: "How long the quickest run of its probe took from start to end, beside a native one in the same batch. Emulation is slow; this is about absurdly slow.",
-        cure: "Look at what the interpreter does with strace -f, install QEMU's own static build, or build such images on a machine of that kind.",
-        run: cost,
-    },
-    Check {
-        id: CheckId::ExecCpuLevel,
-        title: "which x86-64 CPU programs see",
-        proves: "The level (x86-64-v1 to v4) by what cpuid says to a program; distributions ask for one: RHEL 9 for v2, RHEL 10 for v3.",
-        cure: "Install QEMU 7.2 or newer, which shows v3, then binfmtd register x86_64; or use an older base image.",
-        run: cpu_level,
-    },
-];
+pub(in crate::doctor) static HOST: Check = Check {
+    id: CheckId::ExecHost,
+    title: "its programs run",
+    proves: "A program of this target ran on the host through the kernel and said the nonce it was given.",
+    cure: "Mostly binfmtd register TARGET, which replaces what is stale or broken. Else another version of QEMU.",
+    run: |facts| each(&facts.host, Level::Host),
+};
+
+pub(in crate::doctor) static EMPTY_ROOT: Check = Check {
+    id: CheckId::ExecEmptyRoot,
+    title: "its programs run in an empty root",
+    proves: "The same in a root with nothing else in it, as in a container built FROM scratch.",
+    cure: "Register with F and a static interpreter: binfmtd register TARGET.",
+    run: |facts| each(&facts.host, Level::EmptyRoot),
+};
+
+pub(in crate::doctor) static PIE: Check = Check {
+    id: CheckId::ExecPie,
+    title: "position-independent programs run",
+    proves: "A program of the kind that compilers make today (ET_DYN) ran as well: a rule may take the other kind (ET_EXEC) alone, or another rule these.",
+    cure: "Let binfmtd derive magic and mask, and put that rule first: binfmtd register TARGET --takeover.",
+    run: |facts| each(&facts.host, Level::Pie),
+};
+
+pub(in crate::doctor) static ARGV0: Check = Check {
+    id: CheckId::ExecArgv0,
+    title: "argv[0] comes through",
+    proves: "Programs that go by the name they are called by (busybox, login shells) see it.",
+    cure: "Let the probe find out whether the interpreter expects P: preserve-argv0 = \"auto\", then binfmtd register TARGET --takeover.",
+    run: |facts| each(&facts.host, Level::Argv0),
+};
+
+pub(in crate::doctor) static STATUS: Check = Check {
+    id: CheckId::ExecStatus,
+    title: "the exit status comes through",
+    proves: "A failing build step is seen to fail.",
+    cure: "Install another version of QEMU, then binfmtd register TARGET.",
+    run: |facts| each(&facts.host, Level::Status),
+};
+
+pub(in crate::doctor) static SIGNAL: Check = Check {
+    id: CheckId::ExecSignal,
+    title: "signals come through",
+    proves: "A program that is killed by a signal is seen to be.",
+    cure: "Install another version of QEMU, then binfmtd register TARGET.",
+    run: |facts| each(&facts.host, Level::Signal),
+};
+
+pub(in crate::doctor) static IDENTITY: Check = Check {
+    id: CheckId::ExecIdentity,
+    title: "the interpreter that runs is the one on disk",
+    proves: "The running interpreter is the file that its path leads to now, not one from before an upgrade.",
+    cure: "Register again, which replaces the rule without a gap: binfmtd register TARGET. The service does it by itself.",
+    run: |facts| each(&facts.host, Level::Identity),
+};
+
+pub(in crate::doctor) static CREDENTIALS: Check = Check {
+    id: CheckId::ExecCredentials,
+    title: "set-user-ID programs keep their rights",
+    proves: "A set-user-ID program of another user ran with that user's rights, as sudo and su need; asked only of rules with the flag C.",
+    cure: "credentials = true, then binfmtd register TARGET. The interpreter then runs with those rights under its caller's environment: read what that means first.",
+    run: |facts| each(&facts.host, Level::Credentials),
+};
+
+pub(in crate::doctor) static REPEAT: Check = Check {
+    id: CheckId::ExecRepeat,
+    title: "its programs run every time",
+    proves: "Of as many runs as --repeat asks for, each answered.",
+    cure: "Install another version of QEMU, then binfmtd register TARGET.",
+    run: |facts| each(&facts.host, Level::Repeat),
+};
+
+/// The level of running a program that a check judges; `None` for what is read or listed.
+pub fn level_of(id: CheckId) -> Option<Level> {
+    Level::ALL.into_iter().find(|level| id_of(*level) == id)
+}
 
 /// The check that judges a level.
-pub(super) fn id_of(level: Level) -> CheckId {
+pub(in crate::doctor) fn id_of(level: Level) -> CheckId {
     match level {
         Level::Host => CheckId::ExecHost,
         Level::EmptyRoot => CheckId::ExecEmptyRoot,
@@ -128,19 +119,19 @@ pub(super) fn id_of(level: Level) -> CheckId {
     }
 }
 
-fn each(examination: &Examination<'_>, level: Level) -> Vec<Finding> {
+fn each(facts: &HostFacts<'_>, level: Level) -> Vec<Finding> {
     let id = id_of(level);
-    let patients = examination.patients.iter();
-    patients
-        .map(|patient| {
-            let draft = patient.draft(id);
-            let Some(proof) = &patient.proof else {
+    let targets = facts.targets.iter();
+    targets
+        .map(|asked| {
+            let draft = asked.draft(id);
+            let Some(proof) = &asked.proof else {
                 return draft.skip("there is no probe for this target, so nothing could be run");
             };
             if level == Level::Credentials
-                && let Some(entry) = without_credentials(examination, patient)
+                && let Some(entry) = without_credentials(facts, asked)
             {
-                return lacks_credentials(examination, patient, draft, entry);
+                return lacks_credentials(facts, asked, draft, entry);
             }
             match proof.level(level) {
                 Some(Outcome::Pass(what)) => draft.pass(what),
@@ -148,12 +139,10 @@ fn each(examination: &Examination<'_>, level: Level) -> Vec<Finding> {
                 Some(Outcome::Warn(what)) if level == Level::Identity => {
                     draft.skip(format!("{what}, as {} says", CheckId::InterpreterExists))
                 }
-                Some(Outcome::Warn(what)) => {
-                    draft.warn(what).fix(way_out(examination, patient, level))
-                }
-                Some(Outcome::Fail(what)) => match told_elsewhere(examination, patient, level) {
+                Some(Outcome::Warn(what)) => draft.warn(what).fix(way_out(facts, asked, level)),
+                Some(Outcome::Fail(what)) => match told_elsewhere(facts, asked, level) {
                     Some(where_else) => draft.skip(where_else),
-                    None => failed(examination, patient, level, draft, what),
+                    None => failed(facts, asked, level, draft, what),
                 },
                 Some(Outcome::Skip(why)) => draft.skip(why),
                 None => draft.skip("not run"),
@@ -163,23 +152,23 @@ fn each(examination: &Examination<'_>, level: Level) -> Vec<Finding> {
 }
 
 /// The rule that was to have `C`, going by the settings, and has not.
-pub(super) fn without_credentials<'a>(
-    examination: &'a Examination<'_>,
-    patient: &Patient<'_>,
+pub(in crate::doctor) fn without_credentials<'a>(
+    facts: &'a HostFacts<'_>,
+    asked: &TargetFacts<'_>,
 ) -> Option<&'a Entry> {
-    let ran = patient.proof.as_ref().is_some_and(|proof| !proof.native && proof.works());
-    let wanted = flags(examination.settings, &patient.target.name).credentials;
-    let entry = examination.winner(patient.target, patient.machine)?;
+    let ran = asked.proof.as_ref().is_some_and(|proof| !proof.native && proof.works());
+    let wanted = flags(facts.settings, &asked.target.name).credentials;
+    let entry = facts.rule(asked)?;
     (ran && wanted && !entry.flags.known.credentials).then_some(entry)
 }
 
 fn lacks_credentials(
-    examination: &Examination<'_>,
-    patient: &Patient<'_>,
+    facts: &HostFacts<'_>,
+    asked: &TargetFacts<'_>,
     draft: Draft,
     entry: &Entry,
 ) -> Finding {
-    let ours = examination.instance().is_some_and(|seen| seen.record.owns(entry));
+    let ours = facts.instance().is_some_and(|seen| seen.record.owns(entry));
     let others = if ours { Others::Keep } else { Others::Replace };
     draft
         .fail(
@@ -188,35 +177,29 @@ fn lacks_credentials(
                 + " has no flag C: set-user-ID programs (sudo, su) get their caller's rights",
         )
         .with(Phrase::own(format!("flags {}", entry.flags), ""))
-        .fix(registered(&patient.target.name, others))
+        .fix(registered(&asked.target.name, others))
 }
 
 /// One fault is told once: where, if not here.
-fn told_elsewhere(
-    examination: &Examination<'_>,
-    patient: &Patient<'_>,
-    level: Level,
-) -> Option<String> {
-    let proof = patient.proof.as_ref()?;
+fn told_elsewhere(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, level: Level) -> Option<String> {
+    let proof = asked.proof.as_ref()?;
     let host = proof.level(Level::Host).is_some_and(Outcome::failed);
     let no_answer = proof.failed_run(level).is_some();
     match level {
         Level::Host | Level::EmptyRoot | Level::Credentials if proof.is_flaky() && no_answer => {
             Some(format!("it fails now and then, as {} says", CheckId::ExecRepeat))
         }
-        Level::Host if proof.nobody => without_rule(examination, patient),
+        Level::Host if proof.nobody => without_rule(facts, asked),
         Level::Host if proof.failed_run(level).is_some_and(|run| run.refused.is_some()) => {
-            let told_by = is_out_of_reach(examination, patient)?;
+            let told_by = is_out_of_reach(facts, asked)?;
             Some(format!("its interpreter may not be started, as {told_by} says"))
         }
         Level::Pie if host => Some("it fails as any of its programs".to_owned()),
-        Level::Pie if !examination.partly_before(patient.target, patient.machine).is_empty() => {
-            Some(format!(
-                "another rule takes some of its programs, as {} says",
-                CheckId::RuleShadowed
-            ))
-        }
-        Level::Pie if left_out(examination, patient).is_some() => Some(format!(
+        Level::Pie if !facts.partly_before(asked).is_empty() => Some(format!(
+            "another rule takes some of its programs, as {} says",
+            CheckId::RuleShadowed
+        )),
+        Level::Pie if left_out(facts, asked).is_some() => Some(format!(
             "its rule takes some of its programs only, as {} says",
             CheckId::RuleMatcher
         )),
@@ -235,16 +218,16 @@ fn told_elsewhere(
 }
 
 /// No rule took it, and another check says why.
-fn without_rule(examination: &Examination<'_>, patient: &Patient<'_>) -> Option<String> {
-    let instance = &examination.instance()?.instance;
-    let takers = examination.takers(patient.target, patient.machine);
+fn without_rule(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> Option<String> {
+    let instance = &facts.instance()?.instance;
+    let takers = facts.takers(asked);
     let (why, told_by) = if takers.is_empty() {
         ("no rule takes it", CheckId::RulePresent)
     } else if !instance.enabled {
         ("no rule is used", CheckId::KernelEnabled)
     } else if takers.iter().all(|entry| !entry.enabled) {
         ("its rule is disabled", CheckId::RuleEnabled)
-    } else if super::kernel::is_masked(examination) {
+    } else if super::kernel::is_masked(facts) {
         ("the kernel asks another instance", CheckId::KernelInstance)
     } else {
         return None;
@@ -254,25 +237,23 @@ fn without_rule(examination: &Examination<'_>, patient: &Patient<'_>) -> Option<
 
 /// What failed, and why, where that is known.
 fn failed(
-    examination: &Examination<'_>,
-    patient: &Patient<'_>,
+    facts: &HostFacts<'_>,
+    asked: &TargetFacts<'_>,
     level: Level,
     draft: Draft,
     what: &str,
 ) -> Finding {
-    let proof = patient.proof.as_ref();
+    let proof = asked.proof.as_ref();
     let seen = proof.map(evidence).unwrap_or_default();
-    let named = with_symptom(examination, patient, level, |symptom| {
+    let named = with_symptom(facts, asked, level, |symptom| {
         let cause = cause(symptom)?;
         let what = Phrase::own(what, outline(symptom));
         let says = what + ": " + cause.says(symptom);
         Some((cause.whose, cause.source, says, cause.cure(symptom)))
     });
     let Some((whose, source, says, cure)) = named else {
-        let is_file = proof.and_then(|proof| proof.pinned.as_ref()).is_some()
-            && examination
-                .winner(patient.target, patient.machine)
-                .is_some_and(|entry| entry.interpreter.is_file());
+        let is_file = proof.is_some_and(|proof| proof.pinned.is_some())
+            && facts.rule_file(asked).is_some_and(|found| found.kind == FileKind::Regular);
         let what = match level {
             // The only thing that fails there; which files they are is evidence, too.
             Level::Identity if is_file => Phrase::own(
@@ -281,7 +262,7 @@ fn failed(
             ),
             _ => what.into(),
         };
-        return draft.fail(what).with(seen).fix(way_out(examination, patient, level));
+        return draft.fail(what).with(seen).fix(way_out(facts, asked, level));
     };
     let status = match whose {
         Whose::Host => Status::Fail,
@@ -310,63 +291,68 @@ fn outline(symptom: &Symptom<'_>) -> String {
 }
 
 /// Whether a target's failure is this process's own: then nothing is proved about the host.
-pub(super) fn is_ours(examination: &Examination<'_>, patient: &Patient<'_>) -> bool {
-    let whose =
-        with_symptom(examination, patient, Level::Host, |symptom| Some(cause(symptom)?.whose));
+pub(in crate::doctor) fn is_ours(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> bool {
+    let whose = with_symptom(facts, asked, Level::Host, |symptom| Some(cause(symptom)?.whose));
     whose == Some(Whose::Ours)
 }
 
 fn with_symptom<T>(
-    examination: &Examination<'_>,
-    patient: &Patient<'_>,
+    facts: &HostFacts<'_>,
+    asked: &TargetFacts<'_>,
     level: Level,
     look: impl FnOnce(&Symptom<'_>) -> Option<T>,
 ) -> Option<T> {
-    let proof = patient.proof.as_ref()?;
+    let proof = asked.proof.as_ref()?;
     let failure = proof.failed_run(level)?;
-    let entry = examination.winner(patient.target, patient.machine);
-    let file = entry.map(|entry| Inspector::default().inspect(&entry.interpreter));
-    let captor = match (&file, entry) {
-        (Some(Ok(file)), Some(entry)) => file.elf.as_ref().and_then(|elf| {
-            winner(&examination.seen.instance.entries, &elf.header, &entry.interpreter)
-        }),
-        _ => None,
-    };
-    let labels = &examination.around.labels;
-    let label = file.as_ref().and_then(|file| labels.get(&file.as_ref().ok()?.path));
-    let candidates = examination.candidates(patient.target);
+    let entry = facts.rule(asked);
+    let found = facts.rule_file(asked);
+    let file = found.and_then(|found| found.file.as_ref().ok());
+    let captor = entry.zip(file).and_then(|(entry, file)| {
+        let elf = file.elf.as_ref()?;
+        winner(&facts.seen.instance.entries, &elf.header, &entry.interpreter)
+    });
+    let label = found.and_then(|found| found.label.as_deref());
+    let candidates = facts.candidates(asked.target);
     look(&Symptom {
         level,
         failure,
-        target: patient.target,
-        limits: &examination.limits,
+        target: asked.target,
+        limits: &facts.limits,
         entry,
-        file: file.as_ref(),
-        mislabelled: label.is_some_and(|label| is_mislabelled(label)),
+        file,
+        mislabelled: label.is_some_and(is_mislabelled),
         captor,
         installed: candidates.is_some_and(|found| found.usable.is_some()),
-        place: examination.kernels_place(),
-        distribution: examination.around.distribution,
-        known: known_of(examination, patient, proof),
+        place: facts.kernels_place(),
+        distribution: facts.distribution,
+        known: known_of(facts, asked, proof),
     })
 }
 
 fn known_of(
-    examination: &Examination<'_>,
-    patient: &Patient<'_>,
+    facts: &HostFacts<'_>,
+    asked: &TargetFacts<'_>,
     proof: &Proof,
 ) -> Option<&'static Known> {
     let version = Version::read(proof.version.as_deref()?)?;
-    let randomize = examination.limits.randomize;
-    known::known(version, &patient.target.name, proof.pinned.as_ref(), randomize)
+    let randomize = facts.limits.randomize;
+    known::known(version, &asked.target.name, proof.pinned.as_ref(), randomize)
 }
 
-fn version(examination: &Examination<'_>) -> Vec<Finding> {
-    let patients = examination.patients.iter();
-    patients
-        .map(|patient| {
-            let draft = patient.draft(CheckId::ExecVersion);
-            let Some(proof) = &patient.proof else {
+pub(in crate::doctor) static VERSION: Check = Check {
+    id: CheckId::ExecVersion,
+    title: "its QEMU is of no version known to fail",
+    proves: "The QEMU that really runs, which may not be the one on disk, is of no version that fails for this target in threads or in our own measurements.",
+    cure: "Install another version of QEMU, then binfmtd register TARGET.",
+    run: |facts| version(&facts.host),
+};
+
+fn version(facts: &HostFacts<'_>) -> Vec<Finding> {
+    let targets = facts.targets.iter();
+    targets
+        .map(|asked| {
+            let draft = asked.draft(CheckId::ExecVersion);
+            let Some(proof) = &asked.proof else {
                 return draft.skip("there is no probe for this target, so nothing could be run");
             };
             if proof.native {
@@ -378,7 +364,7 @@ fn version(examination: &Examination<'_>) -> Vec<Finding> {
             };
             let evidence = digest(proof);
             let works = proof.level(Level::Host).is_some_and(|host| !host.failed());
-            match known_of(examination, patient, proof) {
+            match known_of(facts, asked, proof) {
                 // Its probe is hit as well: either it was, or this build has the fix.
                 Some(known) if known.signal.is_some() && !works => draft
                     .skip(format!("{line}: what is known of it is told by {}", CheckId::ExecHost)),
@@ -386,7 +372,7 @@ fn version(examination: &Examination<'_>) -> Vec<Finding> {
                     .warn(told(line) + &format!(" is known to fail: {}", known.what))
                     .with(evidence)
                     .with(format!("see {}", known.source))
-                    .fix(then_register(known.way_out, &patient.target.name)),
+                    .fix(then_register(known.way_out, &asked.target.name)),
                 _ => draft.pass(line).with(evidence),
             }
         })
@@ -400,12 +386,20 @@ fn digest(proof: &Proof) -> Phrase {
     sha256.map(|sha256| Phrase::own(format!("sha256 {sha256}"), "")).unwrap_or_default()
 }
 
-fn cost(examination: &Examination<'_>) -> Vec<Finding> {
-    let patients = examination.patients.iter();
-    patients
-        .map(|patient| {
-            let draft = patient.draft(CheckId::ExecCost);
-            let Some(proof) = &patient.proof else {
+pub(in crate::doctor) static COST: Check = Check {
+    id: CheckId::ExecCost,
+    title: "what one start costs",
+    proves: "How long the quickest run of its probe took from start to end, beside a native one in the same batch. Emulation is slow; this is about absurdly slow.",
+    cure: "Look at what the interpreter does with strace -f, install QEMU's own static build, or build such images on a machine of that kind.",
+    run: |facts| cost(&facts.host),
+};
+
+fn cost(facts: &HostFacts<'_>) -> Vec<Finding> {
+    let targets = facts.targets.iter();
+    targets
+        .map(|asked| {
+            let draft = asked.draft(CheckId::ExecCost);
+            let Some(proof) = &asked.proof else {
                 return draft.skip("there is no probe for this target, so nothing could be run");
             };
             let Some(time) = proof.cost else { return draft.skip("it did not run") };
@@ -413,7 +407,7 @@ fn cost(examination: &Examination<'_>) -> Vec<Finding> {
             if proof.native {
                 return draft.pass(format!("{took}, natively"));
             }
-            let Some(times) = examination.native_cost.and_then(|native| times(time, native)) else {
+            let Some(times) = facts.native_cost.and_then(|native| times(time, native)) else {
                 return draft.pass(format!("{took}; there is no native one to compare with"));
             };
             let summary = format!("{took}, {times:.0} times a native one");
@@ -426,7 +420,7 @@ fn cost(examination: &Examination<'_>) -> Vec<Finding> {
                     .with(evidence(proof))
                     .fix(then_register(
                         "install QEMU's own static build (qemu-user-static)",
-                        &patient.target.name,
+                        &asked.target.name,
                     ))
             } else {
                 draft.pass(summary)
@@ -443,12 +437,20 @@ fn is_absurd(time: Duration, times: f64) -> bool {
     time > ABSURD && times > ABSURD_TIMES
 }
 
-fn cpu_level(examination: &Examination<'_>) -> Vec<Finding> {
-    let patients = examination.patients.iter().filter(|patient| patient.target.name == "x86_64");
-    patients
-        .map(|patient| {
-            let draft = patient.draft(CheckId::ExecCpuLevel);
-            let Some(proof) = &patient.proof else {
+pub(in crate::doctor) static CPU_LEVEL: Check = Check {
+    id: CheckId::ExecCpuLevel,
+    title: "which x86-64 CPU programs see",
+    proves: "The level (x86-64-v1 to v4) by what cpuid says to a program; distributions ask for one: RHEL 9 for v2, RHEL 10 for v3.",
+    cure: "Install QEMU 7.2 or newer, which shows v3, then binfmtd register x86_64; or use an older base image.",
+    run: |facts| cpu_level(&facts.host),
+};
+
+fn cpu_level(facts: &HostFacts<'_>) -> Vec<Finding> {
+    let targets = facts.targets.iter().filter(|asked| asked.target.name == "x86_64");
+    targets
+        .map(|asked| {
+            let draft = asked.draft(CheckId::ExecCpuLevel);
+            let Some(proof) = &asked.proof else {
                 return draft.skip("there is no probe for this target, so nothing could be run");
             };
             let Some(level) = proof.cpu else {
@@ -465,7 +467,7 @@ fn cpu_level(examination: &Examination<'_>) -> Vec<Finding> {
                     ))
                     .with(evidence(proof))
                     .with("see docker/buildx#2566, runfinch/finch#20")
-                    .fix(then_register("install QEMU 7.2 or newer", &patient.target.name)),
+                    .fix(then_register("install QEMU 7.2 or newer", &asked.target.name)),
                 CpuLevel::V3 | CpuLevel::V4 => draft.pass(format!("programs see {name}")),
             }
         })
@@ -473,17 +475,17 @@ fn cpu_level(examination: &Examination<'_>) -> Vec<Finding> {
 }
 
 /// What cures it: mostly to register again, which replaces what is stale or broken.
-fn way_out(examination: &Examination<'_>, patient: &Patient<'_>, level: Level) -> Fix {
-    let target = &patient.target.name;
+fn way_out(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, level: Level) -> Fix {
+    let target = &asked.target.name;
     let register = || registered(target, Others::Keep);
-    let Some(entry) = examination.winner(patient.target, patient.machine) else {
+    let Some(entry) = facts.rule(asked) else {
         return register();
     };
     // No rule was used: binfmt_misc as a whole is switched off.
-    if patient.proof.as_ref().is_some_and(|proof| proof.nobody) {
+    if asked.proof.as_ref().is_some_and(|proof| proof.nobody) {
         return register();
     }
-    let ours = examination.instance().is_some_and(|seen| seen.record.owns(entry));
+    let ours = facts.instance().is_some_and(|seen| seen.record.owns(entry));
     let fixed = entry.flags.known.fix_binary;
     match level {
         // Another version of QEMU is for a person to choose.
@@ -492,10 +494,10 @@ fn way_out(examination: &Examination<'_>, patient: &Patient<'_>, level: Level) -
         // What register proves quickly finds nothing wrong with these.
         Level::Argv0 | Level::Repeat | Level::Signal | Level::Status | Level::Pie => {
             let others = if ours { Others::Keep } else { Others::Replace };
-            interpreter::registered(examination, patient, others)
+            host_fixes::registered(facts, asked, others)
         }
         Level::Host | Level::EmptyRoot | Level::Identity | Level::Credentials => {
-            another(examination, patient, entry)
+            another(facts, asked, entry)
         }
     }
 }

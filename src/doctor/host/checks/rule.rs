@@ -1,87 +1,36 @@
 //! Family `rule`: is there a rule, is it the right one, does it win?
 
+use crate::doctor::host::fixes as host_fixes;
 use std::path::Path;
 
-use super::commands::{Others, Switch, registered};
-use super::finding::{Draft, Finding};
-use super::id::CheckId;
-use super::interpreter::{self, is_sound};
-use super::{Check, Examination, Patient};
+use super::interpreter::is_sound;
+use crate::doctor::check::Check;
+use crate::doctor::finding::{Draft, Finding};
+use crate::doctor::fixes::{Others, Switch, registered};
+use crate::doctor::host::facts::{HostFacts, TargetFacts};
+use crate::doctor::id::CheckId;
 use crate::fix::{Command, Fix};
 use crate::observation::Owner;
 use crate::phrase::Phrase;
 use crate::plan::{self, is_qemu, others};
 use crate::probe;
 use crate::rule::{Entry, Header, Magic, Matcher};
-use crate::verify::Proof;
 
 const EI_ABIVERSION: usize = 8;
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        id: CheckId::RulePresent,
-        title: "a rule takes the target's programs",
-        proves: "Some rule's magic and mask match this target's files.",
-        cure: "Register one: binfmtd register TARGET. The service keeps it: systemctl enable --now binfmtd.service.",
-        run: present,
-    },
-    Check {
-        id: CheckId::RuleEnabled,
-        title: "the rule is enabled",
-        proves: "The rule was not switched off by a 0 in its own file.",
-        cure: "Switch it on: echo 1 > /proc/sys/fs/binfmt_misc/NAME, or binfmtd register TARGET.",
-        run: enabled,
-    },
-    Check {
-        id: CheckId::RuleFixBinary,
-        title: "the rule has the flag F",
-        proves: "The kernel opened the interpreter at registration, so it also serves containers and other roots.",
-        cure: "Register it with F: binfmtd register TARGET replaces a rule of QEMU's without it.",
-        run: fix_binary,
-    },
-    Check {
-        id: CheckId::RuleMatcher,
-        title: "magic and mask are exact",
-        proves: "The rule takes all that this target's own kernel would, and nothing of another target.",
-        cure: "Let binfmtd derive magic and mask: binfmtd register TARGET --takeover.",
-        run: matcher,
-    },
-    Check {
-        id: CheckId::RuleShadowed,
-        title: "one rule only, or the right one first",
-        proves: "No newer rule takes the target's programs before another that would.",
-        cure: "Take away the rule of QEMU's that is not wanted, or put ours before the others: binfmtd register TARGET --takeover. Rules of other emulators (FEX, box64, Rosetta) are never ours to remove.",
-        run: shadowed,
-    },
-    Check {
-        id: CheckId::RuleCredentials,
-        title: "the flag C is there because it was asked for",
-        proves: "Set-user-ID programs (sudo, su) get their owner's rights under emulation only where somebody wanted that: their interpreter then runs with those rights under its caller's environment. Without C sudo says that its effective uid is not 0.",
-        cure: "Decide: credentials = true in the configuration, or without it, then binfmtd register.",
-        run: credentials,
-    },
-    Check {
-        id: CheckId::RuleNative,
-        title: "no rule takes the host's own programs",
-        proves: "No enabled rule could match a program that the kernel runs by itself.",
-        cure: "Remove the rule at once, with a shell that runs already: echo -1 > /proc/sys/fs/binfmt_misc/NAME.",
-        run: native,
-    },
-];
-
 fn each(
-    examination: &Examination<'_>,
+    facts: &HostFacts<'_>,
     id: CheckId,
-    judge: fn(&Examination<'_>, &Patient<'_>, Draft) -> Finding,
+    judge: fn(&HostFacts<'_>, &TargetFacts<'_>, Draft) -> Finding,
 ) -> Vec<Finding> {
-    let patients = examination.foreign();
-    patients
-        .map(|patient| {
-            let draft = patient.draft(id);
-            if examination.instance().is_none() {
+    let targets = facts.foreign();
+    targets
+        .map(|asked| {
+            let draft = asked.draft(id);
+            if facts.instance().is_none() {
                 return draft.skip("there is no instance to look at");
             }
-            judge(examination, patient, draft)
+            judge(facts, asked, draft)
         })
         .collect()
 }
@@ -99,60 +48,71 @@ fn flags(entry: &Entry) -> Phrase {
     Phrase::own(format!("flags {}", entry.flags), "")
 }
 
-fn present(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, CheckId::RulePresent, |examination, patient, draft| {
-        let takers = examination.takers(patient.target, patient.machine);
+pub(in crate::doctor) static PRESENT: Check = Check {
+    id: CheckId::RulePresent,
+    title: "a rule takes the target's programs",
+    proves: "Some rule's magic and mask match this target's files.",
+    cure: "Register one: binfmtd register TARGET. The service keeps it: systemctl enable --now binfmtd.service.",
+    run: |facts| present(&facts.host),
+};
+
+fn present(facts: &HostFacts<'_>) -> Vec<Finding> {
+    each(facts, CheckId::RulePresent, |facts, asked, draft| {
+        let takers = facts.takers(asked);
         if !takers.is_empty() {
             return draft.pass(format!("taken by {}", named(&takers)));
         }
-        if patient.proof.as_ref().is_some_and(Proof::works) {
+        if asked.works() {
             return draft
                 .pass("no rule is to be seen, and its programs run: a parent namespace has one");
         }
-        let lost = lost(examination, patient);
+        let lost = lost(facts, asked);
         let finding = if lost.is_empty() {
-            let programs = format!("programs with e_machine {:#x}", patient.machine);
+            let programs = format!("programs with e_machine {:#x}", asked.machine);
             draft.fail(Phrase::from("no rule takes ") + Phrase::own(programs, "its programs"))
         } else {
             let lost = Phrase::own(format!(", {}", lost.join(", ")), "");
             draft.fail(Phrase::from("no rule takes its programs: somebody removed ours") + lost)
         };
-        let why = why_absent(examination, patient);
-        let fix = interpreter::registered(examination, patient, Others::Keep);
+        let why = why_absent(facts, asked);
+        let fix = host_fixes::registered(facts, asked, Others::Keep);
         why.into_iter().fold(finding, Finding::with).fix(fix)
     })
 }
 
-/// Names of a patient's rules that are ours by the record and gone from the kernel.
-pub(super) fn lost<'a>(examination: &'a Examination<'_>, patient: &Patient<'_>) -> Vec<&'a str> {
+/// Names of a asked's rules that are ours by the record and gone from the kernel.
+pub(in crate::doctor) fn lost<'a>(
+    facts: &'a HostFacts<'_>,
+    asked: &TargetFacts<'_>,
+) -> Vec<&'a str> {
     let own: Vec<String> =
-        patient.target.rules().into_iter().map(|(name, _)| name.to_string()).collect();
-    let names = examination.lost().into_iter();
+        asked.target.rules().into_iter().map(|(name, _)| name.to_string()).collect();
+    let names = facts.lost().into_iter();
     names.filter(|lost| own.iter().any(|name| name == lost)).collect()
 }
 
 /// What may be behind it that there is no rule.
-fn why_absent(examination: &Examination<'_>, patient: &Patient<'_>) -> Vec<String> {
+fn why_absent(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> Vec<String> {
     let mut why = Vec::new();
-    let around = &examination.around;
-    let host = examination.seen.host.as_str();
-    let is_relative =
-        examination.settings.table.find(host).is_ok_and(|own| {
-            own.family == patient.target.family && own.name != patient.target.name
-        });
+    let host = facts.seen.host.as_str();
+    let is_relative = facts
+        .settings
+        .table
+        .find(host)
+        .is_ok_and(|own| own.family == asked.target.family && own.name != asked.target.name);
     if is_relative {
         why.push(format!(
             "a machine of this family ({host}), whose CPU or kernel does not run these programs by itself"
         ));
     }
-    if !examination.first_namespace && !around.from_above {
+    if !facts.first_namespace && !facts.from_above {
         why.push(
             "this user namespace has an instance of its own, so rules of the host do not serve here"
                 .to_owned(),
         );
     }
     // Nobody had triggered the automount: what was registered until now was in a container's mount.
-    if examination.first_namespace && around.stack_before != examination.stack {
+    if facts.first_namespace && facts.stack_before != facts.stack {
         why.push(
             "nobody had looked at binfmt_misc since boot; rules that a container registers before that vanish with its mount"
                 .to_owned(),
@@ -161,9 +121,17 @@ fn why_absent(examination: &Examination<'_>, patient: &Patient<'_>) -> Vec<Strin
     why
 }
 
-fn enabled(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, CheckId::RuleEnabled, |examination, patient, draft| {
-        let takers = examination.takers(patient.target, patient.machine);
+pub(in crate::doctor) static ENABLED: Check = Check {
+    id: CheckId::RuleEnabled,
+    title: "the rule is enabled",
+    proves: "The rule was not switched off by a 0 in its own file.",
+    cure: "Switch it on: echo 1 > /proc/sys/fs/binfmt_misc/NAME, or binfmtd register TARGET.",
+    run: |facts| enabled(&facts.host),
+};
+
+fn enabled(facts: &HostFacts<'_>) -> Vec<Finding> {
+    each(facts, CheckId::RuleEnabled, |facts, asked, draft| {
+        let takers = facts.takers(asked);
         let off: Vec<&Entry> = takers.iter().copied().filter(|entry| !entry.enabled).collect();
         match (takers.is_empty(), off.is_empty()) {
             (true, _) => draft.skip("there is no rule"),
@@ -172,7 +140,7 @@ fn enabled(examination: &Examination<'_>) -> Vec<Finding> {
                 let off = Phrase::own(named(&off), "its rule");
                 draft
                     .fail(off + " is there and disabled")
-                    .fix(registered(&patient.target.name, Others::Keep))
+                    .fix(registered(&asked.target.name, Others::Keep))
             }
             // Switched on, it would be one rule too many.
             _ => draft.pass(format!("{} is disabled; another rule serves", named(&off))),
@@ -180,12 +148,20 @@ fn enabled(examination: &Examination<'_>) -> Vec<Finding> {
     })
 }
 
-fn fix_binary(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, CheckId::RuleFixBinary, |examination, patient, draft| {
-        match examination.winner(patient.target, patient.machine) {
+pub(in crate::doctor) static FIX_BINARY: Check = Check {
+    id: CheckId::RuleFixBinary,
+    title: "the rule has the flag F",
+    proves: "The kernel opened the interpreter at registration, so it also serves containers and other roots.",
+    cure: "Register it with F: binfmtd register TARGET replaces a rule of QEMU's without it.",
+    run: |facts| fix_binary(&facts.host),
+};
+
+fn fix_binary(facts: &HostFacts<'_>) -> Vec<Finding> {
+    each(facts, CheckId::RuleFixBinary, |facts, asked, draft| {
+        match facts.rule(asked) {
             None => draft.skip("there is no enabled rule"),
             Some(entry) if entry.flags.known.fix_binary => draft.pass(format!("flags {}", entry.flags)),
-            Some(_) if !is_sound(examination, patient) => {
+            Some(_) if !is_sound(facts, asked) => {
                 draft.skip("its interpreter could not be pinned: what is wrong with that is told there")
             }
             Some(entry) if others::owner(entry).is_some() => draft
@@ -193,39 +169,44 @@ fn fix_binary(examination: &Examination<'_>) -> Vec<Finding> {
                 .with(flags(entry))
                 .fix(Fix::advice(
                     Phrase::from("register it with F where it comes from, or put binfmtd's rule before it: binfmtd register")
-                        + Phrase::target(&patient.target.name)
+                        + Phrase::target(&asked.target.name)
                         + " --takeover",
                 )),
             Some(entry) => draft
                 .fail(own(entry) + " has no flag F: its interpreter is looked up in each container, where it is not")
                 .with(flags(entry))
-                .fix(registered(&patient.target.name, Others::Keep)),
+                .fix(registered(&asked.target.name, Others::Keep)),
         }
     })
 }
 
-fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, CheckId::RuleMatcher, |examination, patient, draft| {
-        let Some(entry) = examination.winner(patient.target, patient.machine) else {
+pub(in crate::doctor) static MATCHER: Check = Check {
+    id: CheckId::RuleMatcher,
+    title: "magic and mask are exact",
+    proves: "The rule takes all that this target's own kernel would, and nothing of another target.",
+    cure: "Let binfmtd derive magic and mask: binfmtd register TARGET --takeover.",
+    run: |facts| matcher(&facts.host),
+};
+
+fn matcher(facts: &HostFacts<'_>) -> Vec<Finding> {
+    each(facts, CheckId::RuleMatcher, |facts, asked, draft| {
+        let Some(entry) = facts.rule(asked) else {
             return draft.skip("there is no enabled rule");
         };
         let name = entry.display_name();
         // It works, so nobody replaces it unasked.
-        let others = if *examination.owner(entry) == Owner::Binfmtd {
-            Others::Keep
-        } else {
-            Others::Replace
-        };
-        let register = |others| registered(&patient.target.name, others);
+        let others =
+            if *facts.owner(entry) == Owner::Binfmtd { Others::Keep } else { Others::Replace };
+        let register = |others| registered(&asked.target.name, others);
         let Matcher::Magic(magic) = &entry.matcher else {
             return draft
                 .warn(own(entry) + " goes by file names, not by magic")
                 .fix(register(others));
         };
-        if let Some(program) = left_out(examination, patient)
+        if let Some(program) = left_out(facts, asked)
             && let Some(at) = magic.narrower_at(&program)
         {
-            let field = patient.target.identity.field(at);
+            let field = asked.target.identity.field(at);
             return draft
                 .fail(
                     own(entry)
@@ -238,14 +219,14 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
                     format!("magic {} mask {}", magic.magic_hex(), magic.mask_hex()),
                     "",
                 ))
-                .fix(interpreter::registered(examination, patient, others));
+                .fix(host_fixes::registered(facts, asked, others));
         }
-        let grabbed: Vec<&str> = examination
+        let grabbed: Vec<&str> = facts
             .settings
             .table
             .targets()
             .iter()
-            .filter(|other| other.name != patient.target.name)
+            .filter(|other| other.name != asked.target.name)
             .filter(|other| other.identity.magics().iter().any(|theirs| theirs.overlaps(magic)))
             .map(|other| other.name.as_str())
             .collect();
@@ -268,7 +249,7 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
                 .and_then(|index| magic.mask().get(index))
                 .is_some_and(|mask| *mask != 0)
         };
-        if strict(8) && patient.target.identity.abi_version != 0 {
+        if strict(8) && asked.target.identity.abi_version != 0 {
             return draft
                 .warn(
                     own(entry)
@@ -282,7 +263,7 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
                 .pass(format!("{name} looks at ABI version or padding, as most tables do: foreign AppImages do not run"))
                 .with(format!("mask {}", magic.mask_hex()));
         }
-        let programs = patient.target.identity.programs(patient.machine);
+        let programs = asked.target.identity.programs(asked.machine);
         if programs
             .iter()
             .any(|program| magic.narrower_at(program).is_some_and(|at| at != EI_ABIVERSION))
@@ -295,13 +276,13 @@ fn matcher(examination: &Examination<'_>) -> Vec<Finding> {
     })
 }
 
-/// A kind of a patient's programs of which some are taken by no rule, while others are. (`EI_ABIVERSION` is
+/// A kind of a asked's programs of which some are taken by no rule, while others are. (`EI_ABIVERSION` is
 /// told apart.)
-pub(super) fn left_out(examination: &Examination<'_>, patient: &Patient<'_>) -> Option<Magic> {
-    examination.winner(patient.target, patient.machine)?;
-    let entries = examination.seen.instance.entries.iter().filter(|entry| entry.enabled);
+pub(in crate::doctor) fn left_out(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> Option<Magic> {
+    facts.rule(asked)?;
+    let entries = facts.seen.instance.entries.iter().filter(|entry| entry.enabled);
     let rules: Vec<&Magic> = entries.filter_map(|entry| entry.matcher.magic()).collect();
-    let mut programs = patient.target.identity.programs(patient.machine).into_iter();
+    let mut programs = asked.target.identity.programs(asked.machine).into_iter();
     programs.find(|program| {
         let is_left = |program: &Magic| {
             let all = vec![program.clone()];
@@ -314,15 +295,18 @@ pub(super) fn left_out(examination: &Examination<'_>, patient: &Patient<'_>) -> 
     })
 }
 
-/// Whether a rule for another interpreter takes some of a patient's programs that no probe is like.
-pub(super) fn is_partly_unproved(examination: &Examination<'_>, patient: &Patient<'_>) -> bool {
-    let Some(winner) = examination.winner(patient.target, patient.machine) else { return false };
-    let shared = probe::build_shared(patient.target, patient.machine);
+/// Whether a rule for another interpreter takes some of a asked's programs that no probe is like.
+pub(in crate::doctor) fn is_partly_unproved(
+    facts: &HostFacts<'_>,
+    asked: &TargetFacts<'_>,
+) -> bool {
+    let Some(winner) = facts.rule(asked) else { return false };
+    let shared = probe::build_shared(asked.target, asked.machine);
     let shared = shared.map(|program| Header::new(&program));
     let is_proved = |entry: &Entry| {
         shared.as_ref().is_some_and(|header| entry.matcher.matches(header, Path::new("/")))
     };
-    let before = examination.partly_before(patient.target, patient.machine);
+    let before = facts.partly_before(asked);
     before.into_iter().any(|entry| entry.interpreter != winner.interpreter && !is_proved(entry))
 }
 
@@ -343,18 +327,18 @@ fn kind_left_out(field: &str, value: u8) -> String {
 /// Rules that take some of a target's programs before the one that is to take all, and hand them to another
 /// interpreter.
 fn partly_shadowed(
-    examination: &Examination<'_>,
-    patient: &Patient<'_>,
+    facts: &HostFacts<'_>,
+    asked: &TargetFacts<'_>,
     winner: &Entry,
 ) -> Option<(Phrase, Phrase)> {
-    let before = examination.partly_before(patient.target, patient.machine);
+    let before = facts.partly_before(asked);
     let others: Vec<&Entry> =
         before.into_iter().filter(|entry| entry.interpreter != winner.interpreter).collect();
     let first = others.first()?;
-    let programs = patient.target.identity.programs(patient.machine);
+    let programs = asked.target.identity.programs(asked.machine);
     let magic = first.matcher.magic()?;
     let at = programs.iter().find_map(|program| magic.narrower_at(program));
-    let field = at.map_or("the header", |at| patient.target.identity.field(at));
+    let field = at.map_or("the header", |at| asked.target.identity.field(at));
     let says = Phrase::own(named(&others), "another rule")
         + " comes before "
         + own(winner)
@@ -362,7 +346,7 @@ fn partly_shadowed(
     let evidence = others.iter().filter_map(|entry| {
         let magic = entry.matcher.magic()?;
         let mask = magic.mask_hex();
-        let (whose, file) = (examination.whose(entry), entry.interpreter.display());
+        let (whose, file) = (facts.whose(entry), entry.interpreter.display());
         Some(format!(
             "{} (of {whose}): interpreter {file}, magic {} mask {mask}",
             entry.display_name(),
@@ -373,23 +357,31 @@ fn partly_shadowed(
     Some((says, Phrase::own(evidence, "")))
 }
 
-fn shadowed(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, CheckId::RuleShadowed, |examination, patient, draft| {
-        let takers = examination.takers(patient.target, patient.machine);
+pub(in crate::doctor) static SHADOWED: Check = Check {
+    id: CheckId::RuleShadowed,
+    title: "one rule only, or the right one first",
+    proves: "No newer rule takes the target's programs before another that would.",
+    cure: "Take away the rule of QEMU's that is not wanted, or put ours before the others: binfmtd register TARGET --takeover. Rules of other emulators (FEX, box64, Rosetta) are never ours to remove.",
+    run: |facts| shadowed(&facts.host),
+};
+
+fn shadowed(facts: &HostFacts<'_>) -> Vec<Finding> {
+    each(facts, CheckId::RuleShadowed, |facts, asked, draft| {
+        let takers = facts.takers(asked);
         let on: Vec<&Entry> = takers.into_iter().filter(|entry| entry.enabled).collect();
         let Some((winner, behind)) = on.split_first() else {
             return draft.skip("there is no enabled rule");
         };
-        if let Some((says, evidence)) = partly_shadowed(examination, patient, winner) {
-            let takeover = interpreter::registered(examination, patient, Others::Replace);
+        if let Some((says, evidence)) = partly_shadowed(facts, asked, winner) {
+            let takeover = host_fixes::registered(facts, asked, Others::Replace);
             return draft.fail(says).with(evidence).fix(takeover);
         }
         if behind.is_empty() {
             return draft.pass("one rule only");
         }
-        let works = patient.proof.as_ref().is_some_and(Proof::works);
+        let works = asked.works();
         let shown = |entry: &Entry| {
-            let whose = examination.whose(entry);
+            let whose = facts.whose(entry);
             let this = format!("{} (of {whose})", entry.display_name());
             Phrase::own(this, format!("one of {}", whose.kind()))
         };
@@ -399,12 +391,12 @@ fn shadowed(examination: &Examination<'_>) -> Vec<Finding> {
             |seen, (at, entry)| seen + if at == 0 { "" } else { ", " } + shown(entry),
         );
         // We come first only where nothing that works was before us, or where somebody asked for that.
-        if works && *examination.owner(winner) == Owner::Binfmtd {
+        if works && *facts.owner(winner) == Owner::Binfmtd {
             return draft
                 .pass("several rules take these programs, and ours comes first")
                 .with(evidence);
         }
-        let ours = behind.iter().any(|entry| *examination.owner(entry) == Owner::Binfmtd);
+        let ours = behind.iter().any(|entry| *facts.owner(entry) == Owner::Binfmtd);
         let draft = if ours && !works {
             draft.fail(
                 Phrase::own(winner.display_name(), "another")
@@ -416,19 +408,19 @@ fn shadowed(examination: &Examination<'_>) -> Vec<Finding> {
                 Phrase::from(format!("{} rules take these programs; ", on.len())) + first + " wins",
             )
         };
-        draft.with(evidence).fix(one_of_them(examination, patient, winner, behind, works))
+        draft.with(evidence).fix(one_of_them(facts, asked, winner, behind, works))
     })
 }
 
 /// What leaves one rule that works, and takes nothing away that is another emulator's.
 fn one_of_them(
-    examination: &Examination<'_>,
-    patient: &Patient<'_>,
+    facts: &HostFacts<'_>,
+    asked: &TargetFacts<'_>,
     winner: &Entry,
     behind: &[&Entry],
     works: bool,
 ) -> Fix {
-    let target = &patient.target.name;
+    let target = &asked.target.name;
     if !works || is_qemu(winner) && !behind.iter().any(|entry| others::owner(entry).is_some()) {
         return registered(target, Others::Replace);
     }
@@ -443,15 +435,14 @@ fn one_of_them(
         );
     }
     // The service would put it back.
-    let is_kept = |entry: &&&Entry| {
-        *examination.owner(entry) == Owner::Binfmtd && examination.service.is_some()
-    };
+    let is_kept =
+        |entry: &&&Entry| *facts.owner(entry) == Owner::Binfmtd && facts.service.is_some();
     if spare.iter().any(|entry| is_kept(&entry)) {
         return Fix::advice(format!(
             "leave {target} out of the targets in binfmtd's configuration, then run systemctl reload binfmtd.service"
         ));
     }
-    let commands = spare.iter().map(|entry| match examination.owner(entry) {
+    let commands = spare.iter().map(|entry| match facts.owner(entry) {
         Owner::UpdateBinfmts { .. } => {
             Command::root(&["update-binfmts", "--disable"]).own(entry.name.to_string_lossy())
         }
@@ -462,13 +453,21 @@ fn one_of_them(
     Fix::run("remove the rule of QEMU's, which can be had again", commands)
 }
 
-fn credentials(examination: &Examination<'_>) -> Vec<Finding> {
-    each(examination, CheckId::RuleCredentials, |examination, patient, draft| {
-        let Some(entry) = examination.winner(patient.target, patient.machine) else {
+pub(in crate::doctor) static CREDENTIALS: Check = Check {
+    id: CheckId::RuleCredentials,
+    title: "the flag C is there because it was asked for",
+    proves: "Set-user-ID programs (sudo, su) get their owner's rights under emulation only where somebody wanted that: their interpreter then runs with those rights under its caller's environment. Without C sudo says that its effective uid is not 0.",
+    cure: "Decide: credentials = true in the configuration, or without it, then binfmtd register.",
+    run: |facts| credentials(&facts.host),
+};
+
+fn credentials(facts: &HostFacts<'_>) -> Vec<Finding> {
+    each(facts, CheckId::RuleCredentials, |facts, asked, draft| {
+        let Some(entry) = facts.rule(asked) else {
             return draft.skip("there is no enabled rule");
         };
-        let wanted = plan::flags(examination.settings, &patient.target.name).credentials;
-        let ours = *examination.owner(entry) == Owner::Binfmtd;
+        let wanted = plan::flags(facts.settings, &asked.target.name).credentials;
+        let ours = *facts.owner(entry) == Owner::Binfmtd;
         match (entry.flags.known.credentials, wanted) {
             (false, false) => draft.pass(
                 "no C: set-user-ID programs (sudo, su) keep their caller's rights, which is the safe way",
@@ -480,7 +479,7 @@ fn credentials(examination: &Examination<'_>) -> Vec<Finding> {
             (true, false) if ours => draft
                 .warn(own(entry) + " has the flag C, and the configuration no longer asks for it")
                 .with(flags(entry))
-                .fix(registered(&patient.target.name, Others::Keep)),
+                .fix(registered(&asked.target.name, Others::Keep)),
             (true, false) => draft
                 .pass("C, as its owner wanted: set-user-ID programs get their owner's rights, and so does the interpreter, under its caller's environment")
                 .with(format!("flags {}", entry.flags)),
@@ -497,8 +496,16 @@ fn at_once(switch: Switch, entry: &Entry) -> Fix {
     Fix::builtins(text, switch.line(entry))
 }
 
-fn native(examination: &Examination<'_>) -> Vec<Finding> {
-    let Some(seen) = examination.instance() else {
+pub(in crate::doctor) static NATIVE: Check = Check {
+    id: CheckId::RuleNative,
+    title: "no rule takes the host's own programs",
+    proves: "No enabled rule could match a program that the kernel runs by itself.",
+    cure: "Remove the rule at once, with a shell that runs already: echo -1 > /proc/sys/fs/binfmt_misc/NAME.",
+    run: |facts| native(&facts.host),
+};
+
+fn native(facts: &HostFacts<'_>) -> Vec<Finding> {
+    let Some(seen) = facts.instance() else {
         return vec![Draft::host(CheckId::RuleNative).skip("there is no instance to look at")];
     };
     let captures: Vec<Finding> = seen
@@ -507,7 +514,7 @@ fn native(examination: &Examination<'_>) -> Vec<Finding> {
         .iter()
         .filter(|entry| entry.enabled)
         .filter_map(|entry| {
-            let what = examination.native.captured_by(&entry.matcher)?;
+            let what = facts.native.captured_by(&entry.matcher)?;
             let name = entry.display_name();
             let finding = Draft::host(CheckId::RuleNative)
                 .fail(format!("rule {name} could take the host's own {what}"))
@@ -517,7 +524,7 @@ fn native(examination: &Examination<'_>) -> Vec<Finding> {
                 let whose = whose.as_str();
                 return Some(finding.with(format!("of {whose}")).fix(at_once(Switch::Off, entry)));
             }
-            let finding = match examination.owner(entry) {
+            let finding = match facts.owner(entry) {
                 Owner::Unknown => finding,
                 Owner::Binfmtd => finding.with("of binfmtd"),
                 owner @ (Owner::SystemdBinfmt { .. }

@@ -1,93 +1,16 @@
 //! Family `kernel`: is there an instance, and is it the right one?
 
-use super::commands::mount;
-use super::finding::{Draft, Finding};
-use super::id::CheckId;
 use super::interpreter::is_sound;
 use super::known::Version;
-use super::{Check, Examination, Patient};
+use crate::doctor::check::Check;
+use crate::doctor::finding::{Draft, Finding};
+use crate::doctor::fixes::mount;
+use crate::doctor::host::facts::{HostFacts, TargetFacts};
+use crate::doctor::id::CheckId;
 use crate::fix::{Command, Fix, Place};
 use crate::system::binfmt_misc::instance::{InstanceError, MOUNT_POINT};
 use crate::system::host::surroundings::{Distribution, Module};
 use crate::target::Class;
-use crate::verify::Proof;
-
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        id: CheckId::KernelSupported,
-        title: "the kernel has binfmt_misc",
-        proves: "binfmt_misc is built in or its module is loaded; without it no foreign program can run.",
-        cure: "Load the module (modprobe binfmt_misc). Where there is none, install the distribution's package with further modules (linux-modules-extra on Ubuntu's cloud kernels), or a kernel with CONFIG_BINFMT_MISC.",
-        run: supported,
-    },
-    Check {
-        id: CheckId::KernelMounted,
-        title: "binfmt_misc is mounted",
-        proves: "Rules can be seen and written. Rules that a parent namespace holds work even where nothing is mounted.",
-        cure: "Mount it on the host: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc. A broken automount has to go first: umount /proc/sys/fs/binfmt_misc.",
-        run: mounted,
-    },
-    Check {
-        id: CheckId::KernelEnabled,
-        title: "binfmt_misc is switched on",
-        proves: "The instance as a whole is not disabled by a 0 in its file status.",
-        cure: "Switch it on: echo 1 > /proc/sys/fs/binfmt_misc/status, or binfmtd register.",
-        run: enabled,
-    },
-    Check {
-        id: CheckId::KernelWritable,
-        title: "rules can be registered from here",
-        proves: "This process could register; a container or a plain user may not, and need not when the host's rules serve.",
-        cure: "Register on the host, not from a container; where it is mounted read-only, remount it: mount -o remount,rw /proc/sys/fs/binfmt_misc.",
-        run: writable,
-    },
-    Check {
-        id: CheckId::KernelInstance,
-        title: "which instance is looked at",
-        proves: "The rules seen are the host's own, or those of a user namespace, which nobody outside of it sees.",
-        cure: "Register in the namespace whose programs are to run; what a user namespace holds serves nobody outside of it. An instance that was mounted in a namespace hides the host's rules there for good: register in it, or leave it for a new one.",
-        run: instance,
-    },
-    Check {
-        id: CheckId::KernelLifetime,
-        title: "rules outlive this container",
-        proves: "The instance is the host's, not one that was mounted in a container and goes with it.",
-        cure: "Mount it on the host before the container starts: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc. A service on the host holds it: systemctl enable --now binfmtd.service.",
-        run: lifetime,
-    },
-    Check {
-        id: CheckId::KernelLimit,
-        title: "there is room for more rules",
-        proves: "user.max_binfmt_misc_interpreters, where the kernel has it, is well above the number of rules.",
-        cure: "Raise it: sysctl -w user.max_binfmt_misc_interpreters=N. The kernel answers a rule too many with \"no space left on device\".",
-        run: limit,
-    },
-    Check {
-        id: CheckId::KernelPageSize,
-        title: "pages have 4 KiB",
-        proves: "Memory is managed in the units that most programs of other CPUs are linked for.",
-        cure: "Boot a kernel with pages of 4 KiB (on arm64 distributions have one beside that of 16 or 64 KiB). Under others, programs that are linked for 4 KiB may fail to load or to map files, whatever a small probe says.",
-        run: page_size,
-    },
-    Check {
-        id: CheckId::KernelAddressSpace,
-        title: "there is room for a 32-bit guest",
-        proves: "Neither RLIMIT_AS nor vm.mmap_min_addr keeps QEMU from reserving the 4 GiB that a 32-bit program may address.",
-        cure: "Lift the limit (ulimit -v unlimited, LimitAS=infinity), or lower vm.mmap_min_addr to what distributions set: sysctl -w vm.mmap_min_addr=65536.",
-        run: address_space,
-    },
-    Check {
-        id: CheckId::KernelWrittenCode,
-        title: "emulators may write what they execute",
-        proves: "This process is not in a sandbox (MemoryDenyWriteExecute=) in which QEMU's code generator cannot work; elsewhere it may.",
-        cure: "Start it outside of that sandbox: systemd-run --wait --pipe binfmtd doctor, or MemoryDenyWriteExecute=no in its unit.",
-        run: written_code,
-    },
-];
-
-fn works(patient: &Patient<'_>) -> bool {
-    patient.proof.as_ref().is_some_and(Proof::works)
-}
 
 const MOUNT_IT: &str = "mount binfmt_misc where programs look for it";
 
@@ -98,16 +21,24 @@ fn on_the_host() -> Fix {
 
 const MODPROBE: [&str; 2] = ["modprobe", "binfmt_misc"];
 
-fn supported(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static SUPPORTED: Check = Check {
+    id: CheckId::KernelSupported,
+    title: "the kernel has binfmt_misc",
+    proves: "binfmt_misc is built in or its module is loaded; without it no foreign program can run.",
+    cure: "Load the module (modprobe binfmt_misc). Where there is none, install the distribution's package with further modules (linux-modules-extra on Ubuntu's cloud kernels), or a kernel with CONFIG_BINFMT_MISC.",
+    run: |facts| supported(&facts.host),
+};
+
+fn supported(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::KernelSupported);
-    let release = &examination.host.kernel;
-    if examination.supported {
+    let release = &facts.machine.kernel;
+    if facts.supported {
         let evidence = format!("/proc/filesystems, Linux {release}");
         return vec![draft.pass("the kernel has binfmt_misc").with(evidence)];
     }
     // A container has its own files, and the host's kernel.
-    let module = if examination.container { Module::Unknown } else { examination.around.module };
-    let place = examination.kernels_place();
+    let module = if facts.container { Module::Unknown } else { facts.module };
+    let place = facts.kernels_place();
     let load = || Fix::run("load the module", [Command::root(&MODPROBE).at(place.clone())]);
     let (what, fix) = match module {
         Module::Loadable => ("its module is not loaded", load()),
@@ -120,7 +51,7 @@ fn supported(examination: &Examination<'_>) -> Vec<Finding> {
             Fix::run("reboot", [Command::root(&["reboot"])]),
         ),
         Module::NotInstalled => {
-            ("its module is not installed", package(examination.around.distribution, release))
+            ("its module is not installed", package(facts.distribution, release))
         }
         Module::Unknown => ("it is not built in, and its module is not loaded", load()),
     };
@@ -128,7 +59,7 @@ fn supported(examination: &Examination<'_>) -> Vec<Finding> {
         .fail(format!("the kernel has no binfmt_misc: {what}"))
         .with(format!("/proc/filesystems does not name it, Linux {release}"))
         .fix(fix);
-    vec![if examination.container {
+    vec![if facts.container {
         finding.with("this is a container: a module is to be loaded on the host")
     } else {
         finding
@@ -167,16 +98,24 @@ fn package(distribution: Distribution, release: &str) -> Fix {
     Fix::run(text, commands)
 }
 
-fn mounted(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static MOUNTED: Check = Check {
+    id: CheckId::KernelMounted,
+    title: "binfmt_misc is mounted",
+    proves: "Rules can be seen and written. Rules that a parent namespace holds work even where nothing is mounted.",
+    cure: "Mount it on the host: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc. A broken automount has to go first: umount /proc/sys/fs/binfmt_misc.",
+    run: |facts| mounted(&facts.host),
+};
+
+fn mounted(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::KernelMounted);
     let shown = |stack: &[String]| match stack {
         [] => "nothing".to_owned(),
         stack => stack.join(", then "),
     };
-    let evidence = format!("mounted there: {}", shown(&examination.stack));
-    if let Some(place) = &examination.elsewhere {
+    let evidence = format!("mounted there: {}", shown(&facts.stack));
+    if let Some(place) = &facts.elsewhere {
         let place = place.display();
-        return vec![if examination.container {
+        return vec![if facts.container {
             draft.pass(format!("binfmt_misc is mounted on {place}: this container got it as a volume"))
         } else {
             draft
@@ -185,33 +124,33 @@ fn mounted(examination: &Examination<'_>) -> Vec<Finding> {
         }
         .with(evidence)];
     }
-    let Some(error) = &examination.trouble else {
+    let Some(error) = &facts.trouble else {
         let finding = draft.pass(format!("binfmt_misc is mounted on {MOUNT_POINT}")).with(evidence);
-        return vec![if examination.around.stack_before == examination.stack {
+        return vec![if facts.stack_before == facts.stack {
             finding
         } else {
-            let before = shown(&examination.around.stack_before);
+            let before = shown(&facts.stack_before);
             finding.with(format!("before anybody looked: {before}"))
         }];
     };
-    let is_confined = examination.container || !examination.first_namespace;
+    let is_confined = facts.container || !facts.first_namespace;
     // Its mount would go with the container, and the rules with it.
-    let place = if examination.first_namespace { examination.kernels_place() } else { Place::Here };
+    let place = if facts.first_namespace { facts.kernels_place() } else { Place::Here };
     let mount = mount().at(place.clone());
     vec![match error {
-        _ if !examination.supported => {
+        _ if !facts.supported => {
             draft.skip("the kernel has no binfmt_misc that could be mounted").with(evidence)
         }
-        _ if examination.foreign().any(works) && is_confined => draft
+        _ if facts.foreign().any(TargetFacts::works) && is_confined => draft
             .pass("nothing is to be seen from in here, and foreign programs run: by rules of the host")
             .with(evidence),
-        error if examination.foreign().any(works) => draft
+        error if facts.foreign().any(TargetFacts::works) => draft
             .warn(format!(
                 "{error}; foreign programs run all the same, by rules that somebody else holds"
             ))
             .with(evidence)
             .fix(Fix::run(MOUNT_IT, [mount])),
-        error if examination.foreign().next().is_none() => {
+        error if facts.foreign().next().is_none() => {
             draft.skip(format!("{error}, and nothing here asks for it")).with(evidence)
         }
         InstanceError::BrokenAutomount(_) => draft
@@ -230,7 +169,7 @@ fn mounted(examination: &Examination<'_>) -> Vec<Finding> {
             )),
         error => {
             let finding = draft.fail(error.to_string()).with(evidence).fix(Fix::run(MOUNT_IT, [mount]));
-            if examination.first_namespace {
+            if facts.first_namespace {
                 finding
             } else {
                 finding.with(
@@ -241,9 +180,17 @@ fn mounted(examination: &Examination<'_>) -> Vec<Finding> {
     }]
 }
 
-fn enabled(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static ENABLED: Check = Check {
+    id: CheckId::KernelEnabled,
+    title: "binfmt_misc is switched on",
+    proves: "The instance as a whole is not disabled by a 0 in its file status.",
+    cure: "Switch it on: echo 1 > /proc/sys/fs/binfmt_misc/status, or binfmtd register.",
+    run: |facts| enabled(&facts.host),
+};
+
+fn enabled(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::KernelEnabled);
-    vec![match examination.instance() {
+    vec![match facts.instance() {
         None => draft.skip("there is no instance to look at"),
         Some(seen) if seen.instance.enabled => draft.pass("binfmt_misc is switched on"),
         Some(_) => draft
@@ -256,20 +203,28 @@ fn enabled(examination: &Examination<'_>) -> Vec<Finding> {
     }]
 }
 
-fn writable(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static WRITABLE: Check = Check {
+    id: CheckId::KernelWritable,
+    title: "rules can be registered from here",
+    proves: "This process could register; a container or a plain user may not, and need not when the host's rules serve.",
+    cure: "Register on the host, not from a container; where it is mounted read-only, remount it: mount -o remount,rw /proc/sys/fs/binfmt_misc.",
+    run: |facts| writable(&facts.host),
+};
+
+fn writable(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::KernelWritable);
-    vec![match examination.instance() {
+    vec![match facts.instance() {
         None => draft.skip("there is no instance to look at"),
         Some(seen) if seen.instance.writable => draft.pass("rules can be registered from here"),
         // Verifying needs no right to write: this is no fault of the host.
-        Some(_) if examination.uid != 0 => draft.skip("only root can register rules, and this is not root"),
-        Some(_) if examination.read_only => draft
+        Some(_) if facts.uid != 0 => draft.skip("only root can register rules, and this is not root"),
+        Some(_) if facts.read_only => draft
             .warn("rules cannot be registered from here, though this is root: binfmt_misc is mounted read-only")
             .fix(Fix::run(
                 "mount it writable",
                 [Command::root(&["mount", "-o", "remount,rw", MOUNT_POINT])],
             )),
-        Some(_) if !examination.first_namespace => {
+        Some(_) if !facts.first_namespace => {
             draft.skip("this is another user namespace than the host's, whose rules only the host can change")
         }
         Some(_) => draft
@@ -280,26 +235,31 @@ fn writable(examination: &Examination<'_>) -> Vec<Finding> {
 
 /// Whether the rules that are seen are not those that the kernel asks: of the namespaces from this one
 /// upwards it asks the nearest that ever had an instance, mounted or not.
-pub(super) fn is_masked(examination: &Examination<'_>) -> bool {
-    let has_rule =
-        |patient: &&Patient<'_>| examination.winner(patient.target, patient.machine).is_some();
+pub(super) fn is_masked(facts: &HostFacts<'_>) -> bool {
+    let has_rule = |asked: &&TargetFacts<'_>| facts.rule(asked).is_some();
     // One rule that works is enough: then the instance that is seen is the one that is asked.
-    !examination.foreign().filter(has_rule).any(works)
-        && examination
-            .foreign()
-            .any(|patient| examination.is_masked(patient) && is_sound(examination, patient))
+    !facts.foreign().filter(has_rule).any(TargetFacts::works)
+        && facts.foreign().any(|asked| facts.is_masked(asked) && is_sound(facts, asked))
 }
 
-fn instance(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static INSTANCE: Check = Check {
+    id: CheckId::KernelInstance,
+    title: "which instance is looked at",
+    proves: "The rules seen are the host's own, or those of a user namespace, which nobody outside of it sees.",
+    cure: "Register in the namespace whose programs are to run; what a user namespace holds serves nobody outside of it. An instance that was mounted in a namespace hides the host's rules there for good: register in it, or leave it for a new one.",
+    run: |facts| instance(&facts.host),
+};
+
+fn instance(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::KernelInstance);
-    let map = examination.limits.uid_map.split_whitespace().collect::<Vec<_>>().join(" ");
+    let map = facts.limits.uid_map.split_whitespace().collect::<Vec<_>>().join(" ");
     let evidence = format!("/proc/self/uid_map says {map}");
-    vec![match (examination.instance(), examination.first_namespace) {
+    vec![match (facts.instance(), facts.first_namespace) {
         (None, true) => draft.skip("there is no instance to look at"),
         (None, false) => draft
             .skip("there is no instance to look at in this user namespace, which has rules of its own, or those of the host")
             .with(evidence),
-        (Some(_), false) if is_masked(examination) => draft
+        (Some(_), false) if is_masked(facts) => draft
             .fail("the rules that are to be seen here are not used: this user namespace has an instance of its own, which hides them")
             .with("a program whose rule is switched on was refused as if there were none")
             .with(evidence)
@@ -307,52 +267,67 @@ fn instance(examination: &Examination<'_>) -> Vec<Finding> {
                 "mount the namespace's own instance, and register the rules in it",
                 [mount(), Command::root(&["binfmtd", "register"])],
             )),
-        (Some(_), false) if examination.around.from_above => draft
+        (Some(_), false) if facts.from_above => draft
             .pass("this is the instance of a namespace above this one, seen from a user namespace: its rules serve in here")
             .with(evidence),
         (Some(_), false) => draft
             .pass("this is the instance of a user namespace: its rules serve nobody outside of it")
             .with(evidence),
-        (Some(_), true) if examination.container => {
+        (Some(_), true) if facts.container => {
             draft.pass("this is the host's instance, seen from a container")
         }
         (Some(_), true) => draft.pass("this is the host's instance"),
     }]
 }
 
-fn lifetime(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static LIFETIME: Check = Check {
+    id: CheckId::KernelLifetime,
+    title: "rules outlive this container",
+    proves: "The instance is the host's, not one that was mounted in a container and goes with it.",
+    cure: "Mount it on the host before the container starts: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc. A service on the host holds it: systemctl enable --now binfmtd.service.",
+    run: |facts| lifetime(&facts.host),
+};
+
+fn lifetime(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::KernelLifetime);
-    let around = &examination.around;
-    let only_here = examination.service.as_ref().is_some_and(|service| service.only_here);
-    let not_the_hosts = around
+    let only_here = facts.service.as_ref().is_some_and(|service| service.only_here);
+    let not_the_hosts = facts
         .first_stack
         .as_ref()
         .is_some_and(|stack| !stack.iter().any(|mounted| mounted == "binfmt_misc"));
-    vec![match examination.instance() {
+    vec![match facts.instance() {
         None => draft.skip("there is no instance to look at"),
-        Some(_) if !examination.first_namespace => {
+        Some(_) if !facts.first_namespace => {
             draft.skip("rules of a user namespace live as long as that does")
         }
-        Some(_) if examination.container && not_the_hosts => draft
+        Some(_) if facts.container && not_the_hosts => draft
             .warn("binfmt_misc is mounted in this container and not on the host: the rules vanish with the container")
             .with("/proc/1/mountinfo has no binfmt_misc")
             .fix(on_the_host()),
         Some(_) if only_here => draft
             .warn("the service holds the only mount of binfmt_misc: the rules vanish when it ends")
             .fix(on_the_host()),
-        Some(_) if around.may_be_the_containers_own => draft
+        Some(_) if facts.may_be_the_containers_own => draft
             .warn("binfmt_misc was mounted after this container began: if in here only, the rules vanish with it")
             .fix(on_the_host()),
-        Some(_) if examination.container => {
+        Some(_) if facts.container => {
             draft.pass("the instance was there before this container")
         }
         Some(_) => draft.pass("the host's mount holds the rules, until it is shut down"),
     }]
 }
 
-fn limit(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static LIMIT: Check = Check {
+    id: CheckId::KernelLimit,
+    title: "there is room for more rules",
+    proves: "user.max_binfmt_misc_interpreters, where the kernel has it, is well above the number of rules.",
+    cure: "Raise it: sysctl -w user.max_binfmt_misc_interpreters=N. The kernel answers a rule too many with \"no space left on device\".",
+    run: |facts| limit(&facts.host),
+};
+
+fn limit(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::KernelLimit);
-    let (Some(seen), limit) = (examination.instance(), examination.limits.interpreters) else {
+    let (Some(seen), limit) = (facts.instance(), facts.limits.interpreters) else {
         return vec![draft.skip("there is no instance to look at")];
     };
     let there = u64::try_from(seen.instance.entries.len()).unwrap_or(u64::MAX);
@@ -366,7 +341,7 @@ fn limit(examination: &Examination<'_>) -> Vec<Finding> {
         draft
             .warn(format!("{there} rules of at most {limit}: the next may be refused"))
             .with("user.max_binfmt_misc_interpreters")
-            .fix(examination.sysctl(
+            .fix(facts.sysctl(
                 "user.max_binfmt_misc_interpreters",
                 limit.max(there).saturating_mul(2).max(64),
             ))
@@ -376,12 +351,20 @@ fn limit(examination: &Examination<'_>) -> Vec<Finding> {
 /// What most programs are linked for.
 const USUAL_PAGE: u64 = 4096;
 
-fn page_size(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static PAGE_SIZE: Check = Check {
+    id: CheckId::KernelPageSize,
+    title: "pages have 4 KiB",
+    proves: "Memory is managed in the units that most programs of other CPUs are linked for.",
+    cure: "Boot a kernel with pages of 4 KiB (on arm64 distributions have one beside that of 16 or 64 KiB). Under others, programs that are linked for 4 KiB may fail to load or to map files, whatever a small probe says.",
+    run: |facts| page_size(&facts.host),
+};
+
+fn page_size(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::KernelPageSize);
-    let size = examination.limits.page_size;
+    let size = facts.limits.page_size;
     vec![match size {
         USUAL_PAGE => draft.pass("pages have 4 KiB"),
-        _ if examination.foreign().next().is_none() => {
+        _ if facts.foreign().next().is_none() => {
             draft.skip(format!("pages have {} KiB, and nothing is emulated here", size / 1024))
         }
         _ => draft
@@ -409,16 +392,22 @@ const HIGHEST_FOR_SHARED: u64 = 8 << 20;
 /// The last that is known to get by with any limit (measured, all targets, up to 1 TiB).
 const CAREFREE: Version = Version(7, 2, u32::MAX);
 
-fn address_space(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static ADDRESS_SPACE: Check = Check {
+    id: CheckId::KernelAddressSpace,
+    title: "there is room for a 32-bit guest",
+    proves: "Neither RLIMIT_AS nor vm.mmap_min_addr keeps QEMU from reserving the 4 GiB that a 32-bit program may address.",
+    cure: "Lift the limit (ulimit -v unlimited, LimitAS=infinity), or lower vm.mmap_min_addr to what distributions set: sysctl -w vm.mmap_min_addr=65536.",
+    run: |facts| address_space(&facts.host),
+};
+
+fn address_space(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::KernelAddressSpace);
-    let small: Vec<&Patient<'_>> = examination
-        .foreign()
-        .filter(|patient| patient.target.identity.class == Class::Elf32)
-        .collect();
+    let small: Vec<&TargetFacts<'_>> =
+        facts.foreign().filter(|asked| asked.target.identity.class == Class::Elf32).collect();
     if small.is_empty() {
         return vec![draft.skip("no 32-bit target is asked about")];
     }
-    let limits = &examination.limits;
+    let limits = &facts.limits;
     let narrow = limits.address_space.filter(|limit| *limit < GUEST_SPACE);
     let high = limits.lowest_address.filter(|address| *address > LOWEST_ADDRESS);
     let shown = |limit: Option<u64>, none: &str| limit.map_or(none.to_owned(), |it| it.to_string());
@@ -430,26 +419,23 @@ fn address_space(examination: &Examination<'_>) -> Vec<Finding> {
     if narrow.is_none() && high.is_none() {
         return vec![draft.pass("no limit keeps a 32-bit program from its addresses")];
     }
-    let ran = |patient: &&&Patient<'_>| patient.proof.as_ref().is_some_and(|proof| !proof.nobody);
-    if small.iter().any(|patient| ran(&patient) && !works(patient)) {
+    let ran = |asked: &&&TargetFacts<'_>| asked.proof.as_ref().is_some_and(|proof| !proof.nobody);
+    if small.iter().any(|asked| ran(&asked) && !asked.works()) {
         return vec![draft.skip("what keeps 32-bit programs from running is told of each")];
     }
     // Nobody knows yet whether those that have no rule would run.
-    let untried: Vec<&str> = small
-        .iter()
-        .filter(|patient| !ran(patient))
-        .map(|patient| patient.target.name.as_str())
-        .collect();
-    let is_carefree = |patient: &&Patient<'_>| {
+    let untried: Vec<&str> =
+        small.iter().filter(|asked| !ran(asked)).map(|asked| asked.target.name.as_str()).collect();
+    let is_carefree = |asked: &&TargetFacts<'_>| {
         let version =
-            patient.proof.as_ref().and_then(|proof| Version::read(proof.version.as_deref()?));
+            asked.proof.as_ref().and_then(|proof| Version::read(proof.version.as_deref()?));
         version.is_none_or(|version| version <= CAREFREE)
     };
-    let sensitive = small.iter().any(|patient| !is_carefree(patient));
+    let sensitive = small.iter().any(|asked| !is_carefree(asked));
     vec![match (untried.is_empty(), narrow) {
         (true, _) if sensitive && high.is_some_and(|address| address > HIGHEST_FOR_SHARED) => draft
             .warn("vm.mmap_min_addr keeps position-independent 32-bit programs from their addresses: no more than small ones without /proc run")
-            .fix(examination.sysctl(LOWEST_ADDRESS_SETTING, LOWEST_ADDRESS)),
+            .fix(facts.sysctl(LOWEST_ADDRESS_SETTING, LOWEST_ADDRESS)),
         (true, _) => draft.pass("32-bit programs run all the same"),
         (false, Some(limit)) => draft
             .warn(format!(
@@ -465,22 +451,30 @@ fn address_space(examination: &Examination<'_>) -> Vec<Finding> {
                 "vm.mmap_min_addr is above the addresses that programs of {} begin at",
                 untried.join(", ")
             ))
-            .fix(examination.sysctl(LOWEST_ADDRESS_SETTING, LOWEST_ADDRESS)),
+            .fix(facts.sysctl(LOWEST_ADDRESS_SETTING, LOWEST_ADDRESS)),
     }]
 }
 
-fn written_code(examination: &Examination<'_>) -> Vec<Finding> {
+pub(in crate::doctor) static WRITTEN_CODE: Check = Check {
+    id: CheckId::KernelWrittenCode,
+    title: "emulators may write what they execute",
+    proves: "This process is not in a sandbox (MemoryDenyWriteExecute=) in which QEMU's code generator cannot work; elsewhere it may.",
+    cure: "Start it outside of that sandbox: systemd-run --wait --pipe binfmtd doctor, or MemoryDenyWriteExecute=no in its unit.",
+    run: |facts| written_code(&facts.host),
+};
+
+fn written_code(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::KernelWrittenCode);
-    if !examination.limits.no_written_code {
+    if !facts.limits.no_written_code {
         return vec![draft.pass("this process may write what it executes")];
     }
-    let ran = |patient: &&Patient<'_>| patient.proof.as_ref().is_some_and(|proof| !proof.nobody);
-    let tried: Vec<_> = examination.foreign().filter(ran).collect();
+    let ran = |asked: &&TargetFacts<'_>| asked.proof.as_ref().is_some_and(|proof| !proof.nobody);
+    let tried: Vec<_> = facts.foreign().filter(ran).collect();
     vec![match tried.as_slice() {
-        _ if examination.foreign().next().is_none() => {
+        _ if facts.foreign().next().is_none() => {
             draft.skip("this process may not write what it executes, and nothing is emulated here")
         }
-        [_, ..] if tried.iter().all(|patient| works(patient)) => {
+        [_, ..] if tried.iter().all(|asked| asked.works()) => {
             draft.pass("this process may not write what it executes, and programs run all the same")
         }
         [_, ..] => draft.skip("this process may not write what it executes: what comes of it is told of each target"),

@@ -5,7 +5,7 @@ fn how_the_service_is() {
     let settings = Settings::default();
     let mut host = host(&settings);
     host.holds("service.running", SKIP, &["no service"]);
-    host.around.units.ours = Boot::Starts;
+    host.units.ours = Boot::Starts;
     host.holds("service.running", WARN, &["does not run", "systemctl start binfmtd.service"]);
     host.service = Some(state());
     host.holds("service.running", PASS, &["ready", "1 target working"]);
@@ -47,9 +47,9 @@ fn somebody_who_undoes_its_work() {
     host.holds("service.conflicts", PASS, &["it had to pause 2 times"]);
     host.service = Some(State { conflicts: 3, paused_until: Some(1.0), ..state() });
     host.holds("service.conflicts", WARN, &["keeps undoing", "3 times", "journalctl"]);
-    host.around.units.binfmt_support = Boot::Starts;
+    host.units.binfmt_support = Boot::Starts;
     host.holds("service.conflicts", WARN, &["mask --now binfmt-support.service"]);
-    host.around.units.systemd_binfmt = Boot::Starts;
+    host.units.systemd_binfmt = Boot::Starts;
     host.plan("/etc/binfmt.d/x.conf", Ok(rule(&settings, "arm", &sound(), "F")), None);
     host.holds("service.conflicts", WARN, &["mask --now systemd-binfmt.service"]);
     // Two more managers, and nobody in another's way.
@@ -84,22 +84,22 @@ fn nobody_registers_at_boot() {
         (Boot::Off, "systemctl enable --now binfmtd.service"),
         (Boot::Masked, "systemctl unmask binfmtd.service && systemctl enable"),
     ] {
-        host.around.units.ours = ours;
+        host.units.ours = ours;
         host.holds("service.boot", WARN, &["the kernel forgets them: qemu-arm", fix]);
     }
     // Those of others come back with their managers, unless these are switched off.
     host.seen.record.rules.clear();
-    let by = |host: &mut Examination<'_>, owner: Owner| {
+    let by = |host: &mut Example<'_>, owner: Owner| {
         host.owners.insert("qemu-arm".to_owned(), owner);
     };
-    host.around.units.systemd_binfmt = Boot::Masked;
+    host.units.systemd_binfmt = Boot::Masked;
     by(&mut host, systemd_binfmt("/usr/lib/binfmt.d/qemu-arm.conf"));
     host.holds("service.boot", WARN, &["qemu-arm"]);
-    host.around.units.systemd_binfmt = Boot::Starts;
+    host.units.systemd_binfmt = Boot::Starts;
     host.holds("service.boot", PASS, &["by its owner"]);
     by(&mut host, update_binfmts("/var/lib/binfmts/qemu-arm"));
     host.holds("service.boot", PASS, &["by its owner"]);
-    host.around.units.binfmt_support = Boot::Masked;
+    host.units.binfmt_support = Boot::Masked;
     host.holds("service.boot", WARN, &["qemu-arm"]);
     host.systemd = false;
     host.holds("service.boot", SKIP, &["systemd does not run"]);

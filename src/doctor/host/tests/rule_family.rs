@@ -4,19 +4,19 @@ use super::*;
 fn why_there_is_no_rule() {
     let settings = Settings::default();
     let mut host = host(&settings);
-    host.ask("arm", Some(Ran::Not)).around.distribution = Distribution::Debian;
+    host.ask("arm", Some(Ran::Not)).distribution = Distribution::Debian;
     let words = ["e_machine 0x28", "apt-get install qemu-user-static && binfmtd register arm"];
     host.holds("rule.present", FAIL, &words);
     host.usable("arm", &sound());
     assert_eq!(line(&host.says("rule.present")), "binfmtd register arm");
     assert_eq!(host.says("rule.present").evidence.to_string(), "");
-    host.around.stack_before = vec!["autofs".to_owned()];
+    host.stack_before = vec!["autofs".to_owned()];
     host.holds("rule.present", FAIL, &["nobody had looked at binfmt_misc since boot"]);
     host.first_namespace = false;
     host.holds("rule.present", FAIL, &["an instance of its own"]);
-    host.around.from_above = true;
+    host.from_above = true;
     assert_eq!(host.says("rule.present").evidence.to_string(), "");
-    host.patients[0].proof = Some(proof(Ran::Well));
+    host.targets[0].proof = Some(proof(Ran::Well));
     host.holds("rule.present", PASS, &["no rule is to be seen", "a parent namespace has one"]);
     host.trouble = Some(InstanceError::NotMounted);
     host.holds("rule.present", SKIP, &["no instance"]);
@@ -43,9 +43,9 @@ fn arm_v7_on_an_arm64_host_without_it() {
     host.ask("arm", Some(Ran::Not)).ask("aarch64", None);
     host.holds("rule.present", FAIL, &["aarch64", "does not run these", "binfmtd register arm"]);
     // One target is foreign here, and its rule takes nothing of the host's.
-    assert_eq!(find("rule.present").unwrap().run(&host).len(), 1);
+    assert_eq!(host.all("rule.present").len(), 1);
     host.plant("qemu-arm", "arm", &sound(), "POF");
-    host.patients[0].proof = Some(proof(Ran::Well));
+    host.targets[0].proof = Some(proof(Ran::Well));
     host.is_quiet_about("rule.native");
     // Where the CPU has that mode, the very rule takes its programs away.
     let both = ["aarch64", "arm"].map(str::to_owned).to_vec();
@@ -53,7 +53,7 @@ fn arm_v7_on_an_arm64_host_without_it() {
     host.holds("rule.native", FAIL, &["qemu-arm could take the host's own arm programs"]);
 }
 
-impl Examination<'_> {
+impl Example<'_> {
     #[track_caller]
     fn is_quiet_about(&self, id: &str) {
         self.holds(id, PASS, &[]);
@@ -73,8 +73,8 @@ fn a_disabled_rule_is_switched_on() {
 }
 
 /// What the check says of two targets.
-fn both(id: &str, host: &Examination<'_>) -> (Finding, Finding) {
-    let mut found = find(id).unwrap().run(host);
+fn both(id: &str, host: &Example<'_>) -> (Finding, Finding) {
+    let mut found = host.all(id);
     assert_eq!(found.len(), 2, "{found:#?}");
     (found.remove(0), found.remove(0))
 }
@@ -84,7 +84,7 @@ fn two_targets_with_one_cause_are_told_of_in_one() {
     let settings = Settings::default();
     let mut host = host(&settings);
     host.ask("arm", Some(Ran::Not)).ask("mips", Some(Ran::Not));
-    let is_like = |id: &str, host: &Examination<'_>| {
+    let is_like = |id: &str, host: &Example<'_>| {
         let (one, other) = both(id, host);
         assert_eq!(one.status, other.status);
         assert_ne!(one.fix, other.fix, "{id}");
@@ -121,7 +121,7 @@ fn rules_of_other_owners_are_another_conflict() {
         host.plant(&format!("qemu-{target}"), target, &sound(), "F");
         host.plant(&format!("mine-{target}"), target, &sound(), "F");
     }
-    let is_like = |host: &Examination<'_>| {
+    let is_like = |host: &Example<'_>| {
         let (one, other) = both("rule.shadowed", host);
         one.is_like(&other)
     };
@@ -196,12 +196,12 @@ fn a_rule_that_takes_some_of_its_programs_only() {
         host.ask("arm", Some(Ran::Well));
         host.holds("rule.matcher", FAIL, &[words, "binfmtd register arm --takeover"]);
         host.holds("rule.shadowed", PASS, &["one rule only"]);
-        assert_eq!(verdict(&host, &host.patients[0]), Verdict::Broken);
+        assert_eq!(verdict(&host.0, &host.targets[0]), Verdict::Broken);
         // What it leaves out another takes.
         let rest = narrow("rest", "arm", &sound(), at, (3, byte.1));
         host.seen.instance.entries.push(rest);
         host.holds("rule.matcher", PASS, &["together with another rule"]);
-        assert_eq!(verdict(&host, &host.patients[0]), Verdict::Working);
+        assert_eq!(verdict(&host.0, &host.targets[0]), Verdict::Working);
     }
     // Some of EABI's programs.
     let mut host = host(&settings);
@@ -240,7 +240,7 @@ fn a_rule_that_takes_some_programs_before_another() {
         host.holds("rule.matcher", PASS, &["nothing else"]);
         // Of the one kind there is a probe.
         let proved = if at == 16 { Verdict::Working } else { Verdict::Unproved };
-        assert_eq!(verdict(&host, &host.patients[0]), proved);
+        assert_eq!(verdict(&host.0, &host.targets[0]), proved);
         // Of the same interpreter it does no harm; nor behind the other, or switched off.
         host.seen.instance.entries[0].interpreter = sound();
         host.holds("rule.shadowed", PASS, &["one rule only"]);
@@ -266,9 +266,9 @@ fn two_rules_and_their_owners() {
     let qemu = Path::new("/usr/bin/qemu-arm-static");
     host.ours("arm", qemu, "POF").ask("arm", Some(Ran::Well));
     host.holds("rule.shadowed", PASS, &["one rule only"]);
-    let winner = |host: &Examination<'_>| {
-        let patient = &host.patients[0];
-        host.winner(patient.target, patient.machine).unwrap().display_name()
+    let winner = |host: &Example<'_>| {
+        let asked = &host.targets[0];
+        host.rule(asked).unwrap().display_name()
     };
 
     // Another emulator's works, and comes first: ours is not needed.
@@ -282,20 +282,20 @@ fn two_rules_and_their_owners() {
     host.holds("rule.shadowed", WARN, &["leave arm out of the targets", "systemctl reload"]);
     host.service = None;
     // It does not work: ours before it, and never a word of removing theirs.
-    host.patients[0].proof = Some(proof(Ran::Badly));
+    host.targets[0].proof = Some(proof(Ran::Badly));
     host.holds("rule.shadowed", FAIL, &["before our rule", "binfmtd register arm --takeover"]);
 
     // Ours before theirs: somebody wanted that, or theirs did not work.
     let ours = host.seen.instance.entries.remove(1);
     host.seen.instance.entries.insert(0, ours);
-    host.patients[0].proof = Some(proof(Ran::Well));
+    host.targets[0].proof = Some(proof(Ran::Well));
     host.holds("rule.shadowed", PASS, &["ours comes first", "rosetta (of Rosetta)"]);
     host.seen.instance.entries.swap(0, 1);
 
     // Two of QEMU's.
     host.seen.instance.entries.remove(0);
     host.plant("qemu-arm-new", "arm", Path::new("/opt/qemu-arm"), "F");
-    host.patients[0].proof = Some(proof(Ran::Well));
+    host.targets[0].proof = Some(proof(Ran::Well));
     let words = ["qemu-arm-new (of unknown)", "binfmtd register arm --takeover"];
     host.holds("rule.shadowed", WARN, &words);
 }

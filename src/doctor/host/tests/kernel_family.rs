@@ -19,7 +19,7 @@ fn a_missing_module_has_the_way_out_of_its_distribution() {
         let mut host = host(&settings);
         host.supported = false;
         host.trouble = Some(InstanceError::NoFolder);
-        (host.around.module, host.around.distribution) = (module, distribution);
+        (host.module, host.distribution) = (module, distribution);
         host.ask("aarch64", Some(Ran::Not));
         host.holds("kernel.supported", FAIL, words);
         // Told once.
@@ -27,7 +27,7 @@ fn a_missing_module_has_the_way_out_of_its_distribution() {
     }
     let mut host = host(&settings);
     (host.supported, host.container) = (false, true);
-    host.around.module = Module::OtherKernel;
+    host.module = Module::OtherKernel;
     host.holds(
         "kernel.supported",
         FAIL,
@@ -90,7 +90,7 @@ fn which_instance_it_is() {
     host.first_namespace = false;
     host.limits.uid_map = "         0       1000          1\n".to_owned();
     host.holds("kernel.instance", PASS, &["nobody outside", "uid_map says 0 1000 1"]);
-    host.around.from_above = true;
+    host.from_above = true;
     host.holds("kernel.instance", PASS, &["a namespace above this one"]);
     host.trouble = Some(InstanceError::NotMounted);
     host.holds("kernel.instance", SKIP, &["user namespace", "uid_map says 0 1000 1"]);
@@ -117,7 +117,7 @@ fn an_instance_that_hides_the_one_that_is_seen() {
     // One rule works: it is this instance that is asked.
     masked.plant("qemu-s390x", "s390x", &sound(), "F").ask("s390x", Some(Ran::Well));
     masked.holds("kernel.instance", PASS, &[]);
-    masked.patients.pop();
+    masked.targets.pop();
     masked.holds("kernel.instance", FAIL, &[]);
     masked.first_namespace = true;
     masked.holds("kernel.instance", PASS, &[]);
@@ -130,11 +130,11 @@ fn rules_that_go_with_a_container() {
     host.holds("kernel.lifetime", PASS, &["the host's mount"]);
     host.container = true;
     host.holds("kernel.lifetime", PASS, &["before this container"]);
-    host.around.may_be_the_containers_own = true;
+    host.may_be_the_containers_own = true;
     host.holds("kernel.lifetime", WARN, &["after this container began", "on the host: mount"]);
     host.service = Some(State { only_here: true, ..state() });
     host.holds("kernel.lifetime", WARN, &["when it ends"]);
-    host.around.first_stack = Some(vec!["autofs".to_owned()]);
+    host.first_stack = Some(vec!["autofs".to_owned()]);
     host.holds("kernel.lifetime", WARN, &["vanish with the container", "/proc/1/mountinfo"]);
     host.first_namespace = false;
     host.holds("kernel.lifetime", SKIP, &["user namespace"]);
@@ -185,9 +185,9 @@ fn little_room_matters_to_32_bit_targets() {
     host.limits.lowest_address = Some(1 << 20);
     host.holds("kernel.address-space", WARN, &["vm.mmap_min_addr", "sysctl -w"]);
     // What was run tells more than a limit does.
-    host.patients[1].proof = Some(proof(Ran::Well));
+    host.targets[1].proof = Some(proof(Ran::Well));
     host.holds("kernel.address-space", PASS, &["run all the same"]);
-    host.patients[1].proof = Some(proof(Ran::Badly));
+    host.targets[1].proof = Some(proof(Ran::Badly));
     host.holds("kernel.address-space", SKIP, &["told of each"]);
 }
 
@@ -199,8 +199,8 @@ fn a_sandbox_of_this_process_is_no_fault_of_the_host() {
     host.holds("kernel.written-code", SKIP, &["nothing is emulated"]);
     host.ask("aarch64", Some(Ran::Not));
     host.holds("kernel.written-code", Status::Error, &["PR_GET_MDWE", "systemd-run"]);
-    host.patients[0].proof = Some(proof(Ran::Badly));
+    host.targets[0].proof = Some(proof(Ran::Badly));
     host.holds("kernel.written-code", SKIP, &["told of each target"]);
-    host.patients[0].proof = Some(proof(Ran::Well));
+    host.targets[0].proof = Some(proof(Ran::Well));
     host.holds("kernel.written-code", PASS, &["run all the same"]);
 }
