@@ -46,16 +46,4 @@ pub fn diagnose(facts: &Facts<'_>) -> Vec<Finding> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_id_has_its_check() {
-        let ids: Vec<CheckId> = checks().map(|check| check.id).collect();
-        assert_eq!(ids, CheckId::ALL);
-        for id in ids {
-            assert_eq!(find(id.as_str()).map(|check| check.id), Ok(id));
-            assert!(id.as_str().starts_with(id.family().as_str()));
-        }
-    }
-}
+mod tests;

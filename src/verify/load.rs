@@ -125,6 +125,13 @@ impl Job {
 }
 
 impl Tally {
+    /// Hand-made, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(runs: usize, well: usize) -> Self {
+        let time = Duration::from_secs(1);
+        Self { runs, well, failure: None, refused: None, time, hangs: 0 }
+    }
+
     /// Whether it did what was expected, every time.
     pub fn is_well(&self) -> bool {
         self.well == self.runs

@@ -50,6 +50,3 @@ pub(super) const CHECKS: &[&Check] = &[
     &service::BOOT,
     &service::BINFMT_D,
 ];
-
-#[cfg(test)]
-mod tests;

@@ -1,10 +1,15 @@
 //! Each branch of the families kernel, rule, interpreter and service, with hosts that nobody ever saw.
 
+mod builder_family;
+mod exec_family;
 mod healthy;
 mod interpreter_family;
 mod kernel_family;
+mod load_family;
+mod repairs;
 mod rule_family;
 mod service_family;
+mod verdicts;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -12,12 +17,13 @@ use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::facts::{FileKind, HostFacts, PlannedRule, RuleFile, TargetFacts};
+use super::host::facts::{FileKind, HostFacts, PlannedRule, RuleFile, TargetFacts};
 use crate::config::{Settings, Targets};
 use crate::daemon::{Condition, RuleState, State};
 use crate::doctor::facts::Facts;
-use crate::doctor::{Finding, Status, Verdict, checks, find, level_of, verdict};
-use crate::fix::Reader;
+use crate::doctor::finding::Draft;
+use crate::doctor::{CheckId, Finding, Status, Subject, Verdict, checks, find, level_of, verdict};
+use crate::fix::{Fix, Reader};
 use crate::observation::{
     Candidates, ElfFacts, FileId, InstanceFacts, InterpreterFault, InterpreterFile, Observation,
     Owned, Owner, Record,
@@ -347,6 +353,66 @@ const PASS: Status = Status::Pass;
 const WARN: Status = Status::Warn;
 const FAIL: Status = Status::Fail;
 const SKIP: Status = Status::Skip;
+
+#[test]
+fn each_id_has_its_check() {
+    let ids: Vec<CheckId> = checks().map(|check| check.id).collect();
+    assert_eq!(ids, CheckId::ALL);
+    for id in ids {
+        assert_eq!(find(id.as_str()).map(|check| check.id), Ok(id));
+        let (family, name) = id.as_str().split_once('.').unwrap();
+        assert_eq!(family, id.family().as_str());
+        // A level and its check have one name.
+        assert!(
+            level_of(id).is_none_or(|level| family == "exec" && level.as_str() == name),
+            "{id}"
+        );
+    }
+    let levels = checks().filter(|check| level_of(check.id).is_some()).count();
+    assert_eq!(levels, Level::ALL.len());
+}
+
+#[test]
+fn findings_differ_in_more_than_their_targets() {
+    let draft = |id, target: &str| Draft::host(id).target(target);
+    let one = draft(CheckId::ExecHost, "arm").fail("no").fix(Fix::advice("do"));
+    let like = draft(CheckId::ExecHost, "mips").fail("no").fix(Fix::advice("do"));
+    assert!(one.is_like(&like));
+    for other in [
+        draft(CheckId::ExecPie, "arm").fail("no").fix(Fix::advice("do")),
+        draft(CheckId::ExecHost, "arm").warn("no").fix(Fix::advice("do")),
+        draft(CheckId::ExecHost, "arm").fail("yes").fix(Fix::advice("do")),
+        draft(CheckId::ExecHost, "arm").fail("no").fix(Fix::advice("think")),
+        draft(CheckId::ExecHost, "arm").seen("it").fail("no").fix(Fix::advice("do")),
+        draft(CheckId::ExecHost, "arm").fail("no"),
+        Draft::rootfs(CheckId::ExecHost, Path::new("/r")).fail("no").fix(Fix::advice("do")),
+    ] {
+        assert!(!one.is_like(&other) && !other.is_like(&one), "{other:#?}");
+    }
+    let bare = draft(CheckId::ExecHost, "arm").fail("no");
+    assert!(bare.is_like(&draft(CheckId::ExecHost, "mips").fail("no")));
+}
+
+#[test]
+fn a_subject_is_told_by_its_kind() {
+    let json = |subject| serde_json::to_value::<Subject>(subject).unwrap();
+    assert_eq!(json(Subject::Host), serde_json::json!({ "kind": "host" }));
+    let builder = Subject::Builder { name: "b".to_owned() };
+    assert_eq!(json(builder), serde_json::json!({ "kind": "builder", "name": "b" }));
+    let finding = Draft::rootfs(CheckId::LoadShell, Path::new("/r")).pass("it ran");
+    assert_eq!(json(finding.subject), serde_json::json!({ "kind": "rootfs", "path": "/r" }));
+    assert_eq!(serde_json::to_value(finding.id).unwrap(), "load.shell");
+}
+
+#[test]
+fn an_unknown_id_has_a_near_one() {
+    let near = |id: &str| find(id).err().and_then(|unknown| unknown.nearest);
+    assert_eq!(near("rule.presnt"), Some(CheckId::RulePresent));
+    assert_eq!(near("FIX-BINARY"), Some(CheckId::RuleFixBinary));
+    assert_eq!(near("nonsense.at.all"), None);
+    let said = find("exec.hots").err().unwrap().to_string();
+    assert_eq!(said, "unknown check \"exec.hots\" (did you mean exec.host?)");
+}
 
 #[test]
 fn whose_a_rule_is() {
