@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use super::host::checks::exec::{is_ours, without_credentials};
-use super::host::checks::rule::{is_partly_unproved, left_out};
+use super::host::checks::matcher::{is_partly_unproved, left_out};
 use super::host::facts::TargetFacts;
 use super::rootfs::facts::RootfsFacts;
 use serde::Serialize;

@@ -6,7 +6,9 @@ mod fixes;
 pub(in crate::doctor) mod gather;
 mod rules;
 
-use self::checks::{exec, interpreter, kernel, rule, service};
+use self::checks::{
+    binfmt_d, emulator, exec, interpreter, kernel, limits, matcher, rule, service, shadowed,
+};
 use super::check::Check;
 
 pub(super) const CHECKS: &[&Check] = &[
@@ -16,15 +18,15 @@ pub(super) const CHECKS: &[&Check] = &[
     &kernel::WRITABLE,
     &kernel::INSTANCE,
     &kernel::LIFETIME,
-    &kernel::LIMIT,
-    &kernel::PAGE_SIZE,
-    &kernel::ADDRESS_SPACE,
-    &kernel::WRITTEN_CODE,
+    &limits::LIMIT,
+    &limits::PAGE_SIZE,
+    &limits::ADDRESS_SPACE,
+    &limits::WRITTEN_CODE,
     &rule::PRESENT,
     &rule::ENABLED,
     &rule::FIX_BINARY,
-    &rule::MATCHER,
-    &rule::SHADOWED,
+    &matcher::MATCHER,
+    &shadowed::SHADOWED,
     &rule::CREDENTIALS,
     &rule::NATIVE,
     &interpreter::EXISTS,
@@ -40,13 +42,13 @@ pub(super) const CHECKS: &[&Check] = &[
     &exec::IDENTITY,
     &exec::CREDENTIALS,
     &exec::REPEAT,
-    &exec::VERSION,
-    &exec::COST,
-    &exec::CPU_LEVEL,
+    &emulator::VERSION,
+    &emulator::COST,
+    &emulator::CPU_LEVEL,
     &service::RUNNING,
     &service::DEGRADED,
     &service::CONFLICTS,
     &service::RECORD,
     &service::BOOT,
-    &service::BINFMT_D,
+    &binfmt_d::BINFMT_D,
 ];

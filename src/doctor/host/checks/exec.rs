@@ -3,29 +3,20 @@
 use super::interpreter::{is_mislabelled, is_out_of_reach};
 use crate::doctor::check::Check;
 use crate::doctor::finding::{Draft, Finding, Status};
-use crate::doctor::fixes::{Others, another_version, registered, then_register};
+use crate::doctor::fixes::{Others, another_version, registered};
 use crate::doctor::host::facts::{FileKind, HostFacts, TargetFacts};
 use crate::doctor::host::fixes::{self as host_fixes, another};
 use crate::doctor::id::CheckId;
-use std::time::Duration;
 
 use super::cause::{Symptom, Whose, cause};
-use super::known::{self, Known, Version};
-use super::rule::left_out;
+use super::emulator::{evidence, known_of};
+use super::matcher::left_out;
 use crate::fix::Fix;
 use crate::phrase::Phrase;
 use crate::plan::flags;
-use crate::probe::CpuLevel;
 use crate::rule::{Entry, winner};
 use crate::system::process::batch::Ended;
-use crate::verify::{Level, Outcome, Proof};
-
-/// A cost is absurd when it is both. All targets of QEMU 7.2 to 11.1 at once on two loaded cores took at
-/// most 79 ms, and 102 times a native one (`binfmtd doctor -v`): far below either. By itself the one
-/// would blame a slow machine, the other a fast one; beyond both, a build that starts a thousand small
-/// programs waits a quarter of an hour for nothing but that.
-const ABSURD: Duration = Duration::from_secs(1);
-const ABSURD_TIMES: f64 = 500.0;
+use crate::verify::{Level, Outcome};
 
 pub(in crate::doctor) static HOST: Check = Check {
     id: CheckId::ExecHost,
@@ -329,151 +320,6 @@ fn with_symptom<T>(
     })
 }
 
-fn known_of(
-    facts: &HostFacts<'_>,
-    asked: &TargetFacts<'_>,
-    proof: &Proof,
-) -> Option<&'static Known> {
-    let version = Version::read(proof.version.as_deref()?)?;
-    let randomize = facts.limits.randomize;
-    known::known(version, &asked.target.name, proof.pinned.as_ref(), randomize)
-}
-
-pub(in crate::doctor) static VERSION: Check = Check {
-    id: CheckId::ExecVersion,
-    title: "its QEMU is of no version known to fail",
-    proves: "The QEMU that really runs, which may not be the one on disk, is of no version that fails for this target in threads or in our own measurements.",
-    cure: "Install another version of QEMU, then binfmtd register TARGET.",
-    run: |facts| version(&facts.host),
-};
-
-fn version(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let targets = facts.targets.iter();
-    targets
-        .map(|asked| {
-            let draft = asked.draft(CheckId::ExecVersion);
-            let Some(proof) = &asked.proof else {
-                return draft.skip("there is no probe for this target, so nothing could be run");
-            };
-            if proof.native {
-                return draft.skip("native: there is no interpreter");
-            }
-            let Some(line) = &proof.version else {
-                return draft
-                    .skip("what runs does not tell a version, as QEMU does (QEMU_VERSION=1)");
-            };
-            let evidence = digest(proof);
-            let works = proof.level(Level::Host).is_some_and(|host| !host.failed());
-            match known_of(facts, asked, proof) {
-                // Its probe is hit as well: either it was, or this build has the fix.
-                Some(known) if known.signal.is_some() && !works => draft
-                    .skip(format!("{line}: what is known of it is told by {}", CheckId::ExecHost)),
-                Some(known) if known.signal.is_none() => draft
-                    .warn(told(line) + &format!(" is known to fail: {}", known.what))
-                    .with(evidence)
-                    .with(format!("see {}", known.source))
-                    .fix(then_register(known.way_out, &asked.target.name)),
-                _ => draft.pass(line).with(evidence),
-            }
-        })
-        .collect()
-}
-
-/// The bytes that ran.
-fn digest(proof: &Proof) -> Phrase {
-    let pinned = proof.pinned.as_ref();
-    let sha256 = pinned.and_then(|pinned| pinned.sha256.as_ref());
-    sha256.map(|sha256| Phrase::own(format!("sha256 {sha256}"), "")).unwrap_or_default()
-}
-
-pub(in crate::doctor) static COST: Check = Check {
-    id: CheckId::ExecCost,
-    title: "what one start costs",
-    proves: "How long the quickest run of its probe took from start to end, beside a native one in the same batch. Emulation is slow; this is about absurdly slow.",
-    cure: "Look at what the interpreter does with strace -f, install QEMU's own static build, or build such images on a machine of that kind.",
-    run: |facts| cost(&facts.host),
-};
-
-fn cost(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let targets = facts.targets.iter();
-    targets
-        .map(|asked| {
-            let draft = asked.draft(CheckId::ExecCost);
-            let Some(proof) = &asked.proof else {
-                return draft.skip("there is no probe for this target, so nothing could be run");
-            };
-            let Some(time) = proof.cost else { return draft.skip("it did not run") };
-            let took = format!("{:.1} ms from start to end", time.as_secs_f64() * 1000.0);
-            if proof.native {
-                return draft.pass(format!("{took}, natively"));
-            }
-            let Some(times) = facts.native_cost.and_then(|native| times(time, native)) else {
-                return draft.pass(format!("{took}; there is no native one to compare with"));
-            };
-            let summary = format!("{took}, {times:.0} times a native one");
-            if is_absurd(time, times) {
-                draft
-                    .warn(
-                        Phrase::own(summary, "one start takes seconds")
-                            + ": more than emulation explains",
-                    )
-                    .with(evidence(proof))
-                    .fix(then_register(
-                        "install QEMU's own static build (qemu-user-static)",
-                        &asked.target.name,
-                    ))
-            } else {
-                draft.pass(summary)
-            }
-        })
-        .collect()
-}
-
-fn times(time: Duration, native: Duration) -> Option<f64> {
-    (!native.is_zero()).then(|| time.as_secs_f64() / native.as_secs_f64())
-}
-
-fn is_absurd(time: Duration, times: f64) -> bool {
-    time > ABSURD && times > ABSURD_TIMES
-}
-
-pub(in crate::doctor) static CPU_LEVEL: Check = Check {
-    id: CheckId::ExecCpuLevel,
-    title: "which x86-64 CPU programs see",
-    proves: "The level (x86-64-v1 to v4) by what cpuid says to a program; distributions ask for one: RHEL 9 for v2, RHEL 10 for v3.",
-    cure: "Install QEMU 7.2 or newer, which shows v3, then binfmtd register x86_64; or use an older base image.",
-    run: |facts| cpu_level(&facts.host),
-};
-
-fn cpu_level(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let targets = facts.targets.iter().filter(|asked| asked.target.name == "x86_64");
-    targets
-        .map(|asked| {
-            let draft = asked.draft(CheckId::ExecCpuLevel);
-            let Some(proof) = &asked.proof else {
-                return draft.skip("there is no probe for this target, so nothing could be run");
-            };
-            let Some(level) = proof.cpu else {
-                return draft.skip("its programs did not run, so none could tell");
-            };
-            let name = level.as_str();
-            match level {
-                _ if proof.native => draft.pass(format!("the host's own CPU is {name}")),
-                CpuLevel::V1 | CpuLevel::V2 => draft
-                    .warn(format!(
-                        "programs see {name}: those of newer distributions end with \"CPU does not support \
-                         x86-64-v{}\"",
-                        if level == CpuLevel::V1 { 2 } else { 3 }
-                    ))
-                    .with(evidence(proof))
-                    .with("see docker/buildx#2566, runfinch/finch#20")
-                    .fix(then_register("install QEMU 7.2 or newer", &asked.target.name)),
-                CpuLevel::V3 | CpuLevel::V4 => draft.pass(format!("programs see {name}")),
-            }
-        })
-        .collect()
-}
-
 /// What cures it: mostly to register again, which replaces what is stale or broken.
 fn way_out(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, level: Level) -> Fix {
     let target = &asked.target.name;
@@ -499,38 +345,5 @@ fn way_out(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, level: Level) -> Fix 
         Level::Host | Level::EmptyRoot | Level::Identity | Level::Credentials => {
             another(facts, asked, entry)
         }
-    }
-}
-
-/// What ran.
-fn evidence(proof: &Proof) -> Phrase {
-    let ran = proof.pinned.as_ref().map(|pinned| Phrase::interpreter(&pinned.path));
-    match (ran, proof.version.as_deref().map(told)) {
-        (Some(ran), Some(version)) => ran + ", " + version,
-        (ran, version) => ran.or(version).unwrap_or_default(),
-    }
-}
-
-/// What QEMU says of itself; of several targets the version, which begins with each one's own name.
-fn told(line: &str) -> Phrase {
-    let version = Version::read(line);
-    version.map_or_else(|| line.into(), |version| Phrase::own(line, format!("QEMU {version}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_slow_by_any_measure_is_absurd() {
-        let native = Duration::from_micros(500);
-        let judge = |time: Duration, native| is_absurd(time, times(time, native).unwrap());
-        assert!(!judge(Duration::from_millis(12), native));
-        // A machine under load: everything takes long.
-        assert!(!judge(Duration::from_secs(3), Duration::from_millis(150)));
-        // A fast one: many times a small time is a small time.
-        assert!(!judge(Duration::from_millis(400), native));
-        assert!(judge(Duration::from_secs(3), native));
-        assert_eq!(times(native, Duration::ZERO), None);
     }
 }

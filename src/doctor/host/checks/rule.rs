@@ -1,7 +1,6 @@
 //! Family `rule`: is there a rule, is it the right one, does it win?
 
 use crate::doctor::host::fixes as host_fixes;
-use std::path::Path;
 
 use super::interpreter::is_sound;
 use crate::doctor::check::Check;
@@ -9,16 +8,13 @@ use crate::doctor::finding::{Draft, Finding};
 use crate::doctor::fixes::{Others, Switch, registered};
 use crate::doctor::host::facts::{HostFacts, TargetFacts};
 use crate::doctor::id::CheckId;
-use crate::fix::{Command, Fix};
+use crate::fix::Fix;
 use crate::observation::Owner;
 use crate::phrase::Phrase;
-use crate::plan::{self, is_qemu, others};
-use crate::probe;
-use crate::rule::{Entry, Header, Magic, Matcher};
+use crate::plan::{self, others};
+use crate::rule::Entry;
 
-const EI_ABIVERSION: usize = 8;
-
-fn each(
+pub(super) fn each(
     facts: &HostFacts<'_>,
     id: CheckId,
     judge: fn(&HostFacts<'_>, &TargetFacts<'_>, Draft) -> Finding,
@@ -36,15 +32,15 @@ fn each(
 }
 
 /// A rule's own name.
-fn own(entry: &Entry) -> Phrase {
+pub(super) fn own(entry: &Entry) -> Phrase {
     Phrase::own(entry.display_name(), "its rule")
 }
 
-fn named(entries: &[&Entry]) -> String {
+pub(super) fn named(entries: &[&Entry]) -> String {
     entries.iter().map(|entry| entry.display_name()).collect::<Vec<_>>().join(", ")
 }
 
-fn flags(entry: &Entry) -> Phrase {
+pub(super) fn flags(entry: &Entry) -> Phrase {
     Phrase::own(format!("flags {}", entry.flags), "")
 }
 
@@ -178,279 +174,6 @@ fn fix_binary(facts: &HostFacts<'_>) -> Vec<Finding> {
                 .fix(registered(&asked.target.name, Others::Keep)),
         }
     })
-}
-
-pub(in crate::doctor) static MATCHER: Check = Check {
-    id: CheckId::RuleMatcher,
-    title: "magic and mask are exact",
-    proves: "The rule takes all that this target's own kernel would, and nothing of another target.",
-    cure: "Let binfmtd derive magic and mask: binfmtd register TARGET --takeover.",
-    run: |facts| matcher(&facts.host),
-};
-
-fn matcher(facts: &HostFacts<'_>) -> Vec<Finding> {
-    each(facts, CheckId::RuleMatcher, |facts, asked, draft| {
-        let Some(entry) = facts.rule(asked) else {
-            return draft.skip("there is no enabled rule");
-        };
-        let name = entry.display_name();
-        // It works, so nobody replaces it unasked.
-        let others =
-            if *facts.owner(entry) == Owner::Binfmtd { Others::Keep } else { Others::Replace };
-        let register = |others| registered(&asked.target.name, others);
-        let Matcher::Magic(magic) = &entry.matcher else {
-            return draft
-                .warn(own(entry) + " goes by file names, not by magic")
-                .fix(register(others));
-        };
-        if let Some(program) = left_out(facts, asked)
-            && let Some(at) = magic.narrower_at(&program)
-        {
-            let field = asked.target.identity.field(at);
-            return draft
-                .fail(
-                    own(entry)
-                        + &format!(
-                            " takes some of its programs only: it looks at {field} (byte {at})"
-                        )
-                        + kind_left_out(field, program.magic()[at]),
-                )
-                .with(Phrase::own(
-                    format!("magic {} mask {}", magic.magic_hex(), magic.mask_hex()),
-                    "",
-                ))
-                .fix(host_fixes::registered(facts, asked, others));
-        }
-        let grabbed: Vec<&str> = facts
-            .settings
-            .table
-            .targets()
-            .iter()
-            .filter(|other| other.name != asked.target.name)
-            .filter(|other| other.identity.magics().iter().any(|theirs| theirs.overlaps(magic)))
-            .map(|other| other.name.as_str())
-            .collect();
-        if !grabbed.is_empty() {
-            return draft
-                .warn(
-                    own(entry)
-                        + " also takes programs of "
-                        + Phrase::own(grabbed.join(", "), "other targets"),
-                )
-                .with(Phrase::own(
-                    format!("magic {} mask {}", magic.magic_hex(), magic.mask_hex()),
-                    "",
-                ))
-                .fix(register(others));
-        }
-        // These bytes no kernel looks at; files that fill them are refused by a rule that does.
-        let strict = |at: usize| {
-            at.checked_sub(magic.offset())
-                .and_then(|index| magic.mask().get(index))
-                .is_some_and(|mask| *mask != 0)
-        };
-        if strict(8) && asked.target.identity.abi_version != 0 {
-            return draft
-                .warn(
-                    own(entry)
-                        + " looks at EI_ABIVERSION, which today's programs for this target fill: they do not run",
-                )
-                .with(Phrase::own(format!("mask {}", magic.mask_hex()), ""))
-                .fix(register(Others::Replace));
-        }
-        if (8..16).any(strict) {
-            return draft
-                .pass(format!("{name} looks at ABI version or padding, as most tables do: foreign AppImages do not run"))
-                .with(format!("mask {}", magic.mask_hex()));
-        }
-        let programs = asked.target.identity.programs(asked.machine);
-        if programs
-            .iter()
-            .any(|program| magic.narrower_at(program).is_some_and(|at| at != EI_ABIVERSION))
-        {
-            return draft.pass(
-                "together with another rule it takes this target's programs, and nothing else",
-            );
-        }
-        draft.pass("it takes this target's programs and nothing else")
-    })
-}
-
-/// A kind of a asked's programs of which some are taken by no rule, while others are. (`EI_ABIVERSION` is
-/// told apart.)
-pub(in crate::doctor) fn left_out(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> Option<Magic> {
-    facts.rule(asked)?;
-    let entries = facts.seen.instance.entries.iter().filter(|entry| entry.enabled);
-    let rules: Vec<&Magic> = entries.filter_map(|entry| entry.matcher.magic()).collect();
-    let mut programs = asked.target.identity.programs(asked.machine).into_iter();
-    programs.find(|program| {
-        let is_left = |program: &Magic| {
-            let all = vec![program.clone()];
-            let left = rules
-                .iter()
-                .fold(all, |left, rule| left.iter().flat_map(|part| part.without(rule)).collect());
-            !left.is_empty()
-        };
-        program.magic()[EI_ABIVERSION] == 0 && is_left(program)
-    })
-}
-
-/// Whether a rule for another interpreter takes some of a asked's programs that no probe is like.
-pub(in crate::doctor) fn is_partly_unproved(
-    facts: &HostFacts<'_>,
-    asked: &TargetFacts<'_>,
-) -> bool {
-    let Some(winner) = facts.rule(asked) else { return false };
-    let shared = probe::build_shared(asked.target, asked.machine);
-    let shared = shared.map(|program| Header::new(&program));
-    let is_proved = |entry: &Entry| {
-        shared.as_ref().is_some_and(|header| entry.matcher.matches(header, Path::new("/")))
-    };
-    let before = facts.partly_before(asked);
-    before.into_iter().any(|entry| entry.interpreter != winner.interpreter && !is_proved(entry))
-}
-
-/// What a rule leaves out that looks at a field.
-fn kind_left_out(field: &str, value: u8) -> String {
-    match (field, value) {
-        ("e_type", _) => {
-            ", so either ET_EXEC or ET_DYN, which most programs are today, does not run".to_owned()
-        }
-        ("EI_OSABI", 3) => {
-            ", so programs that are marked for Linux (ELFOSABI_LINUX, 3) do not run".to_owned()
-        }
-        ("EI_OSABI", _) => format!(", so programs with the value {value} there do not run"),
-        _ => String::new(),
-    }
-}
-
-/// Rules that take some of a target's programs before the one that is to take all, and hand them to another
-/// interpreter.
-fn partly_shadowed(
-    facts: &HostFacts<'_>,
-    asked: &TargetFacts<'_>,
-    winner: &Entry,
-) -> Option<(Phrase, Phrase)> {
-    let before = facts.partly_before(asked);
-    let others: Vec<&Entry> =
-        before.into_iter().filter(|entry| entry.interpreter != winner.interpreter).collect();
-    let first = others.first()?;
-    let programs = asked.target.identity.programs(asked.machine);
-    let magic = first.matcher.magic()?;
-    let at = programs.iter().find_map(|program| magic.narrower_at(program));
-    let field = at.map_or("the header", |at| asked.target.identity.field(at));
-    let says = Phrase::own(named(&others), "another rule")
-        + " comes before "
-        + own(winner)
-        + &format!(" and takes some of its programs ({field}), for another interpreter");
-    let evidence = others.iter().filter_map(|entry| {
-        let magic = entry.matcher.magic()?;
-        let mask = magic.mask_hex();
-        let (whose, file) = (facts.whose(entry), entry.interpreter.display());
-        Some(format!(
-            "{} (of {whose}): interpreter {file}, magic {} mask {mask}",
-            entry.display_name(),
-            magic.magic_hex()
-        ))
-    });
-    let evidence = evidence.collect::<Vec<_>>().join("; ");
-    Some((says, Phrase::own(evidence, "")))
-}
-
-pub(in crate::doctor) static SHADOWED: Check = Check {
-    id: CheckId::RuleShadowed,
-    title: "one rule only, or the right one first",
-    proves: "No newer rule takes the target's programs before another that would.",
-    cure: "Take away the rule of QEMU's that is not wanted, or put ours before the others: binfmtd register TARGET --takeover. Rules of other emulators (FEX, box64, Rosetta) are never ours to remove.",
-    run: |facts| shadowed(&facts.host),
-};
-
-fn shadowed(facts: &HostFacts<'_>) -> Vec<Finding> {
-    each(facts, CheckId::RuleShadowed, |facts, asked, draft| {
-        let takers = facts.takers(asked);
-        let on: Vec<&Entry> = takers.into_iter().filter(|entry| entry.enabled).collect();
-        let Some((winner, behind)) = on.split_first() else {
-            return draft.skip("there is no enabled rule");
-        };
-        if let Some((says, evidence)) = partly_shadowed(facts, asked, winner) {
-            let takeover = host_fixes::registered(facts, asked, Others::Replace);
-            return draft.fail(says).with(evidence).fix(takeover);
-        }
-        if behind.is_empty() {
-            return draft.pass("one rule only");
-        }
-        let works = asked.works();
-        let shown = |entry: &Entry| {
-            let whose = facts.whose(entry);
-            let this = format!("{} (of {whose})", entry.display_name());
-            Phrase::own(this, format!("one of {}", whose.kind()))
-        };
-        let (first, rest) = (shown(winner), behind.iter().enumerate());
-        let evidence = rest.fold(
-            Phrase::from("the kernel picks ") + first + ", then would come ",
-            |seen, (at, entry)| seen + if at == 0 { "" } else { ", " } + shown(entry),
-        );
-        // We come first only where nothing that works was before us, or where somebody asked for that.
-        if works && *facts.owner(winner) == Owner::Binfmtd {
-            return draft
-                .pass("several rules take these programs, and ours comes first")
-                .with(evidence);
-        }
-        let ours = behind.iter().any(|entry| *facts.owner(entry) == Owner::Binfmtd);
-        let draft = if ours && !works {
-            draft.fail(
-                Phrase::own(winner.display_name(), "another")
-                    + " comes before our rule, and does not work",
-            )
-        } else {
-            let first = Phrase::own(winner.display_name(), "the newest");
-            draft.warn(
-                Phrase::from(format!("{} rules take these programs; ", on.len())) + first + " wins",
-            )
-        };
-        draft.with(evidence).fix(one_of_them(facts, asked, winner, behind, works))
-    })
-}
-
-/// What leaves one rule that works, and takes nothing away that is another emulator's.
-fn one_of_them(
-    facts: &HostFacts<'_>,
-    asked: &TargetFacts<'_>,
-    winner: &Entry,
-    behind: &[&Entry],
-    works: bool,
-) -> Fix {
-    let target = &asked.target.name;
-    if !works || is_qemu(winner) && !behind.iter().any(|entry| others::owner(entry).is_some()) {
-        return registered(target, Others::Replace);
-    }
-    // Of QEMU's and another emulator's rule, QEMU's can be had again.
-    let spare: Vec<&Entry> = std::iter::once(winner)
-        .chain(behind.iter().copied())
-        .filter(|entry| is_qemu(entry))
-        .collect();
-    if spare.is_empty() {
-        return Fix::advice(
-            "none of them is binfmtd's or QEMU's: find out which of them is wanted",
-        );
-    }
-    // The service would put it back.
-    let is_kept =
-        |entry: &&&Entry| *facts.owner(entry) == Owner::Binfmtd && facts.service.is_some();
-    if spare.iter().any(|entry| is_kept(&entry)) {
-        return Fix::advice(format!(
-            "leave {target} out of the targets in binfmtd's configuration, then run systemctl reload binfmtd.service"
-        ));
-    }
-    let commands = spare.iter().map(|entry| match facts.owner(entry) {
-        Owner::UpdateBinfmts { .. } => {
-            Command::root(&["update-binfmts", "--disable"]).own(entry.name.to_string_lossy())
-        }
-        Owner::Binfmtd | Owner::SystemdBinfmt { .. } | Owner::Runtime(_) | Owner::Unknown => {
-            Switch::Remove.command(entry)
-        }
-    });
-    Fix::run("remove the rule of QEMU's, which can be had again", commands)
 }
 
 pub(in crate::doctor) static CREDENTIALS: Check = Check {

@@ -2,20 +2,18 @@
 
 use crate::doctor::check::Check;
 use crate::doctor::finding::{Draft, Finding};
-use crate::doctor::fixes::{systemctl, text_of};
-use crate::doctor::host::facts::{HostFacts, PlannedRule};
+use crate::doctor::fixes::systemctl;
+use crate::doctor::host::facts::HostFacts;
 use crate::doctor::id::CheckId;
-use std::path::Path;
 
 use crate::daemon::{Condition, State};
 use crate::fix::{Command, Fix};
-use crate::observation::{InterpreterFault, Owner};
+use crate::observation::Owner;
 use crate::plan::others;
-use crate::rule::{Entry, Rule};
+use crate::rule::Entry;
 use crate::system::host::surroundings::Boot;
 
 const UNIT: &str = "binfmtd.service";
-const OWN_FOLDER: &str = "/etc/binfmt.d";
 
 fn read_journal() -> Fix {
     let journal = Command::root(&["journalctl", "-u", UNIT, "-x"]);
@@ -276,104 +274,4 @@ fn state_of(boot: Boot) -> &'static str {
         Boot::Masked => "is masked",
         Boot::Starts => "is enabled",
     }
-}
-
-pub(in crate::doctor) static BINFMT_D: Check = Check {
-    id: CheckId::ServiceBinfmtD,
-    title: "what systemd-binfmt would register is sound",
-    proves: "The lines of binfmt.d for QEMU's targets are well-formed, name interpreters that exist, have the flag F, and take no native program. Looked at where systemd runs.",
-    cure: "Correct the line, or hide its file by one of the same name in /etc/binfmt.d: ln -s /dev/null /etc/binfmt.d/NAME.conf.",
-    run: |facts| binfmt_d(&facts.host),
-};
-
-fn binfmt_d(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let draft = || Draft::host(CheckId::ServiceBinfmtD);
-    if !facts.systemd {
-        return vec![draft().skip("systemd does not run here, and nobody else reads its files")];
-    }
-    let planned = &facts.planned;
-    if planned.is_empty() {
-        return vec![draft().skip("binfmt.d has no rules")];
-    }
-    let findings: Vec<Finding> =
-        planned.iter().filter_map(|line| line_of(facts, line, draft())).collect();
-    match findings.len() {
-        0 => vec![draft().pass(format!("{} rules of binfmt.d are sound", planned.len()))],
-        _ => findings,
-    }
-}
-
-/// What is wrong with a line, when it is nothing that is told of the rule in the kernel.
-fn line_of(facts: &HostFacts<'_>, line: &PlannedRule, draft: Draft) -> Option<Finding> {
-    let at = format!("{}:{}", line.file.display(), line.line);
-    let rule = match &line.rule {
-        Ok(rule) => rule,
-        Err(error) => {
-            return Some(
-                draft
-                    .warn(format!("{at}: nothing can be registered by this line: {error}"))
-                    .fix(without(line)),
-            );
-        }
-    };
-    if facts.seen.instance.entries.iter().any(|entry| rule.is(entry)) {
-        return None;
-    }
-    if let Some(what) = facts.native.captured_by(rule.matcher()) {
-        return Some(
-            draft
-                .warn(format!("{at}: once registered, it takes the host's own {what}"))
-                .fix(without(line)),
-        );
-    }
-    // Others than QEMU's are their owners' affair.
-    if !is_of_the_table(facts, rule) {
-        return None;
-    }
-    let name = rule.name();
-    let interpreter = rule.interpreter();
-    if line.fault == Some(InterpreterFault::Missing) {
-        return Some(
-            draft
-                .warn(format!("{at}: {interpreter}, the interpreter of {name}, does not exist"))
-                .with("with F, systemd-binfmt says \"no such file or directory\" and fails")
-                .fix(without(line)),
-        );
-    }
-    (!rule.flags().fix_binary).then(|| {
-        draft
-            .warn(format!("{at}: {name} has no flag F, so it would serve no container"))
-            .fix(with_f(line))
-    })
-}
-
-fn is_of_the_table(facts: &HostFacts<'_>, rule: &Rule) -> bool {
-    let Some(magic) = rule.matcher().magic() else { return false };
-    let mut targets = facts.settings.table.targets().iter();
-    rule.name().as_str().starts_with("qemu-")
-        && targets
-            .any(|target| target.identity.magics().iter().any(|theirs| theirs.overlaps(magic)))
-}
-
-/// Comments the line out.
-fn without(line: &PlannedRule) -> Fix {
-    edited(line, "take the line away", "s/^/#/")
-}
-
-/// The flags are the last thing on the line.
-fn with_f(line: &PlannedRule) -> Fix {
-    edited(line, "give the rule the flag F", "s/[[:space:]]*$/F/")
-}
-
-/// A vendor's file stays as it is: one of the same name in `/etc` counts in its place (`binfmt.d(5)`).
-fn edited(line: &PlannedRule, text: &str, edit: &str) -> Fix {
-    let sed = |file: &Path| {
-        Command::root(&["sed", "-i"]).word(format!("{}{edit}", line.line)).word(text_of(file))
-    };
-    if line.file.starts_with("/etc") {
-        return Fix::run(text, [sed(&line.file)]);
-    }
-    let own = Path::new(OWN_FOLDER).join(line.file.file_name().unwrap_or_default());
-    let copy = Command::root(&["cp"]).word(text_of(&line.file)).word(text_of(&own));
-    Fix::run(text, [Command::root(&["mkdir", "-p", OWN_FOLDER]), copy, sed(&own)])
 }
