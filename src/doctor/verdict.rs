@@ -1,4 +1,4 @@
-//! One word for a target.
+//! The verdict on a target, in one word.
 
 use super::facts::Facts;
 use super::host::checks::exec::{is_ours, without_credentials};
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::verify::load::Tally;
 
-/// How a target fares.
+/// Whether a target's programs run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -17,23 +17,23 @@ pub enum Verdict {
     Working,
     /// The kernel runs its programs without a rule.
     Native,
-    /// A rule takes its programs, and whether they run could not be told: there is no probe of some of them, or
-    /// this process may not do what every interpreter needs.
+    /// A rule takes its programs, and whether they run is unknown: there is no probe for some of them, or this process
+    /// lacks a right that every interpreter needs.
     Unproved,
-    /// Its programs run now and then: some of several runs failed.
+    /// Some of several runs failed.
     Flaky,
-    /// Something takes its programs, and fails at one level at least.
+    /// A rule takes its programs, and at least one level fails.
     Broken,
-    /// Nothing takes its programs.
+    /// No rule takes its programs.
     Missing,
 }
 
 impl Verdict {
-    /// All of them, the best first.
+    /// The best first.
     pub const ALL: [Self; 6] =
         [Self::Working, Self::Native, Self::Unproved, Self::Flaky, Self::Broken, Self::Missing];
 
-    /// As it is written.
+    /// The word in documents.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Working => "working",
@@ -50,7 +50,7 @@ impl Verdict {
         matches!(self, Self::Working | Self::Native)
     }
 
-    /// Whether its programs do not run, or not always: known, not merely unknown.
+    /// Whether its programs are known not to run, or not always.
     pub fn is_failure(self) -> bool {
         matches!(self, Self::Flaky | Self::Broken | Self::Missing)
     }
@@ -60,7 +60,7 @@ impl Verdict {
 pub fn verdict(facts: &Facts<'_>, asked: &TargetFacts<'_>) -> Verdict {
     let host = &facts.host;
     let Some(proof) = &asked.proof else {
-        // Without a probe only the listing is left.
+        // Without a probe there is only the listing to judge by.
         return match host.rule(asked) {
             _ if host.is_native(asked.target) => Verdict::Native,
             Some(_) => Verdict::Unproved,
@@ -82,7 +82,7 @@ pub fn verdict(facts: &Facts<'_>, asked: &TargetFacts<'_>) -> Verdict {
     }
 }
 
-/// Real programs tell more than a probe, where some were run.
+/// Real programs, if some were run, outweigh a probe.
 fn loaded(facts: &Facts<'_>, asked: &TargetFacts<'_>) -> Verdict {
     let is_its =
         |load: &&RootfsFacts| load.target == asked.target.name && load.machine == asked.machine;

@@ -10,7 +10,7 @@ const NOTHING: &[(&str, &str)] = &[(VICTIM, "missing"), (OTHER, "missing")];
 const NOT_THERE: &[(&str, &str)] = &[
     ("exec.host", "no program runs"),
     ("exec.empty-root", "no program runs"),
-    ("rule.present", "no rule is to be seen"),
+    ("rule.present", "no rule is visible"),
 ];
 
 fn unmounted() -> Option<Host> {

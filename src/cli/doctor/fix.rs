@@ -1,4 +1,4 @@
-//! `binfmtd doctor --fix`: what `register` would do, for what is wrong.
+//! `binfmtd doctor --fix`: carries out the doctor's repairs.
 
 use std::io::{self, Write};
 
@@ -22,10 +22,10 @@ use crate::system::process::batch::Limits;
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(super) struct Arguments {
-    /// Put right what is wrong, as `binfmtd register` would, say each step first, and look again
+    /// Repair what is wrong as `binfmtd register` would, announcing each step, and check again
     #[arg(long)]
     pub(super) fix: bool,
-    /// With --fix: only say what would be done
+    /// With --fix: only print what would be done
     #[arg(long, requires = "fix")]
     dry_run: bool,
 }
@@ -111,7 +111,7 @@ impl<'a> Repairing<'a, '_> {
         if arguments.dry_run || is_idle {
             self.tell(|out| text::steps(out, &fixes))?;
             let unexplained = fixes.is_empty() && repair::is_failing(&findings);
-            // The service, or somebody else, may have been quicker.
+            // The service or somebody else may have repaired it meanwhile.
             let now = if unexplained { look()? } else { before };
             if unexplained && repair::is_failing(&doctor::diagnose(&now)) {
                 self.tell(text::nothing_to_fix)?;
@@ -183,15 +183,15 @@ fn planned(plan: &Plan) -> Vec<FixDocument> {
     plan.items.iter().filter_map(FixDocument::planned).collect()
 }
 
-/// The service does the same by itself, and knows more.
+/// The service repairs rules as well, and knows more about why it did not.
 fn warn_of(service: &State) {
     let trouble = service.trouble.as_ref().map(|why| format!("; it could not check: {why}"));
     let paused = service.paused_until.is_some().then(|| {
-        "; it has paused, because somebody keeps undoing what it does: find out who (binfmtd status), or it goes on"
+        "; it has paused, because somebody keeps reverting its changes: find out who (binfmtd status)"
             .to_owned()
     });
     tracing::warn!(
-        "the service (process {}) runs and puts rules right by itself; it reports: {}{}{}",
+        "the service (process {}) runs and repairs rules by itself; it reports: {}{}{}",
         service.pid,
         service.summary(),
         paused.unwrap_or_default(),

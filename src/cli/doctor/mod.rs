@@ -22,13 +22,13 @@ use crate::report::{
 use crate::system::process::batch::Limits;
 use crate::verify::{Depth, Scope};
 
-/// The file that a step of GitHub's appends its summary to.
+/// Names the file to which a step of GitHub Actions appends its summary.
 const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 
-/// For each command of docker's: a build.
+/// The time for one docker command, which may be a build.
 const BUILD_LIMIT: Duration = Duration::from_secs(120);
 
-/// What only the doctor prints.
+/// Formats of the doctor alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Of doctor only: XML for Jenkins, GitLab and others
@@ -46,9 +46,9 @@ impl fmt::Display for Format {
     }
 }
 
-/// Verify end to end, and name the cause and the way out of whatever is wrong
+/// Verify end to end; name the cause of each fault and how to fix it
 ///
-/// Runs a tiny program of each CPU through the kernel: on the host and in an empty root. Without --fix it changes nothing.
+/// Runs a tiny program for each CPU through the kernel, on the host and in an empty root. Changes nothing without --fix.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  binfmtd doctor                     everything that has an interpreter or a rule\n  \
@@ -56,11 +56,11 @@ impl fmt::Display for Format {
     binfmtd doctor -v                  every check, passed ones too\n  \
     binfmtd doctor --require arm64     everything, and only this one decides the exit code\n  \
     binfmtd doctor --explain exec.host what a check proves, and what to do\n  \
-    binfmtd doctor --fix               put right what is wrong, and look again\n  \
+    binfmtd doctor --fix               repair what is wrong, and check again\n  \
     binfmtd doctor --rootfs DIR        also run programs of a foreign root filesystem\n  \
     binfmtd doctor --builder NAME      also build for each platform with a builder of buildx\n\n\
-    Exits with 0 when all works, 1 when something does not, 3 when the kernel has no binfmt_misc or not\n\
-    all could be checked."
+    Exits with 0 if everything works, 1 if something does not, 3 if the kernel has no binfmt_misc or not\n\
+    everything could be checked."
 )]
 pub(super) struct Arguments {
     /// Targets or platforms, in place of the configuration's
@@ -69,10 +69,10 @@ pub(super) struct Arguments {
     /// Seconds that each program may take
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
-    /// Run each program so often, and say how often it answered
+    /// Run each program N times, and report how often it answered
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     repeat: u32,
-    /// Look at these, too, and let only them decide the exit code; more than once, or with commas
+    /// Check these as well, and let only them decide the exit code; may be repeated, or separated by commas
     #[arg(long, value_name = "LIST")]
     require: Vec<String>,
     /// List all checks and what each proves
@@ -81,16 +81,16 @@ pub(super) struct Arguments {
     /// Explain a check: what it proves, and how to fix what it finds
     #[arg(long, value_name = "ID")]
     explain: Option<String>,
-    /// Look at Docker and this builder of buildx, too: build for each platform
+    /// Also check Docker and this builder of buildx: build for each platform
     #[arg(long, value_name = "NAME")]
     builder: Option<String>,
     #[command(flatten)]
     repair: fix::Arguments,
-    /// Also run real programs of this foreign root filesystem, in a chroot: a shell, pipes, a signal, its
-    /// loader. Nothing is mounted, and nothing written
+    /// Also run real programs of this foreign root filesystem in a chroot: a shell, pipes, a signal, its
+    /// loader. Nothing is mounted or written
     #[arg(long, value_name = "DIR", conflicts_with = "fix")]
     rootfs: Option<PathBuf>,
-    /// Of the root filesystem, run this command alone; all that follows is the command's
+    /// Run only this command in the root filesystem; all arguments that follow belong to it
     #[arg(long, value_name = "CMD", requires = "rootfs", num_args = 1.., allow_hyphen_values = true)]
     exec: Vec<OsString>,
 }
@@ -115,7 +115,7 @@ pub(super) fn run(
     let request = context::request(&settings, &arguments.targets, false)?;
     let required = context::request(&settings, &arguments.require, false)?.only;
     let limits = Limits { time: Duration::from_secs(arguments.timeout), ..Limits::default() };
-    // Text shows them only to who wants more.
+    // Text shows digests only with -v.
     let digests = context.verbose || context.format == super::Format::Json;
     let scope = Scope { depth: Depth::Full, again: arguments.repeat - 1, digests };
     let rootfs = arguments.rootfs.as_deref();

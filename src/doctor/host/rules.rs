@@ -54,7 +54,7 @@ impl HostFacts<'_> {
         entries.take_while(|entry| Some(&entry.name) != winner).filter(takes_some).collect()
     }
 
-    /// Whether a target's rule is there, enabled and not used, because the kernel asks another instance.
+    /// Whether a target's rule is there, enabled and not used, because the kernel uses another instance.
     pub fn is_masked(&self, asked: &TargetFacts<'_>) -> bool {
         // There is nothing above the first user namespace that could be hidden.
         !self.first_namespace

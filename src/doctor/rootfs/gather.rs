@@ -19,12 +19,12 @@ use crate::system::process::batch::Limits;
 use crate::system::process::child::ExecError;
 use crate::verify::load::{self, Job, Outcome, Part, SEARCH_PATH};
 
-/// Shells that know `-c`, under names that they go by without help.
+/// Shells that have `-c`.
 const SHELLS: [&str; 5] = ["/bin/sh", "/usr/bin/sh", "/bin/bash", "/bin/dash", "/bin/ash"];
-/// Programs that end by themselves and change nothing: one of them may be dynamic where the shell is not.
+/// Programs that end by themselves and change nothing. One of them may be dynamic even if the shell is not.
 const PROGRAMS: [&str; 6] =
     ["/bin/true", "/usr/bin/true", "/bin/echo", "/usr/bin/env", "/bin/ls", "/usr/bin/ls"];
-/// Where loaders are; what is in there tells the target of a root without any program known to us.
+/// Where loaders are. A loader tells the target of a root without any of the programs above.
 const LOADER_FOLDERS: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
 
 /// A root filesystem, and what is to be run of it.
@@ -35,12 +35,11 @@ pub struct ForeignRoot {
     header: Header,
     target: String,
     shell: Option<Program>,
-    /// One that needs a loader.
+    /// A program that needs a loader.
     dynamic: Option<Program>,
     command: Option<Job>,
 }
 
-/// A program of the root filesystem.
 #[derive(Debug, Clone)]
 struct Program {
     path: PathBuf,
@@ -68,7 +67,7 @@ impl ForeignRoot {
             None => None,
             Some(first) => Some(find(&root, Path::new(first))?),
         };
-        // A script has no header of its own: its shell tells.
+        // A script has no header; its shell tells the target.
         let of_command = command.as_ref().and_then(|path| Program::at(&root, path));
         let telling = of_command.clone().or_else(|| shell.clone()).or_else(|| programs().next());
         let telling = telling.or_else(|| Program::loader(&root)).ok_or_else(|| {
@@ -148,7 +147,7 @@ impl ForeignRoot {
             load::load(self.root.as_fd(), &jobs, times, limits, progress)
         };
         let mut outcomes: Vec<(Part, Outcome)> = Vec::new();
-        // First: what needs a loader that does not start needs no further proof.
+        // If the loader does not start, what needs it need not be run.
         let (now, later): (Vec<_>, Vec<_>) =
             self.jobs().into_iter().partition(|(part, _)| *part == Part::Loader);
         for some in [now, later] {
@@ -162,7 +161,7 @@ impl ForeignRoot {
                 outcomes.push((
                     part,
                     Err(format!(
-                        "the loader that it needs does not start: {} says why",
+                        "the loader that it needs does not start, as {} reports",
                         CheckId::LoadLoader
                     )),
                 ));
@@ -206,7 +205,6 @@ impl ForeignRoot {
         })
     }
 
-    /// What is to be run of each part, or why nothing is.
     fn jobs(&self) -> Vec<(Part, Result<Job, String>)> {
         Part::ALL.into_iter().map(|part| (part, self.job(part))).collect()
     }
@@ -235,7 +233,7 @@ impl ForeignRoot {
         Ok(Job::ends_well(program.path.clone(), vec![program.path.clone().into_os_string()]))
     }
 
-    /// Whether a part runs the shell, and the shell's loader was seen not to start.
+    /// Whether a part runs the shell, whose loader did not start.
     fn is_blocked(&self, part: Part, outcomes: &[(Part, Outcome)]) -> bool {
         let runs_shell = matches!(part, Part::Shell | Part::Signal | Part::Pipes);
         let is_dynamic = self.shell.as_ref().is_some_and(|shell| shell.elf.loader.is_some());
@@ -246,7 +244,7 @@ impl ForeignRoot {
     }
 }
 
-/// The job, or its reason to be none, put where it belongs.
+/// The job; if there is none, its reason becomes the part's outcome.
 fn keep(part: Part, job: Result<Job, String>, outcomes: &mut Vec<(Part, Outcome)>) -> Option<Job> {
     match job {
         Ok(job) => Some(job),
@@ -273,8 +271,8 @@ impl Program {
     }
 }
 
-/// Where a command is, as execvp(3) would find it in there. What could not be started anyhow is no verdict on
-/// the host.
+/// Where execvp(3) would find a command in the root. A command that could not be started on any machine is an error of
+/// usage.
 fn find(root: &RootFilesystem, name: &Path) -> Result<PathBuf, Failure> {
     let folder = root.path().display();
     if name.as_os_str().is_empty() {

@@ -104,11 +104,11 @@ fn all_is_well() {
         ("docker.engine", "Docker 28.5.2 answers"),
         ("docker.here", "Linux 6.1.0"),
         ("docker.buildx", "buildx 0.29.1"),
-        ("builder.present", "builder mine is there"),
+        ("builder.present", "builder mine exists"),
         ("builder.running", "BuildKit v0.26.2"),
         ("builder.builds", "it builds for linux/arm/v7"),
         ("builder.facts", "agree"),
-        ("builder.orphans", "nothing of binfmtd's is left"),
+        ("builder.orphans", "left nothing of binfmtd's behind"),
     ] {
         host.holds(id, PASS, &[word]);
     }
@@ -141,7 +141,7 @@ fn each_trouble_with_docker_is_told_once() {
     let mut host = host(&settings);
     let compatible = Trouble::Compatible { endpoint: said(), version: said() };
     trouble(&mut host, compatible);
-    host.holds("docker.engine", FAIL, &["no Docker engine", "docker context use default"]);
+    host.holds("docker.engine", FAIL, &["not a Docker engine", "docker context use default"]);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn builders_that_are_not_as_they_should_be() {
     let mut host = host(&settings);
     let docker = Builder { driver: "docker".to_owned(), ..builder() };
     ask(&mut host, Ok(inspection(Some(docker), Vec::new())));
-    host.holds("builder.present", WARN, &["has the driver docker", "not made by binfmtd"]);
+    host.holds("builder.present", WARN, &["has the driver docker", "not created by binfmtd"]);
     host.holds("builder.builds", SKIP, &["no platform is asked for"]);
     let dead = Builder { error: Some("no such context".to_owned()), ..builder() };
     ask(&mut host, Ok(inspection(Some(dead), Vec::new())));
@@ -231,7 +231,7 @@ fn builds_that_fail_or_are_made_by_another() {
         FAIL,
         &["linux/arm/v7", "it failed", "docker buildx stop mine"],
     );
-    say(arm(no()), "builder.facts", SKIP, &["builder.builds says what is wrong"]);
+    say(arm(no()), "builder.facts", SKIP, &["builder.builds reports what is wrong"]);
     let without = |built| PlatformFacts { kernel: Kernel::NoRule, ..arm(built) };
     say(without(no()), "builder.builds", FAIL, &["advertised", "binfmtd buildx bootstrap mine"]);
     let silent = PlatformFacts { advertised: false, ..without(no()) };
@@ -252,8 +252,8 @@ fn what_is_left_of_builders_that_are_gone() {
         |name: &str, ours| Orphan { kind: OrphanKind::Volume, name: name.to_owned(), ours };
     let with = |orphans| Inspection { orphans, ..inspection(Some(builder()), Vec::new()) };
     ask(&mut host, Ok(with(vec![orphan("theirs", false)])));
-    host.holds("builder.orphans", PASS, &["not made by binfmtd: theirs"]);
+    host.holds("builder.orphans", PASS, &["not created by binfmtd: theirs"]);
     ask(&mut host, Ok(with(vec![orphan("theirs", false), orphan("own", true)])));
-    let words = ["own", "not made by binfmtd: theirs", "remove --all-orphans --yes"];
+    let words = ["own", "not created by binfmtd: theirs", "remove --all-orphans --yes"];
     host.holds("builder.orphans", WARN, &words);
 }

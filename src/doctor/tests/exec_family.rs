@@ -54,7 +54,7 @@ fn each_level_is_told_as_it_went() {
     host.holds("exec.pie", SKIP, &["why"]);
     host.holds("exec.repeat", SKIP, &["not run"]);
     host.targets[0].proof = Some(levels(&[(Level::Identity, Outcome::Warn("gone".to_owned()))]));
-    host.holds("exec.identity", SKIP, &["gone, as interpreter.exists says"]);
+    host.holds("exec.identity", SKIP, &["gone, as interpreter.exists reports"]);
     host.targets[0].proof = Some(levels(&[(Level::Argv0, Outcome::Warn("lost".to_owned()))]));
     host.holds("exec.argv0", WARN, &["lost", "binfmtd register arm"]);
     host.targets[0].proof = None;
@@ -69,14 +69,14 @@ fn one_fault_is_told_once() {
     // Why no rule took it, in the order in which it is found.
     host.holds("exec.host", FAIL, &["it did not", "binfmtd register arm"]);
     host.first_namespace = false;
-    host.holds("exec.host", SKIP, &["another instance", "as kernel.instance says"]);
+    host.holds("exec.host", SKIP, &["uses another instance", "as kernel.instance reports"]);
     host.first_namespace = true;
     host.seen.instance.entries[0].enabled = false;
-    host.holds("exec.host", SKIP, &["disabled", "as rule.enabled says"]);
+    host.holds("exec.host", SKIP, &["disabled", "as rule.enabled reports"]);
     host.seen.instance.enabled = false;
-    host.holds("exec.host", SKIP, &["no rule is used", "as kernel.enabled says"]);
+    host.holds("exec.host", SKIP, &["no rule is used", "as kernel.enabled reports"]);
     host.seen.instance.entries.clear();
-    host.holds("exec.host", SKIP, &["no rule takes it", "as rule.present says"]);
+    host.holds("exec.host", SKIP, &["no rule takes it", "as rule.present reports"]);
     host.trouble = Some(InstanceError::NotMounted);
     host.holds("exec.host", FAIL, &["binfmtd register arm"]);
 }
@@ -91,11 +91,11 @@ fn what_follows_from_the_first_failure_is_not_told_again() {
         host.holds(id, SKIP, &["it fails as any of its programs"]);
     }
     host.holds("exec.empty-root", SKIP, &["it fails as on the host"]);
-    host.holds("exec.repeat", SKIP, &["none of 0 runs answered, as exec.host says"]);
+    host.holds("exec.repeat", SKIP, &["none of 0 runs answered, as exec.host reports"]);
     // Now and then.
     host.targets[0].proof = Some(Proof { tries: Some((1, 3)), ..failed(&all, &exited("")) });
     for id in ["exec.host", "exec.empty-root", "exec.credentials"] {
-        host.holds(id, SKIP, &["now and then, as exec.repeat says"]);
+        host.holds(id, SKIP, &["sometimes, as exec.repeat reports"]);
     }
     host.holds("exec.repeat", FAIL, &["no", "another version of QEMU"]);
     // Its own failure, with an answer.
@@ -110,14 +110,14 @@ fn an_interpreter_that_may_not_be_started_is_told_of_the_file() {
     host.holds("exec.host", FAIL, &["no"]);
     let file = InterpreterFile { noexec: true, ..program() };
     host.files.insert(sound(), found(Ok(file), FileKind::Regular));
-    host.holds("exec.host", SKIP, &["as interpreter.usable says"]);
+    host.holds("exec.host", SKIP, &["as interpreter.usable reports"]);
     let file = InterpreterFile { mode: 0o644, ..program() };
     host.files.insert(sound(), found(Ok(file), FileKind::Regular));
     host.holds("exec.host", FAIL, &["no"]);
     host.seen.instance.entries[0].flags.known.fix_binary = false;
-    host.holds("exec.host", SKIP, &["as interpreter.usable says"]);
+    host.holds("exec.host", SKIP, &["as interpreter.usable reports"]);
     host.files.insert(sound(), found(Err(InterpreterFault::Missing), FileKind::Nothing));
-    host.holds("exec.host", SKIP, &["as interpreter.exists says"]);
+    host.holds("exec.host", SKIP, &["as interpreter.exists reports"]);
     host.seen.instance.entries[0].flags.known.fix_binary = true;
     host.holds("exec.host", FAIL, &["no"]);
 }
@@ -136,10 +136,10 @@ fn programs_that_another_rule_takes() {
     first.name = "pie".into();
     first.matcher = narrow(3);
     host.seen.instance.entries.insert(0, first);
-    host.holds("exec.pie", SKIP, &["as rule.shadowed says"]);
+    host.holds("exec.pie", SKIP, &["as rule.shadowed reports"]);
     host.seen.instance.entries.truncate(1);
     host.seen.instance.entries[0].matcher = narrow(2);
-    host.holds("exec.pie", SKIP, &["as rule.matcher says"]);
+    host.holds("exec.pie", SKIP, &["as rule.matcher reports"]);
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn versions_that_are_known_to_fail() {
     proved!(host, Proof { native: true, ..proof(Ran::Well) });
     host.holds("exec.version", SKIP, &["native"]);
     host.targets[0].proof = Some(proof(Ran::Well));
-    host.holds("exec.version", SKIP, &["does not tell a version"]);
+    host.holds("exec.version", SKIP, &["does not report a version"]);
     let good = Proof { pinned: Some(pinned(true)), ..version("qemu-arm version 7.2.22") };
     host.targets[0].proof = Some(good);
     host.holds("exec.version", PASS, &["qemu-arm version 7.2.22", "sha256 abc"]);
@@ -290,7 +290,7 @@ fn versions_that_are_known_to_fail() {
     let failing =
         Proof { version: host.targets[0].proof.take().unwrap().version, ..proof(Ran::Badly) };
     host.targets[0].proof = Some(failing);
-    host.holds("exec.version", SKIP, &["told by exec.host"]);
+    host.holds("exec.version", SKIP, &["exec.host reports"]);
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn rules_of_a_container_under_a_private_path() {
     host.systemd = false;
     let path = Path::new("/nowhere/buildkit-qemu-aarch64");
     host.plant("qemu-aarch64", "aarch64", path, "CF").ask("aarch64", Some(Ran::Well));
-    host.holds("interpreter.exists", PASS, &["the kernel has the file it opened"]);
+    host.holds("interpreter.exists", PASS, &["the kernel runs the file that it opened"]);
     host.holds("rule.credentials", PASS, &["as its owner wanted"]);
     host.holds("service.boot", SKIP, &["systemd does not run here"]);
     host.is_quiet();
@@ -100,6 +100,6 @@ fn our_own_with_the_service() {
     host.units.ours = Boot::Starts;
     host.is_quiet();
     host.holds("service.running", PASS, &["is ready"]);
-    host.holds("service.record", PASS, &["1 of ours"]);
+    host.holds("service.record", PASS, &["1 rules of binfmtd"]);
     host.holds("service.boot", PASS, &["binfmtd.service registers at boot"]);
 }

@@ -56,7 +56,7 @@ fn what_a_probe_ran_into_is_told_of_the_probe() {
     {
         loaded!(host, Part::Loader, refused(error));
         host.targets[0].proof = Some(proof(ran));
-        host.holds("load.loader", SKIP, &["no program of it starts", told_by]);
+        host.holds("load.loader", SKIP, &["none of its programs starts", told_by]);
     }
     loaded!(host, Part::Loader, refused(ExecError::Denied));
     let levels = [
@@ -64,7 +64,7 @@ fn what_a_probe_ran_into_is_told_of_the_probe() {
         (Level::EmptyRoot, Outcome::Fail(String::new())),
     ];
     host.targets[0].proof = Some(Proof { levels: levels.to_vec(), ..proof(Ran::Well) });
-    host.holds("load.loader", SKIP, &["exec.empty-root says why"]);
+    host.holds("load.loader", SKIP, &["exec.empty-root reports"]);
 }
 
 #[test]

@@ -11,13 +11,13 @@ fn why_there_is_no_rule() {
     assert_eq!(line(&host.says("rule.present")), "binfmtd register arm");
     assert_eq!(host.says("rule.present").evidence.to_string(), "");
     host.stack_before = vec!["autofs".to_owned()];
-    host.holds("rule.present", FAIL, &["nobody had looked at binfmt_misc since boot"]);
+    host.holds("rule.present", FAIL, &["the automount had not been triggered since boot"]);
     host.first_namespace = false;
     host.holds("rule.present", FAIL, &["an instance of its own"]);
     host.from_above = true;
     assert_eq!(host.says("rule.present").evidence.to_string(), "");
     host.targets[0].proof = Some(proof(Ran::Well));
-    host.holds("rule.present", PASS, &["no rule is to be seen", "a parent namespace has one"]);
+    host.holds("rule.present", PASS, &["no rule is visible", "a parent namespace has one"]);
     host.trouble = Some(InstanceError::NotMounted);
     host.holds("rule.present", SKIP, &["no instance"]);
 }
@@ -28,8 +28,8 @@ fn a_rule_of_ours_that_was_removed_is_told_of_its_target() {
     let mut host = host(&settings);
     host.record(&rule(&settings, "arm", &sound(), "POF"), Some("arm"));
     host.ask("arm", Some(Ran::Not));
-    host.holds("rule.present", FAIL, &["somebody removed ours, qemu-arm"]);
-    host.holds("service.record", SKIP, &["qemu-arm", "told of its target"]);
+    host.holds("rule.present", FAIL, &["somebody removed binfmtd's, qemu-arm"]);
+    host.holds("service.record", SKIP, &["qemu-arm", "the checks of its target"]);
 }
 
 /// An arm64 host whose CPU has no 32-bit mode, and one of 64 KiB pages whose kernel was built without.
@@ -141,7 +141,7 @@ fn without_f() {
     host.holds("rule.fix-binary", FAIL, &["no flag F", "binfmtd register arm"]);
     // One cause, told once.
     host.seen.instance.entries[0].interpreter = "/nowhere/qemu-arm".into();
-    host.holds("rule.fix-binary", SKIP, &["told there"]);
+    host.holds("rule.fix-binary", SKIP, &["its own checks report why"]);
     host.plant("rosetta", "arm", &sound(), "C");
     host.holds("rule.fix-binary", WARN, &["rosetta", "--takeover"]);
 }
@@ -274,7 +274,7 @@ fn two_rules_and_their_owners() {
     // Another emulator's works, and comes first: ours is not needed.
     host.plant("rosetta", "arm", &sound(), "C");
     assert_eq!(winner(&host), "rosetta");
-    let words = ["rosetta (of Rosetta), then would come qemu-arm (of binfmtd)"];
+    let words = ["rosetta (of Rosetta); behind it is qemu-arm (of binfmtd)"];
     host.holds("rule.shadowed", WARN, &words);
     let fix = "sh -c 'echo -1 > /proc/sys/fs/binfmt_misc/qemu-arm'";
     assert_eq!(line(&host.says("rule.shadowed")), fix);
@@ -283,13 +283,17 @@ fn two_rules_and_their_owners() {
     host.service = None;
     // It does not work: ours before it, and never a word of removing theirs.
     host.targets[0].proof = Some(proof(Ran::Badly));
-    host.holds("rule.shadowed", FAIL, &["before our rule", "binfmtd register arm --takeover"]);
+    host.holds(
+        "rule.shadowed",
+        FAIL,
+        &["before binfmtd's rule", "binfmtd register arm --takeover"],
+    );
 
     // Ours before theirs: somebody wanted that, or theirs did not work.
     let ours = host.seen.instance.entries.remove(1);
     host.seen.instance.entries.insert(0, ours);
     host.targets[0].proof = Some(proof(Ran::Well));
-    host.holds("rule.shadowed", PASS, &["ours comes first", "rosetta (of Rosetta)"]);
+    host.holds("rule.shadowed", PASS, &["binfmtd's comes first", "rosetta (of Rosetta)"]);
     host.seen.instance.entries.swap(0, 1);
 
     // Two of QEMU's.
@@ -330,7 +334,7 @@ fn the_flag_c_and_who_asked_for_it() {
         host.ask("arm", Some(Ran::Well));
         host.holds("rule.credentials", SKIP, &["no enabled rule"]);
         host.plant("qemu-arm", "arm", &sound(), "POF");
-        host.holds("rule.credentials", PASS, &["no C", "the safe way"]);
+        host.holds("rule.credentials", PASS, &["without C", "the safe choice"]);
         host.plant("qemu-arm", "arm", &sound(), "POCF");
         host.holds("rule.credentials", PASS, &["as its owner wanted"]);
         host.seen.instance.entries.clear();

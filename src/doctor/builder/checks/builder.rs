@@ -1,5 +1,4 @@
-//! Family `builder`: whether a builder of buildx builds for each platform, and what it was wrongly thought
-//! to.
+//! Family `builder`: whether a builder builds for each platform.
 
 use super::docker::{Seen, draft, seen};
 use crate::buildx::builder::{Builder, DRIVER, NodeStatus};
@@ -13,7 +12,7 @@ use crate::doctor::id::CheckId;
 use crate::fix::{Command, Fix};
 use crate::phrase::Phrase;
 
-/// The builder that was found, and everything around it; or why nothing can be said of it.
+/// The builder and what was seen around it, or why there is nothing to check.
 fn found<'a>(facts: &'a Facts<'_>) -> Result<(&'a Inspection, &'a Builder), String> {
     match seen(facts) {
         Seen::Not(why) => Err(why),
@@ -31,7 +30,7 @@ fn bootstrap(name: &str) -> Command {
 }
 
 fn made(name: &str) -> Fix {
-    Fix::run("make or repair the builder", [bootstrap(name)])
+    Fix::run("create or repair the builder", [bootstrap(name)])
 }
 
 fn remove(name: &str) -> Command {
@@ -44,9 +43,9 @@ fn name<'a>(facts: &'a Facts<'_>) -> &'a str {
 
 pub(in crate::doctor) static PRESENT: Check = Check {
     id: CheckId::BuilderPresent,
-    title: "the builder is there, with the right driver",
-    proves: "buildx knows the builder and can load it, and it runs BuildKit in a container of the engine (docker-container): the docker driver builds with the engine's own, and cannot put several platforms into one image.",
-    cure: "Make it: binfmtd buildx bootstrap NAME. One of another driver, or of somebody else, is left alone: choose another name.",
+    title: "the builder exists and has the right driver",
+    proves: "buildx can load the builder, which runs BuildKit in a container (driver docker-container). The docker driver uses the BuildKit inside the engine and cannot put several platforms into one image.",
+    cure: "Create it: binfmtd buildx bootstrap NAME. A builder with another driver, or of somebody else, is left alone: choose another name.",
     run: |facts| vec![present(facts)],
 };
 
@@ -77,15 +76,15 @@ fn present(facts: &Facts<'_>) -> Finding {
             .with(error.clone())
             .fix(fix);
     }
-    let whose = if builder.is_ours() { "made by binfmtd" } else { "not made by binfmtd" };
+    let whose = if builder.is_ours() { "created by binfmtd" } else { "not created by binfmtd" };
     if builder.driver == DRIVER {
-        return draft.pass(format!("builder {name} is there")).with(whose);
+        return draft.pass(format!("builder {name} exists")).with(whose);
     }
     draft
         .warn(format!("builder {name} has the driver {}, not {DRIVER}", builder.driver))
         .with(whose)
         .fix(Fix::run(
-            "make a builder of the right driver",
+            "create a builder with the right driver",
             [Command::user(&["binfmtd", "buildx", "bootstrap"])],
         ))
 }
@@ -93,8 +92,8 @@ fn present(facts: &Facts<'_>) -> Finding {
 pub(in crate::doctor) static RUNNING: Check = Check {
     id: CheckId::BuilderRunning,
     title: "the builder runs",
-    proves: "Each node's container is there and answers.",
-    cure: "Boot it: binfmtd buildx bootstrap NAME, or docker buildx inspect --bootstrap NAME. A node whose context is gone: docker buildx rm NAME.",
+    proves: "The container of each node exists and answers.",
+    cure: "Start it: binfmtd buildx bootstrap NAME, or docker buildx inspect --bootstrap NAME. If the context of a node is gone: docker buildx rm NAME.",
     run: |facts| vec![running(facts)],
 };
 
@@ -117,14 +116,14 @@ fn running(facts: &Facts<'_>) -> Finding {
         made(name)
     } else {
         let boot = Command::user(&["docker", "buildx", "inspect", "--bootstrap"]);
-        Fix::run("boot the builder", [boot.word(name)])
+        Fix::run("start the builder", [boot.word(name)])
     };
     match &node.status {
         NodeStatus::Broken(error) => draft
             .fail(format!("node {} of builder {name} cannot be reached", node.name))
             .with(error.clone())
-            .fix(Fix::run("make the builder anew", [remove(name), bootstrap(name)])),
-        // The next build starts it, and pays for it.
+            .fix(Fix::run("create the builder again", [remove(name), bootstrap(name)])),
+        // The next build starts it, which takes time.
         status => draft
             .warn(format!("node {} of builder {name} is {}", node.name, status.word()))
             .fix(boot),
@@ -153,8 +152,8 @@ fn each(
 pub(in crate::doctor) static BUILDS: Check = Check {
     id: CheckId::BuilderBuilds,
     title: "it builds for the platform",
-    proves: "A build from scratch, without network or cache, ran a program of the platform, which said the nonce that it was given. What a builder advertises proves nothing: BuildKit never takes it back.",
-    cure: "Put the rule there, and have the builder see it: binfmtd buildx bootstrap NAME --platform PLATFORM.",
+    proves: "A build FROM scratch, without network or cache, ran a program of the platform, which printed the nonce that it was given. What a builder advertises proves nothing: BuildKit never withdraws a platform.",
+    cure: "Register the rule and make the builder detect it: binfmtd buildx bootstrap NAME --platform PLATFORM.",
     run: |facts| builds(facts),
 };
 
@@ -170,13 +169,14 @@ fn builds(facts: &Facts<'_>) -> Vec<Finding> {
                     .with(by + &version.unwrap_or_default())
             }
             (_, Grade::Fails) if platform.kernel.works() == Some(false) && !platform.advertised => {
-                draft.skip("not built: the kernel does not run it, which is told by itself")
+                draft
+                    .skip("not built: the kernel does not run it, as the checks of the host report")
             }
             (_, Grade::Fails) => {
                 let sentence = judgement.sentence.unwrap_or_default();
                 let draft = draft.fail(own(&platform.platform) + " " + sentence.as_str());
                 match judgement.fix {
-                    // Of several platforms at once: without names it is for all.
+                    // Without --platform, so that one command repairs all platforms.
                     Some(_) if platform.kernel.is_lacking() => draft.fix(made(&builder.name)),
                     Some(fix) => draft.fix(fix),
                     None => draft,
@@ -194,9 +194,9 @@ fn own(platform: &str) -> Phrase {
 
 pub(in crate::doctor) static FACTS: Check = Check {
     id: CheckId::BuilderFacts,
-    title: "what runs, is embedded, is advertised and is built agree",
-    proves: "The platform is built by the kernel's rule, as everything else on this host, and not by an emulator that BuildKit's image carries; the builder advertises what it builds.",
-    cure: "Register the rule: binfmtd register TARGET. A builder that looked before the rule was there is started again by binfmtd buildx bootstrap NAME.",
+    title: "kernel, image, builder and build agree",
+    proves: "The kernel's rule runs the platform's programs in builds, as everywhere else on this host, and not an emulator from BuildKit's image; and the builder advertises the platform.",
+    cure: "Register the rule: binfmtd register TARGET. If the builder looked for rules before, restart it: binfmtd buildx bootstrap NAME.",
     run: |facts| agreement(facts),
 };
 
@@ -215,18 +215,18 @@ fn agreement(facts: &Facts<'_>) -> Vec<Finding> {
                 }
             }
             (Grade::Fails, _) => {
-                draft.skip(format!("{} says what is wrong", CheckId::BuilderBuilds))
+                draft.skip(format!("{} reports what is wrong", CheckId::BuilderBuilds))
             }
-            _ => draft.pass("what runs, is embedded, advertised and built agree"),
+            _ => draft.pass("kernel, image, builder and build agree"),
         }
     })
 }
 
 pub(in crate::doctor) static ORPHANS: Check = Check {
     id: CheckId::BuilderOrphans,
-    title: "nothing is left of builders that are gone",
-    proves: "The engine has no container and no volume of a builder that this user's buildx does not know: states of builders may have hundreds of gigabytes.",
-    cure: "List them: binfmtd buildx remove --all-orphans; --yes takes away what binfmtd made. What is somebody else's may be another user's builder.",
+    title: "deleted builders left nothing behind",
+    proves: "The engine has no container or volume of a builder that this user's buildx does not know. The state of a builder may take hundreds of gigabytes.",
+    cure: "List them: binfmtd buildx remove --all-orphans; with --yes, those that binfmtd created are removed. The others may belong to another user's builder.",
     run: |facts| vec![orphans(facts)],
 };
 
@@ -244,18 +244,18 @@ fn orphans(facts: &Facts<'_>) -> Finding {
     let (ours, others) = (names(true), names(false));
     let others = match others.as_slice() {
         [] => String::new(),
-        // Another user's builders look the same from here.
-        others => format!("not made by binfmtd: {}", others.join(", ")),
+        // They may be another user's builders: those look the same.
+        others => format!("not created by binfmtd: {}", others.join(", ")),
     };
     if ours.is_empty() {
-        return draft.pass("nothing of binfmtd's is left of builders that are gone").with(others);
+        return draft.pass("deleted builders left nothing of binfmtd's behind").with(others);
     }
     draft
-        .warn("containers or volumes are left of builders that are gone")
+        .warn("deleted builders left containers or volumes behind")
         .with(ours.join(", "))
         .with(others)
         .fix(Fix::run(
-            "remove what binfmtd made",
+            "remove what binfmtd created",
             [Command::user(&["binfmtd", "buildx", "remove", "--all-orphans", "--yes"])],
         ))
 }

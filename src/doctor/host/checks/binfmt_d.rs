@@ -15,16 +15,16 @@ const OWN_FOLDER: &str = "/etc/binfmt.d";
 
 pub(in crate::doctor) static BINFMT_D: Check = Check {
     id: CheckId::ServiceBinfmtD,
-    title: "what systemd-binfmt would register is sound",
-    proves: "The lines of binfmt.d for QEMU's targets are well-formed, name interpreters that exist, have the flag F, and take no native program. Looked at where systemd runs.",
-    cure: "Correct the line, or hide its file by one of the same name in /etc/binfmt.d: ln -s /dev/null /etc/binfmt.d/NAME.conf.",
+    title: "the files in binfmt.d are sound",
+    proves: "The lines for QEMU's targets that systemd-binfmt reads are well-formed, name existing interpreters, have the flag F, and match no native program. Only checked if systemd runs.",
+    cure: "Correct the line, or mask its file with one of the same name in /etc/binfmt.d: ln -s /dev/null /etc/binfmt.d/NAME.conf.",
     run: |facts| binfmt_d(&facts.host),
 };
 
 fn binfmt_d(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = || Draft::host(CheckId::ServiceBinfmtD);
     if !facts.systemd {
-        return vec![draft().skip("systemd does not run here, and nobody else reads its files")];
+        return vec![draft().skip("systemd does not run here, and nobody else reads binfmt.d")];
     }
     let planned = &facts.planned;
     if planned.is_empty() {
@@ -33,12 +33,12 @@ fn binfmt_d(facts: &HostFacts<'_>) -> Vec<Finding> {
     let findings: Vec<Finding> =
         planned.iter().filter_map(|line| line_of(facts, line, draft())).collect();
     match findings.len() {
-        0 => vec![draft().pass(format!("{} rules of binfmt.d are sound", planned.len()))],
+        0 => vec![draft().pass(format!("the {} rules in binfmt.d are sound", planned.len()))],
         _ => findings,
     }
 }
 
-/// What is wrong with a line, when it is nothing that is told of the rule in the kernel.
+/// What is wrong with a line, unless the rule is in the kernel, where other checks judge it.
 fn line_of(facts: &HostFacts<'_>, line: &PlannedRule, draft: Draft) -> Option<Finding> {
     let at = format!("{}:{}", line.file.display(), line.line);
     let rule = match &line.rule {
@@ -46,7 +46,7 @@ fn line_of(facts: &HostFacts<'_>, line: &PlannedRule, draft: Draft) -> Option<Fi
         Err(error) => {
             return Some(
                 draft
-                    .warn(format!("{at}: nothing can be registered by this line: {error}"))
+                    .warn(format!("{at}: this line cannot be registered: {error}"))
                     .fix(without(line)),
             );
         }
@@ -61,7 +61,7 @@ fn line_of(facts: &HostFacts<'_>, line: &PlannedRule, draft: Draft) -> Option<Fi
                 .fix(without(line)),
         );
     }
-    // Others than QEMU's are their owners' affair.
+    // Lines for anything but QEMU's targets are left to their owners.
     if !is_of_the_table(facts, rule) {
         return None;
     }
@@ -92,7 +92,7 @@ fn is_of_the_table(facts: &HostFacts<'_>, rule: &Rule) -> bool {
 
 /// Comments the line out.
 fn without(line: &PlannedRule) -> Fix {
-    edited(line, "take the line away", "s/^/#/")
+    edited(line, "comment the line out", "s/^/#/")
 }
 
 /// The flags are the last thing on the line.

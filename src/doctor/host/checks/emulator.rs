@@ -12,10 +12,9 @@ use crate::phrase::Phrase;
 use crate::probe::CpuLevel;
 use crate::verify::{Level, Proof};
 
-/// A cost is absurd when it is both. All targets of QEMU 7.2 to 11.1 at once on two loaded cores took at
-/// most 79 ms, and 102 times a native one (`binfmtd doctor -v`): far below either. By itself the one
-/// would blame a slow machine, the other a fast one; beyond both, a build that starts a thousand small
-/// programs waits a quarter of an hour for nothing but that.
+/// A cost is absurd if it exceeds both. All targets of QEMU 7.2 to 11.1 at once, on two loaded cores, took at most
+/// 79 ms and 102 times a native start (`binfmtd doctor -v`). The first limit alone would blame a slow machine, the
+/// second a fast one. Beyond both, a build that starts a thousand small programs takes a quarter of an hour longer.
 const ABSURD: Duration = Duration::from_secs(1);
 const ABSURD_TIMES: f64 = 500.0;
 
@@ -31,8 +30,8 @@ pub(super) fn known_of(
 
 pub(in crate::doctor) static VERSION: Check = Check {
     id: CheckId::ExecVersion,
-    title: "its QEMU is of no version known to fail",
-    proves: "The QEMU that really runs, which may not be the one on disk, is of no version that fails for this target in threads or in our own measurements.",
+    title: "its version of QEMU is not known to fail",
+    proves: "The QEMU that the kernel runs, which may not be the one on disk, is not of a version that is reported or was measured to fail for this target.",
     cure: "Install another version of QEMU, then binfmtd register TARGET.",
     run: |facts| version(&facts.host),
 };
@@ -43,21 +42,22 @@ fn version(facts: &HostFacts<'_>) -> Vec<Finding> {
         .map(|asked| {
             let draft = asked.draft(CheckId::ExecVersion);
             let Some(proof) = &asked.proof else {
-                return draft.skip("there is no probe for this target, so nothing could be run");
+                return draft.skip("there is no probe for this target, so nothing was run");
             };
             if proof.native {
                 return draft.skip("native: there is no interpreter");
             }
             let Some(line) = &proof.version else {
-                return draft
-                    .skip("what runs does not tell a version, as QEMU does (QEMU_VERSION=1)");
+                return draft.skip(
+                    "the interpreter does not report a version as QEMU does (QEMU_VERSION=1)",
+                );
             };
             let evidence = digest(proof);
             let works = proof.level(Level::Host).is_some_and(|host| !host.failed());
             match known_of(facts, asked, proof) {
-                // Its probe is hit as well: either it was, or this build has the fix.
+                // This flaw would have hit the probe, too. If the probe ran, this build has the fix.
                 Some(known) if known.signal.is_some() && !works => draft
-                    .skip(format!("{line}: what is known of it is told by {}", CheckId::ExecHost)),
+                    .skip(format!("{line}: {} reports what is known about it", CheckId::ExecHost)),
                 Some(known) if known.signal.is_none() => draft
                     .warn(told(line) + &format!(" is known to fail: {}", known.what))
                     .with(evidence)
@@ -69,7 +69,6 @@ fn version(facts: &HostFacts<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// The bytes that ran.
 fn digest(proof: &Proof) -> Phrase {
     let pinned = proof.pinned.as_ref();
     let sha256 = pinned.and_then(|pinned| pinned.sha256.as_ref());
@@ -78,9 +77,9 @@ fn digest(proof: &Proof) -> Phrase {
 
 pub(in crate::doctor) static COST: Check = Check {
     id: CheckId::ExecCost,
-    title: "what one start costs",
-    proves: "How long the quickest run of its probe took from start to end, beside a native one in the same batch. Emulation is slow; this is about absurdly slow.",
-    cure: "Look at what the interpreter does with strace -f, install QEMU's own static build, or build such images on a machine of that kind.",
+    title: "how long one start takes",
+    proves: "How long the fastest run of its probe took from start to end, compared with a native one in the same batch. Emulation is slow; only an absurd slowdown is a warning.",
+    cure: "See what the interpreter does with strace -f, install QEMU's own static build, or build such images on a machine of that CPU.",
     run: |facts| cost(&facts.host),
 };
 
@@ -90,7 +89,7 @@ fn cost(facts: &HostFacts<'_>) -> Vec<Finding> {
         .map(|asked| {
             let draft = asked.draft(CheckId::ExecCost);
             let Some(proof) = &asked.proof else {
-                return draft.skip("there is no probe for this target, so nothing could be run");
+                return draft.skip("there is no probe for this target, so nothing was run");
             };
             let Some(time) = proof.cost else { return draft.skip("it did not run") };
             let took = format!("{:.1} ms from start to end", time.as_secs_f64() * 1000.0);
@@ -130,8 +129,8 @@ fn is_absurd(time: Duration, times: f64) -> bool {
 pub(in crate::doctor) static CPU_LEVEL: Check = Check {
     id: CheckId::ExecCpuLevel,
     title: "which x86-64 CPU programs see",
-    proves: "The level (x86-64-v1 to v4) by what cpuid says to a program; distributions ask for one: RHEL 9 for v2, RHEL 10 for v3.",
-    cure: "Install QEMU 7.2 or newer, which shows v3, then binfmtd register x86_64; or use an older base image.",
+    proves: "The level (x86-64-v1 to v4) that cpuid reports to a program. Distributions require one: RHEL 9 requires v2, RHEL 10 v3.",
+    cure: "Install QEMU 7.2 or newer, which reports v3, then run binfmtd register x86_64; or use an older base image.",
     run: |facts| cpu_level(&facts.host),
 };
 
@@ -141,17 +140,17 @@ fn cpu_level(facts: &HostFacts<'_>) -> Vec<Finding> {
         .map(|asked| {
             let draft = asked.draft(CheckId::ExecCpuLevel);
             let Some(proof) = &asked.proof else {
-                return draft.skip("there is no probe for this target, so nothing could be run");
+                return draft.skip("there is no probe for this target, so nothing was run");
             };
             let Some(level) = proof.cpu else {
-                return draft.skip("its programs did not run, so none could tell");
+                return draft.skip("its programs did not run, so the CPU is unknown");
             };
             let name = level.as_str();
             match level {
                 _ if proof.native => draft.pass(format!("the host's own CPU is {name}")),
                 CpuLevel::V1 | CpuLevel::V2 => draft
                     .warn(format!(
-                        "programs see {name}: those of newer distributions end with \"CPU does not support \
+                        "programs see {name}; those of newer distributions fail with \"CPU does not support \
                          x86-64-v{}\"",
                         if level == CpuLevel::V1 { 2 } else { 3 }
                     ))
@@ -173,7 +172,7 @@ pub(super) fn evidence(proof: &Proof) -> Phrase {
     }
 }
 
-/// What QEMU says of itself; of several targets the version, which begins with each one's own name.
+/// QEMU's version line, which begins with the name of the target's emulator; merged, the version alone.
 fn told(line: &str) -> Phrase {
     let version = Version::read(line);
     version.map_or_else(|| line.into(), |version| Phrase::own(line, format!("QEMU {version}")))

@@ -1,4 +1,4 @@
-//! Family `exec`: what came of running the probes. The only truth there is.
+//! Family `exec`: what running the probes proved.
 
 use super::interpreter::{is_mislabelled, is_out_of_reach};
 use crate::doctor::check::Check;
@@ -21,15 +21,15 @@ use crate::verify::{Level, Outcome};
 pub(in crate::doctor) static HOST: Check = Check {
     id: CheckId::ExecHost,
     title: "its programs run",
-    proves: "A program of this target ran on the host through the kernel and said the nonce it was given.",
-    cure: "Mostly binfmtd register TARGET, which replaces what is stale or broken. Else another version of QEMU.",
+    proves: "The kernel ran a program of this target on the host, and the program printed the nonce that it was given.",
+    cure: "In most cases binfmtd register TARGET, which replaces a stale or broken rule. Otherwise another version of QEMU.",
     run: |facts| each(&facts.host, Level::Host),
 };
 
 pub(in crate::doctor) static EMPTY_ROOT: Check = Check {
     id: CheckId::ExecEmptyRoot,
     title: "its programs run in an empty root",
-    proves: "The same in a root with nothing else in it, as in a container built FROM scratch.",
+    proves: "The same in a root that contains nothing else, like a container built FROM scratch.",
     cure: "Register with F and a static interpreter: binfmtd register TARGET.",
     run: |facts| each(&facts.host, Level::EmptyRoot),
 };
@@ -37,31 +37,31 @@ pub(in crate::doctor) static EMPTY_ROOT: Check = Check {
 pub(in crate::doctor) static PIE: Check = Check {
     id: CheckId::ExecPie,
     title: "position-independent programs run",
-    proves: "A program of the kind that compilers make today (ET_DYN) ran as well: a rule may take the other kind (ET_EXEC) alone, or another rule these.",
-    cure: "Let binfmtd derive magic and mask, and put that rule first: binfmtd register TARGET --takeover.",
+    proves: "A program of the kind that compilers produce today (ET_DYN) ran as well. A rule may match only the other kind (ET_EXEC), or another rule may take these.",
+    cure: "Let binfmtd generate magic and mask, and put that rule first: binfmtd register TARGET --takeover.",
     run: |facts| each(&facts.host, Level::Pie),
 };
 
 pub(in crate::doctor) static ARGV0: Check = Check {
     id: CheckId::ExecArgv0,
-    title: "argv[0] comes through",
-    proves: "Programs that go by the name they are called by (busybox, login shells) see it.",
-    cure: "Let the probe find out whether the interpreter expects P: preserve-argv0 = \"auto\", then binfmtd register TARGET --takeover.",
+    title: "argv[0] is passed on",
+    proves: "Programs that depend on the name they are called by (busybox, login shells) see it.",
+    cure: "Set preserve-argv0 = \"auto\", which probes whether the interpreter expects P; then binfmtd register TARGET --takeover.",
     run: |facts| each(&facts.host, Level::Argv0),
 };
 
 pub(in crate::doctor) static STATUS: Check = Check {
     id: CheckId::ExecStatus,
-    title: "the exit status comes through",
-    proves: "A failing build step is seen to fail.",
+    title: "the exit status is passed on",
+    proves: "A build step that fails is reported as failed.",
     cure: "Install another version of QEMU, then binfmtd register TARGET.",
     run: |facts| each(&facts.host, Level::Status),
 };
 
 pub(in crate::doctor) static SIGNAL: Check = Check {
     id: CheckId::ExecSignal,
-    title: "signals come through",
-    proves: "A program that is killed by a signal is seen to be.",
+    title: "death by a signal is passed on",
+    proves: "The parent of a program that is killed by a signal sees that.",
     cure: "Install another version of QEMU, then binfmtd register TARGET.",
     run: |facts| each(&facts.host, Level::Signal),
 };
@@ -69,23 +69,23 @@ pub(in crate::doctor) static SIGNAL: Check = Check {
 pub(in crate::doctor) static IDENTITY: Check = Check {
     id: CheckId::ExecIdentity,
     title: "the interpreter that runs is the one on disk",
-    proves: "The running interpreter is the file that its path leads to now, not one from before an upgrade.",
-    cure: "Register again, which replaces the rule without a gap: binfmtd register TARGET. The service does it by itself.",
+    proves: "The kernel runs the file that the rule's path leads to now, not an older one from before an upgrade.",
+    cure: "Register again, which replaces the rule without a gap: binfmtd register TARGET. The service does this automatically.",
     run: |facts| each(&facts.host, Level::Identity),
 };
 
 pub(in crate::doctor) static CREDENTIALS: Check = Check {
     id: CheckId::ExecCredentials,
     title: "set-user-ID programs keep their rights",
-    proves: "A set-user-ID program of another user ran with that user's rights, as sudo and su need; asked only of rules with the flag C.",
-    cure: "credentials = true, then binfmtd register TARGET. The interpreter then runs with those rights under its caller's environment: read what that means first.",
+    proves: "A set-user-ID program of another user ran with that user's rights, as sudo and su need. Only checked for rules with the flag C.",
+    cure: "Set credentials = true, then run binfmtd register TARGET. The interpreter then runs with those rights in the caller's environment: read what that means first.",
     run: |facts| each(&facts.host, Level::Credentials),
 };
 
 pub(in crate::doctor) static REPEAT: Check = Check {
     id: CheckId::ExecRepeat,
     title: "its programs run every time",
-    proves: "Of as many runs as --repeat asks for, each answered.",
+    proves: "All of the runs that --repeat asked for printed their answer.",
     cure: "Install another version of QEMU, then binfmtd register TARGET.",
     run: |facts| each(&facts.host, Level::Repeat),
 };
@@ -117,7 +117,7 @@ fn each(facts: &HostFacts<'_>, level: Level) -> Vec<Finding> {
         .map(|asked| {
             let draft = asked.draft(id);
             let Some(proof) = &asked.proof else {
-                return draft.skip("there is no probe for this target, so nothing could be run");
+                return draft.skip("there is no probe for this target, so nothing was run");
             };
             if level == Level::Credentials
                 && let Some(entry) = without_credentials(facts, asked)
@@ -126,9 +126,9 @@ fn each(facts: &HostFacts<'_>, level: Level) -> Vec<Finding> {
             }
             match proof.level(level) {
                 Some(Outcome::Pass(what)) => draft.pass(what),
-                // The only thing that this level warns of.
+                // The level warns only of a file that is gone.
                 Some(Outcome::Warn(what)) if level == Level::Identity => {
-                    draft.skip(format!("{what}, as {} says", CheckId::InterpreterExists))
+                    draft.skip(format!("{what}, as {} reports", CheckId::InterpreterExists))
                 }
                 Some(Outcome::Warn(what)) => draft.warn(what).fix(way_out(facts, asked, level)),
                 Some(Outcome::Fail(what)) => match told_elsewhere(facts, asked, level) {
@@ -142,7 +142,7 @@ fn each(facts: &HostFacts<'_>, level: Level) -> Vec<Finding> {
         .collect()
 }
 
-/// The rule that was to have `C`, going by the settings, and has not.
+/// The rule, if the settings ask for the flag `C` and the rule does not have it.
 pub(in crate::doctor) fn without_credentials<'a>(
     facts: &'a HostFacts<'_>,
     asked: &TargetFacts<'_>,
@@ -171,44 +171,43 @@ fn lacks_credentials(
         .fix(registered(&asked.target.name, others))
 }
 
-/// One fault is told once: where, if not here.
+/// A fault is reported once. If another check reports it, this says which.
 fn told_elsewhere(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, level: Level) -> Option<String> {
     let proof = asked.proof.as_ref()?;
     let host = proof.level(Level::Host).is_some_and(Outcome::failed);
     let no_answer = proof.failed_run(level).is_some();
     match level {
         Level::Host | Level::EmptyRoot | Level::Credentials if proof.is_flaky() && no_answer => {
-            Some(format!("it fails now and then, as {} says", CheckId::ExecRepeat))
+            Some(format!("it fails sometimes, as {} reports", CheckId::ExecRepeat))
         }
         Level::Host if proof.nobody => without_rule(facts, asked),
         Level::Host if proof.failed_run(level).is_some_and(|run| run.refused.is_some()) => {
             let told_by = is_out_of_reach(facts, asked)?;
-            Some(format!("its interpreter may not be started, as {told_by} says"))
+            Some(format!("its interpreter may not be started, as {told_by} reports"))
         }
         Level::Pie if host => Some("it fails as any of its programs".to_owned()),
         Level::Pie if !facts.partly_before(asked).is_empty() => Some(format!(
-            "another rule takes some of its programs, as {} says",
+            "another rule takes some of its programs, as {} reports",
             CheckId::RuleShadowed
         )),
         Level::Pie if left_out(facts, asked).is_some() => Some(format!(
-            "its rule takes some of its programs only, as {} says",
+            "its rule takes only some of its programs, as {} reports",
             CheckId::RuleMatcher
         )),
-        // In another root it may fail in another way (there is no /proc to look limits up in) for the
-        // same reason.
+        // The same fault may look different there: without /proc, QEMU does not learn of limits.
         Level::EmptyRoot if host => Some("it fails as on the host".to_owned()),
         Level::Credentials if host && no_answer => {
             Some("it fails as any of its programs".to_owned())
         }
         Level::Repeat if host && !proof.is_flaky() => {
             let (_, of) = proof.tries.unwrap_or_default();
-            Some(format!("none of {of} runs answered, as {} says", CheckId::ExecHost))
+            Some(format!("none of {of} runs answered, as {} reports", CheckId::ExecHost))
         }
         _ => None,
     }
 }
 
-/// No rule took it, and another check says why.
+/// Why no rule took the program, if another check reports that.
 fn without_rule(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> Option<String> {
     let instance = &facts.instance()?.instance;
     let takers = facts.takers(asked);
@@ -219,14 +218,13 @@ fn without_rule(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> Option<String
     } else if takers.iter().all(|entry| !entry.enabled) {
         ("its rule is disabled", CheckId::RuleEnabled)
     } else if super::kernel::is_masked(facts) {
-        ("the kernel asks another instance", CheckId::KernelInstance)
+        ("the kernel uses another instance", CheckId::KernelInstance)
     } else {
         return None;
     };
-    Some(format!("exec format error: {why}, as {told_by} says"))
+    Some(format!("exec format error: {why}, as {told_by} reports"))
 }
 
-/// What failed, and why, where that is known.
 fn failed(
     facts: &HostFacts<'_>,
     asked: &TargetFacts<'_>,
@@ -246,7 +244,7 @@ fn failed(
         let is_file = proof.is_some_and(|proof| proof.pinned.is_some())
             && facts.rule_file(asked).is_some_and(|found| found.kind == FileKind::Regular);
         let what = match level {
-            // The only thing that fails there; which files they are is evidence, too.
+            // Which files they are is part of the evidence.
             Level::Identity if is_file => Phrase::own(
                 what,
                 "the kernel runs another file than the one that its rule names is now: the rule is older than the file",
@@ -263,7 +261,7 @@ fn failed(
     draft.with(seen).with(format!("see {source}")).fix(cure)
 }
 
-/// How runs failed of which the cause is known, without what each interpreter calls it and how often.
+/// How a run failed, in words that are the same for all targets: without the interpreter's name or counts.
 fn outline(symptom: &Symptom<'_>) -> String {
     let end = match (&symptom.failure.refused, symptom.failure.ended) {
         (Some(error), _) => error.to_string(),
@@ -281,7 +279,7 @@ fn outline(symptom: &Symptom<'_>) -> String {
     }
 }
 
-/// Whether a target's failure is this process's own: then nothing is proved about the host.
+/// Whether a target failed because of a limit of this process, which proves nothing about the host.
 pub(in crate::doctor) fn is_ours(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> bool {
     let whose = with_symptom(facts, asked, Level::Host, |symptom| Some(cause(symptom)?.whose));
     whose == Some(Whose::Ours)
@@ -320,24 +318,24 @@ fn with_symptom<T>(
     })
 }
 
-/// What cures it: mostly to register again, which replaces what is stale or broken.
+/// Mostly to register again, which replaces a stale or broken rule.
 fn way_out(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, level: Level) -> Fix {
     let target = &asked.target.name;
     let register = || registered(target, Others::Keep);
     let Some(entry) = facts.rule(asked) else {
         return register();
     };
-    // No rule was used: binfmt_misc as a whole is switched off.
+    // No rule was used.
     if asked.proof.as_ref().is_some_and(|proof| proof.nobody) {
         return register();
     }
     let ours = facts.instance().is_some_and(|seen| seen.record.owns(entry));
     let fixed = entry.flags.known.fix_binary;
     match level {
-        // Another version of QEMU is for a person to choose.
+        // The rule is as it should be, so QEMU is at fault. Which version to install is for a person to choose.
         Level::Host | Level::EmptyRoot | Level::Pie if ours && fixed => another_version(target),
         Level::Repeat | Level::Signal | Level::Status if ours => another_version(target),
-        // What register proves quickly finds nothing wrong with these.
+        // The quick proof of `register` does not look at these levels, so it would keep a rule of others.
         Level::Argv0 | Level::Repeat | Level::Signal | Level::Status | Level::Pie => {
             let others = if ours { Others::Keep } else { Others::Replace };
             host_fixes::registered(facts, asked, others)

@@ -28,7 +28,7 @@ fn each(
             match facts.rule(asked).zip(facts.rule_file(asked)) {
                 None => draft.skip("there is no enabled rule that names one"),
                 Some(_) if asked.runs_from_another_root() => draft.skip(
-                    "its rule names a file of another root than this one, which cannot be looked at from here",
+                    "its rule names a file in another root, which cannot be inspected from here",
                 ),
                 Some((entry, file)) => judge(facts, asked, draft, entry, file),
             }
@@ -36,7 +36,7 @@ fn each(
         .collect()
 }
 
-/// Whether the file that a asked's rule names could be run as an interpreter at all.
+/// Whether the file in the target's rule could serve as an interpreter at all.
 pub(super) fn is_sound(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> bool {
     let needs = guard::Needs { fixed: false, credentials: false };
     let (native, table) = (&facts.native, &facts.settings.table);
@@ -44,7 +44,7 @@ pub(super) fn is_sound(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> bool {
     file.is_some_and(|file| guard::fault(file, native, table, needs).is_none())
 }
 
-/// Another name of the same QEMU.
+/// QEMU under another name.
 fn renamed<'a>(
     facts: &'a HostFacts<'_>,
     asked: &'a TargetFacts<'_>,
@@ -54,13 +54,13 @@ fn renamed<'a>(
     beside.chain(usable_one(facts, asked)).find(|path| *path != gone)
 }
 
-/// Why a file cannot serve, as whoever registers says it.
+/// Why a file cannot serve, in the words of `register`.
 fn refusal(path: &Path, fault: &InterpreterFault) -> Phrase {
     let any = guard::refusal(Path::new("of the rule"), fault).why;
     Phrase::own(guard::refusal(path, fault).why, any)
 }
 
-/// What makes the very file serve.
+/// What makes this very file usable.
 fn mended(file: &RuleFile, path: &Path, fault: &InterpreterFault) -> Fix {
     match fault {
         InterpreterFault::NotExecutable => {
@@ -78,15 +78,15 @@ fn mended(file: &RuleFile, path: &Path, fault: &InterpreterFault) -> Fix {
     }
 }
 
-/// Whether a rule's interpreter is not there, or may not be executed; without `F` nothing runs then, for the
-/// kernel looks it up at each start.
+/// The check that reports why the interpreter cannot be started: it is missing, or may not be executed. Without `F`
+/// the kernel looks the file up at each start.
 pub(super) fn is_out_of_reach(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> Option<CheckId> {
     let entry = facts.rule(asked)?;
     match &facts.rule_file(asked)?.file {
         Err(InterpreterFault::Missing) if !entry.flags.known.fix_binary => {
             Some(CheckId::InterpreterExists)
         }
-        // A pinned file needs no bit any more, and a mount that forbids.
+        // A pinned file needs no execute bit, but a noexec mount still forbids it.
         Ok(file) if file.noexec => Some(CheckId::InterpreterUsable),
         Ok(file) if file.mode & 0o111 == 0 && !entry.flags.known.fix_binary => {
             Some(CheckId::InterpreterUsable)
@@ -97,9 +97,9 @@ pub(super) fn is_out_of_reach(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) ->
 
 pub(in crate::doctor) static EXISTS: Check = Check {
     id: CheckId::InterpreterExists,
-    title: "the interpreter is there",
-    proves: "The path that the rule names leads to a file. With F the kernel may still run one that is gone.",
-    cure: "Install QEMU's static emulators (qemu-user-static, or qemu-user where that is static), then binfmtd register.",
+    title: "the interpreter exists",
+    proves: "The path in the rule leads to a file. With F, the kernel may still run a file that was deleted.",
+    cure: "Install QEMU's static emulators (qemu-user-static, or qemu-user if that is static), then run binfmtd register.",
     run: |facts| exists(&facts.host),
 };
 
@@ -108,17 +108,19 @@ fn exists(facts: &HostFacts<'_>) -> Vec<Finding> {
         let path = &entry.interpreter;
         match &found.file {
             Ok(file) => draft.pass(file.path.display().to_string()),
-            // It never was on this disk: a container's image had it, and the kernel has it now.
+            // It never was on this disk: the kernel opened it in a container's image.
             Err(InterpreterFault::Missing)
                 if entry.flags.known.fix_binary
                     && *facts.owner(entry) == Owner::Unknown
                     && asked.works() =>
             {
                 let path = path.display();
-                draft.pass(format!("{path} is not on this disk; the kernel has the file it opened"))
+                draft.pass(format!(
+                    "{path} is not on this disk; the kernel runs the file that it opened"
+                ))
             }
             Err(InterpreterFault::Missing) => missing(facts, asked, draft, entry),
-            // It was pinned, and could not be registered again.
+            // The kernel runs the file that it pinned, but the one that is there now could not be registered.
             Err(fault) if is_pinned(asked) && found.kind != FileKind::Nothing => {
                 draft.warn(refusal(path, fault)).fix(another(facts, asked, entry))
             }
@@ -134,7 +136,7 @@ fn is_pinned(asked: &TargetFacts<'_>) -> bool {
 fn missing(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, draft: Draft, entry: &Entry) -> Finding {
     let own = Phrase::file(&entry.interpreter, "its interpreter");
     let finding = if entry.flags.known.fix_binary {
-        draft.warn(own + " is gone from the disk; the kernel goes on with the one it pinned")
+        draft.warn(own + " is gone from the disk; the kernel still runs the file that it pinned")
     } else {
         draft.fail(own + " does not exist")
     };
@@ -151,19 +153,19 @@ fn missing(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, draft: Draft, entry: 
 pub(in crate::doctor) static USABLE: Check = Check {
     id: CheckId::InterpreterUsable,
     title: "the interpreter is native, static and executable",
-    proves: "The file is a program of this machine, needs no loader that other roots lack, and may be executed.",
+    proves: "The file is a program for this machine, may be executed, and needs no loader, which other roots lack.",
     cure: "Install a static emulator for this machine: qemu-user-static.",
     run: |facts| usable(&facts.host),
 };
 
 fn usable(facts: &HostFacts<'_>) -> Vec<Finding> {
     each(facts, CheckId::InterpreterUsable, |facts, asked, draft, entry, found| {
-        let Ok(file) = &found.file else { return draft.skip("there is no file to look at") };
+        let Ok(file) = &found.file else { return draft.skip("there is no file to inspect") };
         let needs = guard::Needs { fixed: entry.flags.known.fix_binary, credentials: false };
         let Some(fault) = guard::fault(file, &facts.native, &facts.settings.table, needs) else {
             return draft.pass("native, static and executable");
         };
-        // If another file could serve, registering is all that it takes.
+        // If another file can serve, registering is enough.
         let other = usable_one(facts, asked).is_some_and(|path| path != file.path);
         let is_of_no_use = match fault {
             InterpreterFault::Dynamic(_)
@@ -186,14 +188,14 @@ fn usable(facts: &HostFacts<'_>) -> Vec<Finding> {
 pub(in crate::doctor) static TRUSTED: Check = Check {
     id: CheckId::InterpreterTrusted,
     title: "only root can replace the interpreter",
-    proves: "Owner and mode of the file and of every folder above it let nobody but root change what runs for others.",
-    cure: "Give the file and each folder above it to root, and take the right to write from others; or leave the flag C off.",
+    proves: "The owner and mode of the file and of every folder above it let nobody but root replace it.",
+    cure: "Make root the owner of the file and of each folder above it, and remove write permission for others; or leave the flag C off.",
     run: |facts| trusted(&facts.host),
 };
 
 fn trusted(facts: &HostFacts<'_>) -> Vec<Finding> {
     each(facts, CheckId::InterpreterTrusted, |_, _, draft, entry, found| {
-        let Ok(file) = &found.file else { return draft.skip("there is no file to look at") };
+        let Ok(file) = &found.file else { return draft.skip("there is no file to inspect") };
         if file.distrust.is_empty() {
             return draft.pass("only root can replace it");
         }
@@ -205,7 +207,7 @@ fn trusted(facts: &HostFacts<'_>) -> Vec<Finding> {
             draft.warn(says + ", which runs for everybody")
         };
         finding.with(file.distrust.join("; ")).fix(Fix::run(
-            "give the file and the folders above it to root alone",
+            "let only root write to the file and the folders above it",
             found.distrust.iter().map(for_root_alone),
         ))
     })
@@ -253,8 +255,8 @@ const OF_DATA: [&str; 12] = [
 pub(in crate::doctor) static LABEL: Check = Check {
     id: CheckId::InterpreterLabel,
     title: "SELinux lets containers run the interpreter",
-    proves: "Where SELinux is on: the label of the interpreter's file is one that confined containers may execute, whatever they have in their own root.",
-    cure: "Give the file the label of a program, and register again: chcon -t bin_t FILE, then binfmtd register. An interpreter from a container's image carries that container's categories, and no other container may run it: install QEMU on the host.",
+    proves: "If SELinux is on: confined containers may execute files with the interpreter's label.",
+    cure: "Give the file the label of a program and register again: chcon -t bin_t FILE, then binfmtd register. An interpreter from a container's image carries that container's categories, so no other container may run it: install QEMU on the host.",
     run: |facts| label(&facts.host),
 };
 
@@ -263,9 +265,9 @@ fn label(facts: &HostFacts<'_>) -> Vec<Finding> {
         let Some(mode) = facts.limits.selinux else {
             return draft.skip("SELinux is off");
         };
-        let Ok(file) = &found.file else { return draft.skip("there is no file to look at") };
+        let Ok(file) = &found.file else { return draft.skip("there is no file to inspect") };
         let Some(label) = &found.label else {
-            return draft.skip("the file has no label that could be read");
+            return draft.skip("the file has no readable label");
         };
         let (kind, level) = kind_and_level(label);
         let draft = draft.seen(format!("label {label}"));
@@ -275,7 +277,7 @@ fn label(facts: &HostFacts<'_>) -> Vec<Finding> {
         } else if EXECUTABLE.contains(&kind) || kind.ends_with("_exec_t") {
             return draft.pass(format!("containers may execute {kind}"));
         } else if OF_DATA.contains(&kind) {
-            Phrase::from("SELinux lets no confined container run ")
+            Phrase::from("SELinux lets no confined container execute ")
                 + own
                 + &format!(": {kind} is not the type of a program")
         } else {
@@ -294,7 +296,7 @@ fn kind_and_level(label: &str) -> (&str, &str) {
     (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
-/// Whether the label is none of a program that everybody may run.
+/// Whether the label keeps containers from executing the file.
 pub(super) fn is_mislabelled(label: &str) -> bool {
     let (kind, level) = kind_and_level(label);
     level.contains(":c") || OF_DATA.contains(&kind)

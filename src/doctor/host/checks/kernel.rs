@@ -12,7 +12,7 @@ use crate::system::host::surroundings::{Distribution, Module};
 
 const MOUNT_IT: &str = "mount binfmt_misc where programs look for it";
 
-/// A mount of the host's outlives every container.
+/// A mount on the host outlives every container.
 fn on_the_host() -> Fix {
     Fix::run("mount binfmt_misc on the host", [mount().at(Place::Host)])
 }
@@ -23,7 +23,7 @@ pub(in crate::doctor) static SUPPORTED: Check = Check {
     id: CheckId::KernelSupported,
     title: "the kernel has binfmt_misc",
     proves: "binfmt_misc is built in or its module is loaded; without it no foreign program can run.",
-    cure: "Load the module (modprobe binfmt_misc). Where there is none, install the distribution's package with further modules (linux-modules-extra on Ubuntu's cloud kernels), or a kernel with CONFIG_BINFMT_MISC.",
+    cure: "Load the module (modprobe binfmt_misc). If it is missing, install the package with the kernel's extra modules (linux-modules-extra on Ubuntu's cloud kernels), or boot a kernel with CONFIG_BINFMT_MISC.",
     run: |facts| supported(&facts.host),
 };
 
@@ -34,18 +34,18 @@ fn supported(facts: &HostFacts<'_>) -> Vec<Finding> {
         let evidence = format!("/proc/filesystems, Linux {release}");
         return vec![draft.pass("the kernel has binfmt_misc").with(evidence)];
     }
-    // A container has its own files, and the host's kernel.
+    // The files of a container say nothing about the host's kernel.
     let module = if facts.container { Module::Unknown } else { facts.module };
     let place = facts.kernels_place();
     let load = || Fix::run("load the module", [Command::root(&MODPROBE).at(place.clone())]);
     let (what, fix) = match module {
         Module::Loadable => ("its module is not loaded", load()),
         Module::NotBuilt => (
-            "it was built without, and no module can be loaded",
+            "it was built without it, and no module can be loaded",
             Fix::advice("boot a kernel with CONFIG_BINFMT_MISC"),
         ),
         Module::OtherKernel => (
-            "its modules are gone from the disk, because it was upgraded since boot",
+            "its modules are gone from the disk, because it was upgraded after boot",
             Fix::run("reboot", [Command::root(&["reboot"])]),
         ),
         Module::NotInstalled => {
@@ -58,17 +58,17 @@ fn supported(facts: &HostFacts<'_>) -> Vec<Finding> {
         .with(format!("/proc/filesystems does not name it, Linux {release}"))
         .fix(fix);
     vec![if facts.container {
-        finding.with("this is a container: a module is to be loaded on the host")
+        finding.with("this is a container: load the module on the host")
     } else {
         finding
     }]
 }
 
-/// Installs the further modules of the running kernel, by who packages them where.
+/// Installs the extra modules of the running kernel.
 fn package(distribution: Distribution, release: &str) -> Fix {
     let modprobe = Command::root(&MODPROBE);
     let reboot = Command::root(&["reboot"]);
-    let text = "install the package with the further modules of this kernel";
+    let text = "install the package with the extra modules of this kernel";
     let commands = match distribution {
         Distribution::Ubuntu => {
             let package = format!("linux-modules-extra-{release}");
@@ -99,8 +99,8 @@ fn package(distribution: Distribution, release: &str) -> Fix {
 pub(in crate::doctor) static MOUNTED: Check = Check {
     id: CheckId::KernelMounted,
     title: "binfmt_misc is mounted",
-    proves: "Rules can be seen and written. Rules that a parent namespace holds work even where nothing is mounted.",
-    cure: "Mount it on the host: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc. A broken automount has to go first: umount /proc/sys/fs/binfmt_misc.",
+    proves: "Rules can be read and written here. The rules of a parent namespace work even if nothing is mounted.",
+    cure: "Mount it on the host: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc. Unmount a broken automount first: umount /proc/sys/fs/binfmt_misc.",
     run: |facts| mounted(&facts.host),
 };
 
@@ -114,7 +114,7 @@ fn mounted(facts: &HostFacts<'_>) -> Vec<Finding> {
     if let Some(place) = &facts.elsewhere {
         let place = place.display();
         return vec![if facts.container {
-            draft.pass(format!("binfmt_misc is mounted on {place}: this container got it as a volume"))
+            draft.pass(format!("binfmt_misc is mounted on {place}: this container has it as a volume"))
         } else {
             draft
                 .warn(format!("binfmt_misc is mounted on {place} only, where other programs do not look for it"))
@@ -132,7 +132,7 @@ fn mounted(facts: &HostFacts<'_>) -> Vec<Finding> {
         }];
     };
     let is_confined = facts.container || !facts.first_namespace;
-    // Its mount would go with the container, and the rules with it.
+    // A mount in a container vanishes with it, and takes the rules along.
     let place = if facts.first_namespace { facts.kernels_place() } else { Place::Here };
     let mount = mount().at(place.clone());
     vec![match error {
@@ -140,11 +140,11 @@ fn mounted(facts: &HostFacts<'_>) -> Vec<Finding> {
             draft.skip("the kernel has no binfmt_misc that could be mounted").with(evidence)
         }
         _ if facts.foreign().any(TargetFacts::works) && is_confined => draft
-            .pass("nothing is to be seen from in here, and foreign programs run: by rules of the host")
+            .pass("no instance is visible here, and foreign programs run through rules of the host")
             .with(evidence),
         error if facts.foreign().any(TargetFacts::works) => draft
             .warn(format!(
-                "{error}; foreign programs run all the same, by rules that somebody else holds"
+                "{error}; foreign programs run nevertheless, through rules in a mount that somebody else holds"
             ))
             .with(evidence)
             .fix(Fix::run(MOUNT_IT, [mount])),
@@ -155,7 +155,7 @@ fn mounted(facts: &HostFacts<'_>) -> Vec<Finding> {
             .fail(error.to_string())
             .with(evidence)
             .fix(Fix::run(
-                "take the broken automount away, and mount binfmt_misc",
+                "unmount the broken automount, and mount binfmt_misc",
                 [Command::root(&["umount", MOUNT_POINT]).at(place), mount],
             )),
         InstanceError::NoFolder => draft
@@ -171,7 +171,7 @@ fn mounted(facts: &HostFacts<'_>) -> Vec<Finding> {
                 finding
             } else {
                 finding.with(
-                    "this is a user namespace: one that was mounted here before hides the host's rules even now",
+                    "this is a user namespace: an instance that was mounted here earlier still hides the host's rules",
                 )
             }
         }
@@ -180,9 +180,9 @@ fn mounted(facts: &HostFacts<'_>) -> Vec<Finding> {
 
 pub(in crate::doctor) static ENABLED: Check = Check {
     id: CheckId::KernelEnabled,
-    title: "binfmt_misc is switched on",
-    proves: "The instance as a whole is not disabled by a 0 in its file status.",
-    cure: "Switch it on: echo 1 > /proc/sys/fs/binfmt_misc/status, or binfmtd register.",
+    title: "binfmt_misc is enabled",
+    proves: "The instance as a whole is enabled: nobody wrote 0 to its file status.",
+    cure: "Enable it: echo 1 > /proc/sys/fs/binfmt_misc/status, or binfmtd register.",
     run: |facts| enabled(&facts.host),
 };
 
@@ -190,9 +190,9 @@ fn enabled(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::KernelEnabled);
     vec![match facts.instance() {
         None => draft.skip("there is no instance to look at"),
-        Some(seen) if seen.instance.enabled => draft.pass("binfmt_misc is switched on"),
+        Some(seen) if seen.instance.enabled => draft.pass("binfmt_misc is enabled"),
         Some(_) => draft
-            .fail("binfmt_misc as a whole is switched off: no rule is used")
+            .fail("binfmt_misc as a whole is disabled: no rule is used")
             .with(format!("{MOUNT_POINT}/status says disabled"))
             .fix(Fix::run(
                 "switch it on",
@@ -204,8 +204,8 @@ fn enabled(facts: &HostFacts<'_>) -> Vec<Finding> {
 pub(in crate::doctor) static WRITABLE: Check = Check {
     id: CheckId::KernelWritable,
     title: "rules can be registered from here",
-    proves: "This process could register; a container or a plain user may not, and need not when the host's rules serve.",
-    cure: "Register on the host, not from a container; where it is mounted read-only, remount it: mount -o remount,rw /proc/sys/fs/binfmt_misc.",
+    proves: "This process may register rules. A container or an ordinary user may not, and need not if the host's rules already work.",
+    cure: "Register on the host, not from a container. If binfmt_misc is mounted read-only, remount it: mount -o remount,rw /proc/sys/fs/binfmt_misc.",
     run: |facts| writable(&facts.host),
 };
 
@@ -214,37 +214,41 @@ fn writable(facts: &HostFacts<'_>) -> Vec<Finding> {
     vec![match facts.instance() {
         None => draft.skip("there is no instance to look at"),
         Some(seen) if seen.instance.writable => draft.pass("rules can be registered from here"),
-        // Verifying needs no right to write: this is no fault of the host.
-        Some(_) if facts.uid != 0 => draft.skip("only root can register rules, and this is not root"),
+        // The doctor needs no write access, so this is not a fault of the host.
+        Some(_) if facts.uid != 0 => {
+            draft.skip("only root can register rules, and the doctor does not run as root")
+        }
         Some(_) if facts.read_only => draft
-            .warn("rules cannot be registered from here, though this is root: binfmt_misc is mounted read-only")
+            .warn("not even root can register rules here: binfmt_misc is mounted read-only")
             .fix(Fix::run(
                 "mount it writable",
                 [Command::root(&["mount", "-o", "remount,rw", MOUNT_POINT])],
             )),
         Some(_) if !facts.first_namespace => {
-            draft.skip("this is another user namespace than the host's, whose rules only the host can change")
+            draft.skip("the host's rules cannot be changed from this user namespace")
         }
         Some(_) => draft
-            .warn("rules cannot be registered from here, though this is root: a security policy forbids it")
-            .fix(Fix::advice("look for the denial in the kernel's log: dmesg | grep -e apparmor -e avc")),
+            .warn("not even root can register rules here: a security policy forbids it")
+            .fix(Fix::advice(
+                "look for the denial in the kernel's log: dmesg | grep -e apparmor -e avc",
+            )),
     }]
 }
 
-/// Whether the rules that are seen are not those that the kernel asks: of the namespaces from this one
-/// upwards it asks the nearest that ever had an instance, mounted or not.
+/// Whether the kernel uses other rules than the visible ones. From this user namespace upwards, it uses the first
+/// that ever had an instance, even if that is no longer mounted.
 pub(super) fn is_masked(facts: &HostFacts<'_>) -> bool {
     let has_rule = |asked: &&TargetFacts<'_>| facts.rule(asked).is_some();
-    // One rule that works is enough: then the instance that is seen is the one that is asked.
+    // One rule that works proves that the kernel uses the visible instance.
     !facts.foreign().filter(has_rule).any(TargetFacts::works)
         && facts.foreign().any(|asked| facts.is_masked(asked) && is_sound(facts, asked))
 }
 
 pub(in crate::doctor) static INSTANCE: Check = Check {
     id: CheckId::KernelInstance,
-    title: "which instance is looked at",
-    proves: "The rules seen are the host's own, or those of a user namespace, which nobody outside of it sees.",
-    cure: "Register in the namespace whose programs are to run; what a user namespace holds serves nobody outside of it. An instance that was mounted in a namespace hides the host's rules there for good: register in it, or leave it for a new one.",
+    title: "which instance this is",
+    proves: "Whether the visible rules are the host's, or those of a user namespace, which have no effect outside of it.",
+    cure: "Register in the namespace whose programs are to run; rules of a user namespace have no effect outside of it. Once an instance was mounted in a user namespace, it hides the host's rules there for good: register in it, or create a new namespace.",
     run: |facts| instance(&facts.host),
 };
 
@@ -255,21 +259,21 @@ fn instance(facts: &HostFacts<'_>) -> Vec<Finding> {
     vec![match (facts.instance(), facts.first_namespace) {
         (None, true) => draft.skip("there is no instance to look at"),
         (None, false) => draft
-            .skip("there is no instance to look at in this user namespace, which has rules of its own, or those of the host")
+            .skip("no instance is visible in this user namespace; it has rules of its own, or those of the host")
             .with(evidence),
         (Some(_), false) if is_masked(facts) => draft
-            .fail("the rules that are to be seen here are not used: this user namespace has an instance of its own, which hides them")
-            .with("a program whose rule is switched on was refused as if there were none")
+            .fail("the visible rules are not used: this user namespace has an instance of its own, which hides them")
+            .with("a program whose rule is enabled was refused as if there were none")
             .with(evidence)
             .fix(Fix::run(
                 "mount the namespace's own instance, and register the rules in it",
                 [mount(), Command::root(&["binfmtd", "register"])],
             )),
         (Some(_), false) if facts.from_above => draft
-            .pass("this is the instance of a namespace above this one, seen from a user namespace: its rules serve in here")
+            .pass("this is the instance of a namespace above this one, whose rules work in this user namespace")
             .with(evidence),
         (Some(_), false) => draft
-            .pass("this is the instance of a user namespace: its rules serve nobody outside of it")
+            .pass("this is the instance of a user namespace: its rules have no effect outside of it")
             .with(evidence),
         (Some(_), true) if facts.container => {
             draft.pass("this is the host's instance, seen from a container")
@@ -281,8 +285,8 @@ fn instance(facts: &HostFacts<'_>) -> Vec<Finding> {
 pub(in crate::doctor) static LIFETIME: Check = Check {
     id: CheckId::KernelLifetime,
     title: "rules outlive this container",
-    proves: "The instance is the host's, not one that was mounted in a container and goes with it.",
-    cure: "Mount it on the host before the container starts: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc. A service on the host holds it: systemctl enable --now binfmtd.service.",
+    proves: "The host holds a mount of the instance. Rules in a mount of a container's own vanish together with the container.",
+    cure: "Mount it on the host before the container starts: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc. binfmtd's service on the host keeps it mounted: systemctl enable --now binfmtd.service.",
     run: |facts| lifetime(&facts.host),
 };
 
@@ -296,7 +300,7 @@ fn lifetime(facts: &HostFacts<'_>) -> Vec<Finding> {
     vec![match facts.instance() {
         None => draft.skip("there is no instance to look at"),
         Some(_) if !facts.first_namespace => {
-            draft.skip("rules of a user namespace live as long as that does")
+            draft.skip("rules of a user namespace live as long as the namespace")
         }
         Some(_) if facts.container && not_the_hosts => draft
             .warn("binfmt_misc is mounted in this container and not on the host: the rules vanish with the container")
@@ -306,11 +310,11 @@ fn lifetime(facts: &HostFacts<'_>) -> Vec<Finding> {
             .warn("the service holds the only mount of binfmt_misc: the rules vanish when it ends")
             .fix(on_the_host()),
         Some(_) if facts.may_be_the_containers_own => draft
-            .warn("binfmt_misc was mounted after this container began: if in here only, the rules vanish with it")
+            .warn("binfmt_misc was mounted after this container started: unless the host has a mount of its own, the rules vanish with the container")
             .fix(on_the_host()),
         Some(_) if facts.container => {
-            draft.pass("the instance was there before this container")
+            draft.pass("the instance is older than this container")
         }
-        Some(_) => draft.pass("the host's mount holds the rules, until it is shut down"),
+        Some(_) => draft.pass("the host's mount keeps the rules until shutdown"),
     }]
 }

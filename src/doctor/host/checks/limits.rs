@@ -10,9 +10,9 @@ use crate::target::Class;
 
 pub(in crate::doctor) static LIMIT: Check = Check {
     id: CheckId::KernelLimit,
-    title: "there is room for more rules",
-    proves: "user.max_binfmt_misc_interpreters, where the kernel has it, is well above the number of rules.",
-    cure: "Raise it: sysctl -w user.max_binfmt_misc_interpreters=N. The kernel answers a rule too many with \"no space left on device\".",
+    title: "more rules can be registered",
+    proves: "The number of rules is well below user.max_binfmt_misc_interpreters, on kernels that have that limit.",
+    cure: "Raise it: sysctl -w user.max_binfmt_misc_interpreters=N. Above the limit, registration fails with \"no space left on device\".",
     run: |facts| limit(&facts.host),
 };
 
@@ -23,9 +23,9 @@ fn limit(facts: &HostFacts<'_>) -> Vec<Finding> {
     };
     let there = u64::try_from(seen.instance.entries.len()).unwrap_or(u64::MAX);
     let Some(limit) = limit else {
-        return vec![draft.pass("this kernel has no limit of rules")];
+        return vec![draft.pass("this kernel does not limit the number of rules")];
     };
-    // A replacement takes one more for a moment.
+    // Replacing a rule takes one more for a moment.
     vec![if there.saturating_add(there / 10).saturating_add(1) < limit {
         draft.pass(format!("{there} rules of {limit}"))
     } else {
@@ -39,14 +39,14 @@ fn limit(facts: &HostFacts<'_>) -> Vec<Finding> {
     }]
 }
 
-/// What most programs are linked for.
+/// The page size that most programs are linked for.
 const USUAL_PAGE: u64 = 4096;
 
 pub(in crate::doctor) static PAGE_SIZE: Check = Check {
     id: CheckId::KernelPageSize,
-    title: "pages have 4 KiB",
-    proves: "Memory is managed in the units that most programs of other CPUs are linked for.",
-    cure: "Boot a kernel with pages of 4 KiB (on arm64 distributions have one beside that of 16 or 64 KiB). Under others, programs that are linked for 4 KiB may fail to load or to map files, whatever a small probe says.",
+    title: "the page size is 4 KiB",
+    proves: "The kernel's page size is the one that most programs for other CPUs are linked for.",
+    cure: "Boot a kernel with 4 KiB pages (on arm64, distributions offer one beside those with 16 or 64 KiB). With larger pages, programs that are linked for 4 KiB may fail to load or to map files, even if a small probe runs.",
     run: |facts| page_size(&facts.host),
 };
 
@@ -54,21 +54,20 @@ fn page_size(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::KernelPageSize);
     let size = facts.limits.page_size;
     vec![match size {
-        USUAL_PAGE => draft.pass("pages have 4 KiB"),
-        _ if facts.foreign().next().is_none() => {
-            draft.skip(format!("pages have {} KiB, and nothing is emulated here", size / 1024))
-        }
+        USUAL_PAGE => draft.pass("the page size is 4 KiB"),
+        _ if facts.foreign().next().is_none() => draft
+            .skip(format!("the page size is {} KiB, and nothing is emulated here", size / 1024)),
         _ => draft
             .warn(format!(
-                "pages have {} KiB: foreign programs that are linked for 4 KiB may not run",
+                "the page size is {} KiB: foreign programs that are linked for 4 KiB may not run",
                 size / 1024
             ))
             .with(format!("getconf PAGE_SIZE says {size}"))
-            .fix(Fix::advice("boot a kernel with pages of 4 KiB")),
+            .fix(Fix::advice("boot a kernel with 4 KiB pages")),
     }]
 }
 
-/// What distributions set (`CONFIG_DEFAULT_MMAP_MIN_ADDR`).
+/// The value that distributions use (`CONFIG_DEFAULT_MMAP_MIN_ADDR`).
 const LOWEST_ADDRESS: u64 = 65536;
 
 const LOWEST_ADDRESS_SETTING: &str = "vm.mmap_min_addr";
@@ -76,18 +75,18 @@ const LOWEST_ADDRESS_SETTING: &str = "vm.mmap_min_addr";
 /// Measured with QEMU 7.2: with 4.3 GB of address space most 32-bit guests fail, with 5 GB none.
 const GUEST_SPACE: u64 = 5 << 30;
 
-/// Measured with QEMU 10.0 and 11.1, for ARM and x86: above it a position-independent program of 32 bits does
-/// not start when it sees `/proc`, from which QEMU learns of the limit (in an empty root it gets by).
+/// Measured with QEMU 10.0 and 11.1, for ARM and x86: above it, a 32-bit position-independent program does not start
+/// if there is a `/proc`, where QEMU reads the limit. In an empty root it starts.
 const HIGHEST_FOR_SHARED: u64 = 8 << 20;
 
-/// The last that is known to get by with any limit (measured, all targets, up to 1 TiB).
+/// The last version that works with any `vm.mmap_min_addr` (measured with all targets, up to 1 TiB).
 const CAREFREE: Version = Version(7, 2, u32::MAX);
 
 pub(in crate::doctor) static ADDRESS_SPACE: Check = Check {
     id: CheckId::KernelAddressSpace,
-    title: "there is room for a 32-bit guest",
-    proves: "Neither RLIMIT_AS nor vm.mmap_min_addr keeps QEMU from reserving the 4 GiB that a 32-bit program may address.",
-    cure: "Lift the limit (ulimit -v unlimited, LimitAS=infinity), or lower vm.mmap_min_addr to what distributions set: sysctl -w vm.mmap_min_addr=65536.",
+    title: "a 32-bit program has room for its addresses",
+    proves: "Neither RLIMIT_AS nor vm.mmap_min_addr prevents QEMU from reserving the 4 GiB that a 32-bit program may address.",
+    cure: "Lift the limit (prlimit --as=unlimited COMMAND, LimitAS=infinity), or lower vm.mmap_min_addr to the value that distributions use: sysctl -w vm.mmap_min_addr=65536.",
     run: |facts| address_space(&facts.host),
 };
 
@@ -108,13 +107,13 @@ fn address_space(facts: &HostFacts<'_>) -> Vec<Finding> {
         shown(limits.address_space, "unlimited")
     ));
     if narrow.is_none() && high.is_none() {
-        return vec![draft.pass("no limit keeps a 32-bit program from its addresses")];
+        return vec![draft.pass("no limit affects the addresses of a 32-bit program")];
     }
     let ran = |asked: &&&TargetFacts<'_>| asked.proof.as_ref().is_some_and(|proof| !proof.nobody);
     if small.iter().any(|asked| ran(&asked) && !asked.works()) {
-        return vec![draft.skip("what keeps 32-bit programs from running is told of each")];
+        return vec![draft.skip("the checks of each 32-bit target report why it does not run")];
     }
-    // Nobody knows yet whether those that have no rule would run.
+    // Without a rule nothing ran, so the limit may still matter.
     let untried: Vec<&str> =
         small.iter().filter(|asked| !ran(asked)).map(|asked| asked.target.name.as_str()).collect();
     let is_carefree = |asked: &&TargetFacts<'_>| {
@@ -125,21 +124,21 @@ fn address_space(facts: &HostFacts<'_>) -> Vec<Finding> {
     let sensitive = small.iter().any(|asked| !is_carefree(asked));
     vec![match (untried.is_empty(), narrow) {
         (true, _) if sensitive && high.is_some_and(|address| address > HIGHEST_FOR_SHARED) => draft
-            .warn("vm.mmap_min_addr keeps position-independent 32-bit programs from their addresses: no more than small ones without /proc run")
+            .warn("vm.mmap_min_addr is above addresses that position-independent 32-bit programs need: only small ones, without /proc, run")
             .fix(facts.sysctl(LOWEST_ADDRESS_SETTING, LOWEST_ADDRESS)),
-        (true, _) => draft.pass("32-bit programs run all the same"),
+        (true, _) => draft.pass("32-bit programs run nevertheless"),
         (false, Some(limit)) => draft
             .warn(format!(
                 "this process may use {limit} bytes of address space, and QEMU reserves up to 4 GiB for {}",
                 untried.join(", ")
             ))
             .fix(Fix::run(
-                "lift the limit, and look again",
+                "lift the limit, and check again",
                 [Command::user(&["prlimit", "--as=unlimited", "binfmtd", "doctor"])],
             )),
         (false, None) => draft
             .warn(format!(
-                "vm.mmap_min_addr is above the addresses that programs of {} begin at",
+                "vm.mmap_min_addr is above the lowest addresses of programs for {}",
                 untried.join(", ")
             ))
             .fix(facts.sysctl(LOWEST_ADDRESS_SETTING, LOWEST_ADDRESS)),
@@ -148,33 +147,33 @@ fn address_space(facts: &HostFacts<'_>) -> Vec<Finding> {
 
 pub(in crate::doctor) static WRITTEN_CODE: Check = Check {
     id: CheckId::KernelWrittenCode,
-    title: "emulators may write what they execute",
-    proves: "This process is not in a sandbox (MemoryDenyWriteExecute=) in which QEMU's code generator cannot work; elsewhere it may.",
-    cure: "Start it outside of that sandbox: systemd-run --wait --pipe binfmtd doctor, or MemoryDenyWriteExecute=no in its unit.",
+    title: "memory may be written and then executed",
+    proves: "This process is not in a sandbox (MemoryDenyWriteExecute=) in which QEMU's code generator cannot work. Such a sandbox says nothing about the rest of the host.",
+    cure: "Run the doctor outside of that sandbox: systemd-run --wait --pipe binfmtd doctor, or MemoryDenyWriteExecute=no in its unit.",
     run: |facts| written_code(&facts.host),
 };
 
 fn written_code(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::KernelWrittenCode);
     if !facts.limits.no_written_code {
-        return vec![draft.pass("this process may write what it executes")];
+        return vec![draft.pass("this process may execute memory that it wrote")];
     }
     let ran = |asked: &&TargetFacts<'_>| asked.proof.as_ref().is_some_and(|proof| !proof.nobody);
     let tried: Vec<_> = facts.foreign().filter(ran).collect();
     vec![match tried.as_slice() {
         _ if facts.foreign().next().is_none() => {
-            draft.skip("this process may not write what it executes, and nothing is emulated here")
+            draft.skip("this process may not execute memory that it wrote, and nothing is emulated here")
         }
         [_, ..] if tried.iter().all(|asked| asked.works()) => {
-            draft.pass("this process may not write what it executes, and programs run all the same")
+            draft.pass("this process may not execute memory that it wrote, and programs run nevertheless")
         }
-        [_, ..] => draft.skip("this process may not write what it executes: what comes of it is told of each target"),
-        // This sandbox's fault, not the host's.
+        [_, ..] => draft.skip("this process may not execute memory that it wrote: the checks of each target report the consequences"),
+        // The sandbox is at fault, not the host.
         [] => draft
-            .error("this process may not write what it executes, as QEMU has to: nothing could be proved from in here")
+            .error("this process may not execute memory that it wrote, which QEMU has to do: nothing can be proved from here")
             .with("PR_GET_MDWE, which MemoryDenyWriteExecute= sets")
             .fix(Fix::run(
-                "look again outside of the sandbox",
+                "check again outside of the sandbox",
                 [Command::root(&["systemd-run", "--wait", "--pipe", "binfmtd", "doctor"])],
             )),
     }]

@@ -19,8 +19,8 @@ const EI_ABIVERSION: usize = 8;
 pub(in crate::doctor) static MATCHER: Check = Check {
     id: CheckId::RuleMatcher,
     title: "magic and mask are exact",
-    proves: "The rule takes all that this target's own kernel would, and nothing of another target.",
-    cure: "Let binfmtd derive magic and mask: binfmtd register TARGET --takeover.",
+    proves: "The rule matches everything that a kernel of this target would run, and no program of another target.",
+    cure: "Let binfmtd generate magic and mask: binfmtd register TARGET --takeover.",
     run: |facts| matcher(&facts.host),
 };
 
@@ -30,7 +30,7 @@ fn matcher(facts: &HostFacts<'_>) -> Vec<Finding> {
             return draft.skip("there is no enabled rule");
         };
         let name = entry.display_name();
-        // It works, so nobody replaces it unasked.
+        // A rule of somebody else that works is replaced only on request.
         let others =
             if *facts.owner(entry) == Owner::Binfmtd { Others::Keep } else { Others::Replace };
         let register = |others| registered(&asked.target.name, others);
@@ -79,7 +79,7 @@ fn matcher(facts: &HostFacts<'_>) -> Vec<Finding> {
                 ))
                 .fix(register(others));
         }
-        // These bytes no kernel looks at; files that fill them are refused by a rule that does.
+        // No kernel looks at these bytes, but some files fill them, and a rule that looks does not match those.
         let strict = |at: usize| {
             at.checked_sub(magic.offset())
                 .and_then(|index| magic.mask().get(index))
@@ -105,15 +105,15 @@ fn matcher(facts: &HostFacts<'_>) -> Vec<Finding> {
             .any(|program| magic.narrower_at(program).is_some_and(|at| at != EI_ABIVERSION))
         {
             return draft.pass(
-                "together with another rule it takes this target's programs, and nothing else",
+                "together with another rule it matches this target's programs and nothing else",
             );
         }
-        draft.pass("it takes this target's programs and nothing else")
+        draft.pass("it matches this target's programs and nothing else")
     })
 }
 
-/// A kind of a asked's programs of which some are taken by no rule, while others are. (`EI_ABIVERSION` is
-/// told apart.)
+/// A kind of the target's programs that no rule takes, although a rule takes others. (`EI_ABIVERSION` is a case of its
+/// own.)
 pub(in crate::doctor) fn left_out(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> Option<Magic> {
     facts.rule(asked)?;
     let entries = facts.seen.instance.entries.iter().filter(|entry| entry.enabled);
@@ -131,7 +131,7 @@ pub(in crate::doctor) fn left_out(facts: &HostFacts<'_>, asked: &TargetFacts<'_>
     })
 }
 
-/// Whether a rule for another interpreter takes some of a asked's programs that no probe is like.
+/// Whether a rule with another interpreter takes a kind of the target's programs for which there is no probe.
 pub(in crate::doctor) fn is_partly_unproved(
     facts: &HostFacts<'_>,
     asked: &TargetFacts<'_>,
@@ -146,7 +146,7 @@ pub(in crate::doctor) fn is_partly_unproved(
     before.into_iter().any(|entry| entry.interpreter != winner.interpreter && !is_proved(entry))
 }
 
-/// What a rule leaves out that looks at a field.
+/// What a rule misses by looking at a field.
 fn kind_left_out(field: &str, value: u8) -> String {
     match (field, value) {
         ("e_type", _) => {

@@ -31,7 +31,6 @@ pub(super) fn each(
         .collect()
 }
 
-/// A rule's own name.
 pub(super) fn own(entry: &Entry) -> Phrase {
     Phrase::own(entry.display_name(), "its rule")
 }
@@ -47,8 +46,8 @@ pub(super) fn flags(entry: &Entry) -> Phrase {
 pub(in crate::doctor) static PRESENT: Check = Check {
     id: CheckId::RulePresent,
     title: "a rule takes the target's programs",
-    proves: "Some rule's magic and mask match this target's files.",
-    cure: "Register one: binfmtd register TARGET. The service keeps it: systemctl enable --now binfmtd.service.",
+    proves: "The magic and mask of at least one rule match this target's programs.",
+    cure: "Register one: binfmtd register TARGET. To keep it registered, run the service: systemctl enable --now binfmtd.service.",
     run: |facts| present(&facts.host),
 };
 
@@ -60,7 +59,7 @@ fn present(facts: &HostFacts<'_>) -> Vec<Finding> {
         }
         if asked.works() {
             return draft
-                .pass("no rule is to be seen, and its programs run: a parent namespace has one");
+                .pass("no rule is visible, but its programs run: a parent namespace has one");
         }
         let lost = lost(facts, asked);
         let finding = if lost.is_empty() {
@@ -68,7 +67,8 @@ fn present(facts: &HostFacts<'_>) -> Vec<Finding> {
             draft.fail(Phrase::from("no rule takes ") + Phrase::own(programs, "its programs"))
         } else {
             let lost = Phrase::own(format!(", {}", lost.join(", ")), "");
-            draft.fail(Phrase::from("no rule takes its programs: somebody removed ours") + lost)
+            draft
+                .fail(Phrase::from("no rule takes its programs: somebody removed binfmtd's") + lost)
         };
         let why = why_absent(facts, asked);
         let fix = host_fixes::registered(facts, asked, Others::Keep);
@@ -76,7 +76,7 @@ fn present(facts: &HostFacts<'_>) -> Vec<Finding> {
     })
 }
 
-/// Names of a asked's rules that are ours by the record and gone from the kernel.
+/// The target's rules that binfmtd registered and that are gone from the kernel.
 pub(in crate::doctor) fn lost<'a>(
     facts: &'a HostFacts<'_>,
     asked: &TargetFacts<'_>,
@@ -87,7 +87,7 @@ pub(in crate::doctor) fn lost<'a>(
     names.filter(|lost| own.iter().any(|name| name == lost)).collect()
 }
 
-/// What may be behind it that there is no rule.
+/// What may explain that there is no rule.
 fn why_absent(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> Vec<String> {
     let mut why = Vec::new();
     let host = facts.seen.host.as_str();
@@ -98,19 +98,19 @@ fn why_absent(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> Vec<String> {
         .is_ok_and(|own| own.family == asked.target.family && own.name != asked.target.name);
     if is_relative {
         why.push(format!(
-            "a machine of this family ({host}), whose CPU or kernel does not run these programs by itself"
+            "this machine is of the same family ({host}), but its CPU or kernel does not run these programs"
         ));
     }
     if !facts.first_namespace && !facts.from_above {
         why.push(
-            "this user namespace has an instance of its own, so rules of the host do not serve here"
+            "this user namespace has an instance of its own, so the host's rules have no effect here"
                 .to_owned(),
         );
     }
-    // Nobody had triggered the automount: what was registered until now was in a container's mount.
+    // Until the automount is triggered, what a container registers is in a mount of its own.
     if facts.first_namespace && facts.stack_before != facts.stack {
         why.push(
-            "nobody had looked at binfmt_misc since boot; rules that a container registers before that vanish with its mount"
+            "the automount had not been triggered since boot; rules that a container registered before are gone with its mount"
                 .to_owned(),
         );
     }
@@ -120,8 +120,8 @@ fn why_absent(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> Vec<String> {
 pub(in crate::doctor) static ENABLED: Check = Check {
     id: CheckId::RuleEnabled,
     title: "the rule is enabled",
-    proves: "The rule was not switched off by a 0 in its own file.",
-    cure: "Switch it on: echo 1 > /proc/sys/fs/binfmt_misc/NAME, or binfmtd register TARGET.",
+    proves: "Nobody disabled the rule by writing 0 to its file.",
+    cure: "Enable it: echo 1 > /proc/sys/fs/binfmt_misc/NAME, or binfmtd register TARGET.",
     run: |facts| enabled(&facts.host),
 };
 
@@ -138,7 +138,7 @@ fn enabled(facts: &HostFacts<'_>) -> Vec<Finding> {
                     .fail(off + " is there and disabled")
                     .fix(registered(&asked.target.name, Others::Keep))
             }
-            // Switched on, it would be one rule too many.
+            // Enabling it would make two rules for the same programs.
             _ => draft.pass(format!("{} is disabled; another rule serves", named(&off))),
         }
     })
@@ -147,8 +147,8 @@ fn enabled(facts: &HostFacts<'_>) -> Vec<Finding> {
 pub(in crate::doctor) static FIX_BINARY: Check = Check {
     id: CheckId::RuleFixBinary,
     title: "the rule has the flag F",
-    proves: "The kernel opened the interpreter at registration, so it also serves containers and other roots.",
-    cure: "Register it with F: binfmtd register TARGET replaces a rule of QEMU's without it.",
+    proves: "The kernel opened the interpreter when the rule was registered, so the rule also works in containers and other roots.",
+    cure: "Register it with F: binfmtd register TARGET replaces a QEMU rule that lacks it.",
     run: |facts| fix_binary(&facts.host),
 };
 
@@ -158,7 +158,7 @@ fn fix_binary(facts: &HostFacts<'_>) -> Vec<Finding> {
             None => draft.skip("there is no enabled rule"),
             Some(entry) if entry.flags.known.fix_binary => draft.pass(format!("flags {}", entry.flags)),
             Some(_) if !is_sound(facts, asked) => {
-                draft.skip("its interpreter could not be pinned: what is wrong with that is told there")
+                draft.skip("its interpreter could not be pinned; its own checks report why")
             }
             Some(entry) if others::owner(entry).is_some() => draft
                 .warn(own(entry) + " has no flag F, so it serves no container")
@@ -178,9 +178,9 @@ fn fix_binary(facts: &HostFacts<'_>) -> Vec<Finding> {
 
 pub(in crate::doctor) static CREDENTIALS: Check = Check {
     id: CheckId::RuleCredentials,
-    title: "the flag C is there because it was asked for",
-    proves: "Set-user-ID programs (sudo, su) get their owner's rights under emulation only where somebody wanted that: their interpreter then runs with those rights under its caller's environment. Without C sudo says that its effective uid is not 0.",
-    cure: "Decide: credentials = true in the configuration, or without it, then binfmtd register.",
+    title: "the flag C is set only if it was asked for",
+    proves: "Set-user-ID programs (sudo, su) get their owner's rights under emulation only if somebody wanted that: with C, the interpreter runs with those rights in the caller's environment. Without C, sudo reports that its effective uid is not 0.",
+    cure: "Set credentials = true in the configuration, or leave it out; then run binfmtd register.",
     run: |facts| credentials(&facts.host),
 };
 
@@ -193,7 +193,7 @@ fn credentials(facts: &HostFacts<'_>) -> Vec<Finding> {
         let ours = *facts.owner(entry) == Owner::Binfmtd;
         match (entry.flags.known.credentials, wanted) {
             (false, false) => draft.pass(
-                "no C: set-user-ID programs (sudo, su) keep their caller's rights, which is the safe way",
+                "without C, set-user-ID programs (sudo, su) keep their caller's rights, which is the safe choice",
             ),
             (false, true) => draft.skip("C is asked for and missing: what that comes to is told by running a program"),
             (true, true) => {
@@ -210,11 +210,11 @@ fn credentials(facts: &HostFacts<'_>) -> Vec<Finding> {
     })
 }
 
-/// By a shell that runs already: where a rule takes native programs, none starts.
+/// By builtins of a running shell: if a rule takes native programs, no other command starts.
 fn at_once(switch: Switch, entry: &Entry) -> Fix {
     let text = match switch {
-        Switch::Off => "switch the rule off, in a shell of root's that runs already",
-        Switch::Remove => "remove the rule, in a shell of root's that runs already",
+        Switch::Off => "disable the rule, in a root shell that is already running",
+        Switch::Remove => "remove the rule, in a root shell that is already running",
     };
     Fix::builtins(text, switch.line(entry))
 }
@@ -222,8 +222,8 @@ fn at_once(switch: Switch, entry: &Entry) -> Fix {
 pub(in crate::doctor) static NATIVE: Check = Check {
     id: CheckId::RuleNative,
     title: "no rule takes the host's own programs",
-    proves: "No enabled rule could match a program that the kernel runs by itself.",
-    cure: "Remove the rule at once, with a shell that runs already: echo -1 > /proc/sys/fs/binfmt_misc/NAME.",
+    proves: "No enabled rule could match a program that the kernel runs without a rule.",
+    cure: "Remove the rule at once, in a shell that is already running: echo -1 > /proc/sys/fs/binfmt_misc/NAME.",
     run: |facts| native(&facts.host),
 };
 
@@ -242,7 +242,7 @@ fn native(facts: &HostFacts<'_>) -> Vec<Finding> {
             let finding = Draft::host(CheckId::RuleNative)
                 .fail(format!("rule {name} could take the host's own {what}"))
                 .with(format!("interpreter {}", entry.interpreter.display()));
-            // Not ours to remove; switched off, it is there for whoever wants it back.
+            // It belongs to somebody else, so it is only disabled.
             if let Some(whose) = others::owner(entry) {
                 let whose = whose.as_str();
                 return Some(finding.with(format!("of {whose}")).fix(at_once(Switch::Off, entry)));

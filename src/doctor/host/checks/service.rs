@@ -1,4 +1,4 @@
-//! Family `service`: who keeps the rules, and who brings them back.
+//! Family `service`: who keeps the rules registered, and who restores them.
 
 use crate::doctor::check::Check;
 use crate::doctor::finding::{Draft, Finding};
@@ -17,15 +17,15 @@ const UNIT: &str = "binfmtd.service";
 
 fn read_journal() -> Fix {
     let journal = Command::root(&["journalctl", "-u", UNIT, "-x"]);
-    Fix::run("read what the service says of it", [journal])
+    Fix::run("read the service's journal", [journal])
 }
 
-/// The service that keeps the very instance that is seen here; else why there is nothing to say of it.
+/// The state of the service that keeps this instance, or why there is none.
 fn service<'a>(facts: &'a HostFacts<'_>) -> Result<&'a State, &'static str> {
-    let Some(state) = &facts.service else { return Err("no service of binfmtd runs here") };
+    let Some(state) = &facts.service else { return Err("binfmtd's service does not run here") };
     match facts.instance() {
         Some(seen) if seen.instance.device != state.instance => {
-            Err("the service keeps another instance than the one that is seen here")
+            Err("the service keeps another instance than this one")
         }
         Some(_) | None => Ok(state),
     }
@@ -33,9 +33,9 @@ fn service<'a>(facts: &'a HostFacts<'_>) -> Result<&'a State, &'static str> {
 
 pub(in crate::doctor) static RUNNING: Check = Check {
     id: CheckId::ServiceRunning,
-    title: "the service runs, and is ready",
-    proves: "Where binfmtd's service is to run, it does, has proved what it registered, and could carry out its last full check.",
-    cure: "Start it: systemctl start binfmtd.service. What it says: journalctl -u binfmtd.service -x.",
+    title: "the service runs and is ready",
+    proves: "If binfmtd's service is enabled, it runs, has verified the rules that it registered, and completed its last full check.",
+    cure: "Start it: systemctl start binfmtd.service. Read its journal: journalctl -u binfmtd.service -x.",
     run: |facts| running(&facts.host),
 };
 
@@ -44,17 +44,17 @@ fn running(facts: &HostFacts<'_>) -> Vec<Finding> {
     let is_to_run = facts.systemd && facts.units.ours == Boot::Starts;
     vec![match service(facts) {
         Err(_) if is_to_run && facts.service.is_none() => draft
-            .warn("binfmtd.service is to start at boot, and does not run: nobody puts a rule back")
+            .warn("binfmtd.service is enabled but does not run: nobody restores a rule that is removed")
             .fix(Fix::run("start the service", [systemctl(&["start", UNIT])])),
         Err(why) => draft.skip(why),
         Ok(state) => {
             let draft = draft.seen(format!("pid {}, {}", state.pid, state.status));
             match &state.trouble {
                 Some(trouble) => draft
-                    .warn(format!("the service could not carry out its last full check: {trouble}"))
+                    .warn(format!("the service could not complete its last full check: {trouble}"))
                     .fix(read_journal()),
                 None if !state.ready => draft
-                    .warn("the service runs, and nothing of what it is to keep works yet")
+                    .warn("the service runs, but nothing that it keeps works yet")
                     .fix(read_journal()),
                 None => draft.pass("the service runs and is ready"),
             }
@@ -62,7 +62,7 @@ fn running(facts: &HostFacts<'_>) -> Vec<Finding> {
     }]
 }
 
-/// Whether a program of this target was just seen not to run: then that is told, with its cause.
+/// Whether a program of this target just failed to run, which is reported with its cause.
 fn is_told(facts: &HostFacts<'_>, target: &str) -> bool {
     let mut targets = facts.foreign().filter(|asked| asked.target.name == target);
     targets.any(|asked| !asked.works())
@@ -70,9 +70,9 @@ fn is_told(facts: &HostFacts<'_>, target: &str) -> bool {
 
 pub(in crate::doctor) static DEGRADED: Check = Check {
     id: CheckId::ServiceDegraded,
-    title: "the service has nothing to complain of",
-    proves: "Each rule that the service keeps does what it is for, by its own last proof.",
-    cure: "See what it says of the target: binfmtd status. It takes a target up as soon as that works; systemctl reload binfmtd.service has it try at once.",
+    title: "the service reports no problem",
+    proves: "Each rule that the service keeps worked when the service last verified it.",
+    cure: "See what it reports for the target: binfmtd status. The service registers a target as soon as that works; systemctl reload binfmtd.service makes it try at once.",
     run: |facts| degraded(&facts.host),
 };
 
@@ -95,19 +95,20 @@ fn degraded(facts: &HostFacts<'_>) -> Vec<Finding> {
     };
     vec![match (untold.first(), told.is_empty()) {
         (None, true) => draft.pass(state.status.clone()),
-        (None, false) => draft.skip(format!("what is wrong with {} is told of each", names(&told))),
+        (None, false) => draft
+            .skip(format!("the checks of these targets report what is wrong: {}", names(&told))),
         (Some((target, why)), _) => draft
             .warn(format!("the service has trouble with {}", names(&untold)))
             .with(format!("{target}: {}", why.unwrap_or("it does not say why")))
-            .fix(Fix::run("have the service try again", [systemctl(&["reload", UNIT])])),
+            .fix(Fix::run("let the service try again", [systemctl(&["reload", UNIT])])),
     }]
 }
 
 pub(in crate::doctor) static CONFLICTS: Check = Check {
     id: CheckId::ServiceConflicts,
-    title: "nobody undoes the service's work",
-    proves: "No other manager keeps removing or changing the rules that the service puts there.",
-    cure: "Let one of them do it: systemctl mask systemd-binfmt.service, or systemctl disable --now binfmt-support.service, or leave the target out of binfmtd's configuration.",
+    title: "nobody reverts the service's changes",
+    proves: "No other manager keeps removing or changing the rules that the service registers.",
+    cure: "Leave the rules to one of them: systemctl mask systemd-binfmt.service, or systemctl disable --now binfmt-support.service, or remove the target from binfmtd's configuration.",
     run: |facts| conflicts(&facts.host),
 };
 
@@ -129,11 +130,11 @@ fn conflicts(facts: &HostFacts<'_>) -> Vec<Finding> {
         [] => String::new(),
         others => format!("also registering at boot: {}", others.join(", ")),
     };
-    // Several managers get along as long as none of them undoes what another did.
+    // Several managers are fine as long as none of them reverts the changes of another.
     vec![if state.paused_until.is_some() {
         draft
-            .warn("somebody keeps undoing what the service does, and it waits longer each time")
-            .with(format!("{} times since it began", state.conflicts))
+            .warn("somebody keeps reverting the service's changes, so it pauses, each time longer")
+            .with(format!("{} times since it started", state.conflicts))
             .with(also)
             .fix(match others.first() {
                 Some(unit) => Fix::run(
@@ -143,18 +144,18 @@ fn conflicts(facts: &HostFacts<'_>) -> Vec<Finding> {
                 None => read_journal(),
             })
     } else if state.conflicts > 0 {
-        let times = format!("it had to pause {} times since it began", state.conflicts);
-        draft.pass("nobody undoes the service's work now").with(times).with(also)
+        let times = format!("it had to pause {} times since it started", state.conflicts);
+        draft.pass("nobody reverts the service's changes now").with(times).with(also)
     } else {
-        draft.pass("nobody undoes the service's work").with(also)
+        draft.pass("nobody reverts the service's changes").with(also)
     }]
 }
 
 pub(in crate::doctor) static RECORD: Check = Check {
     id: CheckId::ServiceRecord,
-    title: "our rules are there as we wrote them",
-    proves: "What the record of ownership names is in the kernel, and says what was registered. Any start or stop of systemd-binfmt, or an installer's reset, removes everybody's rules.",
-    cure: "Register again: binfmtd register. The service does it by itself: systemctl enable --now binfmtd.service.",
+    title: "binfmtd's rules are as it registered them",
+    proves: "The kernel has every rule in the record of ownership, unchanged. Starting or stopping systemd-binfmt, or the reset of an installer, removes the rules of everybody.",
+    cure: "Register again: binfmtd register. The service does this automatically: systemctl enable --now binfmtd.service.",
     run: |facts| record(&facts.host),
 };
 
@@ -165,13 +166,15 @@ fn record(facts: &HostFacts<'_>) -> Vec<Finding> {
     };
     let rules = &seen.record.rules;
     if rules.is_empty() {
-        return vec![draft.skip("no rule of ours is on record for this instance")];
+        return vec![draft.skip("binfmtd has registered no rule in this instance")];
     }
     let lost = facts.lost();
     if lost.is_empty() {
-        return vec![draft.pass(format!("{} of ours, each as it was registered", rules.len()))];
+        return vec![
+            draft.pass(format!("{} rules of binfmtd, each as it was registered", rules.len())),
+        ];
     }
-    // Of a target that is asked about, its own checks tell.
+    // The checks of a target report its own rules.
     let is_asked = |name: &&str| {
         let target = rules.get(*name).and_then(|owned| owned.target.as_deref());
         let mut targets = facts.targets.iter();
@@ -180,18 +183,18 @@ fn record(facts: &HostFacts<'_>) -> Vec<Finding> {
     let (asked, others): (Vec<&str>, Vec<&str>) = lost.into_iter().partition(is_asked);
     vec![if others.is_empty() {
         draft.skip(format!(
-            "{} is not there as we registered it: what came of that is told of its target",
+            "{} is not as binfmtd registered it; the checks of its target report the consequences",
             asked.join(", ")
         ))
     } else {
         draft
-            .warn(format!("somebody removed or changed rules of ours: {}", others.join(", ")))
-            .with("a start or stop of systemd-binfmt, and an installer's reset, remove everybody's")
+            .warn(format!("somebody removed or changed rules of binfmtd: {}", others.join(", ")))
+            .with("starting or stopping systemd-binfmt, and the reset of an installer, remove the rules of everybody")
             .fix(Fix::run("register them again", [Command::root(&["binfmtd", "register"])]))
     }]
 }
 
-/// Rules that serve what is asked about, each once.
+/// The rules of the targets that are asked about, each once.
 fn in_use<'a>(facts: &'a HostFacts<'_>) -> Vec<&'a Entry> {
     let mut entries: Vec<&Entry> = Vec::new();
     for asked in facts.foreign() {
@@ -207,19 +210,19 @@ fn in_use<'a>(facts: &'a HostFacts<'_>) -> Vec<&'a Entry> {
 pub(in crate::doctor) static BOOT: Check = Check {
     id: CheckId::ServiceBoot,
     title: "the rules come back after a reboot",
-    proves: "Each rule in use has somebody who registers it at boot; the kernel forgets all of them. Looked at where systemd runs.",
-    cure: "Have the service do it: systemctl enable --now binfmtd.service.",
+    proves: "Each rule in use is registered at boot by some service; the kernel itself keeps none. Only checked if systemd runs.",
+    cure: "Enable the service: systemctl enable --now binfmtd.service.",
     run: |facts| boot(&facts.host),
 };
 
 fn boot(facts: &HostFacts<'_>) -> Vec<Finding> {
     let draft = Draft::host(CheckId::ServiceBoot);
     if !facts.first_namespace || facts.container {
-        return vec![draft.skip("what happens at boot is to be looked at on the host")];
+        return vec![draft.skip("what happens at boot is decided on the host")];
     }
     if !facts.systemd {
         return vec![
-            draft.skip("systemd does not run here, and who else registers at boot is not known"),
+            draft.skip("systemd does not run here, so it is unknown who registers at boot"),
         ];
     }
     let entries = in_use(facts);
@@ -233,7 +236,7 @@ fn boot(facts: &HostFacts<'_>) -> Vec<Finding> {
     let comes_back = |entry: &&Entry| {
         match facts.owner(entry) {
             Owner::SystemdBinfmt { .. } => units.systemd_binfmt == Boot::Starts,
-            // update-binfmts has init scripts of other kinds as well.
+            // update-binfmts also has init scripts for other init systems.
             Owner::UpdateBinfmts { .. } if units.binfmt_support != Boot::Masked => true,
             Owner::Binfmtd | Owner::UpdateBinfmts { .. } | Owner::Runtime(_) | Owner::Unknown => {
                 others::owner(entry).is_some()
@@ -247,7 +250,7 @@ fn boot(facts: &HostFacts<'_>) -> Vec<Finding> {
     } else {
         draft
             .warn(format!(
-                "nobody registers these at boot, and the kernel forgets them: {}",
+                "nobody registers these at boot, and the kernel does not keep them: {}",
                 gone.join(", ")
             ))
             .with(format!("binfmtd.service {}", state_of(units.ours)))
@@ -256,7 +259,7 @@ fn boot(facts: &HostFacts<'_>) -> Vec<Finding> {
 }
 
 fn start_at_boot(ours: Boot) -> Fix {
-    let text = "have the service register them";
+    let text = "let the service register them";
     let enable = systemctl(&["enable", "--now", UNIT]);
     match ours {
         Boot::Absent => Fix::advice(

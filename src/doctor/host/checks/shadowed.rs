@@ -14,8 +14,7 @@ use crate::phrase::Phrase;
 use crate::plan::{is_qemu, others};
 use crate::rule::Entry;
 
-/// Rules that take some of a target's programs before the one that is to take all, and hand them to another
-/// interpreter.
+/// Rules with another interpreter that take some of a target's programs before the rule that takes all of them.
 fn partly_shadowed(
     facts: &HostFacts<'_>,
     asked: &TargetFacts<'_>,
@@ -50,8 +49,8 @@ fn partly_shadowed(
 pub(in crate::doctor) static SHADOWED: Check = Check {
     id: CheckId::RuleShadowed,
     title: "one rule only, or the right one first",
-    proves: "No newer rule takes the target's programs before another that would.",
-    cure: "Take away the rule of QEMU's that is not wanted, or put ours before the others: binfmtd register TARGET --takeover. Rules of other emulators (FEX, box64, Rosetta) are never ours to remove.",
+    proves: "No newer rule takes the target's programs away from another one.",
+    cure: "Remove the QEMU rule that is not wanted, or put binfmtd's rule first: binfmtd register TARGET --takeover. binfmtd never removes rules of other emulators (FEX, box64, Rosetta).",
     run: |facts| shadowed(&facts.host),
 };
 
@@ -77,20 +76,20 @@ fn shadowed(facts: &HostFacts<'_>) -> Vec<Finding> {
         };
         let (first, rest) = (shown(winner), behind.iter().enumerate());
         let evidence = rest.fold(
-            Phrase::from("the kernel picks ") + first + ", then would come ",
+            Phrase::from("the kernel uses ") + first + "; behind it is ",
             |seen, (at, entry)| seen + if at == 0 { "" } else { ", " } + shown(entry),
         );
-        // We come first only where nothing that works was before us, or where somebody asked for that.
+        // binfmtd puts its rule first only if no working rule was there before, or with --takeover.
         if works && *facts.owner(winner) == Owner::Binfmtd {
             return draft
-                .pass("several rules take these programs, and ours comes first")
+                .pass("several rules take these programs, and binfmtd's comes first")
                 .with(evidence);
         }
         let ours = behind.iter().any(|entry| *facts.owner(entry) == Owner::Binfmtd);
         let draft = if ours && !works {
             draft.fail(
                 Phrase::own(winner.display_name(), "another")
-                    + " comes before our rule, and does not work",
+                    + " comes before binfmtd's rule and does not work",
             )
         } else {
             let first = Phrase::own(winner.display_name(), "the newest");
@@ -102,7 +101,7 @@ fn shadowed(facts: &HostFacts<'_>) -> Vec<Finding> {
     })
 }
 
-/// What leaves one rule that works, and takes nothing away that is another emulator's.
+/// What leaves one working rule, and keeps those of other emulators.
 fn one_of_them(
     facts: &HostFacts<'_>,
     asked: &TargetFacts<'_>,
@@ -114,7 +113,7 @@ fn one_of_them(
     if !works || is_qemu(winner) && !behind.iter().any(|entry| others::owner(entry).is_some()) {
         return registered(target, Others::Replace);
     }
-    // Of QEMU's and another emulator's rule, QEMU's can be had again.
+    // QEMU's rule is easily registered again; that of another emulator may not be.
     let spare: Vec<&Entry> = std::iter::once(winner)
         .chain(behind.iter().copied())
         .filter(|entry| is_qemu(entry))
@@ -124,7 +123,7 @@ fn one_of_them(
             "none of them is binfmtd's or QEMU's: find out which of them is wanted",
         );
     }
-    // The service would put it back.
+    // The service would register it again.
     let is_kept =
         |entry: &&&Entry| *facts.owner(entry) == Owner::Binfmtd && facts.service.is_some();
     if spare.iter().any(|entry| is_kept(&entry)) {
@@ -140,5 +139,5 @@ fn one_of_them(
             Switch::Remove.command(entry)
         }
     });
-    Fix::run("remove the rule of QEMU's, which can be had again", commands)
+    Fix::run("remove the QEMU rule, which can be registered again", commands)
 }

@@ -1,4 +1,4 @@
-//! Family `load`: real programs of a foreign root filesystem, run again and again.
+//! Family `load`: real programs of a foreign root filesystem.
 
 use crate::doctor::check::Check;
 use crate::doctor::facts::Facts;
@@ -19,40 +19,40 @@ use crate::verify::load::{Job, Part, Tally};
 pub(in crate::doctor) static LOADER: Check = Check {
     id: CheckId::LoadLoader,
     title: "a dynamic program finds its loader and libraries",
-    proves: "A program of the root filesystem was started by the loader that is in there, and said what it was to say.",
-    cure: "Put the loader and the C library into the root filesystem (libc6 of that architecture, musl), or unpack it whole. When they are there: another version of QEMU.",
+    proves: "The loader in the root filesystem started a program, which printed what was expected.",
+    cure: "Put the loader and the C library into the root filesystem (libc6 of that architecture, or musl), or unpack it completely. If they are there, try another version of QEMU.",
     run: |facts| each(facts, Part::Loader),
 };
 
 pub(in crate::doctor) static SHELL: Check = Check {
     id: CheckId::LoadShell,
     title: "a shell forks, makes a pipe and starts a program",
-    proves: "What every RUN line of a Dockerfile and every maintainer's script does: fork, pipe, exec of a foreign program by a foreign program, and its exit status.",
+    proves: "What every RUN line of a Dockerfile and every maintainer script does: fork, pipe, exec of a foreign program by a foreign program, and its exit status.",
     cure: "Install another version of QEMU, then binfmtd register TARGET.",
     run: |facts| each(facts, Part::Shell),
 };
 
 pub(in crate::doctor) static SIGNAL: Check = Check {
     id: CheckId::LoadSignal,
-    title: "a shell catches a signal, and dies by one",
-    proves: "A handler ran, and a shell that sent SIGTERM to itself is seen to have died by it.",
+    title: "a shell catches a signal, and dies from one",
+    proves: "A signal handler ran, and the parent of a shell that sent SIGTERM to itself saw it die from that.",
     cure: "Install another version of QEMU, then binfmtd register TARGET.",
     run: |facts| each(facts, Part::Signal),
 };
 
 pub(in crate::doctor) static PIPES: Check = Check {
     id: CheckId::LoadPipes,
-    title: "a loop of pipes ends",
-    proves: "Some thirty processes of a shell's loop, connected by pipes, said all that they were to say; with --repeat, every time.",
-    cure: "Install another version of QEMU, then binfmtd register TARGET. What fails only now and then mostly comes of QEMU's version and the kernel's address space randomization (kernel.randomize_va_space).",
+    title: "a loop of pipes completes",
+    proves: "About thirty processes of a shell loop, connected by pipes, printed what was expected; with --repeat, every time.",
+    cure: "Install another version of QEMU, then binfmtd register TARGET. Failures that happen only sometimes mostly come from the combination of QEMU's version and the kernel's address space randomization (kernel.randomize_va_space).",
     run: |facts| each(facts, Part::Pipes),
 };
 
 pub(in crate::doctor) static COMMAND: Check = Check {
     id: CheckId::LoadCommand,
-    title: "the command of --exec ends well",
-    proves: "The program that was asked for ran in the root filesystem and exited with 0; with --repeat, every time.",
-    cure: "Run it by itself, to see all that it says: chroot DIR COMMAND. What works on a real machine of that CPU and not here is QEMU's: try another version.",
+    title: "the command of --exec succeeds",
+    proves: "The given command ran in the root filesystem and exited with 0; with --repeat, every time.",
+    cure: "Run it by itself to see its whole output: chroot DIR COMMAND. If it works on a real machine of that CPU, try another version of QEMU.",
     run: |facts| each(facts, Part::Command),
 };
 
@@ -70,9 +70,7 @@ pub fn id_of(part: Part) -> CheckId {
 fn each(facts: &Facts<'_>, part: Part) -> Vec<Finding> {
     let id = id_of(part);
     let Some(load) = &facts.rootfs else {
-        return vec![
-            Draft::host(id).skip("it takes a root filesystem to run programs of: --rootfs DIR"),
-        ];
+        return vec![Draft::host(id).skip("no root filesystem was named: --rootfs DIR")];
     };
     let of_root = |asked: &&TargetFacts<'_>| {
         asked.target.name == load.target && asked.machine == load.machine
@@ -106,7 +104,7 @@ fn judge(
         format!("{program} in {folder}, taken by {}", load.rule.as_deref().unwrap_or("no rule"));
     if tally.is_well() {
         let each = tally.each().unwrap_or_default().as_secs_f64();
-        return draft.pass(format!("{well} of {runs} runs went well, {each:.2} s each")).with(seen);
+        return draft.pass(format!("{well} of {runs} runs succeeded, {each:.2} s each")).with(seen);
     }
     let why = tally.failure.as_deref().unwrap_or("it failed");
     if load.noexec && well == 0 && tally.refused == Some(ExecError::Denied) {
@@ -115,12 +113,13 @@ fn judge(
             .with(seen)
             .fix(remount_exec(load.mount_point.as_deref()));
     }
-    // Told once: the same exec of a probe says it, with a fix.
+    // The check of the probe that failed the same way reports it.
     if let Some(error) = &tally.refused
         && well == 0
         && let Some(told) = asked.and_then(|asked| told_by(asked, error))
     {
-        return draft.skip(format!("no program of it starts: {} says why", exec::id_of(told)));
+        return draft
+            .skip(format!("none of its programs starts, as {} reports", exec::id_of(told)));
     }
     if let Some(loader) = load.missing_loader.as_ref().filter(|_| well == 0 && part == Part::Loader)
     {
@@ -136,8 +135,8 @@ fn judge(
             )));
     }
     let sentence = match well {
-        0 => format!("none of {runs} runs went well: {why}"),
-        _ => format!("{well} of {runs} runs went well; one of the others: {why}"),
+        0 => format!("none of {runs} runs succeeded: {why}"),
+        _ => format!("{well} of {runs} runs succeeded; one of the others: {why}"),
     };
     let draft = draft.finding(Status::Fail, sentence).with(seen);
     let usual = asked.and_then(|asked| facts.host.rule(asked));
@@ -146,7 +145,7 @@ fn judge(
         _ if load.rule.is_none() && tally.refused == Some(ExecError::Format) => {
             registered(&load.target, Others::Keep)
         }
-        // Not QEMU's version: it is not even asked.
+        // Another rule's interpreter ran it, so QEMU's version does not matter.
         _ if well == 0 && load.rule.is_some() && usual.is_some() && load.rule != usual => {
             registered(&load.target, Others::Replace)
         }
@@ -154,9 +153,9 @@ fn judge(
             let chroot = Command::root(&["chroot"]).word(load.folder.to_string_lossy());
             let words = job.words.iter().map(|word| word.to_string_lossy());
             let alone = words.fold(chroot, Command::word);
-            Fix::run("run it by itself, to see all that it says", [alone])
+            Fix::run("run it by itself to see its whole output", [alone])
         }
-        // It starts, so the rule is there: what is wrong is what runs.
+        // It starts sometimes, so the rule is right and QEMU is at fault.
         _ if tally.is_flaky() => {
             let randomize = facts.host.limits.randomize;
             let randomize = randomize.map_or("unknown".to_owned(), |value| value.to_string());
@@ -172,7 +171,7 @@ fn judge(
     })
 }
 
-/// The level that failed by the same error.
+/// The level of the probe that failed with the same error.
 fn told_by(asked: &TargetFacts<'_>, error: &ExecError) -> Option<Level> {
     let proof = asked.proof.as_ref()?;
     if proof.nobody && *error == ExecError::Format {
