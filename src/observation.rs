@@ -1,5 +1,9 @@
 //! What was seen: plain data about the machine, filled at the edge, decided upon by pure code.
 
+mod owner;
+
+pub use owner::{Owner, Runtime};
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::config::{Settings, Targets};
 use crate::failure::Failure;
 use crate::observation::{
-    Candidates, InstanceFacts, InterpreterFault, InterpreterFile, Observation, Record, Serving,
+    Candidates, InstanceFacts, InterpreterFault, InterpreterFile, Observation, Owner, Record,
+    Serving,
 };
 use crate::plan::guard::{self, Needs};
 use crate::plan::{self, Native, Request};
@@ -115,7 +116,7 @@ pub fn names_of_binfmt_d() -> BTreeSet<String> {
 
 /// Whose each rule seems to be, by its name, going by the files of other tools: they must say what
 /// the rule says, for a name alone proves nothing.
-pub fn other_owners(entries: &[Entry]) -> BTreeMap<String, String> {
+pub fn other_owners(entries: &[Entry]) -> BTreeMap<String, Owner> {
     let mut owners = BTreeMap::new();
     let named = |name: &str| entries.iter().find(|entry| entry.name == name);
     for (path, content) in read::read_folder(Path::new("/var/lib/binfmts")) {
@@ -126,14 +127,14 @@ pub fn other_owners(entries: &[Entry]) -> BTreeMap<String, String> {
             content.split(|byte| *byte == b'\n').any(|line| line == interpreter)
         };
         if named(&name).as_ref().is_some_and(says) {
-            owners.insert(name.into_owned(), format!("update-binfmts ({})", path.display()));
+            owners.insert(name.into_owned(), Owner::UpdateBinfmts { file: path });
         }
     }
     for (path, content) in surroundings::binfmt_d(Path::new("/")).unwrap_or_default() {
         for rule in rule::parse_binfmt_d(&content).rules() {
             let name = rule.name().as_str();
             if named(name).is_some_and(|entry| rule.is(entry)) {
-                owners.insert(name.to_owned(), format!("systemd-binfmt ({})", path.display()));
+                owners.insert(name.to_owned(), Owner::SystemdBinfmt { file: path.clone() });
             }
         }
     }

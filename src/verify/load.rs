@@ -91,45 +91,6 @@ pub struct Tally {
 /// What was run, and what came of it; or why nothing was.
 pub type Outcome = Result<(Job, Tally), String>;
 
-/// What came of one part.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loaded {
-    /// Which.
-    pub part: Part,
-    /// What came of it.
-    pub outcome: Outcome,
-}
-
-/// What came of a root filesystem.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Load {
-    /// Where it is.
-    pub folder: PathBuf,
-    /// The program that told its target, as seen from within.
-    pub told_by: PathBuf,
-    /// QEMU's name of the target.
-    pub target: String,
-    /// `e_machine`.
-    pub machine: u16,
-    /// The rule that takes that program, by its own header.
-    pub rule: Option<String>,
-    /// Where its filesystem is mounted, if that could be told.
-    pub mount_point: Option<PathBuf>,
-    /// Whether it is on a filesystem whose programs may not be started.
-    pub noexec: bool,
-    /// A loader that a program in it needs, and that is not in it.
-    pub missing_loader: Option<PathBuf>,
-    /// Each part once, in the order of [`Part::ALL`].
-    pub parts: Vec<Loaded>,
-}
-
-impl Load {
-    /// A part's outcome.
-    pub fn part(&self, wanted: Part) -> Option<&Loaded> {
-        self.parts.iter().find(|loaded| loaded.part == wanted)
-    }
-}
-
 impl Job {
     /// What a shell at `shell` is given for a part; each time with another nonce.
     pub fn of_shell(part: Part, shell: &Path) -> Option<Self> {
@@ -164,6 +125,13 @@ impl Job {
 }
 
 impl Tally {
+    /// Hand-made, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(runs: usize, well: usize) -> Self {
+        let time = Duration::from_secs(1);
+        Self { runs, well, failure: None, refused: None, time, hangs: 0 }
+    }
+
     /// Whether it did what was expected, every time.
     pub fn is_well(&self) -> bool {
         self.well == self.runs

@@ -124,7 +124,7 @@ fn a_missing_loader_is_named_once() {
     let loader = "/lib/ld-linux-aarch64.so.1";
     says(&document, "load.loader", "fail", &["/bin/sh needs the loader", loader]);
     for part in ["load.shell", "load.signal", "load.pipes"] {
-        says(&document, part, "skip", &["load.loader says why"]);
+        says(&document, part, "skip", &["load.loader reports"]);
     }
     assert_eq!(document["targets"][0]["verdict"], "broken");
     says(&document, "exec.host", "pass", &[]);
@@ -372,6 +372,6 @@ fn a_flaky_interpreter_is_called_that() {
     let runs = &document["load"]["runs"][0];
     let (well, of) = (runs["well"].as_u64().unwrap(), runs["of"].as_u64().unwrap());
     assert!(well > 0 && well < of && of == 30, "{runs:#}");
-    says(&document, "load.command", "fail", &[&format!("{well} of 30 runs went well"), "signal 6"]);
+    says(&document, "load.command", "fail", &[&format!("{well} of 30 runs succeeded"), "signal 6"]);
     assert_eq!(document["load"]["rule"], "qemu-flaky");
 }

@@ -11,7 +11,7 @@ fn the_doctor_says_so_and_register_switches_it_on() {
     world.sh("echo 0 > $M/status");
 
     let said = world.binfmtd("doctor").ended(1);
-    assert!(said.out.contains("binfmt_misc as a whole is switched off"), "{said:#?}");
+    assert!(said.out.contains("binfmt_misc as a whole is disabled"), "{said:#?}");
     let document = world.json("doctor");
     assert_eq!(finding(&document, "kernel.enabled", None)["status"], "fail");
     assert_eq!(verdict(&document, "aarch64"), "missing");

@@ -17,7 +17,7 @@ fn another_emulator_stays_and_ours_can_go() {
     let shadowed = finding(&document, "rule.shadowed", Some("aarch64"));
     assert_eq!(shadowed["status"], "warn", "{shadowed:#}");
     let evidence = shadowed["evidence"].as_str().unwrap();
-    assert!(evidence.contains("rosetta (of Rosetta), then would come qemu-aarch64 (of binfmtd)"));
+    assert!(evidence.contains("rosetta (of Rosetta); behind it is qemu-aarch64 (of binfmtd)"));
     assert_eq!(line(shadowed), "sh -c 'echo -1 > /proc/sys/fs/binfmt_misc/qemu-aarch64'");
     world.sh(&line(shadowed));
     assert_eq!(world.rules(), ["rosetta"]);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::doctor::Check;
+use crate::doctor::{Check, level_of};
 use crate::verify::Level;
 
 /// Every check of the doctor.
@@ -41,7 +41,7 @@ impl From<&Check> for CheckText {
         Self {
             id: check.id.as_str(),
             family: check.id.family().as_str(),
-            level: check.level().map(Level::as_str),
+            level: level_of(check.id).map(Level::as_str),
             title: check.title,
             proves: check.proves,
             cure: check.cure,

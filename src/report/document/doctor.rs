@@ -6,7 +6,7 @@ use super::fix::FixDocument;
 use super::load::LoadDocument;
 use super::target::DoctorTarget;
 use crate::config::Targets;
-use crate::doctor::{Examination, Finding, Status, Subject, Verdict};
+use crate::doctor::{Facts, Finding, Status, Subject, Verdict};
 use crate::fix::Reader;
 
 /// What the doctor found.
@@ -67,17 +67,13 @@ pub enum Conclusion {
 }
 
 impl DoctorDocument {
-    /// From an examination and its findings. With `require` (QEMU's names) only these targets count.
-    pub fn new(
-        examination: &Examination<'_>,
-        findings: Vec<Finding>,
-        require: Option<&[String]>,
-    ) -> Self {
+    /// From facts and the findings of them. With `require` (QEMU's names) only these targets count.
+    pub fn new(facts: &Facts<'_>, findings: Vec<Finding>, require: Option<&[String]>) -> Self {
         let mut targets: Vec<DoctorTarget> = Vec::new();
-        for patient in &examination.patients {
-            match targets.iter_mut().find(|known| known.target == patient.target.name) {
-                Some(known) => known.add(examination, patient),
-                None => targets.push(DoctorTarget::new(examination, patient)),
+        for asked in &facts.host.targets {
+            match targets.iter_mut().find(|known| known.target == asked.target.name) {
+                Some(known) => known.add(facts, asked),
+                None => targets.push(DoctorTarget::new(facts, asked)),
             }
         }
         for target in &mut targets {
@@ -87,22 +83,22 @@ impl DoctorDocument {
             ok: false,
             require: require.map(<[String]>::to_vec),
             host: HostDocument {
-                kernel: examination.host.kernel.clone(),
-                machine: examination.host.machine.clone(),
-                natives: examination.native.names().to_vec(),
-                first_user_namespace: examination.first_namespace,
-                container: examination.container,
-                root: examination.uid == 0,
-                native_cost: examination.native_cost.map(|cost| cost.as_secs_f64()),
+                kernel: facts.host.machine.kernel.clone(),
+                machine: facts.host.machine.machine.clone(),
+                natives: facts.host.native.names().to_vec(),
+                first_user_namespace: facts.host.first_namespace,
+                container: facts.host.container,
+                root: facts.host.uid == 0,
+                native_cost: facts.host.native_cost.map(|cost| cost.as_secs_f64()),
             },
             targets,
             checks: findings,
             fixes: None,
-            load: examination.load.as_ref().map(LoadDocument::from),
-            configured: examination.configured(),
-            named: examination.named,
-            reader: Reader { uid: examination.uid },
-            asks_for_none: examination.settings.targets == Targets::List(Vec::new()),
+            load: facts.rootfs.as_ref().map(LoadDocument::from),
+            configured: facts.host.configured(),
+            named: facts.host.named,
+            reader: Reader { uid: facts.host.uid },
+            asks_for_none: facts.host.settings.targets == Targets::List(Vec::new()),
         };
         document.ok = document.conclusion() == Conclusion::Well;
         document

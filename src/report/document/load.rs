@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use crate::doctor::{CheckId, load_check};
-use crate::verify::load::{Load, Loaded};
+use crate::doctor::{CheckId, LoadedPart, RootfsFacts, load_check};
 
 /// A root filesystem whose programs were run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,8 +37,8 @@ pub struct LoadRuns {
     pub failure: Option<String>,
 }
 
-impl From<&Load> for LoadDocument {
-    fn from(load: &Load) -> Self {
+impl From<&RootfsFacts> for LoadDocument {
+    fn from(load: &RootfsFacts) -> Self {
         Self {
             folder: load.folder.display().to_string(),
             target: load.target.clone(),
@@ -50,7 +49,7 @@ impl From<&Load> for LoadDocument {
     }
 }
 
-fn runs(loaded: &Loaded) -> Option<LoadRuns> {
+fn runs(loaded: &LoadedPart) -> Option<LoadRuns> {
     let (job, tally) = loaded.outcome.as_ref().ok()?;
     Some(LoadRuns {
         id: load_check(loaded.part),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::daemon::{Cause, State};
-use crate::observation::{InstanceFacts, Record};
+use crate::observation::{InstanceFacts, Owner, Record};
 use crate::rule::{self, Entry, Magic, Matcher, Takers};
 use crate::target::{Table, Target};
 
@@ -27,7 +27,7 @@ pub struct RuleDocument {
     /// Without the dot.
     pub extension: Option<String>,
     /// `binfmtd`, `systemd-binfmt (FILE)`, `update-binfmts (FILE)` or `unknown`.
-    pub owner: String,
+    pub owner: Owner,
     pub state: RuleStatus,
     /// The rule that comes before it.
     pub shadowed_by: Option<String>,
@@ -80,7 +80,7 @@ impl StatusDocument {
         table: &Table,
         instance: &InstanceFacts,
         record: &Record,
-        owners: &BTreeMap<String, String>,
+        owners: &BTreeMap<String, Owner>,
         host: bool,
         mut service: Option<State>,
     ) -> Self {
@@ -122,7 +122,7 @@ impl RuleDocument {
         before: Option<&Entry>,
         enabled: bool,
         record: &Record,
-        owners: &BTreeMap<String, String>,
+        owners: &BTreeMap<String, Owner>,
     ) -> Self {
         let magic = entry.matcher.magic();
         let target = magic.and_then(|magic| {
@@ -147,11 +147,7 @@ impl RuleDocument {
             magic: magic.map(rule::Magic::magic_hex),
             mask: magic.map(rule::Magic::mask_hex),
             extension,
-            owner: if record.owns(entry) {
-                "binfmtd".to_owned()
-            } else {
-                owners.get(&entry.display_name()).cloned().unwrap_or_else(|| "unknown".to_owned())
-            },
+            owner: Owner::of(entry, record, owners).clone(),
             state: match (entry.enabled && enabled, before) {
                 (false, _) => RuleStatus::Disabled,
                 (true, Some(_)) => RuleStatus::Shadowed,

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::doctor::{Examination, Patient, Verdict, verdict};
+use crate::doctor::{Facts, HostFacts, TargetFacts, Verdict, verdict};
+use crate::observation::Owner;
 use crate::rule::Entry;
 
 /// A target's verdict, and what it rests on.
@@ -47,7 +48,7 @@ pub struct MachineDocument {
 pub struct MatchingRule {
     pub name: String,
     /// `binfmtd`, `systemd-binfmt (FILE)`, `update-binfmts (FILE)`, another emulator (`FEX`) or `unknown`.
-    pub owner: String,
+    pub owner: Owner,
     pub state: MatchState,
 }
 
@@ -105,9 +106,9 @@ pub struct PinnedDocument {
 }
 
 impl DoctorTarget {
-    pub(super) fn new(examination: &Examination<'_>, patient: &Patient<'_>) -> Self {
-        let entry = examination.winner(patient.target, patient.machine);
-        let proof = patient.proof.as_ref();
+    pub(super) fn new(facts: &Facts<'_>, asked: &TargetFacts<'_>) -> Self {
+        let entry = facts.host.rule(asked);
+        let proof = asked.proof.as_ref();
         let pinned = proof.and_then(|proof| proof.pinned.as_ref());
         let interpreter = (entry.is_some() || pinned.is_some()).then(|| InterpreterDocument {
             path: entry.map(|entry| entry.interpreter.display().to_string()),
@@ -120,10 +121,10 @@ impl DoctorTarget {
                 is_on_disk: pinned.is_on_disk,
             }),
         });
-        let machine = MachineDocument::new(examination, patient);
+        let machine = MachineDocument::new(facts, asked);
         Self {
-            target: patient.target.name.clone(),
-            platforms: patient.target.platforms.clone(),
+            target: asked.target.name.clone(),
+            platforms: asked.target.platforms.clone(),
             verdict: machine.verdict,
             required: true,
             rule: machine.rule.clone(),
@@ -137,27 +138,27 @@ impl DoctorTarget {
     }
 
     /// Takes in the files with another value of `e_machine`.
-    pub(super) fn add(&mut self, examination: &Examination<'_>, patient: &Patient<'_>) {
-        let machine = MachineDocument::new(examination, patient);
+    pub(super) fn add(&mut self, facts: &Facts<'_>, asked: &TargetFacts<'_>) {
+        let machine = MachineDocument::new(facts, asked);
         self.verdict = self.verdict.max(machine.verdict);
         self.machines.push(machine);
     }
 }
 
 impl MachineDocument {
-    fn new(examination: &Examination<'_>, patient: &Patient<'_>) -> Self {
-        let entry = examination.winner(patient.target, patient.machine);
+    fn new(facts: &Facts<'_>, asked: &TargetFacts<'_>) -> Self {
+        let entry = facts.host.rule(asked);
         Self {
-            machine: patient.machine,
-            verdict: verdict(examination, patient),
+            machine: asked.machine,
+            verdict: verdict(facts, asked),
             rule: entry.map(Entry::display_name),
-            rules: matching_rules(examination, patient),
+            rules: matching_rules(&facts.host, asked),
         }
     }
 }
 
-fn matching_rules(examination: &Examination<'_>, patient: &Patient<'_>) -> Vec<MatchingRule> {
-    let Some(seen) = examination.instance() else { return Vec::new() };
+fn matching_rules(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> Vec<MatchingRule> {
+    let Some(seen) = facts.instance() else { return Vec::new() };
     let mut taken = false;
     let state = |entry: &Entry| {
         if !entry.enabled || !seen.instance.enabled {
@@ -168,12 +169,12 @@ fn matching_rules(examination: &Examination<'_>, patient: &Patient<'_>) -> Vec<M
             MatchState::Winner
         }
     };
-    let takers = examination.takers(patient.target, patient.machine);
+    let takers = facts.takers(asked);
     let states: Vec<MatchState> = takers.iter().copied().map(state).collect();
     let takers = takers.into_iter().zip(states);
     takers
         .map(|(entry, state)| {
-            let owner = examination.whose(entry).to_owned();
+            let owner = facts.whose(entry);
             MatchingRule { name: entry.display_name(), owner, state }
         })
         .collect()

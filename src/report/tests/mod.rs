@@ -5,6 +5,7 @@ use super::*;
 use crate::doctor::{CheckId, Finding, Status, Subject, Verdict};
 use crate::failure::Failure;
 use crate::fix::{Command, Fix, Reader};
+use crate::observation::Owner;
 use crate::phrase::{Evidence, Phrase};
 
 fn finding(id: &str, target: Option<&str>, status: Status) -> Finding {
@@ -323,11 +324,8 @@ fn github_gets_one_annotation_for_one_cause() {
 /// Of a target with several values of `e_machine` each is looked at; told is the one that is wrong.
 #[test]
 fn the_rules_of_a_conflict_are_those_of_its_machine() {
-    let rule = |name: &str, state| MatchingRule {
-        name: name.to_owned(),
-        owner: "unknown".to_owned(),
-        state,
-    };
+    let rule =
+        |name: &str, state| MatchingRule { name: name.to_owned(), owner: Owner::Unknown, state };
     let mut arm = target("arm", Verdict::Working);
     let second = vec![rule("new", MatchState::Winner), rule("older", MatchState::Shadowed)];
     arm.machines.push(MachineDocument { rules: second, ..arm.machines[0].clone() });
@@ -345,11 +343,8 @@ fn the_rules_of_a_conflict_are_those_of_its_machine() {
 
 #[test]
 fn a_conflict_stands_below_the_check_of_its_machine() {
-    let rule = |name: &str, state| MatchingRule {
-        name: name.to_owned(),
-        owner: "unknown".to_owned(),
-        state,
-    };
+    let rule =
+        |name: &str, state| MatchingRule { name: name.to_owned(), owner: Owner::Unknown, state };
     let mut arm = target("arm", Verdict::Working);
     let second = vec![rule("new\x1b", MatchState::Winner), rule("older", MatchState::Shadowed)];
     arm.machines[0].rules = vec![rule("only", MatchState::Winner)];

@@ -29,7 +29,7 @@ pub fn status(out: &mut dyn Write, document: &StatusDocument, now: Duration) -> 
             cell(rule.target.as_deref().unwrap_or("-")),
             state,
             cell(if rule.flags.is_empty() { "-" } else { &rule.flags }),
-            cell(&rule.owner),
+            cell(rule.owner.to_string()),
             cell(&rule.interpreter),
         ]);
     }

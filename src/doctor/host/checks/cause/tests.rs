@@ -28,7 +28,7 @@ struct Case {
     target: &'static str,
     limits: Limits,
     entry: Option<Entry>,
-    file: Option<Result<InterpreterFile, InterpreterFault>>,
+    file: Option<InterpreterFile>,
     mislabelled: bool,
     captor: Option<Entry>,
     version: Option<Version>,
@@ -60,7 +60,7 @@ fn said(words: &str) -> Case {
         target: "arm",
         limits: NOBODY_LIMITED,
         entry: Some(entry("qemu-arm", "POF")),
-        file: Some(Ok(file(None))),
+        file: Some(file(None)),
         mislabelled: false,
         captor: None,
         version: None,
@@ -172,7 +172,7 @@ fn what_programs_complain_of_is_known() {
 #[test]
 fn a_missing_loader_is_told_from_a_missing_flag() {
     let mut case = refused(ExecError::NoInterpreter, "PO");
-    case.file = Some(Ok(file(Some("/lib64/ld-linux-x86-64.so.2"))));
+    case.file = Some(file(Some("/lib64/ld-linux-x86-64.so.2")));
     case.is(
         Whose::Host,
         "loader /lib64/ld-linux-x86-64.so.2 is not in this root",
@@ -182,7 +182,7 @@ fn a_missing_loader_is_told_from_a_missing_flag() {
     case.entry = Some(entry("qemu-arm", "POF"));
     case.level = Level::EmptyRoot;
     case.is(Whose::Host, "is dynamic", "qemu-user-static");
-    case.file = Some(Ok(file(None)));
+    case.file = Some(file(None));
     assert_eq!(case.named(), None, "with F and static there is nothing to be missing");
     case.entry = Some(entry("qemu-arm", "PO"));
     case.is(Whose::Host, "no flag F", "binfmtd register arm");

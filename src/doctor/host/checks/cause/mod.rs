@@ -1,15 +1,16 @@
-//! Why a probe failed: a table from what was seen to a cause, a way out, and where that is told.
+//! Why a probe failed: a table of symptoms, each with its cause, a fix and a source.
 //!
-//! The first that applies is the cause. What is in here was made to happen, or stands word for word in
-//! the thread that is named.
+//! The first entry that applies is the cause. Each was reproduced, or is quoted from its source.
 
+use crate::doctor::fixes::{
+    Others, Switch, install_qemu, registered, relabel, text_of, then_register,
+};
+use crate::doctor::id::CheckId;
+use crate::observation::InterpreterFile;
 use std::path::Path;
 
-use super::commands::{Others, Switch, install_qemu, registered, relabel, text_of, then_register};
-use super::id::CheckId;
 use super::known::Known;
 use crate::fix::{Command, Fix, Place};
-use crate::observation::{InterpreterFault, InterpreterFile};
 use crate::phrase::Phrase;
 use crate::rule::Entry;
 use crate::shown::quote;
@@ -20,7 +21,7 @@ use crate::system::process::child::ExecError;
 use crate::target::{Class, Target};
 use crate::verify::{Failure, Level};
 
-/// What distributions set (`CONFIG_DEFAULT_MMAP_MIN_ADDR`); programs of every target begin above it.
+/// The value that distributions use (`CONFIG_DEFAULT_MMAP_MIN_ADDR`); programs of every target begin above it.
 const USUAL_LOWEST_ADDRESS: u64 = 65_536;
 
 /// What is known about a run that failed.
@@ -30,34 +31,33 @@ pub(super) struct Symptom<'a> {
     pub(super) failure: &'a Failure,
     pub(super) target: &'a Target,
     pub(super) limits: &'a Limits,
-    /// The rule that takes it, where one is to be seen.
+    /// The rule that takes the program, if it is visible.
     pub(super) entry: Option<&'a Entry>,
-    /// The file that the rule's path leads to.
-    pub(super) file: Option<&'a Result<InterpreterFile, InterpreterFault>>,
-    /// Whether `SELinux` has a label for it that is no program's.
+    /// The file that the rule's path leads to, if it could be read.
+    pub(super) file: Option<&'a InterpreterFile>,
+    /// Whether its `SELinux` label keeps it from being executed.
     pub(super) mislabelled: bool,
     /// The rule that takes the interpreter itself.
     pub(super) captor: Option<&'a Entry>,
-    /// Whether an interpreter is installed that `register` would take.
+    /// Whether an interpreter is installed that `register` would use.
     pub(super) installed: bool,
     /// Where the kernel's settings can be changed.
     pub(super) place: Place,
-    /// Whose commands install one.
+    /// Decides how one is installed.
     pub(super) distribution: Distribution,
-    /// What is known of the version that ran.
+    /// The known flaw of the version that ran.
     pub(super) known: Option<&'static Known>,
 }
 
 /// Whose fault it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// The host's: its programs do not run.
+    /// The host's: the target's programs do not run.
     Host,
-    /// This process may not do what is needed; it says nothing about the host.
+    /// This process's, which lacks a right or hits a limit. That says nothing about the host.
     Ours,
 }
 
-/// One cause.
 pub(super) struct Cause {
     applies: fn(&Symptom<'_>) -> bool,
     says: fn(&Symptom<'_>) -> Phrase,
@@ -85,9 +85,9 @@ const CAUSES: &[Cause] = &[
             then_register(symptom.known.map_or("", |known| known.way_out), &symptom.target.name)
         },
         whose: Whose::Host,
-        source: "src/doctor/known.rs",
+        source: "src/doctor/host/checks/known.rs",
     },
-    // Before what looks for the same words: with this limit it is the limit.
+    // Before the entries with the same words: if there is a limit, the limit is the cause.
     Cause {
         applies: |symptom| {
             symptom.limits.address_space.is_some()
@@ -114,7 +114,7 @@ const CAUSES: &[Cause] = &[
         },
         cure: |symptom| {
             let lifted = Command::user(&["prlimit", "--as=unlimited"]);
-            Fix::run("lift the limit, and look again", [doctor(symptom, lifted)])
+            Fix::run("lift the limit, and check again", [doctor(symptom, lifted)])
         },
         whose: Whose::Ours,
         source: "setrlimit(2), balena-io/qemu#21",
@@ -133,7 +133,7 @@ const CAUSES: &[Cause] = &[
         },
         cure: |symptom| {
             let lifted = Command::user(&["prlimit", "--nproc=unlimited"]);
-            Fix::run("lift the limit, and look again", [doctor(symptom, lifted)])
+            Fix::run("lift the limit, and check again", [doctor(symptom, lifted)])
         },
         whose: Whose::Ours,
         source: "setrlimit(2)",
@@ -145,7 +145,7 @@ const CAUSES: &[Cause] = &[
                     "Unable to reserve",
                     "guest_base",
                     "min_mmap_addr",
-                    // Of position-independent programs, as QEMU 10.0 and 11.1 put it (measured).
+                    // QEMU 10.0 and 11.1 say this of position-independent programs (measured).
                     "Error mapping file: Operation not permitted",
                     "mmap stack: Operation not permitted",
                 ])
@@ -272,9 +272,9 @@ const CAUSES: &[Cause] = &[
                 + symptom.own()
                 + " itself"
         },
-        // It takes native programs, so no other would start.
+        // The rule takes native programs, so no command would start.
         cure: |symptom| {
-            let text = "remove the rule, in a shell of root's that runs already";
+            let text = "remove the rule, in a root shell that is already running";
             let line = symptom.captor.map(|captor| Switch::Remove.line(captor));
             Fix::builtins(text, line.unwrap_or_default())
         },
@@ -295,8 +295,8 @@ const CAUSES: &[Cause] = &[
         source: "execve(2)",
     },
     Cause {
-        // A pinned interpreter is asked about when its pages are mapped. Then the program that called is gone,
-        // and the kernel has nothing left to say but SIGSEGV (measured on 6.12).
+        // SELinux checks a pinned interpreter when its pages are mapped. By then the calling program is gone, so the
+        // kernel can only send SIGSEGV (measured on 6.12).
         applies: |symptom| {
             let segfault = Some(Ended::Signaled(11));
             let is_silent = symptom.failure.words.is_empty() && symptom.failure.ended == segfault;
@@ -335,31 +335,30 @@ const CAUSES: &[Cause] = &[
     },
 ];
 
-/// Why it failed, where something in the table applies.
+/// The first entry of the table that applies.
 pub(super) fn cause(symptom: &Symptom<'_>) -> Option<&'static Cause> {
     CAUSES.iter().find(|cause| (cause.applies)(symptom))
 }
 
 impl Cause {
-    /// One sentence, to stand behind a colon.
+    /// A sentence to follow a colon.
     pub(super) fn says(&self, symptom: &Symptom<'_>) -> Phrase {
         (self.says)(symptom)
     }
 
-    /// What helps.
     pub(super) fn cure(&self, symptom: &Symptom<'_>) -> Fix {
         (self.cure)(symptom)
     }
 }
 
-/// The doctor, started by another command.
+/// The doctor, started through another command.
 fn doctor(symptom: &Symptom<'_>, by: Command) -> Command {
     by.word("binfmtd").word("doctor").target(&symptom.target.name)
 }
 
 fn outside(symptom: &Symptom<'_>) -> Fix {
     let unit = Command::root(&["systemd-run", "--wait", "--pipe"]);
-    Fix::run("look again outside of the sandbox", [doctor(symptom, unit)])
+    Fix::run("check again outside of the sandbox", [doctor(symptom, unit)])
 }
 
 impl Symptom<'_> {
@@ -367,7 +366,7 @@ impl Symptom<'_> {
         registered(&self.target.name, Others::Keep)
     }
 
-    /// Whatever is installed will not do.
+    /// Whatever is installed does not work.
     fn installed_anew(&self) -> Fix {
         let name = &self.target.name;
         match install_qemu(self.distribution, name) {
@@ -387,7 +386,7 @@ impl Symptom<'_> {
         self.failure.refused.as_ref() == Some(error)
     }
 
-    /// As QEMU 7.2 to 11.1 put it when mmap(2) or mprotect(2) says EACCES.
+    /// What QEMU 7.2 to 11.1 write if mmap(2) or mprotect(2) fails with EACCES.
     fn cannot_make_code(&self) -> bool {
         self.has(&["mprotect failed: Permission denied", "jit buffer: Permission denied"])
     }
@@ -404,17 +403,12 @@ impl Symptom<'_> {
         self.entry.map_or(Path::new("the interpreter"), |entry| &entry.interpreter)
     }
 
-    /// The interpreter in a sentence.
     fn own(&self) -> Phrase {
         Phrase::file(self.path(), "its interpreter")
     }
 
-    fn found(&self) -> Option<&InterpreterFile> {
-        self.file?.as_ref().ok()
-    }
-
     fn loader(&self) -> Option<&str> {
-        self.found()?.elf.as_ref()?.loader.as_deref()
+        self.file?.elf.as_ref()?.loader.as_deref()
     }
 
     fn captor_name(&self) -> String {

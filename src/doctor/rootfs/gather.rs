@@ -1,13 +1,14 @@
-//! `binfmtd doctor --rootfs`: real programs of a foreign root filesystem.
+//! Looks at a root filesystem, and runs its programs: a command that was asked for, or else what it has.
 
 use std::ffi::OsString;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
-use super::super::Failure;
-use super::super::context::Context;
+use super::facts::{LoadedPart, RootfsFacts};
 use crate::config::Settings;
-use crate::doctor::{CheckId, Examination};
+use crate::doctor::host::facts::HostFacts;
+use crate::doctor::id::CheckId;
+use crate::failure::Failure;
 use crate::observation::ElfFacts;
 use crate::plan::Request;
 use crate::rule::{Header, winner};
@@ -16,78 +17,45 @@ use crate::system::files::identity;
 use crate::system::files::rootfs::{NoProgram, RootFilesystem};
 use crate::system::process::batch::Limits;
 use crate::system::process::child::ExecError;
-use crate::verify::load::{self, Job, Load, Loaded, Outcome, Part, SEARCH_PATH};
+use crate::verify::load::{self, Job, Outcome, Part, SEARCH_PATH};
 
-/// Shells that know `-c`, under names that they go by without help.
+/// Shells that have `-c`.
 const SHELLS: [&str; 5] = ["/bin/sh", "/usr/bin/sh", "/bin/bash", "/bin/dash", "/bin/ash"];
-/// Programs that end by themselves and change nothing: one of them may be dynamic where the shell is not.
+/// Programs that end by themselves and change nothing. One of them may be dynamic even if the shell is not.
 const PROGRAMS: [&str; 6] =
     ["/bin/true", "/usr/bin/true", "/bin/echo", "/usr/bin/env", "/bin/ls", "/usr/bin/ls"];
-/// Where loaders are; what is in there tells the target of a root without any program known to us.
+/// Where loaders are. A loader tells the target of a root without any of the programs above.
 const LOADER_FOLDERS: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
 
-#[derive(Debug, clap::Args)]
-#[group(skip)]
-pub(super) struct Arguments {
-    /// Also run real programs of this foreign root filesystem, in a chroot: a shell, pipes, a signal, its
-    /// loader. Nothing is mounted, and nothing written
-    #[arg(long, value_name = "DIR", conflicts_with = "fix")]
-    rootfs: Option<PathBuf>,
-    /// Of the root filesystem, run this command alone; all that follows is the command's
-    #[arg(long, value_name = "CMD", requires = "rootfs", num_args = 1.., allow_hyphen_values = true)]
-    exec: Vec<OsString>,
-}
-
 /// A root filesystem, and what is to be run of it.
-pub(super) struct Foreign {
+pub struct ForeignRoot {
     root: RootFilesystem,
     /// The program that told the target.
     told_by: PathBuf,
     header: Header,
     target: String,
     shell: Option<Program>,
-    /// One that needs a loader.
+    /// A program that needs a loader.
     dynamic: Option<Program>,
     command: Option<Job>,
 }
 
-/// A program of the root filesystem.
 #[derive(Debug, Clone)]
 struct Program {
     path: PathBuf,
     elf: ElfFacts,
 }
 
-impl Arguments {
-    /// Opens the root filesystem that was named, if one was, and finds out what it is.
-    pub(super) fn open(
-        &self,
-        settings: &Settings,
-        request: &Request,
-    ) -> Result<Option<Foreign>, Failure> {
-        let Some(folder) = &self.rootfs else { return Ok(None) };
+impl ForeignRoot {
+    /// Opens the folder and finds out what it is: by the command in `words`, else by its shell, by a program that
+    /// most have, or by its loader.
+    pub fn open(folder: &Path, words: &[OsString], settings: &Settings) -> Result<Self, Failure> {
         let root = RootFilesystem::open(folder).map_err(|error| {
             Failure::usage(format!(
                 "open the root filesystem {}: {error} (name the folder that has its /bin and /lib in it)",
                 folder.display()
             ))
         })?;
-        let foreign = Foreign::of(root, &self.exec, settings)?;
-        let wanted = request.only.as_ref().is_none_or(|names| names.contains(&foreign.target));
-        if !wanted {
-            return Err(Failure::usage(format!(
-                "{} is a root filesystem of {} ({} says so), which is not what was asked for",
-                foreign.root.path().display(),
-                foreign.target,
-                foreign.told_by.display()
-            )));
-        }
-        Ok(Some(foreign))
-    }
-}
-
-impl Foreign {
-    fn of(root: RootFilesystem, words: &[OsString], settings: &Settings) -> Result<Self, Failure> {
         let folder = root.path().display().to_string();
         let look = |path: &str| {
             root.may_start(Path::new(path)).ok()?;
@@ -99,7 +67,7 @@ impl Foreign {
             None => None,
             Some(first) => Some(find(&root, Path::new(first))?),
         };
-        // A script has no header of its own: its shell tells.
+        // A script has no header; its shell tells the target.
         let of_command = command.as_ref().and_then(|path| Program::at(&root, path));
         let telling = of_command.clone().or_else(|| shell.clone()).or_else(|| programs().next());
         let telling = telling.or_else(|| Program::loader(&root)).ok_or_else(|| {
@@ -143,21 +111,30 @@ impl Foreign {
         })
     }
 
-    /// The request for its target alone.
-    pub(super) fn request(&self) -> Request {
-        Request { only: Some(vec![self.target.clone()]), takeover: false }
+    /// The request for its target alone, which has to be one of those that were asked for.
+    pub fn request(&self, asked: &Request) -> Result<Request, Failure> {
+        let is_asked = asked.only.as_ref().is_none_or(|names| names.contains(&self.target));
+        if !is_asked {
+            return Err(Failure::usage(format!(
+                "{} is a root filesystem of {} ({} says so), which is not what was asked for",
+                self.root.path().display(),
+                self.target,
+                self.told_by.display()
+            )));
+        }
+        Ok(Request { only: Some(vec![self.target.clone()]), takeover: false })
     }
 
-    /// Runs it, and puts what came of it into the examination.
-    pub(super) fn run(
+    /// Runs its programs, each `times`.
+    pub fn run(
         &self,
-        context: &Context,
-        examination: &mut Examination<'_>,
+        host: &HostFacts<'_>,
         times: u32,
         limits: Limits,
-    ) -> Result<(), Failure> {
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<RootfsFacts, Failure> {
         let folder = self.root.path();
-        if examination.native.names().contains(&self.target) {
+        if host.native.names().contains(&self.target) {
             return Err(Failure::usage(format!(
                 "{} is a root filesystem of {}, whose programs this machine runs by itself: there is no emulation to \
                  look at",
@@ -165,15 +142,12 @@ impl Foreign {
                 self.target
             )));
         }
-        let run = |what: &[(Part, Job)]| {
+        let mut run = |what: &[(Part, Job)]| {
             let jobs: Vec<Job> = what.iter().map(|(_, job)| job.clone()).collect();
-            let mut progress = context.progress();
-            load::load(self.root.as_fd(), &jobs, times, limits, &mut |done, total| {
-                progress("running programs of the root filesystem", done, total);
-            })
+            load::load(self.root.as_fd(), &jobs, times, limits, progress)
         };
         let mut outcomes: Vec<(Part, Outcome)> = Vec::new();
-        // First: what needs a loader that does not start needs no further proof.
+        // If the loader does not start, what needs it need not be run.
         let (now, later): (Vec<_>, Vec<_>) =
             self.jobs().into_iter().partition(|(part, _)| *part == Part::Loader);
         for some in [now, later] {
@@ -187,7 +161,7 @@ impl Foreign {
                 outcomes.push((
                     part,
                     Err(format!(
-                        "the loader that it needs does not start: {} says why",
+                        "the loader that it needs does not start, as {} reports",
                         CheckId::LoadLoader
                     )),
                 ));
@@ -210,15 +184,15 @@ impl Foreign {
                 "this process may not change its root, and user namespaces are forbidden: run it as root",
             ));
         }
-        let entries = &examination.seen.instance.entries;
+        let entries = &host.seen.instance.entries;
         let rule =
             winner(entries, &self.header, &self.told_by).map(crate::rule::Entry::display_name);
         let missing = self.dynamic.as_ref().and_then(|program| program.elf.loader.as_ref());
         let parts = Part::ALL.into_iter().filter_map(|part| {
             let place = outcomes.iter().position(|(known, _)| *known == part)?;
-            Some(Loaded { part, outcome: outcomes.swap_remove(place).1 })
+            Some(LoadedPart { part, outcome: outcomes.swap_remove(place).1 })
         });
-        examination.load = Some(Load {
+        Ok(RootfsFacts {
             parts: parts.collect(),
             folder: folder.to_owned(),
             told_by: self.told_by.clone(),
@@ -228,11 +202,9 @@ impl Foreign {
             mount_point: identity::mount_point(folder).ok(),
             noexec: self.root.is_noexec(),
             missing_loader: missing.map(PathBuf::from).filter(|loader| !self.root.has(loader)),
-        });
-        Ok(())
+        })
     }
 
-    /// What is to be run of each part, or why nothing is.
     fn jobs(&self) -> Vec<(Part, Result<Job, String>)> {
         Part::ALL.into_iter().map(|part| (part, self.job(part))).collect()
     }
@@ -261,7 +233,7 @@ impl Foreign {
         Ok(Job::ends_well(program.path.clone(), vec![program.path.clone().into_os_string()]))
     }
 
-    /// Whether a part runs the shell, and the shell's loader was seen not to start.
+    /// Whether a part runs the shell, whose loader did not start.
     fn is_blocked(&self, part: Part, outcomes: &[(Part, Outcome)]) -> bool {
         let runs_shell = matches!(part, Part::Shell | Part::Signal | Part::Pipes);
         let is_dynamic = self.shell.as_ref().is_some_and(|shell| shell.elf.loader.is_some());
@@ -272,7 +244,7 @@ impl Foreign {
     }
 }
 
-/// The job, or its reason to be none, put where it belongs.
+/// The job; if there is none, its reason becomes the part's outcome.
 fn keep(part: Part, job: Result<Job, String>, outcomes: &mut Vec<(Part, Outcome)>) -> Option<Job> {
     match job {
         Ok(job) => Some(job),
@@ -299,8 +271,8 @@ impl Program {
     }
 }
 
-/// Where a command is, as execvp(3) would find it in there. What could not be started anyhow is no verdict on
-/// the host.
+/// Where execvp(3) would find a command in the root. A command that could not be started on any machine is an error of
+/// usage.
 fn find(root: &RootFilesystem, name: &Path) -> Result<PathBuf, Failure> {
     let folder = root.path().display();
     if name.as_os_str().is_empty() {

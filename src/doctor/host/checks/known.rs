@@ -1,7 +1,7 @@
-//! Versions of QEMU that are known to fail, as data: what is measured here, and what threads tell.
+//! Versions of QEMU that are known to fail, as data: from measurements and from public reports.
 //!
-//! A probe is too small to run into most of these, so without this table they would show in somebody's
-//! build first. What a source does not say is not in here.
+//! A probe is too small to trigger most of these, so without this table they would first show up in a build. An entry
+//! claims no more than its source does.
 
 use std::fmt;
 
@@ -12,13 +12,13 @@ use crate::verify::Pinned;
 pub(super) struct Version(pub(super) u32, pub(super) u32, pub(super) u32);
 
 impl Version {
-    /// From what QEMU says of itself: `qemu-aarch64 version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)`.
+    /// From QEMU's own version line: `qemu-aarch64 version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)`.
     pub(super) fn read(line: &str) -> Option<Self> {
         let (_, after) = line.split_once(" version ")?;
         let number = after.split(|c: char| !c.is_ascii_digit() && c != '.').next()?;
         let mut parts = number.split('.').map(|part| part.parse().ok());
         let mut next = || parts.next().flatten();
-        // A development build (`9.1.50`) counts as what it says; a missing last part as 0.
+        // A development build (`9.1.50`) is taken literally; a missing last part counts as 0.
         Some(Self(next()?, next()?, next().unwrap_or(0)))
     }
 }
@@ -29,38 +29,32 @@ impl fmt::Display for Version {
     }
 }
 
-/// Which builds of a version it is about.
+/// Which builds of a version are affected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Builds {
-    /// All.
     Any,
-    /// Those that are linked for one address (`--disable-pie`), on kernels that choose addresses at
-    /// random, the heap's too (`kernel.randomize_va_space = 2`).
+    /// Those linked for a fixed address (`--disable-pie`), on kernels that randomize all addresses, including the
+    /// heap's (`kernel.randomize_va_space = 2`).
     FixedAddress,
 }
 
 /// One flaw of some versions.
 #[derive(Debug)]
 pub(super) struct Known {
-    /// From this version on.
     first: Version,
-    /// Up to this one.
+    /// Inclusive.
     last: Version,
-    /// For these targets; empty for all.
+    /// Empty for all.
     targets: &'static [&'static str],
     builds: Builds,
-    /// By which signal every program ends, a probe as well: then a probe that works disproves it (a
-    /// distribution has the fix). `None` when only some programs are hit, or now and then.
+    /// The signal that every program dies by, including a probe: a probe that runs shows that the distribution has the
+    /// fix. `None` if only some programs are hit, or only sometimes.
     pub(super) signal: Option<i32>,
-    /// What happens.
     pub(super) what: &'static str,
-    /// What helps.
     pub(super) way_out: &'static str,
-    /// Where it is told.
     pub(super) source: &'static str,
 }
 
-/// Each as far as its source goes, and no further.
 pub(super) const KNOWN: &[Known] = &[
     Known {
         first: Version(10, 0, 0),
@@ -117,14 +111,14 @@ pub(super) const KNOWN: &[Known] = &[
     },
 ];
 
-/// What is known of a version for a target.
+/// The flaw of a version that affects a target.
 pub(super) fn known(
     version: Version,
     target: &str,
     pinned: Option<&Pinned>,
     randomize: Option<u64>,
 ) -> Option<&'static Known> {
-    // Only 2 chooses the heap's place; where it cannot be read, nothing is claimed.
+    // Only 2 randomizes the heap. If it cannot be read, nothing is claimed.
     let fixed = pinned.is_some_and(|pinned| pinned.fixed_address == Some(true))
         && randomize.is_some_and(|how| how >= 2);
     KNOWN.iter().find(|known| {
