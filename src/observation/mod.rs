@@ -1,6 +1,7 @@
 //! What was seen: plain data about the machine, gathered by [`observe`](crate::observe), decided upon by pure code.
 
 mod file;
+mod owner;
 mod record;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ pub use file::{
     Candidates, ElfFacts, FileId, InterpreterFault, InterpreterFile, SystemError, TrustFault,
     TrustProblem, list_of,
 };
+pub use owner::{Owner, Runtime};
 pub use record::{Owned, Record, swap_names, unfinished_name};
 
 /// How an existing rule of somebody else serves a target, shown by running its probe.

@@ -193,5 +193,5 @@ fn facts(
 
 /// Digests are megabytes to copy: for who sees them.
 fn effort(context: &Context, build: bool) -> Effort {
-    Effort { build, digests: build && (context.verbose || context.is_json()) }
+    Effort { build, digests: build && context.wants_all() }
 }

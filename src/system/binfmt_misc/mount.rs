@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use super::instance::{Instance, InstanceError, MOUNT_POINT};
 use crate::failure::Failure;
+use crate::system::files::identity;
 use crate::system::host::{namespace, privilege};
 use crate::system::process::fork;
 
@@ -217,11 +218,10 @@ pub fn is_supported() -> io::Result<bool> {
 
 /// Whether an open file is on a mount outside of this mount namespace (`mnt_id` of its `fdinfo`).
 pub fn is_elsewhere(file: &File) -> io::Result<bool> {
-    let facts = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd()))?;
-    let mount = facts.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
+    let mount = identity::mount_of(file)?;
     let mounts = Process::myself().and_then(|process| process.mountinfo());
     let mounts = mounts.map_err(io::Error::other)?;
-    let is_ours = mount.map(|id: i32| mounts.into_iter().any(|mount| mount.mnt_id == id));
+    let is_ours = mount.map(|id| mounts.into_iter().any(|mount| mount.mnt_id == id));
     Ok(is_ours == Some(false))
 }
 

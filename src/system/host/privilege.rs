@@ -26,9 +26,14 @@ pub fn has_no_new_privileges() -> bool {
     prctl::get_no_new_privs().unwrap_or(false)
 }
 
+/// The effective uid.
+pub fn uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
 /// Whether this is uid 0 of its user namespace.
 pub fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
+    uid() == 0
 }
 
 /// Drops every capability and every way to get one back: permitted, effective, inheritable, ambient and bounding set
