@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 
-use super::trial::{Candidate, Tried};
+use serde::{Deserialize, Serialize};
+
+use super::error::TrialFault;
 use crate::observation::{InstanceFacts, Record};
 use crate::rule::Rule;
 use crate::system::binfmt_misc::instance::{Instance, Refused, Registrar};
@@ -45,6 +47,26 @@ pub trait Prover {
         &mut self,
         candidates: &[Candidate<'_>],
     ) -> Result<Option<BTreeMap<usize, Tried>>, BatchError>;
+}
+
+/// A rule that is to be tried.
+#[derive(Debug, Clone)]
+pub struct Candidate<'a> {
+    /// Its place in the plan.
+    pub place: usize,
+    pub rule: &'a Rule,
+    /// `None` where no probe can run through it.
+    pub subject: Option<Subject<'a>>,
+    /// Whether it may go without the flag `P`, which an interpreter that does not expect it cannot bear.
+    pub may_drop_p: bool,
+}
+
+/// What a trial found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tried {
+    Works,
+    WorksWithoutP,
+    Fails(TrialFault),
 }
 
 /// Where the record of ownership is kept.

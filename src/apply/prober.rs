@@ -5,8 +5,8 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use super::edge::{KernelRegistry, Prover, Registry};
-use super::trial::{self, Bench, Candidate, Tried};
+use super::edge::{Candidate, KernelRegistry, Prover, Registry, Tried};
+use super::trial::{self, Bench};
 use crate::config::Settings;
 use crate::observation::Observation;
 use crate::probe::{self, ElfType};

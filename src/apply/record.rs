@@ -2,8 +2,9 @@
 
 use std::io;
 
+use super::outcome::{Given, Outcome};
 use super::replace::lossy;
-use super::{Given, Outcome, Work};
+use super::work::Work;
 use crate::failure::Failure;
 use crate::observation::{FileId, Owned, Record, unfinished_name};
 use crate::plan::{Action, Decision, Item};

@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 
 use super::error::RuleError;
-use super::{Outcome, Work, server, subject};
+use super::outcome::{Outcome, server, subject};
+use super::work::Work;
 use crate::observation::Serving;
 use crate::plan::{Action, Decision};
 use crate::system::process::batch::BatchError;

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use super::{Binfmt, Worst};
+use super::binfmt::Binfmt;
+use super::output::Worst;
 use crate::failure::Failure;
 use crate::observe;
 use crate::probe::CpuLevel;

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 
 use super::arguments;
-use super::{Binfmt, Worst, say};
+use super::binfmt::Binfmt;
+use super::output::{Worst, say};
 use crate::failure::{Failure, FailureKind};
 use crate::observation::Record;
 use crate::reconcile::{self, Change};

@@ -1,6 +1,6 @@
 //! Doing again what somebody undid meanwhile.
 
-use super::Reconciliation;
+use super::reconciliation::Reconciliation;
 use crate::apply::Outcome;
 use crate::failure::Failure;
 use crate::plan::{Action, Decision};

@@ -8,21 +8,22 @@ mod restored;
 mod standing;
 mod tried;
 
-use crate::plan::Reason;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
 use std::io;
 use std::time::Duration;
 
 use fake::FakeKernel;
 
 use super::*;
-use crate::config::Verify;
+use crate::config::Settings;
 use crate::failure::FailureKind;
-use crate::observation::{FileId, InstanceFacts, Owned, Record};
-use crate::rule::{InterpreterPath, Matcher};
+use crate::observation::{FileId, InstanceFacts, Observation, Owned, Record};
+use crate::plan::{Action, Item, Reason};
+use crate::rule::{Entry, InterpreterPath, Matcher, Rule};
 use crate::system::binfmt_misc::instance::Refused;
-use crate::verify::{Level, LevelOutcome};
+use crate::verify::{Level, LevelOutcome, Proof, Subject};
 
 const OLD: &str = "/usr/bin/old";
 const NEW: &str = "/usr/bin/new";
