@@ -7,12 +7,12 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::error::TrialFault;
-use crate::observation::{InstanceFacts, Record};
+use crate::observation::{InstanceFacts, OwnershipRecord};
 use crate::rule::Rule;
 use crate::system::binfmt_misc::instance::{Instance, Refused, Registrar};
 use crate::system::binfmt_misc::record::Store;
 use crate::system::process::batch::BatchError;
-use crate::verify::{Proof, Subject};
+use crate::verify::{ProbeSubject, Proof};
 
 /// What apply needs of the system.
 pub struct Edge<'a> {
@@ -38,7 +38,7 @@ pub trait Prover {
     /// A target without a probe is not in the result. `task` is for a person who waits; `None` for a short one.
     fn prove(
         &mut self,
-        subjects: Vec<(usize, Subject<'_>)>,
+        subjects: Vec<(usize, ProbeSubject<'_>)>,
         task: Option<&str>,
     ) -> Result<BTreeMap<usize, Proof>, BatchError>;
 
@@ -56,7 +56,7 @@ pub struct Candidate<'a> {
     pub place: usize,
     pub rule: &'a Rule,
     /// `None` where no probe can run through it.
-    pub subject: Option<Subject<'a>>,
+    pub subject: Option<ProbeSubject<'a>>,
     /// Whether it may go without the flag `P`, which an interpreter that does not expect it cannot bear.
     pub may_drop_p: bool,
 }
@@ -71,18 +71,18 @@ pub enum Tried {
 
 /// Where the record of ownership is kept.
 pub trait RecordStore {
-    fn save(&self, record: &Record) -> io::Result<()>;
+    fn save(&self, record: &OwnershipRecord) -> io::Result<()>;
 }
 
 impl RecordStore for Store {
-    fn save(&self, record: &Record) -> io::Result<()> {
+    fn save(&self, record: &OwnershipRecord) -> io::Result<()> {
         Self::save(self, record)
     }
 }
 
 /// For proofs alone, which record nothing.
 impl RecordStore for () {
-    fn save(&self, _: &Record) -> io::Result<()> {
+    fn save(&self, _: &OwnershipRecord) -> io::Result<()> {
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::observation::Observation;
 use crate::plan::{self, Action, Decision, Item};
 use crate::rule::Rule;
-use crate::verify::{Proof, Subject};
+use crate::verify::{ProbeSubject, Proof};
 
 /// What a plan was made of.
 #[derive(Clone, Copy)]
@@ -72,21 +72,21 @@ pub(super) fn may_drop_p(settings: &Settings, item: &Item, rule: &Rule) -> bool 
 }
 
 /// The target of a line, and the rule that serves it or is to; `None` for a line without a target or a rule.
-pub(super) fn subject<'a>(given: Given<'a>, item: &'a Item) -> Option<Subject<'a>> {
+pub(super) fn subject<'a>(given: Given<'a>, item: &'a Item) -> Option<ProbeSubject<'a>> {
     let mut targets = given.settings.table.targets().iter();
     let target = targets.find(|target| Some(&target.name) == item.target.as_ref())?;
     let machine = item.machine?;
     match &item.decision {
         Decision::Kept { name, .. } | Decision::Served { by: name } => {
             let entry = given.seen.instance.entries.iter().find(|entry| entry.name == *name);
-            Some(Subject::taken_by(target, machine, entry))
+            Some(ProbeSubject::taken_by(target, machine, entry))
         }
         Decision::Change(
             Action::Add(rule) | Action::Enable(rule) | Action::Replace { rule, .. },
         ) => {
             let interpreter = Some(rule.interpreter().as_path());
             let credentials = rule.flags().credentials;
-            Some(Subject { target, machine, interpreter, credentials })
+            Some(ProbeSubject { target, machine, interpreter, credentials })
         }
         Decision::Change(Action::EnableInstance | Action::Remove { .. })
         | Decision::Native

@@ -8,7 +8,7 @@ use super::edge::{Candidate, Registry, Tried};
 use super::error::TrialFault;
 use crate::rule::Rule;
 use crate::system::process::batch::BatchError;
-use crate::verify::{Proof, Subject};
+use crate::verify::{ProbeSubject, Proof};
 
 /// What a trial works with.
 pub(super) trait Bench {
@@ -16,7 +16,7 @@ pub(super) trait Bench {
 
     fn prove(
         &mut self,
-        subjects: Vec<(usize, Subject<'_>)>,
+        subjects: Vec<(usize, ProbeSubject<'_>)>,
     ) -> Result<BTreeMap<usize, Proof>, BatchError>;
 
     /// One of the host's own targets whose programs no longer run by themselves: the second line behind the guard.

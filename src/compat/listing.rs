@@ -11,7 +11,7 @@ use crate::report::BinfmtDocument;
 use crate::system::host::machine;
 use crate::system::process::batch::Limits;
 use crate::target::Target;
-use crate::verify::{self, Depth, Level, LevelOutcome, Proof, Subject};
+use crate::verify::{self, Depth, Level, LevelOutcome, ProbeSubject, Proof};
 
 impl Binfmt {
     pub(super) fn print(&self) -> Result<Worst, Failure> {
@@ -51,9 +51,9 @@ impl Binfmt {
 }
 
 /// Whichever rule takes it.
-fn subject(target: &Target) -> Option<Subject<'_>> {
+fn subject(target: &Target) -> Option<ProbeSubject<'_>> {
     let machine = *target.identity.machines.first()?;
-    Some(Subject::taken_by(target, machine, None))
+    Some(ProbeSubject::taken_by(target, machine, None))
 }
 
 /// In an empty root, or where that is forbidden on the host.

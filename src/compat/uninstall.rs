@@ -6,7 +6,7 @@ use super::arguments;
 use super::binfmt::Binfmt;
 use super::output::{Worst, say};
 use crate::failure::{Failure, FailureKind};
-use crate::observation::Record;
+use crate::observation::OwnershipRecord;
 use crate::reconcile::{self, Change};
 use crate::rule::Entry;
 use crate::system::binfmt_misc::record::{self, Store};
@@ -14,8 +14,8 @@ use crate::system::binfmt_misc::record::{self, Store};
 /// What has been removed so far.
 struct Removal {
     /// As it was before anything was removed.
-    known: Record,
-    record: Record,
+    known: OwnershipRecord,
+    record: OwnershipRecord,
     gone: Vec<OsString>,
 }
 
