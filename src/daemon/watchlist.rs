@@ -73,8 +73,8 @@ impl NamesByFolder {
     }
 }
 
-/// Every link along a path, in its folders too, and the file at the end of them all: each as a folder
-/// without links and a name in it.
+/// Every link along a path, in its folders too, and the file at the end: each as a folder without links and a name in
+/// it.
 fn links_on(path: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut at = PathBuf::from("/");
