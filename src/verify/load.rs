@@ -21,7 +21,7 @@ const ENVIRONMENT: [(&str, &str); 4] =
 /// Where programs are in most root filesystems.
 pub const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-// Builtins only, so that nothing else has to be there: no /proc, no /dev, no file is written.
+// Builtins only, so that the shell is enough: no other program, no /proc, no /dev, and no file is written.
 const LOADER: &str = r#"echo "loaded $0""#;
 const SHELL: &str =
     r#"echo "$0" | (read -r word; echo "piped $word"); "$1" -c 'exit 7'; echo "status $?""#;
@@ -37,7 +37,7 @@ pub enum Workload {
     Loader,
     /// A shell forks, makes a pipe, and starts a program.
     Shell,
-    /// A shell catches a signal, and dies by one.
+    /// A shell catches a signal, and dies from one.
     Signal,
     /// A loop of pipes: forty processes.
     Pipes,

@@ -112,7 +112,7 @@ impl Machine {
             // Its probes may have run while rules were missing.
             self.jobs.reconcile_by(now.at + PROVE_AFTER);
         } else if let Some(captured) = found.captured {
-            // Then all probes fail or pass for this reason.
+            // Then the results of all probes are caused by that rule.
             self.fail(Failure::unavailable(captured), Retry::Never, now);
         } else {
             self.adopt_verdicts(found.rules, now);

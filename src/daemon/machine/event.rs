@@ -65,11 +65,11 @@ pub(in crate::daemon) enum Event {
 /// What a look at the instance found.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::daemon) struct LookResult {
-    /// What would make our rules again what the record says.
+    /// The actions that would restore our rules to what the record says.
     pub(in crate::daemon) restorable: Vec<plan::Action>,
-    /// Our rules that are not there.
+    /// Our rules that are not registered.
     pub(in crate::daemon) missing: Vec<OsString>,
-    /// Our rules, by the record.
+    /// The rules that the record names.
     pub(in crate::daemon) owned: BTreeSet<String>,
     /// [`Relevant::digest_of_others`] of what is there.
     pub(in crate::daemon) others: u64,
@@ -83,7 +83,7 @@ pub(in crate::daemon) enum Effect {
     Look {
         leave_alone: BTreeSet<String>,
     },
-    /// Make these changes, and release the lock of the look.
+    /// Carry out these actions, and release the lock of the look.
     Restore(Vec<plan::Action>),
     /// Release the lock of the look.
     Unlock,
@@ -99,7 +99,7 @@ pub(in crate::daemon) enum Effect {
     RemoveMetrics(PathBuf),
     Notify(Notification),
     Log(JournalEntry),
-    /// End the service. No action comes after it.
+    /// End the service. No effect comes after it.
     End(Result<(), Failure>),
 }
 

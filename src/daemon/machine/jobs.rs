@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::daemon::pace::Pace;
 use crate::daemon::protocol::{Job, Reconciled};
 
-/// A package installs one file after the other: check when no more come.
+/// A package installs one file after the other: check when no more files come.
 pub(super) const FILES_SETTLE: Duration = Duration::from_millis(250);
 const LONGEST_FILES_SETTLE: Duration = Duration::from_secs(5);
 /// Restored rules are probed once it has been quiet for this long.

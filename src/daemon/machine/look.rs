@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// Removing all rules takes them away one by one, each with an event of its own: look when no more come.
+/// When somebody removes all rules, the kernel reports each with an event of its own: look when no more events come.
 const SETTLE: Duration = Duration::from_millis(1);
 /// Look this long after the first change, even if more keep coming.
 const LONGEST_SETTLE: Duration = Duration::from_millis(20);
@@ -124,7 +124,7 @@ impl LookSchedule {
         self.due = Some(until);
     }
 
-    /// Leaves changes to the next check.
+    /// Starts no look for changes: the next check deals with them.
     pub(super) fn pause_for_check(&mut self) {
         self.is_paused = true;
         self.due = None;
