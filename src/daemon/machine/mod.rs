@@ -26,9 +26,7 @@ use model::{Readiness, Retry};
 
 impl Machine {
     pub(super) fn handle(&mut self, event: Event, now: Now) -> Vec<Effect> {
-        if !self.has_ended() {
-            self.transition(event, now);
-        }
+        self.transition(event, now);
         self.take_effects()
     }
 

@@ -137,10 +137,6 @@ impl Machine {
         self.emit(Effect::Log(entry));
     }
 
-    pub(super) fn has_ended(&self) -> bool {
-        self.has_ended
-    }
-
     pub(super) fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }
