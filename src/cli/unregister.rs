@@ -5,8 +5,10 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::context::{self, Context};
-use super::{Exit, Failure, status};
+use super::exit::Exit;
+use super::status;
 use crate::daemon::State;
+use crate::failure::Failure;
 use crate::reconcile::{self, Change};
 use crate::report::{UnregisterDocument, text};
 use crate::rule::winner;

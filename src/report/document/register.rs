@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::apply::Outcome;
 use crate::fix::Fix;
-use crate::plan::{Action, Decision};
+use crate::plan::{Action, Decision, Refusal};
 use crate::verify::Proof;
 
 /// What `register` did.
@@ -132,7 +132,7 @@ impl RegisterLine {
                 .as_ref()
                 .map(ToString::to_string)
                 .or_else(|| refusal.map(ToString::to_string)),
-            fix: refusal.map(|refusal| Fix::advice(refusal.fix())),
+            fix: refusal.map(Refusal::fix),
         }
     }
 }
