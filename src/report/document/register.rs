@@ -34,6 +34,9 @@ pub struct RegisterLine {
     pub remark: Option<String>,
     /// What is done and why, in words.
     pub detail: String,
+    /// `detail` without `action`, for a column of its own.
+    #[serde(skip)]
+    pub without_verb: String,
     pub error: Option<String>,
     /// The way out of a refusal.
     pub fix: Option<Fix>,
@@ -127,6 +130,7 @@ impl RegisterLine {
             proved: outcome.proof.as_ref().map(Proof::works),
             remark: decision.remark(),
             detail: decision.to_string(),
+            without_verb: decision.detail(),
             error: outcome
                 .error
                 .as_ref()
