@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 
-use super::trial::{Candidate, Tried};
-use crate::observation::{InstanceFacts, Record};
+use serde::{Deserialize, Serialize};
+
+use super::error::TrialFault;
+use crate::observation::{InstanceFacts, OwnershipRecord};
 use crate::rule::Rule;
 use crate::system::binfmt_misc::instance::{Instance, Refused, Registrar};
 use crate::system::binfmt_misc::record::Store;
 use crate::system::process::batch::BatchError;
-use crate::verify::{Proof, Subject};
+use crate::verify::{ProbeSubject, Proof};
 
 /// What apply needs of the system.
 pub struct Edge<'a> {
@@ -36,7 +38,7 @@ pub trait Prover {
     /// A target without a probe is not in the result. `task` is for a person who waits; `None` for a short one.
     fn prove(
         &mut self,
-        subjects: Vec<(usize, Subject<'_>)>,
+        subjects: Vec<(usize, ProbeSubject<'_>)>,
         task: Option<&str>,
     ) -> Result<BTreeMap<usize, Proof>, BatchError>;
 
@@ -47,20 +49,40 @@ pub trait Prover {
     ) -> Result<Option<BTreeMap<usize, Tried>>, BatchError>;
 }
 
+/// A rule that is to be tried.
+#[derive(Debug, Clone)]
+pub struct Candidate<'a> {
+    /// Its place in the plan.
+    pub place: usize,
+    pub rule: &'a Rule,
+    /// `None` where no probe can run through it.
+    pub subject: Option<ProbeSubject<'a>>,
+    /// Whether it may go without the flag `P`, which an interpreter that does not expect it cannot bear.
+    pub may_drop_p: bool,
+}
+
+/// What a trial found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tried {
+    Works,
+    WorksWithoutP,
+    Fails(TrialFault),
+}
+
 /// Where the record of ownership is kept.
 pub trait RecordStore {
-    fn save(&self, record: &Record) -> io::Result<()>;
+    fn save(&self, record: &OwnershipRecord) -> io::Result<()>;
 }
 
 impl RecordStore for Store {
-    fn save(&self, record: &Record) -> io::Result<()> {
+    fn save(&self, record: &OwnershipRecord) -> io::Result<()> {
         Self::save(self, record)
     }
 }
 
 /// For proofs alone, which record nothing.
 impl RecordStore for () {
-    fn save(&self, _: &Record) -> io::Result<()> {
+    fn save(&self, _: &OwnershipRecord) -> io::Result<()> {
         Ok(())
     }
 }

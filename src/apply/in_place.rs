@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 
 use super::error::RuleError;
+use super::outcome::{Outcome, may_drop_p, new_rules, subject};
 use super::replace::{self, Pending, lossy};
-use super::{Outcome, Work, may_drop_p, new_rules, subject};
+use super::work::Work;
 use crate::plan::{Action, Decision};
 use crate::rule::Rule;
 use crate::system::process::batch::BatchError;

@@ -2,10 +2,11 @@
 
 use std::io;
 
+use super::outcome::{Given, Outcome};
 use super::replace::lossy;
-use super::{Given, Outcome, Work};
+use super::work::Work;
 use crate::failure::Failure;
-use crate::observation::{FileId, Owned, Record, unfinished_name};
+use crate::observation::{FileId, Owned, OwnershipRecord, unfinished_name};
 use crate::plan::{Action, Decision, Item};
 use crate::rule::Rule;
 
@@ -17,7 +18,7 @@ pub(super) enum Moment {
 }
 
 impl Work<'_, '_> {
-    pub(super) fn save(&self, moment: Moment) -> Result<Record, Failure> {
+    pub(super) fn save(&self, moment: Moment) -> Result<OwnershipRecord, Failure> {
         let record = self.record(moment);
         let saved: io::Result<()> = self.edge.store.save(&record);
         saved.map_err(Failure::io("record of ownership"))?;
@@ -26,7 +27,7 @@ impl Work<'_, '_> {
 
     /// What is ours once every line that has no error is carried out; or, before it is, what was and
     /// what will be: a run that is killed in the middle leaves both known.
-    pub(super) fn record(&self, moment: Moment) -> Record {
+    pub(super) fn record(&self, moment: Moment) -> OwnershipRecord {
         let mut record = what_is_left(self.given);
         // What was put there is ours, even if it does not work.
         let stands = |outcome: &&Outcome| outcome.error.is_none() || outcome.changed;
@@ -58,13 +59,13 @@ impl Work<'_, '_> {
 }
 
 /// The record, without what somebody removed from outside: it is not ours any more, should the name come back.
-fn what_is_left(given: Given<'_>) -> Record {
+fn what_is_left(given: Given<'_>) -> OwnershipRecord {
     let (seen, entries) = (&given.seen.record, &given.seen.instance.entries);
     let rules = entries.iter().filter_map(|entry| {
         let name = entry.name.to_str().filter(|name| unfinished_name(name).is_none())?;
         Some((name.to_owned(), seen.owned(entry)?.clone()))
     });
-    let mut record = Record { rules: rules.collect(), ..seen.clone() };
+    let mut record = OwnershipRecord { rules: rules.collect(), ..seen.clone() };
     // Of an interrupted replacement that left no temporary rule, the entries tell everything.
     record.coming.retain(|rule, _| {
         let mut names = entries.iter().filter_map(|entry| entry.name.to_str());

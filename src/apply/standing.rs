@@ -3,18 +3,19 @@
 use std::ffi::OsStr;
 
 use super::error::RuleError;
-use super::{Outcome, Work, server, subject};
+use super::outcome::{Outcome, server, subject};
+use super::work::Work;
 use crate::observation::Serving;
 use crate::plan::{Action, Decision};
 use crate::system::process::batch::BatchError;
-use crate::verify::Subject;
+use crate::verify::ProbeSubject;
 
 impl Work<'_, '_> {
     pub(super) fn prove_standing(&mut self) -> Result<(), BatchError> {
         let given = self.given;
         let lines = self.outcomes.iter().enumerate();
         let unproved = lines.filter(|(_, outcome)| outcome.proof.is_none() && stands(outcome));
-        let subjects: Vec<(usize, Subject<'_>)> = unproved
+        let subjects: Vec<(usize, ProbeSubject<'_>)> = unproved
             .filter_map(|(place, outcome)| Some((place, subject(given, &outcome.item)?)))
             .collect();
         if subjects.is_empty() {

@@ -4,33 +4,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 
-use serde::{Deserialize, Serialize};
-
-use super::edge::Registry;
+use super::edge::{Candidate, Registry, Tried};
 use super::error::TrialFault;
 use crate::rule::Rule;
 use crate::system::process::batch::BatchError;
-use crate::verify::{Proof, Subject};
-
-/// A rule that is to be tried.
-#[derive(Debug, Clone)]
-pub struct Candidate<'a> {
-    /// Its place in the plan.
-    pub place: usize,
-    pub rule: &'a Rule,
-    /// `None` where no probe can run through it.
-    pub subject: Option<Subject<'a>>,
-    /// Whether it may go without the flag `P`, which an interpreter that does not expect it cannot bear.
-    pub may_drop_p: bool,
-}
-
-/// What a trial found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Tried {
-    Works,
-    WorksWithoutP,
-    Fails(TrialFault),
-}
+use crate::verify::{ProbeSubject, Proof};
 
 /// What a trial works with.
 pub(super) trait Bench {
@@ -38,7 +16,7 @@ pub(super) trait Bench {
 
     fn prove(
         &mut self,
-        subjects: Vec<(usize, Subject<'_>)>,
+        subjects: Vec<(usize, ProbeSubject<'_>)>,
     ) -> Result<BTreeMap<usize, Proof>, BatchError>;
 
     /// One of the host's own targets whose programs no longer run by themselves: the second line behind the guard.

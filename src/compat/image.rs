@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::arguments;
 use crate::config::Settings;
-use crate::observation::{Record, unfinished_name};
+use crate::observation::{OwnershipRecord, unfinished_name};
 use crate::rule::{Entry, Header, Magic};
 use crate::target::Target;
 
@@ -17,11 +17,11 @@ use crate::target::Target;
 pub(super) struct ImageRules {
     folder: PathBuf,
     /// By the rule's name.
-    rules: BTreeMap<String, Expected>,
+    rules: BTreeMap<String, ImageRule>,
     settings: Settings,
 }
 
-struct Expected {
+struct ImageRule {
     /// Names of the emulator's file.
     files: Vec<String>,
     magic: Magic,
@@ -48,7 +48,7 @@ impl ImageRules {
             let files: Vec<String> =
                 target.interpreters.iter().map(|file| format!("{prefix}{file}")).collect();
             for (name, magic) in target.rules() {
-                rules.insert(name.to_string(), Expected { files: files.clone(), magic });
+                rules.insert(name.to_string(), ImageRule { files: files.clone(), magic });
             }
         }
         Self { folder: folder.to_owned(), rules, settings: settings.clone() }
@@ -60,7 +60,7 @@ impl ImageRules {
 
     /// Accepts a rule of the record, or one with the name, the matcher, the emulator's path in the image, and the flags C
     /// and F, which the rules of distributions at this path lack.
-    pub(super) fn check(&self, entry: &Entry, record: &Record) -> Result<(), NotOfImage> {
+    pub(super) fn check(&self, entry: &Entry, record: &OwnershipRecord) -> Result<(), NotOfImage> {
         if record.owns(entry) {
             return Ok(());
         }
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn only_rules_as_the_image_writes_them_are_of_the_image() {
         let image = ImageRules::new(&Settings::default(), Path::new("/usr/bin"), "");
-        let record = Record::default();
+        let record = OwnershipRecord::default();
         let (name, path) = ("qemu-aarch64", "/usr/bin/qemu-aarch64");
         for (entry, wanted) in [
             (entry(name, path, "OCF", AARCH64), Ok(())),

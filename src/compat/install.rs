@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 
 use super::arguments;
-use super::{Binfmt, Worst, report, say};
+use super::binfmt::Binfmt;
+use super::output::{Worst, report, say};
 use crate::apply::Outcome;
 use crate::daemon::State;
 use crate::failure::{Failure, FailureKind};

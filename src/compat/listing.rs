@@ -2,7 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use super::{Binfmt, Worst};
+use super::binfmt::Binfmt;
+use super::output::Worst;
 use crate::failure::Failure;
 use crate::observe;
 use crate::probe::CpuLevel;
@@ -10,7 +11,7 @@ use crate::report::BinfmtDocument;
 use crate::system::host::machine;
 use crate::system::process::batch::Limits;
 use crate::target::Target;
-use crate::verify::{self, Depth, Level, LevelOutcome, Proof, Subject};
+use crate::verify::{self, Depth, Level, LevelOutcome, ProbeSubject, Proof};
 
 impl Binfmt {
     pub(super) fn print(&self) -> Result<Worst, Failure> {
@@ -50,9 +51,9 @@ impl Binfmt {
 }
 
 /// Whichever rule takes it.
-fn subject(target: &Target) -> Option<Subject<'_>> {
+fn subject(target: &Target) -> Option<ProbeSubject<'_>> {
     let machine = *target.identity.machines.first()?;
-    Some(Subject::taken_by(target, machine, None))
+    Some(ProbeSubject::taken_by(target, machine, None))
 }
 
 /// In an empty root, or where that is forbidden on the host.

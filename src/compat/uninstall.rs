@@ -3,18 +3,19 @@
 use std::ffi::OsString;
 
 use super::arguments;
-use super::{Binfmt, Worst, say};
+use super::binfmt::Binfmt;
+use super::output::{Worst, say};
 use crate::failure::{Failure, FailureKind};
-use crate::observation::Record;
+use crate::observation::OwnershipRecord;
 use crate::reconcile::{self, Change};
 use crate::rule::Entry;
 use crate::system::binfmt_misc::record::{self, Store};
 
 /// What has been removed so far.
-struct Removal {
+struct Uninstallation {
     /// As it was before anything was removed.
-    known: Record,
-    record: Record,
+    known: OwnershipRecord,
+    record: OwnershipRecord,
     gone: Vec<OsString>,
 }
 
@@ -25,7 +26,7 @@ impl Binfmt {
         let store = Store::open(&self.runtime)?;
         let facts = self.instance.look()?;
         let record = record::load(&self.runtime, self.instance.device())?;
-        let mut removal = Removal { known: record.clone(), record, gone: Vec::new() };
+        let mut removal = Uninstallation { known: record.clone(), record, gone: Vec::new() };
         let mut worst = None;
         for word in arguments::list(words) {
             let is_pattern = arguments::is_pattern(word);
@@ -49,7 +50,7 @@ impl Binfmt {
         Ok(worst)
     }
 
-    fn remove(&self, entry: &Entry, is_pattern: bool, removal: &mut Removal) -> Worst {
+    fn remove(&self, entry: &Entry, is_pattern: bool, removal: &mut Uninstallation) -> Worst {
         let name = entry.display_name();
         if let Err(why) = self.image.check(entry, &removal.known) {
             say(&format!("uninstalling: {name} left alone: {why}"));

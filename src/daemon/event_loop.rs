@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::instance::HeldInstance;
-use super::machine::{Action, Event, Machine, Notification, Now, Setup};
+use super::machine::{Effect, Event, Machine, Notification, Now, Setup};
 use super::protocol::{Job, JobRequest};
 use super::state::State;
 use super::{journal, metrics};
@@ -135,30 +135,30 @@ impl<'a> EventLoop<'a> {
         }
     }
 
-    /// Hands an event to the state machine, and whatever comes of its actions.
+    /// Hands an event to the state machine, and whatever comes of its effects.
     fn feed(&mut self, event: Event) -> Result<Fed, Failure> {
         let mut fed = Fed::Idle;
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            for action in self.machine.handle(event, now()) {
-                if let Action::End(result) = action {
+            for effect in self.machine.handle(event, now()) {
+                if let Effect::End(result) = effect {
                     return result.map(|()| Fed::Ended);
                 }
                 fed = Fed::Acted;
-                events.extend(self.carry_out(action)?);
+                events.extend(self.carry_out(effect)?);
             }
         }
         Ok(fed)
     }
 
-    fn carry_out(&mut self, action: Action) -> Result<Option<Event>, Failure> {
-        match action {
-            Action::Look { leave_alone } => return Ok(Some(self.held.look(&leave_alone))),
-            Action::Restore(actions) => return Ok(Some(self.held.restore(actions))),
-            Action::Unlock => self.held.unlock(),
-            Action::Start(job) => self.start(job)?,
-            Action::HoldMounted => return self.hold_mounted().map(Some),
-            Action::Follow(folders) => {
+    fn carry_out(&mut self, effect: Effect) -> Result<Option<Event>, Failure> {
+        match effect {
+            Effect::Look { leave_alone } => return Ok(Some(self.held.look(&leave_alone))),
+            Effect::Restore(actions) => return Ok(Some(self.held.restore(actions))),
+            Effect::Unlock => self.held.unlock(),
+            Effect::Start(job) => self.start(job)?,
+            Effect::HoldMounted => return self.hold_mounted().map(Some),
+            Effect::Follow(folders) => {
                 return Ok(Some(match self.watcher.follow(folders) {
                     Ok(changed) => Event::Followed { changed },
                     Err(error) => {
@@ -166,14 +166,14 @@ impl<'a> EventLoop<'a> {
                     }
                 }));
             }
-            Action::Compare(relevant) => self.held.compare(relevant),
-            Action::Publish => self.publish(),
+            Effect::Compare(relevant) => self.held.compare(relevant),
+            Effect::Publish => self.publish(),
             // At worst it stays, as after a crash.
-            Action::RemoveMetrics(file) => drop(std::fs::remove_file(file)),
-            Action::Notify(notification) => return Ok(self.notify(notification)),
-            Action::Log(entry) => journal::write(&entry),
+            Effect::RemoveMetrics(file) => drop(std::fs::remove_file(file)),
+            Effect::Notify(notification) => return Ok(self.notify(notification)),
+            Effect::Log(entry) => journal::write(&entry),
             // `feed` takes it out.
-            Action::End(_) => {}
+            Effect::End(_) => {}
         }
         Ok(None)
     }
@@ -226,7 +226,7 @@ impl<'a> EventLoop<'a> {
 /// What came of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fed {
-    /// No action.
+    /// No effect.
     Idle,
     Acted,
     Ended,

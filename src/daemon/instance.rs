@@ -9,7 +9,7 @@ use super::machine::{Event, LookResult};
 use super::relevant::Relevant;
 use crate::apply;
 use crate::failure::Failure;
-use crate::observation::{FileId, InstanceFacts, Record};
+use crate::observation::{FileId, InstanceFacts, OwnershipRecord};
 use crate::plan::{self, Action};
 use crate::system::binfmt_misc::instance::Instance;
 use crate::system::binfmt_misc::record::{self, Store};
@@ -18,7 +18,7 @@ use crate::system::files::identity;
 pub(super) struct HeldInstance<'a> {
     pub(super) instance: Instance,
     runtime: &'a Path,
-    record: Record,
+    record: OwnershipRecord,
     /// The file that `record` was read from.
     record_file: Option<FileId>,
     relevant: Relevant,
@@ -31,7 +31,7 @@ impl<'a> HeldInstance<'a> {
         Self {
             instance,
             runtime,
-            record: Record::default(),
+            record: OwnershipRecord::default(),
             record_file: None,
             relevant: Relevant::default(),
             store: None,

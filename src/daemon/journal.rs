@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::protocol::RuleChange;
-use super::state::{Cause, RuleState};
+use super::state::{ChangeCause, RuleState};
 
 /// The kinds of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,10 +72,10 @@ pub(super) enum JournalEntry {
 
 /// How many changes were made, by cause.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Changes(pub(super) BTreeMap<Cause, u64>);
+pub(super) struct Changes(pub(super) BTreeMap<ChangeCause, u64>);
 
-impl FromIterator<Cause> for Changes {
-    fn from_iter<T: IntoIterator<Item = Cause>>(causes: T) -> Self {
+impl FromIterator<ChangeCause> for Changes {
+    fn from_iter<T: IntoIterator<Item = ChangeCause>>(causes: T) -> Self {
         let mut counts = BTreeMap::new();
         for cause in causes {
             *counts.entry(cause).or_default() += 1;
@@ -91,11 +91,13 @@ impl Changes {
             .0
             .iter()
             .map(|(cause, count)| match (cause, count) {
-                (Cause::InstanceDisabled, _) => {
+                (ChangeCause::InstanceDisabled, _) => {
                     "binfmt_misc was disabled and is enabled".to_owned()
                 }
-                (Cause::Disabled, 1) => "1 rule was disabled and is enabled".to_owned(),
-                (Cause::Disabled, count) => format!("{count} rules were disabled and are enabled"),
+                (ChangeCause::Disabled, 1) => "1 rule was disabled and is enabled".to_owned(),
+                (ChangeCause::Disabled, count) => {
+                    format!("{count} rules were disabled and are enabled")
+                }
                 (_, 1) => "1 rule was removed and is back".to_owned(),
                 (_, count) => format!("{count} rules were removed and are back"),
             })
@@ -166,7 +168,7 @@ mod tests {
 
     #[test]
     fn changes_are_counted_by_cause_and_told_in_the_singular_and_the_plural() {
-        use Cause::{Disabled, InstanceDisabled, Removed};
+        use ChangeCause::{Disabled, InstanceDisabled, Removed};
         for (causes, sentence) in [
             (vec![Removed], "1 rule was removed and is back"),
             (vec![Removed; 3], "3 rules were removed and are back"),

@@ -29,7 +29,7 @@ use crate::system::process::helper::Helper;
 
 pub use journal::Message;
 pub use metrics::render;
-pub use state::{Cause, Condition, Heal, RuleState, State};
+pub use state::{ChangeCause, Condition, Heal, RuleState, State};
 
 use event_loop::EventLoop;
 use worker::Worker;

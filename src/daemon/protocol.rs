@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::relevant::Relevant;
-use super::state::{Cause, RuleState};
+use super::state::{ChangeCause, RuleState};
 use crate::failure::Failure;
 use crate::observation::FileId;
 use crate::system::files::watch::Followed;
@@ -62,7 +62,7 @@ pub(super) struct Reconciled {
 /// One thing that the worker wrote to the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RuleChange {
-    pub(super) cause: Cause,
+    pub(super) cause: ChangeCause,
     pub(super) what: String,
     pub(super) rule: Option<String>,
     pub(super) target: Option<String>,

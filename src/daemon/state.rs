@@ -33,7 +33,7 @@ pub struct State {
     /// The wanted rules.
     pub rules: Vec<RuleState>,
     /// How many changes were made, by cause.
-    pub heals: BTreeMap<Cause, u64>,
+    pub heals: BTreeMap<ChangeCause, u64>,
     pub last_heal: Option<Heal>,
     /// How many pauses began because another program kept undoing changes.
     pub conflicts: u64,
@@ -46,7 +46,7 @@ pub struct State {
 /// Why a change was necessary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Cause {
+pub enum ChangeCause {
     /// The rule had been removed.
     Removed,
     /// The rule had been disabled.
@@ -61,7 +61,7 @@ pub enum Cause {
     Wanted,
 }
 
-impl Cause {
+impl ChangeCause {
     pub const ALL: [Self; 6] = [
         Self::Removed,
         Self::Disabled,
@@ -93,7 +93,7 @@ pub struct Heal {
     /// From the first event to the last change.
     pub seconds: f64,
     /// The first, if there were several.
-    pub cause: Cause,
+    pub cause: ChangeCause,
     pub changes: u64,
 }
 
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_cause_is_written_as_documents_name_it() {
-        for cause in Cause::ALL {
+        for cause in ChangeCause::ALL {
             assert_eq!(serde_json::to_value(cause).unwrap(), cause.as_str());
         }
     }

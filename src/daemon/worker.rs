@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::protocol::{Description, Job, JobRequest, JobResult, Reconciled, RuleChange};
 use super::relevant::Relevant;
-use super::state::{Cause, Condition, RuleState};
+use super::state::{ChangeCause, Condition, RuleState};
 use super::watchlist::{follow_configuration, follow_interpreters, follow_links};
 use crate::apply::Outcome;
 use crate::config::{self, Settings};
@@ -22,7 +22,7 @@ use crate::system::binfmt_misc::native;
 use crate::system::host::manager;
 use crate::system::process::batch::Limits;
 use crate::system::process::helper;
-use crate::verify::{self, Depth, Proof, Subject};
+use crate::verify::{self, Depth, ProbeSubject, Proof};
 
 pub(super) struct Worker<'a> {
     pub(super) config: Option<&'a Path>,
@@ -113,7 +113,7 @@ impl Worker<'_> {
                 else {
                     continue;
                 };
-                subjects.push((rule.clone(), Subject::taken_by(target, machine, Some(entry))));
+                subjects.push((rule.clone(), ProbeSubject::taken_by(target, machine, Some(entry))));
             }
             let proofs = verify::prove(subjects, Depth::Full, limits, &mut |_, _| {})?;
             Ok(proofs.into_iter().map(|(rule, proof)| (rule, Description::of(proof))).collect())
@@ -221,17 +221,17 @@ fn change(outcome: &Outcome, seen: &Observation) -> Option<RuleChange> {
         seen.instance.entries.iter().any(|entry| entry.name == *name && seen.record.owns(entry))
     };
     let (cause, interpreter) = match action {
-        Action::EnableInstance => (Cause::InstanceDisabled, None),
-        Action::Enable(rule) => (Cause::Disabled, Some(rule.interpreter())),
+        Action::EnableInstance => (ChangeCause::InstanceDisabled, None),
+        Action::Enable(rule) => (ChangeCause::Disabled, Some(rule.interpreter())),
         Action::Add(rule) if seen.record.rules.contains_key(rule.name().as_str()) => {
-            (Cause::Removed, Some(rule.interpreter()))
+            (ChangeCause::Removed, Some(rule.interpreter()))
         }
-        Action::Add(rule) => (Cause::Wanted, Some(rule.interpreter())),
+        Action::Add(rule) => (ChangeCause::Wanted, Some(rule.interpreter())),
         Action::Replace { rule, old, .. } if old.iter().all(is_ours) => {
-            (Cause::Interpreter, Some(rule.interpreter()))
+            (ChangeCause::Interpreter, Some(rule.interpreter()))
         }
-        Action::Replace { rule, .. } => (Cause::Shadowed, Some(rule.interpreter())),
-        Action::Remove { .. } => (Cause::Wanted, None),
+        Action::Replace { rule, .. } => (ChangeCause::Shadowed, Some(rule.interpreter())),
+        Action::Remove { .. } => (ChangeCause::Wanted, None),
     };
     Some(RuleChange {
         cause,

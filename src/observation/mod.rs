@@ -15,7 +15,7 @@ pub use file::{
     TrustProblem, list_of,
 };
 pub use owner::{Owner, Runtime};
-pub use record::{Owned, Record, swap_names, unfinished_name};
+pub use record::{Owned, OwnershipRecord, swap_names, unfinished_name};
 
 /// How an existing rule of somebody else serves a target, shown by running its probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,5 +61,5 @@ pub struct Observation {
     pub captured: BTreeMap<String, PathBuf>,
     /// By the entry's name; empty when nothing was run.
     pub serving: BTreeMap<OsString, Serving>,
-    pub record: Record,
+    pub record: OwnershipRecord,
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
-use super::Record;
+use super::OwnershipRecord;
 use crate::rule::Entry;
 
 /// Who registers a rule, as far as files tell. In documents its text.
@@ -44,7 +44,11 @@ pub enum Runtime {
 
 impl Owner {
     /// By the record first, then by the files of other tools, which are known by the rule's name.
-    pub fn of<'a>(entry: &Entry, record: &Record, files: &'a BTreeMap<String, Self>) -> &'a Self {
+    pub fn of<'a>(
+        entry: &Entry,
+        record: &OwnershipRecord,
+        files: &'a BTreeMap<String, Self>,
+    ) -> &'a Self {
         if record.owns(entry) {
             return &Self::Binfmtd;
         }

@@ -12,13 +12,13 @@ use crate::system::files::interpreter::Inspector;
 use crate::target::Target;
 
 /// Looks for files that can serve as interpreters.
-pub(super) struct Finder<'a> {
+pub(super) struct InterpreterFinder<'a> {
     pub(super) settings: &'a Settings,
     pub(super) native: &'a Native,
     pub(super) inspector: &'a mut Inspector,
 }
 
-impl Finder<'_> {
+impl InterpreterFinder<'_> {
     /// For each target that is asked about: the first file that can serve, and what is wrong with those before it.
     pub(super) fn of_targets(
         &mut self,

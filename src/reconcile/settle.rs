@@ -1,6 +1,6 @@
 //! Doing again what somebody undid meanwhile.
 
-use super::Reconciliation;
+use super::reconciliation::Reconciliation;
 use crate::apply::Outcome;
 use crate::failure::Failure;
 use crate::plan::{Action, Decision};
@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
     use crate::apply::RuleError;
-    use crate::observation::{InstanceFacts, Observation, Record};
+    use crate::observation::{InstanceFacts, Observation, OwnershipRecord};
     use crate::plan::{Item, Reason};
     use crate::rule::{Rule, parse_register};
 
@@ -76,7 +76,7 @@ mod tests {
             others: BTreeMap::new(),
             captured: BTreeMap::new(),
             serving: BTreeMap::new(),
-            record: Record::default(),
+            record: OwnershipRecord::default(),
         }
     }
 

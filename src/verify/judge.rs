@@ -17,7 +17,7 @@ const MOST_WORDS: usize = 2000;
 const LONGEST_NAME: usize = 200;
 
 /// What was seen of a subject's runs; `None` is a run that was not asked for.
-pub(super) struct Seen<'a> {
+pub(super) struct RunEvidence<'a> {
     pub(super) host: Option<Run>,
     /// Further runs on the host.
     pub(super) again: Again,
@@ -72,7 +72,7 @@ pub(super) enum NoSetUserId {
 }
 
 /// Judges every level.
-pub(super) fn judge(seen: Seen<'_>) -> Proof {
+pub(super) fn judge(seen: RunEvidence<'_>) -> Proof {
     let levels = Level::ALL.map(|level| (level, seen.level(level))).into();
     let first = seen.first();
     let native = matches!(seen.executed, Executed::Itself);
@@ -94,7 +94,7 @@ pub(super) fn judge(seen: Seen<'_>) -> Proof {
     }
 }
 
-impl Seen<'_> {
+impl RunEvidence<'_> {
     /// A quick look has no run on the host, unless this process may not change its root.
     fn first(&self) -> Option<&Run> {
         self.host.as_ref().or(self.empty.as_ref())

@@ -32,7 +32,7 @@ const PIPES: &str = r#"for i in 0 1 2 3 4 5 6 7 8 9; do echo "$0 $i"; done | whi
 done"#;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Part {
+pub enum Workload {
     /// A dynamic program's loader and libraries.
     Loader,
     /// A shell forks, makes a pipe, and starts a program.
@@ -45,7 +45,7 @@ pub enum Part {
     Command,
 }
 
-impl Part {
+impl Workload {
     /// In the order of a report.
     pub const ALL: [Self; 5] =
         [Self::Loader, Self::Shell, Self::Signal, Self::Pipes, Self::Command];
@@ -59,7 +59,7 @@ pub struct Expected {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
+pub struct WorkloadCommand {
     /// As seen from its root.
     pub program: PathBuf,
     /// `argv[0]` first.
@@ -82,25 +82,22 @@ pub struct Tally {
     hangs: usize,
 }
 
-/// What was run, and what came of it; or why nothing was.
-pub type Outcome = Result<(Job, Tally), String>;
-
-impl Job {
+impl WorkloadCommand {
     /// A part's script for the shell at `shell`, with a new nonce; `None` for the part that has none.
-    pub fn of_shell(part: Part, shell: &Path) -> Option<Self> {
+    pub fn of_shell(part: Workload, shell: &Path) -> Option<Self> {
         let nonce = nonce();
         let (script, output) = match part {
-            Part::Loader => (LOADER, format!("loaded {nonce}\n")),
-            Part::Shell => (SHELL, format!("piped {nonce}\nstatus 7\n")),
-            Part::Signal => (SIGNAL, format!("caught {nonce}\n")),
-            Part::Pipes => {
+            Workload::Loader => (LOADER, format!("loaded {nonce}\n")),
+            Workload::Shell => (SHELL, format!("piped {nonce}\nstatus 7\n")),
+            Workload::Signal => (SIGNAL, format!("caught {nonce}\n")),
+            Workload::Pipes => {
                 let lines: Vec<String> = (0..10).map(|i| format!("{nonce} {i}\n")).collect();
                 (PIPES, lines.concat())
             }
-            Part::Command => return None,
+            Workload::Command => return None,
         };
         let ended = match part {
-            Part::Signal => Ended::Signaled(SIGTERM),
+            Workload::Signal => Ended::Signaled(SIGTERM),
             _ => Ended::Exited(0),
         };
         let words = [OsStr::new("sh"), OsStr::new("-c"), OsStr::new(script), OsStr::new(&nonce)];
@@ -168,7 +165,7 @@ struct Failed {
 
 struct Runs<'a, 'p> {
     root: BorrowedFd<'a>,
-    jobs: &'a [Job],
+    jobs: &'a [WorkloadCommand],
     waiting: VecDeque<usize>,
     total: usize,
     done: usize,
@@ -181,7 +178,7 @@ struct Runs<'a, 'p> {
 /// the jobs. Whatever the programs leave running is ended.
 pub fn load(
     root: BorrowedFd<'_>,
-    jobs: &[Job],
+    jobs: &[WorkloadCommand],
     times: u32,
     limits: Limits,
     progress: &mut dyn FnMut(usize, usize),

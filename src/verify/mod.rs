@@ -13,4 +13,4 @@ mod subject;
 pub use level::{Level, LevelOutcome};
 pub use proof::{FailedRun, Pinned, Proof};
 pub use prove::{nonce, prove, version_of};
-pub use subject::{Depth, Scope, Subject};
+pub use subject::{Depth, ProbeSubject, Scope};

@@ -5,23 +5,23 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::Path;
 
 use super::files::{ProbeFiles, ProbeFolder};
-use super::judge::{self, NoSetUserId, Seen};
+use super::judge::{self, NoSetUserId, RunEvidence};
 use super::pinned::{self, Digests};
 use super::proof::Proof;
 use super::run::{self, Again, Finish, Ran, STATUS, Task};
-use super::subject::{Depth, Scope, Subject};
+use super::subject::{Depth, ProbeSubject, Scope};
 use crate::system::process::batch::{BatchError, Limits};
 use crate::system::process::child::{ExecError, Root};
 
 /// Proves each subject, in this order; a target without a probe is not in the result. `progress` hears how many runs are
 /// done, and of how many.
 pub fn prove<'a, K: Ord>(
-    subjects: impl IntoIterator<Item = (K, Subject<'a>)>,
+    subjects: impl IntoIterator<Item = (K, ProbeSubject<'a>)>,
     scope: impl Into<Scope>,
     limits: Limits,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<BTreeMap<K, Proof>, BatchError> {
-    let (keys, subjects): (Vec<K>, Vec<Subject<'a>>) = subjects.into_iter().unzip();
+    let (keys, subjects): (Vec<K>, Vec<ProbeSubject<'a>>) = subjects.into_iter().unzip();
     if subjects.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -31,7 +31,7 @@ pub fn prove<'a, K: Ord>(
 
 /// One proof for each subject, in the same order.
 fn prove_all(
-    subjects: &[Subject<'_>],
+    subjects: &[ProbeSubject<'_>],
     scope: Scope,
     limits: Limits,
     progress: &mut dyn FnMut(usize, usize),
@@ -43,7 +43,7 @@ fn prove_all(
         .enumerate()
         .map(|(number, subject)| folder.write(number, subject, scope.depth))
         .collect::<Result<_, _>>()?;
-    let mut plan = Plan { folder: folder.path(), nonce: &nonce, scope, tasks: Vec::new() };
+    let mut plan = TaskList { folder: folder.path(), nonce: &nonce, scope, tasks: Vec::new() };
     let mut places: Vec<Option<Places>> =
         files.iter().map(|files| Some(plan.of(files.as_ref()?))).collect();
     let mut ran = run::run(&plan.tasks, limits, progress)?;
@@ -78,11 +78,11 @@ fn prove_all(
 }
 
 fn collect<'a>(
-    subject: &Subject<'a>,
+    subject: &ProbeSubject<'a>,
     files: ProbeFiles,
     ran: &mut RanTasks,
     digests: &mut Digests<'_>,
-) -> Seen<'a> {
+) -> RunEvidence<'a> {
     let tasks = [&mut ran.host, &mut ran.empty, &mut ran.fixed];
     let executable = tasks.into_iter().flatten().find_map(|ran| ran.executable.take());
     let rule_path = subject.interpreter;
@@ -96,7 +96,7 @@ fn collect<'a>(
         let run = run(&mut ran.set_user_id).ok_or(NoSetUserId::NotAsked)?;
         Ok((run, program.owner))
     });
-    Seen {
+    RunEvidence {
         host,
         again,
         empty: run(&mut ran.empty),
@@ -139,14 +139,14 @@ impl Places {
 }
 
 /// The tasks of all subjects.
-struct Plan<'a> {
+struct TaskList<'a> {
     folder: &'a Path,
     nonce: &'a str,
     scope: Scope,
     tasks: Vec<Task<'a>>,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> TaskList<'a> {
     fn add(&mut self, task: Task<'a>) -> usize {
         self.tasks.push(task);
         self.tasks.len() - 1

@@ -33,7 +33,7 @@ impl From<Depth> for Scope {
 
 /// A target to prove, and the rule that should serve it.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
+pub struct ProbeSubject<'a> {
     pub target: &'a Target,
     /// One of the target's values of `e_machine`.
     pub machine: u16,
@@ -43,7 +43,7 @@ pub struct Subject<'a> {
     pub credentials: bool,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> ProbeSubject<'a> {
     /// For the entry that takes the target's programs; `None` where none is in sight.
     pub fn taken_by(target: &'a Target, machine: u16, entry: Option<&'a Entry>) -> Self {
         Self {

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use super::event::{Action, Now};
+use super::event::{Effect, Now};
 use super::jobs::{PROVE_AFTER, Running};
 use super::model::{Baseline, Machine, Readiness, Retry};
 use super::verdicts;
 use crate::daemon::journal::{Changes, JournalEntry};
 use crate::daemon::protocol::{Job, JobResult, Reconciled, RuleChange};
-use crate::daemon::state::{Cause, RuleState};
+use crate::daemon::state::{ChangeCause, RuleState};
 use crate::failure::Failure;
 use crate::plan;
 
@@ -65,15 +65,15 @@ impl Machine {
         if metrics_file != self.metrics_file {
             // Otherwise whoever reads the old one would not notice that it is out of date.
             let old = std::mem::replace(&mut self.metrics_file, metrics_file);
-            self.act(Action::RemoveMetrics(old));
+            self.emit(Effect::RemoveMetrics(old));
         }
         self.claimed.clone_from(&found.claimed);
         self.baseline = Some(Baseline { others: found.others, missing: None });
-        self.act(Action::Compare(found.relevant.clone()));
+        self.emit(Effect::Compare(found.relevant.clone()));
         if found.instance != self.state.instance {
-            self.act(Action::HoldMounted);
+            self.emit(Effect::HoldMounted);
         }
-        self.act(Action::Follow(found.follow.clone()));
+        self.emit(Effect::Follow(found.follow.clone()));
     }
 
     fn adopt_changes(&mut self, changes: &[RuleChange], first_change: Instant, now: Now) {
@@ -96,7 +96,10 @@ impl Machine {
         let counts: Changes = changes.iter().map(|change| change.cause).collect();
         self.count(&counts, first_change, now);
         self.pace.done(now.at);
-        if changes.iter().any(|it| matches!(it.cause, Cause::Disabled | Cause::InstanceDisabled)) {
+        if changes
+            .iter()
+            .any(|it| matches!(it.cause, ChangeCause::Disabled | ChangeCause::InstanceDisabled))
+        {
             // While it was disabled, it could not be compared with the disk or with rules of others.
             self.jobs.reconcile_by(now.at);
         }

@@ -36,20 +36,20 @@ pub(in crate::daemon) enum Event {
         /// The path of a watched folder leads to another folder now.
         folders_moved: bool,
     },
-    /// Answers to [`Action::Look`].
+    /// Answers to [`Effect::Look`].
     Looked(LookResult),
     LockBusy,
     LookFailed(Failure),
-    /// Answers to [`Action::Restore`]: each action, with the error if the kernel refused it.
+    /// Answers to [`Effect::Restore`]: each action, with the error if the kernel refused it.
     Restored(Vec<(plan::Action, Result<(), RuleError>)>),
     RestoreFailed(Failure),
-    /// Answers to [`Action::Start`].
+    /// Answers to [`Effect::Start`].
     JobEnded(JobResult),
     WorkerDied,
-    /// Answers to [`Action::HoldMounted`]: `st_dev` of the instance that is held now.
+    /// Answers to [`Effect::HoldMounted`]: `st_dev` of the instance that is held now.
     InstanceHeld(u64),
     NoInstance(String),
-    /// Answers to [`Action::Follow`]: whether something changed since the worker looked.
+    /// Answers to [`Effect::Follow`]: whether something changed since the worker looked.
     Followed {
         changed: bool,
     },
@@ -78,7 +78,7 @@ pub(in crate::daemon) struct LookResult {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::daemon) enum Action {
+pub(in crate::daemon) enum Effect {
     /// Take the lock without waiting, read the instance and the record, and keep the lock.
     Look {
         leave_alone: BTreeSet<String>,

@@ -2,16 +2,16 @@
 
 use std::time::Instant;
 
-use super::event::{Action, LookResult, Now};
+use super::event::{Effect, LookResult, Now};
 use super::jobs::FILES_SETTLE;
 use super::model::{Baseline, Machine, Retry};
 use crate::apply::RuleError;
 use crate::daemon::journal::{Changes, JournalEntry};
-use crate::daemon::state::{Cause, Condition};
+use crate::daemon::state::{ChangeCause, Condition};
 use crate::failure::Failure;
 use crate::plan;
 
-/// Whether a look is over, or goes on with [`Action::Restore`].
+/// Whether a look is over, or goes on with [`Effect::Restore`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LookStep {
     Over,
@@ -28,7 +28,7 @@ impl Machine {
 
     pub(super) fn look(&mut self, now: Now) {
         let leave_alone = self.looks.start(&self.claimed, now.at);
-        self.act(Action::Look { leave_alone });
+        self.emit(Effect::Look { leave_alone });
     }
 
     pub(super) fn lock_busy(&mut self, now: Now) {
@@ -57,16 +57,16 @@ impl Machine {
         let restorable = result.restorable.iter().filter(|it| !self.refused.contains(it));
         let actions: Vec<_> = restorable.cloned().collect();
         if actions.is_empty() {
-            self.act(Action::Unlock);
+            self.emit(Effect::Unlock);
             if !self.jobs.is_settling() {
                 self.compare(result, now);
             }
         } else if let Some(until) = self.pace.wait(now.at) {
-            self.act(Action::Unlock);
+            self.emit(Effect::Unlock);
             self.looks.pause(until);
             self.report_pause(until, now);
         } else {
-            self.act(Action::Restore(actions));
+            self.emit(Effect::Restore(actions));
             return LookStep::Restoring;
         }
         LookStep::Over
@@ -164,12 +164,12 @@ impl Machine {
     }
 }
 
-fn cause_of(action: &plan::Action) -> Cause {
+fn cause_of(action: &plan::Action) -> ChangeCause {
     match action {
-        plan::Action::EnableInstance => Cause::InstanceDisabled,
-        plan::Action::Enable(_) => Cause::Disabled,
+        plan::Action::EnableInstance => ChangeCause::InstanceDisabled,
+        plan::Action::Enable(_) => ChangeCause::Disabled,
         plan::Action::Add(_) | plan::Action::Replace { .. } | plan::Action::Remove { .. } => {
-            Cause::Removed
+            ChangeCause::Removed
         }
     }
 }

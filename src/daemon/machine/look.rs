@@ -24,13 +24,13 @@ pub(super) struct LookSchedule {
     due: Option<Instant>,
     /// Changes start no look, because another program keeps undoing what is restored.
     is_paused: bool,
-    lock: Lock,
+    lock: LockWait,
     /// What the look that is under way must not restore.
     left_alone: BTreeSet<String>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Lock {
+enum LockWait {
     #[default]
     Free,
     Busy {
@@ -72,19 +72,19 @@ impl LookSchedule {
 
     /// The lock was free, or taking it failed for another reason.
     pub(super) fn lock_taken(&mut self) {
-        self.lock = Lock::Free;
+        self.lock = LockWait::Free;
     }
 
     /// Another process has the lock. Returns whether to report that, which is so once.
     pub(super) fn lock_busy(&mut self, by_our_worker: bool, now: Instant) -> bool {
         let (since, wait, reported) = match self.lock {
-            Lock::Busy { since, wait, reported } if !by_our_worker => (since, wait, reported),
-            Lock::Busy { wait, .. } => (now, wait, false),
-            Lock::Free => (now, FIRST_LOCK_WAIT, false),
+            LockWait::Busy { since, wait, reported } if !by_our_worker => (since, wait, reported),
+            LockWait::Busy { wait, .. } => (now, wait, false),
+            LockWait::Free => (now, FIRST_LOCK_WAIT, false),
         };
         self.due = Some(now + wait);
         let is_long = now >= since + REPORT_LOCK;
-        self.lock = Lock::Busy {
+        self.lock = LockWait::Busy {
             since,
             wait: (wait * 2).min(LONGEST_LOCK_WAIT),
             reported: reported || is_long,

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::event::{Action, Notification, Now};
+use super::event::{Effect, Notification, Now};
 use super::jobs::JobSchedule;
 use super::look::LookSchedule;
 use super::publication::Publication;
@@ -42,7 +42,7 @@ pub(in crate::daemon) struct Machine {
     pub(super) usual_metrics_file: PathBuf,
     pub(super) metrics_file: PathBuf,
     pub(super) publication: Publication,
-    actions: Vec<Action>,
+    effects: Vec<Effect>,
     has_ended: bool,
 }
 
@@ -88,8 +88,8 @@ impl Machine {
     pub(in crate::daemon) fn new(setup: Setup, now: Now) -> Self {
         let Setup { state, runtime, mounted, watchdog } = setup;
         let metrics_file = runtime.join(metrics::FILE);
-        let actions =
-            if state.only_here { vec![Action::Log(JournalEntry::OnlyHere)] } else { Vec::new() };
+        let effects =
+            if state.only_here { vec![Effect::Log(JournalEntry::OnlyHere)] } else { Vec::new() };
         Self {
             state,
             readiness: Readiness::Starting,
@@ -106,7 +106,7 @@ impl Machine {
             usual_metrics_file: metrics_file.clone(),
             metrics_file,
             publication: Publication::new(watchdog, now.at),
-            actions,
+            effects,
             has_ended: false,
         }
     }
@@ -128,30 +128,30 @@ impl Machine {
         all.into_iter().flatten().min()
     }
 
-    pub(super) fn act(&mut self, action: Action) {
+    pub(super) fn emit(&mut self, effect: Effect) {
         if !self.has_ended {
-            self.has_ended = matches!(action, Action::End(_));
-            self.actions.push(action);
+            self.has_ended = matches!(effect, Effect::End(_));
+            self.effects.push(effect);
         }
     }
 
     pub(super) fn log(&mut self, entry: JournalEntry) {
-        self.act(Action::Log(entry));
+        self.emit(Effect::Log(entry));
     }
 
     pub(super) fn has_ended(&self) -> bool {
         self.has_ended
     }
 
-    pub(super) fn take_actions(&mut self) -> Vec<Action> {
-        std::mem::take(&mut self.actions)
+    pub(super) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
     }
 
     /// A check or a look was impossible.
     pub(super) fn fail(&mut self, failure: Failure, retry: Retry, now: Now) {
         if self.baseline.is_none() {
             // Nothing has worked yet, so whoever started the service is told.
-            return self.act(Action::End(Err(failure)));
+            return self.emit(Effect::End(Err(failure)));
         }
         if self.state.trouble.as_ref() != Some(&failure.message) {
             self.log(JournalEntry::Trouble(failure.message.clone()));
@@ -191,7 +191,7 @@ impl Machine {
             // READY ends a reload, so it must not come before the new configuration is in force.
             self.readiness = Readiness::Reloading;
             self.publication.withdraw_ready();
-            self.act(Action::Notify(Notification::Reloading));
+            self.emit(Effect::Notify(Notification::Reloading));
         }
         self.refused.clear();
         self.jobs.reconcile_by(now.at);
