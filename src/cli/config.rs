@@ -31,7 +31,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     let document = ConfigDocument::new(&settings);
     match arguments.action {
         ConfigCommand::Show => {
-            context.print(&document, |out| write!(out, "{}", settings.show()))?
+            context.print(&document, |out| write!(out, "{}", settings.show()))?;
         }
         // Silence is success; JSON is a document all the same.
         ConfigCommand::Check => context.print(&document, |_| Ok(()))?,
