@@ -12,7 +12,7 @@ use crate::rule::Entry;
 use crate::system::binfmt_misc::record::{self, Store};
 
 /// What has been removed so far.
-struct Removal {
+struct Uninstallation {
     /// Before anything was removed.
     known: OwnershipRecord,
     record: OwnershipRecord,
@@ -26,7 +26,7 @@ impl Binfmt {
         let store = Store::open(&self.runtime)?;
         let facts = self.instance.look()?;
         let record = record::load(&self.runtime, self.instance.device())?;
-        let mut removal = Removal { known: record.clone(), record, gone: Vec::new() };
+        let mut removal = Uninstallation { known: record.clone(), record, gone: Vec::new() };
         let mut worst = None;
         for word in arguments::list(words) {
             let is_pattern = arguments::is_pattern(word);
@@ -50,7 +50,7 @@ impl Binfmt {
         Ok(worst)
     }
 
-    fn remove(&self, entry: &Entry, is_pattern: bool, removal: &mut Removal) -> Worst {
+    fn remove(&self, entry: &Entry, is_pattern: bool, removal: &mut Uninstallation) -> Worst {
         let name = entry.display_name();
         if let Err(why) = self.image.check(entry, &removal.known) {
             say(&format!("uninstalling: {name} left alone: {why}"));

@@ -5,6 +5,7 @@
 
 mod access;
 mod reconciliation;
+mod remove;
 mod served;
 mod settle;
 mod usable;
@@ -16,6 +17,7 @@ pub use access::{
     writable_instance,
 };
 pub use reconciliation::Reconciliation;
+pub use remove::{Removal, RemovalFault, remove};
 pub use served::{Lack, Served, Unserved, served_without_us};
 
 use crate::apply::{self, Edge, Given, KernelRegistry, Outcome, Prober};

@@ -29,7 +29,7 @@ fn the_layers_hold() {
 }
 
 /// Folders that still have a circle of files. One without has to leave this list.
-const CIRCLES: [&str; 2] = ["cli", "report"];
+const CIRCLES: [&str; 1] = ["cli"];
 
 #[test]
 fn no_files_import_each_other_in_a_circle() {
@@ -54,17 +54,8 @@ fn no_files_import_each_other_in_a_circle() {
 
 /// Names of types that stand for different things in two files. `Arguments` and `Command` are clap's words for each
 /// command's own; the others are to go, each from this list, too.
-const NAMED_TWICE: [&str; 9] = [
-    "Action",
-    "Arguments",
-    "Command",
-    "Facts",
-    "Made",
-    "Observation",
-    "Reader",
-    "Refusal",
-    "Store",
-];
+const NAMED_TWICE: [&str; 7] =
+    ["Arguments", "Command", "Facts", "Made", "Observation", "Refusal", "Store"];
 
 #[test]
 fn no_name_stands_for_two_types() {
