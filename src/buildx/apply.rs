@@ -6,11 +6,11 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::builder::{Builder, STATE_SUFFIX};
-use super::docker::{Answer, Docker, Question, Trouble};
+use super::docker::{Docker, DockerCommand, DockerError, DockerOutput};
 use super::engine::Engine;
 use super::observe::{self, Orphan, OrphanKind};
-use super::plan::{Recreate, Refusal, Step, Wish};
-use super::record::{Made, Store};
+use super::plan::{BuilderRefusal, BuilderSpec, BuilderStep, Recreate};
+use super::record::{BuilderStore, OwnedNode};
 use crate::failure::Failure;
 use crate::system::process::batch::Ended;
 
@@ -19,13 +19,13 @@ use crate::system::process::batch::Ended;
 pub enum ApplyError {
     /// Docker did not do it.
     #[error(transparent)]
-    Docker(#[from] Trouble),
+    Docker(#[from] DockerError),
     /// The builder cannot be made as it is wanted.
     #[error("{0}")]
     Wish(String),
     /// It would touch what is not ours.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] BuilderRefusal),
     /// What is ours could not be written down.
     #[error("record of builders: {0}")]
     Record(std::io::Error),
@@ -50,33 +50,35 @@ const BOOTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// What steps are carried out with.
-pub struct Workshop<'a> {
+pub struct Executor<'a> {
     /// The docker command.
     pub docker: &'a Docker,
     /// The engine of the current context.
     pub engine: &'a Engine,
     /// What is ours; locked.
-    pub store: &'a mut Store,
+    pub store: &'a mut BuilderStore,
     was_current: bool,
 }
 
-impl<'a> Workshop<'a> {
+impl<'a> Executor<'a> {
     /// With nothing done yet.
-    pub fn new(docker: &'a Docker, engine: &'a Engine, store: &'a mut Store) -> Self {
+    pub fn new(docker: &'a Docker, engine: &'a Engine, store: &'a mut BuilderStore) -> Self {
         Self { docker, engine, store, was_current: false }
     }
 
     /// Carries out one step.
     pub fn carry_out(
         &mut self,
-        step: &Step,
-        wish: &Wish,
+        step: &BuilderStep,
+        wish: &BuilderSpec,
         builder: Option<&Builder>,
     ) -> Result<(), ApplyError> {
         match step {
-            Step::Create | Step::Append => self.create(wish, *step == Step::Append),
-            Step::Boot => boot(self.docker, &wish.name).map_err(ApplyError::Docker),
-            Step::Restart { container, endpoint, why } => {
+            BuilderStep::Create | BuilderStep::Append => {
+                self.create(wish, *step == BuilderStep::Append)
+            }
+            BuilderStep::Boot => boot(self.docker, &wish.name).map_err(ApplyError::Docker),
+            BuilderStep::Restart { container, endpoint, why } => {
                 let node = builder.and_then(|builder| {
                     builder.nodes.iter().find(|node| node.container() == *container)
                 });
@@ -84,30 +86,43 @@ impl<'a> Workshop<'a> {
                     let processes = observe::busy(self.docker, node)?;
                     if processes > 0 {
                         let (container, why) = (container.clone(), why.clone());
-                        return Err(Refusal::Busy { container, processes, why }.into());
+                        return Err(BuilderRefusal::Busy { container, processes, why }.into());
                     }
                 }
                 // It ends on the first signal; the engine kills it after these seconds.
-                self.well(&Question::new(["restart", "--time", "10", container]).at(Some(endpoint)))
+                self.well(
+                    &DockerCommand::new(["restart", "--time", "10", container]).at(Some(endpoint)),
+                )
             }
-            Step::Remove { .. } => {
+            BuilderStep::Remove { .. } => {
                 // buildx forgets with the builder that it was the current one.
                 self.was_current = observe::current(self.docker)? == wish.name;
-                self.well(&Question::new(["buildx", "rm", "--force", "--keep-state", &wish.name]))
+                self.well(&DockerCommand::new([
+                    "buildx",
+                    "rm",
+                    "--force",
+                    "--keep-state",
+                    &wish.name,
+                ]))
             }
-            Step::MakeCurrent => self.well(&Question::new(["buildx", "use", &wish.name])),
+            BuilderStep::MakeCurrent => {
+                self.well(&DockerCommand::new(["buildx", "use", &wish.name]))
+            }
         }
     }
 
-    fn well(&self, question: &Question) -> Result<(), ApplyError> {
-        self.docker.ask(question)?.well()?;
+    fn well(&self, command: &DockerCommand) -> Result<(), ApplyError> {
+        self.docker.run(command)?.success()?;
         Ok(())
     }
 
-    fn create(&mut self, wish: &Wish, append: bool) -> Result<(), ApplyError> {
+    fn create(&mut self, wish: &BuilderSpec, append: bool) -> Result<(), ApplyError> {
         let node = wish.node.clone().unwrap_or_else(|| format!("{}0", wish.name));
-        let made =
-            Made { engine: self.engine.id.clone(), node: node.clone(), builder: wish.name.clone() };
+        let made = OwnedNode {
+            engine: self.engine.id.clone(),
+            node: node.clone(),
+            builder: wish.name.clone(),
+        };
         let is_new = self.store.add(made).map_err(ApplyError::Record)?;
         let mut words: Vec<OsString> = ["buildx", "create", "--name", &wish.name]
             .into_iter()
@@ -133,7 +148,7 @@ impl<'a> Workshop<'a> {
             words.push("--use".into());
         }
         words.extend(wish.endpoint.clone().map(OsString::from));
-        let answer = self.docker.ask(&Question::new(words))?;
+        let answer = self.docker.run(&DockerCommand::new(words))?;
         // One that did not end may have made it.
         if is_new && matches!(answer.ended, Ended::Exited(code) if code != 0) {
             self.store.forget(&self.engine.id, &node).map_err(ApplyError::Record)?;
@@ -149,8 +164,8 @@ impl<'a> Workshop<'a> {
                 wish.name
             )));
         }
-        match answer.well() {
-            Err(Trouble::Failed { said, .. }) if said.contains("invalid driver option") => {
+        match answer.success() {
+            Err(DockerError::Failed { said, .. }) if said.contains("invalid driver option") => {
                 Err(ApplyError::Wish(said))
             }
             other => Ok(other.map(|_| ())?),
@@ -161,22 +176,22 @@ impl<'a> Workshop<'a> {
     pub fn remove(&mut self, builder: &Builder, keep_state: bool) -> Result<(), ApplyError> {
         if !builder.is_ours() {
             let why = "it would be taken away".to_owned();
-            return Err(Refusal::NotOurs { name: builder.name.clone(), why }.into());
+            return Err(BuilderRefusal::NotOurs { name: builder.name.clone(), why }.into());
         }
         let mut words = vec!["buildx", "rm", "--force"];
         if keep_state {
             words.push("--keep-state");
         }
         words.push(&builder.name);
-        self.well(&Question::new(words))?;
+        self.well(&DockerCommand::new(words))?;
         if keep_state {
             return Ok(());
         }
         for node in &builder.nodes {
             // buildx leaves the volume of a node whose container is gone.
             let volume = format!("{}{STATE_SUFFIX}", node.container());
-            let question = Question::new(["volume", "rm", "--force", &volume]);
-            self.well(&question.at(Some(&node.endpoint)))?;
+            let command = DockerCommand::new(["volume", "rm", "--force", &volume]);
+            self.well(&command.at(Some(&node.endpoint)))?;
             self.store.forget(&self.engine.id, &node.name).map_err(ApplyError::Record)?;
         }
         Ok(())
@@ -187,10 +202,10 @@ impl<'a> Workshop<'a> {
         debug_assert!(orphan.ours, "only our own");
         match orphan.kind {
             OrphanKind::Container(_) => {
-                self.well(&Question::new(["container", "rm", "--force", &orphan.name]))
+                self.well(&DockerCommand::new(["container", "rm", "--force", &orphan.name]))
             }
             OrphanKind::Volume => {
-                self.well(&Question::new(["volume", "rm", &orphan.name]))?;
+                self.well(&DockerCommand::new(["volume", "rm", &orphan.name]))?;
                 self.store.forget(&self.engine.id, orphan.node()).map_err(ApplyError::Record)
             }
         }
@@ -198,18 +213,18 @@ impl<'a> Workshop<'a> {
 }
 
 /// Starts what does not run of a builder, and waits until it answers.
-pub fn boot(docker: &Docker, name: &str) -> Result<(), Trouble> {
-    let question = Question::new(["buildx", "inspect", "--bootstrap", name]);
+pub fn boot(docker: &Docker, name: &str) -> Result<(), DockerError> {
+    let command = DockerCommand::new(["buildx", "inspect", "--bootstrap", name]);
     let mut tried = 0;
     loop {
         tried += 1;
-        let answer = docker.ask(&question)?;
-        match answer.well() {
+        let answer = docker.run(&command)?;
+        match answer.success() {
             Ok(_) => return Ok(()),
-            Err(Trouble::Failed { .. }) if is_about_image(&answer) => {
-                return Err(Trouble::Image(image_words(&answer)));
+            Err(DockerError::Failed { .. }) if is_about_image(&answer) => {
+                return Err(DockerError::Image(image_words(&answer)));
             }
-            Err(Trouble::Failed { said, .. })
+            Err(DockerError::Failed { said, .. })
                 if tried < BOOTS
                     && (said.contains("No such container") || said.contains("is not running")) =>
             {
@@ -230,13 +245,13 @@ pub(super) fn comma_separated(field: &str) -> String {
 }
 
 /// Whether a boot failed before there was a container to start: its image is not there.
-fn is_about_image(answer: &Answer) -> bool {
+fn is_about_image(answer: &DockerOutput) -> bool {
     let said = answer.errors.to_lowercase();
     let pulls = said.contains("pulling image") || said.contains("pull access denied");
     pulls && !said.contains("creating container") && !said.contains("starting container")
 }
 
-fn image_words(answer: &Answer) -> String {
+fn image_words(answer: &DockerOutput) -> String {
     let mut lines = answer.errors.lines().map(str::trim).filter(|line| !line.is_empty());
     let line = lines.rfind(|line| !line.starts_with('#') && !line.starts_with('-'));
     line.unwrap_or("docker did not say why").trim_start_matches("ERROR: ").to_owned()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::docker::{Answer, Trouble};
+use super::docker::{DockerError, DockerOutput};
 use crate::config::BUILDER_MARK;
 
 /// The driver that runs `BuildKit` in a container of the engine.
@@ -156,7 +156,7 @@ struct ListedNode {
 }
 
 /// Reads `docker buildx ls --format json`: a builder a line, by some versions more than once.
-pub fn read_list(answer: &Answer) -> Result<Vec<Builder>, Trouble> {
+pub fn read_list(answer: &DockerOutput) -> Result<Vec<Builder>, DockerError> {
     let mut builders: Vec<Builder> = Vec::new();
     for listed in lines::<ListedBuilder>(answer)? {
         if !builders.iter().any(|known| known.name == listed.name) {
@@ -214,7 +214,7 @@ struct Named {
 }
 
 /// Reads the names of `docker ps --format json` and of `docker volume ls --format json`.
-pub fn read_names(answer: &Answer) -> Result<Vec<String>, Trouble> {
+pub fn read_names(answer: &DockerOutput) -> Result<Vec<String>, DockerError> {
     Ok(lines::<Named>(answer)?.into_iter().map(|named| named.name).collect())
 }
 
@@ -241,9 +241,9 @@ struct InspectedConfig {
 }
 
 /// Reads `docker container inspect`; of several, those that are there.
-pub fn read_containers(answer: &Answer) -> Result<Vec<Container>, Trouble> {
+pub fn read_containers(answer: &DockerOutput) -> Result<Vec<Container>, DockerError> {
     if !answer.errors.to_lowercase().contains("no such container") {
-        answer.well()?;
+        answer.success()?;
     }
     let inspected: Vec<InspectedContainer> =
         serde_json::from_slice(&answer.output).map_err(|error| answer.unreadable(error))?;
@@ -262,7 +262,7 @@ pub fn read_containers(answer: &Answer) -> Result<Vec<Container>, Trouble> {
 }
 
 /// One JSON document after the other.
-fn lines<T: DeserializeOwned>(answer: &Answer) -> Result<Vec<T>, Trouble> {
-    let documents = serde_json::Deserializer::from_slice(answer.well()?).into_iter::<T>();
+fn lines<T: DeserializeOwned>(answer: &DockerOutput) -> Result<Vec<T>, DockerError> {
+    let documents = serde_json::Deserializer::from_slice(answer.success()?).into_iter::<T>();
     documents.collect::<Result<_, _>>().map_err(|error| answer.unreadable(error))
 }

@@ -18,7 +18,7 @@ pub const OLDEST_BUILDX: (u32, u32) = (0, 13);
 
 /// Why Docker could not be asked, or did not do what it was asked for.
 #[derive(Debug, Error)]
-pub enum Trouble {
+pub enum DockerError {
     /// There is no docker command.
     #[error("docker: not found in PATH (install Docker's command line and its buildx plugin)")]
     NoDocker,
@@ -41,7 +41,7 @@ pub enum Trouble {
     },
     /// Nobody answers.
     #[error(
-        "no Docker engine answers: {0} (start it: systemctl start docker; or choose another: docker context ls)"
+        "no Docker engine outputs: {0} (start it: systemctl start docker; or choose another: docker context ls)"
     )]
     Down(String),
     /// The socket is there, and not for us.
@@ -112,17 +112,17 @@ pub enum Trouble {
     Batch(#[from] BatchError),
 }
 
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Self {
+impl From<DockerError> for Failure {
+    fn from(trouble: DockerError) -> Self {
         match trouble {
-            Trouble::Batch(batch) => batch.into(),
+            DockerError::Batch(batch) => batch.into(),
             denied if denied.is_denied() => Self::not_permitted(denied),
             other => Self::unavailable(other),
         }
     }
 }
 
-impl Trouble {
+impl DockerError {
     /// Whether it is a right that is missing.
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::Denied(_))
@@ -171,11 +171,11 @@ fn last_words(said: &str) -> String {
 
 /// One thing to ask docker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct DockerCommand {
     arguments: Vec<OsString>,
 }
 
-impl Question {
+impl DockerCommand {
     /// The arguments after `docker`.
     pub fn new<I, S>(arguments: I) -> Self
     where
@@ -196,7 +196,7 @@ impl Question {
     }
 }
 
-impl std::fmt::Display for Question {
+impl std::fmt::Display for DockerCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("docker")?;
         self.arguments.iter().try_for_each(|word| write!(f, " {}", word.to_string_lossy()))
@@ -205,9 +205,9 @@ impl std::fmt::Display for Question {
 
 /// What docker answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct DockerOutput {
     /// What was asked, as a person would type it.
-    pub question: String,
+    pub command: String,
     /// How it ended.
     pub ended: Ended,
     /// Standard output.
@@ -218,34 +218,35 @@ pub struct Answer {
     pub time: Duration,
 }
 
-impl Answer {
+impl DockerOutput {
     /// Whether it ended well.
-    pub fn is_well(&self) -> bool {
+    pub fn is_success(&self) -> bool {
         self.ended == Ended::Exited(0)
     }
 
     /// Standard output, or what went wrong.
-    pub fn well(&self) -> Result<&[u8], Trouble> {
+    pub fn success(&self) -> Result<&[u8], DockerError> {
         match self.ended {
             Ended::Exited(0) => Ok(&self.output),
-            Ended::TimedOut => {
-                Err(Trouble::Slow { command: self.question.clone(), seconds: self.time.as_secs() })
-            }
-            Ended::Exited(_) => Err(Trouble::of_words(&self.question, &self.errors)),
-            Ended::Signaled(number) => Err(Trouble::Failed {
-                command: self.question.clone(),
+            Ended::TimedOut => Err(DockerError::Slow {
+                command: self.command.clone(),
+                seconds: self.time.as_secs(),
+            }),
+            Ended::Exited(_) => Err(DockerError::of_words(&self.command, &self.errors)),
+            Ended::Signaled(number) => Err(DockerError::Failed {
+                command: self.command.clone(),
                 said: format!("it died by signal {number}"),
             }),
-            Ended::Flooded => Err(Trouble::Failed {
-                command: self.question.clone(),
+            Ended::Flooded => Err(DockerError::Failed {
+                command: self.command.clone(),
                 said: "it wrote without end".to_owned(),
             }),
         }
     }
 
     /// What could not be made of its output.
-    pub fn unreadable(&self, error: impl std::fmt::Display) -> Trouble {
-        Trouble::Unreadable { command: self.question.clone(), error: error.to_string() }
+    pub fn unreadable(&self, error: impl std::fmt::Display) -> DockerError {
+        DockerError::Unreadable { command: self.command.clone(), error: error.to_string() }
     }
 }
 
@@ -259,73 +260,73 @@ pub struct Docker {
 
 impl Docker {
     /// Looks it up in PATH.
-    pub fn find(limit: Duration) -> Result<Self, Trouble> {
-        let program = supervise::find(OsStr::new("docker")).ok_or(Trouble::NoDocker)?;
+    pub fn find(limit: Duration) -> Result<Self, DockerError> {
+        let program = supervise::find(OsStr::new("docker")).ok_or(DockerError::NoDocker)?;
         Ok(Self { program, limit })
     }
 
     /// Asks one thing.
-    pub fn ask(&self, question: &Question) -> Result<Answer, Trouble> {
-        let mut answers = self.ask_all(std::slice::from_ref(question), &mut |_| {})?;
-        answers.pop().ok_or_else(|| Trouble::Failed {
-            command: question.to_string(),
+    pub fn run(&self, command: &DockerCommand) -> Result<DockerOutput, DockerError> {
+        let mut outputs = self.run_all(std::slice::from_ref(command), &mut |_| {})?;
+        outputs.pop().ok_or_else(|| DockerError::Failed {
+            command: command.to_string(),
             said: "it gave no answer".to_owned(),
         })
     }
 
     /// Asks several things at once; the answers come in the same order. `progress` hears how many are
     /// there.
-    pub fn ask_all(
+    pub fn run_all(
         &self,
-        questions: &[Question],
+        commands: &[DockerCommand],
         progress: &mut dyn FnMut(usize),
-    ) -> Result<Vec<Answer>, Trouble> {
+    ) -> Result<Vec<DockerOutput>, DockerError> {
         let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-        let mut commands = Commands {
+        let mut batch = CommandBatch {
             docker: self,
-            questions,
+            commands,
             environment: &environment,
             next: 0,
-            answers: questions.iter().map(|_| None).collect(),
+            outputs: commands.iter().map(|_| None).collect(),
             refused: None,
             done: 0,
             progress,
         };
         // Each mostly waits for the engine: as many as there are, not as many as there are cores.
-        let limits = Limits { time: self.limit, parallel: questions.len().clamp(1, 8) };
-        batch::run(&mut commands, limits)?;
-        match commands.refused {
-            Some(error) => Err(Trouble::Failed {
+        let limits = Limits { time: self.limit, parallel: commands.len().clamp(1, 8) };
+        batch::run(&mut batch, limits)?;
+        match batch.refused {
+            Some(error) => Err(DockerError::Failed {
                 command: self.program.display().to_string(),
                 said: error.to_string(),
             }),
-            None => Ok(commands.answers.into_iter().flatten().collect()),
+            None => Ok(batch.outputs.into_iter().flatten().collect()),
         }
     }
 }
 
-struct Commands<'a, 'p> {
+struct CommandBatch<'a, 'p> {
     docker: &'a Docker,
-    questions: &'a [Question],
+    commands: &'a [DockerCommand],
     environment: &'a [(OsString, OsString)],
     next: usize,
-    answers: Vec<Option<Answer>>,
+    outputs: Vec<Option<DockerOutput>>,
     refused: Option<ExecError>,
     done: usize,
     progress: &'p mut dyn FnMut(usize),
 }
 
-impl Batch for Commands<'_, '_> {
+impl Batch for CommandBatch<'_, '_> {
     fn next(&mut self) -> Option<usize> {
         let number = self.next;
-        (number < self.questions.len()).then(|| {
+        (number < self.commands.len()).then(|| {
             self.next += 1;
             number
         })
     }
 
     fn start(&mut self, number: usize) -> Result<Child, ExecError> {
-        let words = self.questions[number].arguments.iter();
+        let words = self.commands[number].arguments.iter();
         let environment = self.environment.iter();
         let mut child = Child::start(&Launch {
             program: &self.docker.program,
@@ -344,8 +345,8 @@ impl Batch for Commands<'_, '_> {
     fn end(&mut self, number: usize, outcome: Result<Finished, ExecError>, time: Duration) {
         match outcome {
             Ok(Finished { mut child, ended }) => {
-                self.answers[number] = Some(Answer {
-                    question: self.questions[number].to_string(),
+                self.outputs[number] = Some(DockerOutput {
+                    command: self.commands[number].to_string(),
                     ended,
                     output: std::mem::take(&mut child.output),
                     errors: String::from_utf8_lossy(&child.errors).into_owned(),

@@ -4,7 +4,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::builder::{Builder, NodeStatus};
-use super::docker::{Answer, Docker, Question, Trouble};
+use super::docker::{Docker, DockerCommand, DockerError, DockerOutput};
 use super::platform::Platform;
 use crate::rule::to_hex;
 use crate::system::process::batch::Ended;
@@ -43,7 +43,7 @@ pub fn look(
     builder: &Builder,
     platforms: &[Platform<'_>],
     digests: bool,
-) -> Result<Vec<Embedded>, Trouble> {
+) -> Result<Vec<Embedded>, DockerError> {
     let unknown = |why: String| platforms.iter().map(|_| Embedded::Unknown(why.clone())).collect();
     let Some(node) = builder.nodes.first() else {
         return Ok(unknown("the builder has no node".to_owned()));
@@ -55,14 +55,14 @@ pub fn look(
         return Ok(unknown(format!("node {} is {}", node.name, node.status.word())));
     }
     let (container, endpoint) = (node.container(), Some(node.endpoint.as_str()));
-    let questions: Vec<Question> = platforms
+    let commands: Vec<DockerCommand> = platforms
         .iter()
         .map(|platform| {
             let words = ["exec", &container, &platform.emulator(), "--version"];
-            Question::new(words).at(endpoint)
+            DockerCommand::new(words).at(endpoint)
         })
         .collect();
-    let answers = docker.ask_all(&questions, &mut |_| {})?;
+    let answers = docker.run_all(&commands, &mut |_| {})?;
     let mut found: Vec<Embedded> = platforms
         .iter()
         .zip(answers)
@@ -77,7 +77,7 @@ pub fn look(
 }
 
 impl Embedded {
-    pub(super) fn of(name: String, answer: &Answer) -> Self {
+    pub(super) fn of(name: String, answer: &DockerOutput) -> Self {
         let first = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes);
             text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
@@ -88,7 +88,7 @@ impl Embedded {
             Ended::Exited(0) => Self::Yes { name, version: first(&answer.output), sha256: None },
             // As a shell says it: not found, or not to be started.
             Ended::Exited(126 | 127) if said.contains("not found") => Self::No,
-            // It is there and does not like the question.
+            // It is there and does not like the command.
             Ended::Exited(1) if said.starts_with("qemu") => {
                 Self::Yes { name, version: None, sha256: None }
             }
@@ -104,13 +104,13 @@ fn digest(
     container: &str,
     endpoint: Option<&str>,
     name: &str,
-) -> Result<Option<String>, Trouble> {
-    let questions = FOLDERS.map(|folder| {
+) -> Result<Option<String>, DockerError> {
+    let commands = FOLDERS.map(|folder| {
         let words = ["cp", "--follow-link", &format!("{container}:{folder}/{name}"), "-"];
-        Question::new(words).at(endpoint)
+        DockerCommand::new(words).at(endpoint)
     });
-    for answer in docker.ask_all(&questions, &mut |_| {})? {
-        if let (true, Some(content)) = (answer.is_well(), first_file(&answer.output)) {
+    for answer in docker.run_all(&commands, &mut |_| {})? {
+        if let (true, Some(content)) = (answer.is_success(), first_file(&answer.output)) {
             return Ok(Some(to_hex(&Sha256::digest(content))));
         }
     }

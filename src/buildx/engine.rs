@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::docker::{Answer, OLDEST_BUILDX, Trouble};
+use super::docker::{DockerError, DockerOutput, OLDEST_BUILDX};
 
 /// What `docker info` and `docker context inspect` say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum Location {
 
 /// The machine that this program runs on, as far as it is compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Here {
+pub struct LocalMachine {
     /// `uname -r`.
     pub kernel: String,
     /// The host's name.
@@ -117,48 +117,52 @@ impl Engine {
     /// From the answer to `docker info --format '{{json .}}'`; `endpoint` tells where the engine of a context
     /// listens.
     pub fn read(
-        info: &Answer,
-        endpoint: impl FnOnce(&str) -> Result<String, Trouble>,
-        here: &Here,
-    ) -> Result<Self, Trouble> {
+        info: &DockerOutput,
+        endpoint: impl FnOnce(&str) -> Result<String, DockerError>,
+        here: &LocalMachine,
+    ) -> Result<Self, DockerError> {
         // Who got as far as to print this talked about the engine; without any output, something else is wrong.
         if info.output.trim_ascii().is_empty() {
-            info.well()?;
+            info.success()?;
         }
         // Whatever it is that does not answer: it is the engine.
         let down = |trouble| match trouble {
-            Trouble::Failed { said, .. } => Trouble::Down(said),
+            DockerError::Failed { said, .. } => DockerError::Down(said),
             other => other,
         };
         let read = match serde_json::from_slice::<Info>(&info.output) {
             Ok(read) => read,
             // One that was cut short: why tells more than where.
-            Err(error) => return Err(info.well().err().unwrap_or_else(|| info.unreadable(error))),
+            Err(error) => {
+                return Err(info.success().err().unwrap_or_else(|| info.unreadable(error)));
+            }
         };
         if let Some(podman) = read.podman {
-            return Err(Trouble::Podman(podman.number));
+            return Err(DockerError::Podman(podman.number));
         }
         if let Some(error) = read.server_errors.unwrap_or_default().first() {
-            return Err(down(Trouble::of_words(&info.question, error)));
+            return Err(down(DockerError::of_words(&info.command, error)));
         }
         // Since Docker 28 it ends with 1 in place of that, and prints a document that is empty.
-        info.well().map_err(down)?;
+        info.success().map_err(down)?;
         let client = read.client.ok_or_else(|| {
             info.unreadable("nothing about the command line itself: it is older than Docker 19.03")
         })?;
         let endpoint = endpoint(&client.context)?;
         if is_of_podman(&read.server_version, &read.product_license) {
-            return Err(Trouble::Compatible { endpoint, version: read.server_version });
+            return Err(DockerError::Compatible { endpoint, version: read.server_version });
         }
         let plugins = client.plugins.unwrap_or_default();
-        let buildx =
-            plugins.into_iter().find(|plugin| plugin.name == "buildx").ok_or(Trouble::NoPlugin)?;
+        let buildx = plugins
+            .into_iter()
+            .find(|plugin| plugin.name == "buildx")
+            .ok_or(DockerError::NoPlugin)?;
         if !buildx.err.is_empty() {
-            return Err(Trouble::BrokenPlugin(buildx.err));
+            return Err(DockerError::BrokenPlugin(buildx.err));
         }
         // A build of somebody's own may have a commit for a version: its list will tell.
         if version(&buildx.version).is_some_and(|version| version < OLDEST_BUILDX) {
-            return Err(Trouble::OldPlugin(buildx.version));
+            return Err(DockerError::OldPlugin(buildx.version));
         }
         let location = locate(&endpoint, &read.kernel_version, &read.name, here);
         let options = read.security_options.unwrap_or_default();
@@ -177,9 +181,9 @@ impl Engine {
 }
 
 /// Reads `docker context inspect`: where the engine listens.
-pub fn read_endpoint(context: &Answer) -> Result<String, Trouble> {
+pub fn read_endpoint(context: &DockerOutput) -> Result<String, DockerError> {
     let contexts: Vec<InspectedContext> =
-        serde_json::from_slice(context.well()?).map_err(|error| context.unreadable(error))?;
+        serde_json::from_slice(context.success()?).map_err(|error| context.unreadable(error))?;
     contexts
         .into_iter()
         .find_map(|context| context.endpoints.into_iter().find(|(kind, _)| kind == "docker"))
@@ -200,7 +204,7 @@ pub fn version(text: &str) -> Option<(u32, u32)> {
 }
 
 /// Two machines may run the same kernel release, so that alone proves nothing about an address.
-fn locate(endpoint: &str, kernel: &str, name: &str, here: &Here) -> Location {
+fn locate(endpoint: &str, kernel: &str, name: &str, here: &LocalMachine) -> Location {
     let (scheme, rest) = endpoint.split_once("://").unwrap_or(("unix", endpoint));
     if scheme == "ssh" {
         return Location::Elsewhere(format!("it is reached by {endpoint}"));

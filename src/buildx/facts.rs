@@ -5,11 +5,11 @@
 
 use super::embedded::Embedded;
 use super::kernel::Kernel;
-use super::trial::{Built, Runner};
+use super::test_build::{Built, Runner};
 
 /// What is known of one platform.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Facts {
+pub struct PlatformFacts {
     /// OCI's name.
     pub platform: String,
     /// QEMU's name of what runs it.
@@ -28,7 +28,7 @@ pub struct Facts {
 
 /// What the facts say together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judgement {
+pub struct Assessment {
     /// How good or bad that is.
     pub grade: Grade,
     /// One sentence, where something is to be said.
@@ -62,9 +62,9 @@ impl Grade {
     }
 }
 
-impl Facts {
+impl PlatformFacts {
     /// What they say together, of a builder of this name.
-    pub fn judge(&self, builder: &str) -> Judgement {
+    pub fn judge(&self, builder: &str) -> Assessment {
         match &self.built {
             Built::Yes { by, .. } => self.judge_built(*by, builder),
             Built::No { why, .. } => self.judge_not_built(why, builder),
@@ -72,7 +72,7 @@ impl Facts {
         }
     }
 
-    fn judge_built(&self, by: Runner, builder: &str) -> Judgement {
+    fn judge_built(&self, by: Runner, builder: &str) -> Assessment {
         let register = || Some(format!("binfmtd register {}", self.target));
         match (by, self.kernel.works()) {
             // What `docker run` needs is the kernel's rule.
@@ -100,11 +100,11 @@ impl Facts {
                     Some(format!("binfmtd doctor --repeat 20 {}", self.target)),
                 )
             }
-            _ => Judgement { grade: Grade::Builds, sentence: None, fix: None },
+            _ => Assessment { grade: Grade::Builds, sentence: None, fix: None },
         }
     }
 
-    fn judge_not_built(&self, why: &str, builder: &str) -> Judgement {
+    fn judge_not_built(&self, why: &str, builder: &str) -> Assessment {
         let again =
             Some(format!("binfmtd buildx bootstrap {builder} --platform {}", self.platform));
         match (self.kernel.works(), self.advertised, self.embedded.is_there()) {
@@ -173,7 +173,7 @@ impl Facts {
         }
     }
 
-    fn judge_untried(&self, builder: &str) -> Judgement {
+    fn judge_untried(&self, builder: &str) -> Assessment {
         let again =
             Some(format!("binfmtd buildx bootstrap {builder} --platform {}", self.platform));
         match (self.kernel.works(), self.advertised, self.embedded.is_there()) {
@@ -214,7 +214,7 @@ impl Facts {
                 };
                 doubtful(sentence, restarted.then(|| restart(builder)))
             }
-            _ => Judgement { grade: Grade::Likely, sentence: None, fix: None },
+            _ => Assessment { grade: Grade::Likely, sentence: None, fix: None },
         }
     }
 }
@@ -223,10 +223,10 @@ fn restart(builder: &str) -> String {
     format!("docker buildx stop {builder} && docker buildx inspect --bootstrap {builder}")
 }
 
-fn doubtful(sentence: &str, fix: Option<String>) -> Judgement {
-    Judgement { grade: Grade::Doubtful, sentence: Some(sentence.to_owned()), fix }
+fn doubtful(sentence: &str, fix: Option<String>) -> Assessment {
+    Assessment { grade: Grade::Doubtful, sentence: Some(sentence.to_owned()), fix }
 }
 
-fn fails(sentence: String, fix: Option<String>) -> Judgement {
-    Judgement { grade: Grade::Fails, sentence: Some(sentence), fix }
+fn fails(sentence: String, fix: Option<String>) -> Assessment {
+    Assessment { grade: Grade::Fails, sentence: Some(sentence), fix }
 }

@@ -3,14 +3,14 @@
 use thiserror::Error;
 
 use super::builder::{Builder, Node, NodeStatus};
-use super::docker::{Docker, Trouble};
+use super::docker::{Docker, DockerError};
 use super::embedded::{self, Embedded};
-use super::facts::Facts;
+use super::facts::PlatformFacts;
 use super::kernel::Kernel;
-use super::observe::{self, Observation, Orphan};
+use super::observe::{self, DockerFacts, Orphan};
 use super::platform::Platform;
 use super::record;
-use super::trial::{self, Built, Case, Runner};
+use super::test_build::{self, Built, Runner, TestBuild};
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::observe::host_target;
@@ -20,7 +20,7 @@ use crate::observe::host_target;
 pub enum InspectError {
     /// Docker could not be asked.
     #[error(transparent)]
-    Docker(#[from] Trouble),
+    Docker(#[from] DockerError),
     /// The kernel could not be looked at.
     #[error(transparent)]
     Observe(#[from] Failure),
@@ -37,7 +37,7 @@ impl From<InspectError> for Failure {
 
 /// What is done to find the facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Effort {
+pub struct InspectOptions {
     /// Whether to build, and to look into the image.
     pub build: bool,
     /// Whether to take digests of its emulators.
@@ -48,11 +48,11 @@ pub struct Effort {
 #[derive(Debug)]
 pub struct Inspection {
     /// The engine, and all builders.
-    pub seen: Observation,
+    pub seen: DockerFacts,
     /// The builder that was asked for; `None` when there is none of that name.
     pub builder: Option<Builder>,
     /// The four facts about each platform.
-    pub facts: Vec<Facts>,
+    pub facts: Vec<PlatformFacts>,
     /// What is left of builders that are gone.
     pub orphans: Vec<Orphan>,
 }
@@ -69,7 +69,7 @@ fn resting(builder: &Builder) -> Option<&Node> {
 }
 
 /// A platform, and what this kernel does with its programs.
-pub type OnKernel<'a> = (Platform<'a>, Kernel);
+pub type PlatformSupport<'a> = (Platform<'a>, Kernel);
 
 /// Looks at a builder, and builds where all of its nodes run. Changes nothing and starts nothing. `kernels` is
 /// asked once it is known what the builder advertises.
@@ -77,8 +77,8 @@ pub fn inspect<'a>(
     docker: &Docker,
     settings: &'a Settings,
     name: &str,
-    kernels: impl FnOnce(&Observation, &Builder) -> Result<Vec<OnKernel<'a>>, Failure>,
-    effort: Effort,
+    kernels: impl FnOnce(&DockerFacts, &Builder) -> Result<Vec<PlatformSupport<'a>>, Failure>,
+    effort: InspectOptions,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Inspection, InspectError> {
     let seen = observe::observe(docker)?;
@@ -89,7 +89,7 @@ pub fn inspect<'a>(
         Some(builder) => {
             let kernels = kernels(&seen, builder)?;
             let can_build = resting(builder).is_none() && builder.error.is_none();
-            let effort = Effort { build: effort.build && can_build, ..effort };
+            let effort = InspectOptions { build: effort.build && can_build, ..effort };
             facts(docker, settings, builder, &kernels, effort, progress)?
         }
     };
@@ -101,21 +101,21 @@ pub fn facts(
     docker: &Docker,
     settings: &Settings,
     builder: &Builder,
-    kernels: &[OnKernel<'_>],
-    effort: Effort,
+    kernels: &[PlatformSupport<'_>],
+    effort: InspectOptions,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Vec<Facts>, InspectError> {
+) -> Result<Vec<PlatformFacts>, InspectError> {
     let platforms: Vec<Platform<'_>> =
         kernels.iter().map(|(platform, _)| platform.clone()).collect();
     let (embedded, built) = if effort.build {
         let embedded = embedded::look(docker, builder, &platforms, effort.digests)?;
         let host = host_target(settings)?;
-        let cases: Vec<Case<'_>> = platforms
+        let cases: Vec<TestBuild<'_>> = platforms
             .iter()
             .zip(&embedded)
-            .map(|(platform, embedded)| Case { platform, embedded: embedded.is_there() })
+            .map(|(platform, embedded)| TestBuild { platform, embedded: embedded.is_there() })
             .collect();
-        let built = trial::build(docker, &builder.name, &cases, host, progress)?;
+        let built = test_build::build(docker, &builder.name, &cases, host, progress)?;
         (embedded, built)
     } else {
         let unknown = Embedded::Unknown("not looked for".to_owned());
@@ -127,15 +127,16 @@ pub fn facts(
         (vec![unknown; platforms.len()], vec![untried; platforms.len()])
     };
     let both = embedded.into_iter().zip(built);
-    let facts = kernels.iter().zip(both).map(|((platform, kernel), (embedded, built))| Facts {
-        platform: platform.name.clone(),
-        target: platform.target.name.clone(),
-        kernel: kernel.clone(),
-        embedded,
-        advertised: builder.advertises(&platform.name),
-        resting: resting(builder).is_some(),
-        built: by_what_takes_it(built, kernel),
-    });
+    let facts =
+        kernels.iter().zip(both).map(|((platform, kernel), (embedded, built))| PlatformFacts {
+            platform: platform.name.clone(),
+            target: platform.target.name.clone(),
+            kernel: kernel.clone(),
+            embedded,
+            advertised: builder.advertises(&platform.name),
+            resting: resting(builder).is_some(),
+            built: by_what_takes_it(built, kernel),
+        });
     Ok(facts.collect())
 }
 
@@ -150,7 +151,7 @@ fn by_what_takes_it(built: Built, kernel: &Kernel) -> Built {
 }
 
 /// The host's own first, the others by name.
-pub fn sort(platforms: &mut [OnKernel<'_>]) {
+pub fn sort(platforms: &mut [PlatformSupport<'_>]) {
     platforms.sort_by(|(one, kernel), (other, others)| {
         let rank = |kernel: &Kernel| *kernel != Kernel::Native;
         (rank(kernel), &one.name).cmp(&(rank(others), &other.name))
@@ -159,7 +160,11 @@ pub fn sort(platforms: &mut [OnKernel<'_>]) {
 
 /// Keeps what is of interest where nobody names platforms: what the kernel runs or has a rule for, and what
 /// the builder advertises.
-pub fn keep_interesting(settings: &Settings, builder: &Builder, platforms: &mut Vec<OnKernel<'_>>) {
+pub fn keep_interesting(
+    settings: &Settings,
+    builder: &Builder,
+    platforms: &mut Vec<PlatformSupport<'_>>,
+) {
     let advertised = Platform::advertised(&settings.table, builder);
     platforms.retain(|(platform, kernel)| {
         kernel.works() == Some(true)

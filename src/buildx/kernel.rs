@@ -81,8 +81,8 @@ impl Kernel {
 
 /// What was seen of this kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
-    /// What it does with each platform, in the order of the question.
+pub struct KernelFacts {
+    /// What it does with each platform, in the order of the command.
     pub kernels: Vec<Kernel>,
     /// Targets that do not run and have an interpreter: a rule would do.
     pub registrable: Vec<String>,
@@ -95,7 +95,7 @@ pub fn look(
     manner: Manner<'_>,
     prove: bool,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Look, Failure> {
+) -> Result<KernelFacts, Failure> {
     let names = platforms.iter().map(|platform| platform.target.name.clone());
     let request = Request { only: Some(names.collect()), takeover: false };
     let seen = match Instance::find() {
@@ -115,7 +115,7 @@ pub fn look(
     let lacking = platforms.iter().zip(&kernels).filter(|(_, kernel)| kernel.is_lacking());
     let registrable = lacking.filter(|(platform, _)| has_interpreter(platform));
     let registrable = registrable.map(|(platform, _)| platform.target.name.clone()).collect();
-    Ok(Look { kernels, registrable })
+    Ok(KernelFacts { kernels, registrable })
 }
 
 fn proved(

@@ -17,7 +17,7 @@ pub mod observe;
 pub mod plan;
 pub mod platform;
 pub mod record;
-pub mod trial;
+pub mod test_build;
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use crate::rule::to_hex;
 
 /// A builder as it is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct BuilderSpec {
     /// Its name.
     pub name: String,
     /// The driver's options.
@@ -54,7 +54,7 @@ pub enum Recreate {
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum BuilderStep {
     /// Make the builder.
     Create,
     /// Make a further node of it.
@@ -79,7 +79,7 @@ pub enum Step {
     MakeCurrent,
 }
 
-impl std::fmt::Display for Step {
+impl std::fmt::Display for BuilderStep {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Create => f.write_str("create the builder"),
@@ -94,7 +94,7 @@ impl std::fmt::Display for Step {
 
 /// Why nothing is done: it would touch what is not ours, or was forbidden.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Refusal {
+pub enum BuilderRefusal {
     /// A builder of another driver has the name.
     #[error(
         "builder {name} has the driver {driver}, and binfmtd makes and mends those of docker-container alone; choose another name \
@@ -183,7 +183,7 @@ pub enum Refusal {
     },
 }
 
-impl Wish {
+impl BuilderSpec {
     /// Whether anything is said about how the builder is to be made.
     pub fn is_particular(&self) -> bool {
         !self.options.is_empty() || self.flags.is_some() || self.config.is_some()
@@ -226,48 +226,48 @@ impl Wish {
 }
 
 /// What is to be done until the builder is there as it is wanted, and runs.
-pub fn plan(wish: &Wish, builders: &[Builder]) -> Result<Vec<Step>, Refusal> {
+pub fn plan(wish: &BuilderSpec, builders: &[Builder]) -> Result<Vec<BuilderStep>, BuilderRefusal> {
     let name = || wish.name.clone();
     let found = builders.iter().find(|builder| builder.name == wish.name);
     let mut steps = Vec::new();
     match found {
-        None if wish.append => return Err(Refusal::NothingToAppendTo(name())),
-        None => steps.extend([Step::Create, Step::Boot]),
+        None if wish.append => return Err(BuilderRefusal::NothingToAppendTo(name())),
+        None => steps.extend([BuilderStep::Create, BuilderStep::Boot]),
         Some(builder) if !builder.driver.is_empty() && builder.driver != DRIVER => {
-            return Err(Refusal::Driver { name: name(), driver: builder.driver.clone() });
+            return Err(BuilderRefusal::Driver { name: name(), driver: builder.driver.clone() });
         }
         Some(builder) => {
             if let Some(why) = anew(wish, builder)? {
-                steps.extend([Step::Remove { why }, Step::Create, Step::Boot]);
+                steps.extend([BuilderStep::Remove { why }, BuilderStep::Create, BuilderStep::Boot]);
             } else {
                 if wish.append && wish.node_of(builder).is_none() {
-                    steps.push(Step::Append);
+                    steps.push(BuilderStep::Append);
                 } else {
                     is_where_it_should(wish, builder)?;
                 }
                 if let Some((node, error)) = builder.nodes.iter().find_map(unreachable) {
-                    return Err(Refusal::Unreachable { name: name(), node, error });
+                    return Err(BuilderRefusal::Unreachable { name: name(), node, error });
                 }
                 if !steps.is_empty() || !builder.is_running() {
-                    steps.push(Step::Boot);
+                    steps.push(BuilderStep::Boot);
                 }
             }
         }
     }
     let is_current = found.is_some_and(|builder| builder.current == Some(true));
     if wish.make_current && !(is_current && steps.is_empty()) {
-        steps.push(Step::MakeCurrent);
+        steps.push(BuilderStep::MakeCurrent);
     }
     Ok(steps)
 }
 
 /// Whether a node that stays as it is is the one that was named, in the engine that was named.
-fn is_where_it_should(wish: &Wish, builder: &Builder) -> Result<(), Refusal> {
+fn is_where_it_should(wish: &BuilderSpec, builder: &Builder) -> Result<(), BuilderRefusal> {
     let name = || wish.name.clone();
     let node = wish.node_of(builder);
     if let (Some(asked), None) = (&wish.node, node) {
         let nodes: Vec<&str> = builder.nodes.iter().map(|node| node.name.as_str()).collect();
-        return Err(Refusal::NoSuchNode {
+        return Err(BuilderRefusal::NoSuchNode {
             name: name(),
             node: asked.clone(),
             nodes: nodes.join(", "),
@@ -282,7 +282,7 @@ fn is_where_it_should(wish: &Wish, builder: &Builder) -> Result<(), Refusal> {
     let mut nodes =
         node.map_or_else(|| builder.nodes.iter().collect(), |node| vec![node]).into_iter();
     match nodes.clone().next() {
-        Some(first) if !nodes.any(is_there) => Err(Refusal::OtherEngine {
+        Some(first) if !nodes.any(is_there) => Err(BuilderRefusal::OtherEngine {
             name: name(),
             node: first.name.clone(),
             there: first.endpoint.clone(),
@@ -325,7 +325,7 @@ fn unreachable(node: &Node) -> Option<(String, String)> {
 }
 
 /// Why a builder has to be made anew, if it has.
-fn anew(wish: &Wish, builder: &Builder) -> Result<Option<String>, Refusal> {
+fn anew(wish: &BuilderSpec, builder: &Builder) -> Result<Option<String>, BuilderRefusal> {
     let is_other = |node: &Node| match node.mark() {
         Some(mark) => mark != wish.mark(),
         None => !wish.fits(node),
@@ -348,10 +348,10 @@ fn anew(wish: &Wish, builder: &Builder) -> Result<Option<String>, Refusal> {
 }
 
 /// Gives the reason back where it is enough to make a builder anew.
-fn allowed(wish: &Wish, builder: &Builder, why: String) -> Result<String, Refusal> {
+fn allowed(wish: &BuilderSpec, builder: &Builder, why: String) -> Result<String, BuilderRefusal> {
     let name = wish.name.clone();
     if !builder.is_ours() {
-        return Err(Refusal::NotOurs { name, why });
+        return Err(BuilderRefusal::NotOurs { name, why });
     }
     // What further nodes were made with is not known well enough to make them again.
     let forbidden = match wish.recreate {
@@ -360,26 +360,34 @@ fn allowed(wish: &Wish, builder: &Builder, why: String) -> Result<String, Refusa
         _ if builder.nodes.len() > 1 => "it has several nodes",
         _ => return Ok(why),
     };
-    Err(Refusal::Never { name, why, forbidden })
+    Err(BuilderRefusal::Never { name, why, forbidden })
 }
 
 /// How a builder that runs is made to know what the kernel does by now: its containers are started again.
-pub fn refresh(wish: &Wish, builder: &Builder, platforms: &[&str]) -> Result<Vec<Step>, Refusal> {
+pub fn refresh(
+    wish: &BuilderSpec,
+    builder: &Builder,
+    platforms: &[&str],
+) -> Result<Vec<BuilderStep>, BuilderRefusal> {
     let why = format!("what it knows of {} is out of date", platforms.join(", "));
     if !builder.is_ours() {
-        return Err(Refusal::NotOurs { name: wish.name.clone(), why });
+        return Err(BuilderRefusal::NotOurs { name: wish.name.clone(), why });
     }
-    let restarts = builder.nodes.iter().map(|node| Step::Restart {
+    let restarts = builder.nodes.iter().map(|node| BuilderStep::Restart {
         container: node.container(),
         endpoint: node.endpoint.clone(),
         why: why.clone(),
     });
-    Ok(restarts.chain([Step::Boot]).collect())
+    Ok(restarts.chain([BuilderStep::Boot]).collect())
 }
 
 /// The last resort for a builder that does not see what the kernel runs: a new container, with its state.
-pub fn renew(wish: &Wish, builder: &Builder, platforms: &[&str]) -> Result<Vec<Step>, Refusal> {
+pub fn renew(
+    wish: &BuilderSpec,
+    builder: &Builder,
+    platforms: &[&str],
+) -> Result<Vec<BuilderStep>, BuilderRefusal> {
     let why = format!("started again, it still does not build for {}", platforms.join(", "));
     let why = allowed(wish, builder, why)?;
-    Ok(vec![Step::Remove { why }, Step::Create, Step::Boot])
+    Ok(vec![BuilderStep::Remove { why }, BuilderStep::Create, BuilderStep::Boot])
 }

@@ -18,17 +18,17 @@ const LOCK: &str = "builders.lock";
 /// The nodes that we made, by the engine that they are in.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Record {
+pub struct BuilderRecord {
     /// Version of this format.
     pub schema: u32,
     /// The nodes.
-    pub nodes: BTreeSet<Made>,
+    pub nodes: BTreeSet<OwnedNode>,
 }
 
 /// One node that we made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Made {
+pub struct OwnedNode {
     /// The engine's id.
     pub engine: String,
     /// The node's name.
@@ -37,7 +37,7 @@ pub struct Made {
     pub builder: String,
 }
 
-impl Record {
+impl BuilderRecord {
     const SCHEMA: u32 = 1;
 
     /// Whether we made a node.
@@ -73,18 +73,18 @@ pub(super) fn folder_by(variable: impl Fn(&str) -> Option<OsString>) -> Option<P
 
 /// The record, locked: only one of us makes or takes away builders.
 #[derive(Debug)]
-pub struct Store {
+pub struct BuilderStore {
     place: Option<(PathBuf, Lock)>,
     /// What is in it.
-    pub record: Record,
+    pub record: BuilderRecord,
 }
 
-impl Store {
+impl BuilderStore {
     /// Waits for the lock and reads the record. Without a home there is neither: builders are made all
     /// the same.
     pub fn open() -> io::Result<Self> {
         let Some(folder) = folder() else {
-            return Ok(Self { place: None, record: Record::default() });
+            return Ok(Self { place: None, record: BuilderRecord::default() });
         };
         let named = |error: io::Error| {
             let message =
@@ -98,7 +98,7 @@ impl Store {
     }
 
     /// Writes down that a node is ours, before it is made; whether that is news.
-    pub fn add(&mut self, made: Made) -> io::Result<bool> {
+    pub fn add(&mut self, made: OwnedNode) -> io::Result<bool> {
         let is_new = self.record.nodes.insert(made);
         if is_new {
             self.save()?;
@@ -115,7 +115,7 @@ impl Store {
 
     fn save(&mut self) -> io::Result<()> {
         let Some((folder, _)) = &self.place else { return Ok(()) };
-        self.record.schema = Record::SCHEMA;
+        self.record.schema = BuilderRecord::SCHEMA;
         let content = serde_json::to_vec_pretty(&self.record).map_err(io::Error::other)?;
         let path = folder.join(FILE);
         write::write_atomically(&path, &content, 0o600)
@@ -124,34 +124,34 @@ impl Store {
 }
 
 /// Reads the record without the lock, for who changes nothing.
-pub fn read() -> Record {
+pub fn read() -> BuilderRecord {
     folder().map(|folder| load(&folder)).unwrap_or_default()
 }
 
 /// What cannot be read names nothing as ours: nothing is taken away by it then.
-pub(super) fn load(folder: &Path) -> Record {
+pub(super) fn load(folder: &Path) -> BuilderRecord {
     let path = folder.join(FILE);
     let content = match std::fs::read(&path) {
         Ok(content) => content,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Record::default(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return BuilderRecord::default(),
         Err(error) => {
             tracing::warn!("{}: {error}; no volume is taken for ours", path.display());
-            return Record::default();
+            return BuilderRecord::default();
         }
     };
-    match serde_json::from_slice::<Record>(&content) {
-        Ok(record) if record.schema == Record::SCHEMA => record,
+    match serde_json::from_slice::<BuilderRecord>(&content) {
+        Ok(record) if record.schema == BuilderRecord::SCHEMA => record,
         Ok(record) => {
             let schema = record.schema;
             tracing::warn!(
                 "{}: schema {schema} is not ours; no volume is taken for ours",
                 path.display()
             );
-            Record::default()
+            BuilderRecord::default()
         }
         Err(error) => {
             tracing::warn!("{}: {error}; no volume is taken for ours", path.display());
-            Record::default()
+            BuilderRecord::default()
         }
     }
 }

@@ -4,9 +4,9 @@
 use super::docker::{Seen, seen};
 use super::{Check, Draft, Examination, Finding};
 use crate::buildx::builder::{Builder, DRIVER, NodeStatus};
-use crate::buildx::facts::{Facts, Grade};
+use crate::buildx::facts::{Grade, PlatformFacts};
 use crate::buildx::inspection::Inspection;
-use crate::buildx::trial::Built;
+use crate::buildx::test_build::Built;
 use crate::phrase::Phrase;
 
 const PRESENT: &str = "builder.present";
@@ -143,7 +143,7 @@ fn running(examination: &Examination<'_>) -> Finding {
 fn each(
     examination: &Examination<'_>,
     id: &'static str,
-    judge: impl Fn(Draft, &Facts, &Builder) -> Finding,
+    judge: impl Fn(Draft, &PlatformFacts, &Builder) -> Finding,
 ) -> Vec<Finding> {
     let (inspection, builder) = match found(examination, Draft::host(id)) {
         Ok((_, inspection, builder)) => (inspection, builder),

@@ -1,7 +1,7 @@
 //! Family `docker`: the docker command, the engine and the plugin, as far as a builder needs them.
 
 use super::{Check, Draft, Examination, Finding};
-use crate::buildx::docker::Trouble;
+use crate::buildx::docker::DockerError;
 use crate::buildx::engine::Location;
 use crate::buildx::inspection::{InspectError, Inspection};
 
@@ -44,7 +44,7 @@ pub(super) const CHECKS: &[Check] = &[
 /// What was seen; or what is in the way, or why nobody looked.
 pub(super) enum Seen<'a> {
     Well(&'a Inspection),
-    Trouble(&'a Trouble),
+    Trouble(&'a DockerError),
     Not(String),
 }
 
@@ -66,18 +66,18 @@ fn cli(examination: &Examination<'_>) -> Finding {
         Seen::Well(found) => draft
             .pass(format!("docker {} answers", found.seen.engine.client))
             .with(format!("context {}", found.seen.engine.context)),
-        Seen::Trouble(Trouble::NoDocker) => draft.fail("there is no docker command in PATH").fix(
+        Seen::Trouble(DockerError::NoDocker) => draft.fail("there is no docker command in PATH").fix(
             "apt-get install docker-cli docker-buildx, or docker-ce-cli of Docker's own packages",
         ),
-        Seen::Trouble(trouble @ Trouble::Podman(_)) => draft
+        Seen::Trouble(trouble @ DockerError::Podman(_)) => draft
             .fail(trouble.to_string())
             .fix("binfmtd doctor, then podman build --platform PLATFORM"),
         // Something answered, and could not be understood or did not end: nothing is known.
         Seen::Trouble(
-            trouble @ (Trouble::Slow { .. }
-            | Trouble::Failed { .. }
-            | Trouble::Unreadable { .. }
-            | Trouble::Batch(_)),
+            trouble @ (DockerError::Slow { .. }
+            | DockerError::Failed { .. }
+            | DockerError::Unreadable { .. }
+            | DockerError::Batch(_)),
         ) => draft.error(trouble.to_string()),
         Seen::Trouble(_) => draft.pass("there is a docker command"),
     }
@@ -95,25 +95,25 @@ fn engine(examination: &Examination<'_>) -> Finding {
                 .with(engine.endpoint.clone())
         }
         Seen::Trouble(trouble) => match trouble {
-            Trouble::Down(said) => draft
+            DockerError::Down(said) => draft
                 .fail("Docker's engine does not answer")
                 .with(said.clone())
                 .fix("systemctl start docker"),
-            Trouble::DeadContext(said) => draft
+            DockerError::DeadContext(said) => draft
                 .fail("docker's context leads to no engine")
                 .with(said.clone())
                 .fix("docker context use default"),
-            Trouble::Compatible { endpoint, version } => draft
+            DockerError::Compatible { endpoint, version } => draft
                 .fail("what answers is no Docker engine: the docker-container driver needs one")
                 .with(format!("{endpoint}, version {version}"))
                 .fix("docker context use default"),
             // Says nothing about the engine: another user may reach it.
-            Trouble::Denied(said) => draft
+            DockerError::Denied(said) => draft
                 .error("this user may not use Docker's socket")
                 .with(said.clone())
                 .fix("usermod -aG docker USER, then log in again"),
-            Trouble::NoDocker | Trouble::Podman(_) => draft.skip(format!("{CLI} says why")),
-            Trouble::NoPlugin | Trouble::OldPlugin(_) => draft.pass("the engine answers"),
+            DockerError::NoDocker | DockerError::Podman(_) => draft.skip(format!("{CLI} says why")),
+            DockerError::NoPlugin | DockerError::OldPlugin(_) => draft.pass("the engine answers"),
             _ => draft.skip(format!("{CLI} says what is in the way")),
         },
     }
@@ -141,10 +141,10 @@ fn buildx(examination: &Examination<'_>) -> Finding {
     match seen(examination) {
         Seen::Not(why) => draft.skip(why),
         Seen::Well(found) => draft.pass(format!("buildx {}", found.seen.engine.buildx)),
-        Seen::Trouble(Trouble::NoPlugin) => draft
+        Seen::Trouble(DockerError::NoPlugin) => draft
             .fail("docker has no buildx plugin")
             .fix("apt-get install docker-buildx, or docker-buildx-plugin of Docker's own packages"),
-        Seen::Trouble(Trouble::OldPlugin(version)) => draft
+        Seen::Trouble(DockerError::OldPlugin(version)) => draft
             .fail("buildx is too old: its list of builders cannot be read before 0.13")
             .with(version.clone())
             .fix("apt-get install docker-buildx, or docker-buildx-plugin of Docker's own packages"),

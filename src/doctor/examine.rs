@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::buildx;
 use crate::buildx::builder::Builder;
-use crate::buildx::docker::{Docker, Trouble};
+use crate::buildx::docker::{Docker, DockerError};
 use crate::buildx::engine::Location;
-use crate::buildx::inspection::{self, Effort, InspectError, Inspection, OnKernel};
+use crate::buildx::inspection::{self, InspectError, InspectOptions, Inspection, PlatformSupport};
 use crate::buildx::kernel::Kernel;
 use crate::buildx::platform::Platform;
 use crate::config::{Settings, Targets};
@@ -314,16 +314,16 @@ impl<'a> Examination<'a> {
     /// Looks at a builder of buildx: each platform that is asked about is built by it.
     pub fn ask_builder(
         &mut self,
-        docker: Result<&Docker, Trouble>,
+        docker: Result<&Docker, DockerError>,
         name: &str,
         progress: &mut dyn FnMut(usize, usize),
     ) {
-        let kernels = |seen: &buildx::observe::Observation, _: &Builder| {
+        let kernels = |seen: &buildx::observe::DockerFacts, _: &Builder| {
             let mut kernels = self.on_kernel(&seen.engine.location);
             inspection::sort(&mut kernels);
             Ok(kernels)
         };
-        let effort = Effort { build: true, digests: false };
+        let effort = InspectOptions { build: true, digests: false };
         let outcome = docker.map_err(InspectError::from).and_then(|docker| {
             inspection::inspect(docker, self.settings, name, kernels, effort, progress)
         });
@@ -342,8 +342,8 @@ impl<'a> Examination<'a> {
     }
 
     /// What the kernel does with each platform that is asked about, by the proofs that are there already.
-    fn on_kernel(&self, location: &Location) -> Vec<OnKernel<'a>> {
-        let mut kernels: Vec<OnKernel<'a>> = Vec::new();
+    fn on_kernel(&self, location: &Location) -> Vec<PlatformSupport<'a>> {
+        let mut kernels: Vec<PlatformSupport<'a>> = Vec::new();
         for patient in &self.patients {
             let target = patient.target;
             let Some(platform) = Platform::of(target) else { continue };

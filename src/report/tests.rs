@@ -473,10 +473,10 @@ mod builders {
     use crate::buildx::builder::{Builder, Node, NodeStatus};
     use crate::buildx::embedded::Embedded;
     use crate::buildx::engine::{Engine, Location};
-    use crate::buildx::facts::Facts;
+    use crate::buildx::facts::PlatformFacts;
     use crate::buildx::kernel::Kernel;
     use crate::buildx::observe::{Orphan, OrphanKind};
-    use crate::buildx::trial::{Built, Runner};
+    use crate::buildx::test_build::{Built, Runner};
 
     /// Everything that comes from elsewhere says this.
     fn document_of(word: &str) -> BuilderDocument {
@@ -512,7 +512,7 @@ mod builders {
                 node(NodeStatus::Other(word())),
             ],
         };
-        let facts = |kernel, built| Facts {
+        let facts = |kernel, built| PlatformFacts {
             platform: word(),
             target: word(),
             kernel,

@@ -9,10 +9,10 @@ use std::time::Duration;
 use binfmtd::buildx::builder::{Builder, Node, NodeStatus};
 use binfmtd::buildx::embedded::Embedded;
 use binfmtd::buildx::engine::{Engine, Location};
-use binfmtd::buildx::facts::Facts;
+use binfmtd::buildx::facts::PlatformFacts;
 use binfmtd::buildx::kernel::Kernel;
 use binfmtd::buildx::observe::{Orphan, OrphanKind};
-use binfmtd::buildx::trial::{Built, Runner};
+use binfmtd::buildx::test_build::{Built, Runner};
 use binfmtd::observation::{InstanceFacts, Record};
 use binfmtd::report::{BuilderDocument, OrphanDocument, RemovalDocument, StatusDocument};
 use binfmtd::rule::Entry;
@@ -290,7 +290,7 @@ fn documents_of_builders() -> [(&'static str, Vec<Value>); 2] {
         error: words(),
         nodes: vec![node(NodeStatus::Running), node(NodeStatus::Broken("why".to_owned()))],
     };
-    let facts = |kernel, embedded, built| Facts {
+    let facts = |kernel, embedded, built| PlatformFacts {
         platform: "linux/arm64".to_owned(),
         target: "aarch64".to_owned(),
         kernel,

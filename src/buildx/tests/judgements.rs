@@ -33,13 +33,13 @@ fn trials() -> [(&'static str, Built); 5] {
 }
 
 /// All of them, with their words: kernel, embedded, advertised, built.
-fn all(resting: bool) -> Vec<([&'static str; 4], Facts)> {
+fn all(resting: bool) -> Vec<([&'static str; 4], PlatformFacts)> {
     let mut all = Vec::new();
     for (built_word, built) in trials() {
         for (kernel_word, kernel) in kernels() {
             for (embedded_word, embedded) in images() {
                 for (advertised_word, advertised) in [("yes", true), ("no", false)] {
-                    let facts = Facts {
+                    let facts = PlatformFacts {
                         platform: "linux/arm/v7".to_owned(),
                         target: "arm".to_owned(),
                         kernel: kernel.clone(),
@@ -134,12 +134,12 @@ fn a_sentence_claims_nothing_that_is_not_known() {
 
 #[test]
 fn better_facts_never_make_it_worse() {
-    let grade = |facts: &Facts| facts.judge("mine").grade;
+    let grade = |facts: &PlatformFacts| facts.judge("mine").grade;
     for (words, facts) in all(false) {
         if facts.kernel.works() == Some(false) && facts.built.works().is_none() {
-            let better = Facts { embedded: images()[0].1.clone(), ..facts.clone() };
+            let better = PlatformFacts { embedded: images()[0].1.clone(), ..facts.clone() };
             assert!(grade(&better) <= grade(&facts), "{words:?}");
-            let better = Facts { kernel: kernels()[1].1.clone(), ..facts.clone() };
+            let better = PlatformFacts { kernel: kernels()[1].1.clone(), ..facts.clone() };
             assert!(grade(&better) <= grade(&facts), "{words:?}");
         }
     }

@@ -134,11 +134,11 @@ fn what_is_no_list_is_an_error() {
     assert_eq!(builders("\n"), []);
     for nonsense in ["[]", "{}", "{\"Name\":\"x\"} x", "{\"Name\":\"x\"", "NAME/NODE  DRIVER"] {
         let read = read_list(&well(nonsense));
-        assert!(matches!(read, Err(Trouble::Unreadable { .. })), "{nonsense}: {read:?}");
+        assert!(matches!(read, Err(DockerError::Unreadable { .. })), "{nonsense}: {read:?}");
     }
     let torn =
         answer("", "ERROR: invalid character 'n' looking for beginning of object key string", 1);
-    assert!(matches!(read_list(&torn), Err(Trouble::Failed { .. })));
+    assert!(matches!(read_list(&torn), Err(DockerError::Failed { .. })));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn containers_are_read_and_those_that_are_gone_left_out() {
     }
     // An engine that went away meanwhile does not say that there are none.
     let down = "Cannot connect to the Docker daemon at unix:///run/none.sock. Is the docker daemon running?";
-    assert!(matches!(read_containers(&answer("[]\n", down, 1)), Err(Trouble::Down(_))));
+    assert!(matches!(read_containers(&answer("[]\n", down, 1)), Err(DockerError::Down(_))));
 }
 
 #[test]

@@ -14,16 +14,18 @@ use proptest::prelude::*;
 
 use super::apply::comma_separated;
 use super::builder::{Builder, DRIVER, Node, NodeStatus, read_containers, read_list, read_names};
-use super::docker::{Answer, Question, Trouble};
+use super::docker::{DockerCommand, DockerError, DockerOutput};
 use super::embedded::{Embedded, first_file};
-use super::engine::{Engine, Here, Location, read_endpoint, version};
-use super::facts::{Facts, Grade};
+use super::engine::{Engine, LocalMachine, Location, read_endpoint, version};
+use super::facts::{Grade, PlatformFacts};
 use super::kernel::Kernel;
 use super::observe::{Orphan, OrphanKind, at_work};
-use super::plan::{ConfigFile, Recreate, Refusal, Step, Wish, plan, refresh, renew};
+use super::plan::{
+    BuilderRefusal, BuilderSpec, BuilderStep, ConfigFile, Recreate, plan, refresh, renew,
+};
 use super::platform::Platform;
-use super::record::{self, Made, Record};
-use super::trial::{Build, Built, Log, Runner};
+use super::record::{self, BuilderRecord, OwnedNode};
+use super::test_build::{Build, BuildLog, Built, Runner};
 use crate::config::BUILDER_MARK;
 use crate::system::process::batch::Ended;
 use crate::target::Table;
@@ -46,9 +48,9 @@ mod platforms;
 mod records;
 mod words;
 
-fn answer(output: &str, errors: &str, code: i32) -> Answer {
-    Answer {
-        question: "docker question".to_owned(),
+fn answer(output: &str, errors: &str, code: i32) -> DockerOutput {
+    DockerOutput {
+        command: "docker command".to_owned(),
         ended: Ended::Exited(code),
         output: output.into(),
         errors: errors.to_owned(),
@@ -56,6 +58,6 @@ fn answer(output: &str, errors: &str, code: i32) -> Answer {
     }
 }
 
-fn well(output: &str) -> Answer {
+fn well(output: &str) -> DockerOutput {
     answer(output, "", 0)
 }

@@ -1,7 +1,7 @@
 use super::*;
 
-fn wish() -> Wish {
-    Wish {
+fn wish() -> BuilderSpec {
+    BuilderSpec {
         name: "mine".to_owned(),
         options: BTreeMap::new(),
         flags: None,
@@ -14,11 +14,11 @@ fn wish() -> Wish {
     }
 }
 
-fn with_option(name: &str, value: &str) -> Wish {
-    Wish { options: BTreeMap::from([(name.to_owned(), value.to_owned())]), ..wish() }
+fn with_option(name: &str, value: &str) -> BuilderSpec {
+    BuilderSpec { options: BTreeMap::from([(name.to_owned(), value.to_owned())]), ..wish() }
 }
 
-fn node(name: &str, status: NodeStatus, made_by: Option<&Wish>) -> Node {
+fn node(name: &str, status: NodeStatus, made_by: Option<&BuilderSpec>) -> Node {
     let runs = status == NodeStatus::Running;
     Node {
         name: name.to_owned(),
@@ -32,7 +32,7 @@ fn node(name: &str, status: NodeStatus, made_by: Option<&Wish>) -> Node {
     }
 }
 
-fn builder(status: NodeStatus, made_by: Option<&Wish>) -> Builder {
+fn builder(status: NodeStatus, made_by: Option<&BuilderSpec>) -> Builder {
     Builder {
         name: "mine".to_owned(),
         driver: DRIVER.to_owned(),
@@ -50,31 +50,31 @@ fn theirs(status: NodeStatus) -> Builder {
     builder(status, None)
 }
 
-fn planned(wish: &Wish, builder: &Builder) -> Result<Vec<Step>, Refusal> {
+fn planned(wish: &BuilderSpec, builder: &Builder) -> Result<Vec<BuilderStep>, BuilderRefusal> {
     plan(wish, std::slice::from_ref(builder))
 }
 
 const ANEW: [&str; 3] = ["remove", "create", "boot"];
 
-fn words(steps: Result<Vec<Step>, Refusal>) -> Vec<&'static str> {
-    let word = |step: &Step| match step {
-        Step::Create => "create",
-        Step::Append => "append",
-        Step::Boot => "boot",
-        Step::Restart { .. } => "restart",
-        Step::Remove { .. } => "remove",
-        Step::MakeCurrent => "use",
+fn words(steps: Result<Vec<BuilderStep>, BuilderRefusal>) -> Vec<&'static str> {
+    let word = |step: &BuilderStep| match step {
+        BuilderStep::Create => "create",
+        BuilderStep::Append => "append",
+        BuilderStep::Boot => "boot",
+        BuilderStep::Restart { .. } => "restart",
+        BuilderStep::Remove { .. } => "remove",
+        BuilderStep::MakeCurrent => "use",
     };
     match steps {
         Ok(steps) => steps.iter().map(word).collect(),
-        Err(Refusal::Driver { .. }) => vec!["driver"],
-        Err(Refusal::NotOurs { .. }) => vec!["not ours"],
-        Err(Refusal::Never { .. }) => vec!["never"],
-        Err(Refusal::NothingToAppendTo(_)) => vec!["nothing"],
-        Err(Refusal::NoSuchNode { .. }) => vec!["no such node"],
-        Err(Refusal::OtherEngine { .. }) => vec!["other engine"],
-        Err(Refusal::Unreachable { .. }) => vec!["unreachable"],
-        Err(Refusal::Busy { .. }) => vec!["busy"],
+        Err(BuilderRefusal::Driver { .. }) => vec!["driver"],
+        Err(BuilderRefusal::NotOurs { .. }) => vec!["not ours"],
+        Err(BuilderRefusal::Never { .. }) => vec!["never"],
+        Err(BuilderRefusal::NothingToAppendTo(_)) => vec!["nothing"],
+        Err(BuilderRefusal::NoSuchNode { .. }) => vec!["no such node"],
+        Err(BuilderRefusal::OtherEngine { .. }) => vec!["other engine"],
+        Err(BuilderRefusal::Unreachable { .. }) => vec!["unreachable"],
+        Err(BuilderRefusal::Busy { .. }) => vec!["busy"],
     }
 }
 
@@ -97,7 +97,7 @@ fn each_state_has_its_steps() {
     for driver in ["docker", "kubernetes", "remote"] {
         let other = Builder { driver: driver.to_owned(), ..ours(Running) };
         for recreate in [Recreate::Auto, Recreate::Always, Recreate::Never] {
-            assert_eq!(words(planned(&Wish { recreate, ..wish() }, &other)), ["driver"]);
+            assert_eq!(words(planned(&BuilderSpec { recreate, ..wish() }, &other)), ["driver"]);
         }
     }
     let empty = Builder { nodes: Vec::new(), ..ours(Running) };
@@ -107,8 +107,8 @@ fn each_state_has_its_steps() {
 #[test]
 fn only_what_is_ours_is_made_anew() {
     use NodeStatus::Running;
-    let always = Wish { recreate: Recreate::Always, ..wish() };
-    let never = Wish { recreate: Recreate::Never, ..with_option("network", "host") };
+    let always = BuilderSpec { recreate: Recreate::Always, ..wish() };
+    let never = BuilderSpec { recreate: Recreate::Never, ..with_option("network", "host") };
     let differs = with_option("network", "host");
     assert_eq!(words(planned(&always, &ours(Running))), ANEW);
     assert_eq!(words(planned(&always, &theirs(Running))), ["not ours"]);
@@ -121,7 +121,7 @@ fn only_what_is_ours_is_made_anew() {
     let mut fitting = theirs(Running);
     fitting.nodes[0].options.insert("network".to_owned(), "host".to_owned());
     assert_eq!(words(planned(&differs, &fitting)), [""; 0]);
-    let flagged = |flags: &str| Wish { flags: Some(flags.to_owned()), ..wish() };
+    let flagged = |flags: &str| BuilderSpec { flags: Some(flags.to_owned()), ..wish() };
     assert_eq!(words(planned(&flagged("--debug"), &fitting)), ["not ours"]);
     fitting.nodes[0].flags.push("--debug".to_owned());
     assert_eq!(words(planned(&flagged("--debug"), &fitting)), [""; 0]);
@@ -144,7 +144,7 @@ fn only_what_is_ours_is_made_anew() {
 #[test]
 fn a_node_is_added_and_the_others_left() {
     use NodeStatus::{Running, Stopped};
-    let append = Wish { append: true, node: Some("mine1".to_owned()), ..wish() };
+    let append = BuilderSpec { append: true, node: Some("mine1".to_owned()), ..wish() };
     assert_eq!(words(plan(&append, &[])), ["nothing"]);
     for whose in [ours, theirs] {
         assert_eq!(words(planned(&append, &whose(Running))), ["append", "boot"]);
@@ -156,9 +156,9 @@ fn a_node_is_added_and_the_others_left() {
         assert_eq!(words(planned(&append, &there)), ["boot"]);
     }
     // What it is made with is said of the new node alone.
-    let other = Wish { options: with_option("network", "host").options, ..append.clone() };
+    let other = BuilderSpec { options: with_option("network", "host").options, ..append.clone() };
     assert_eq!(words(planned(&other, &ours(Running))), ["append", "boot"]);
-    let always = Wish { recreate: Recreate::Always, ..append.clone() };
+    let always = BuilderSpec { recreate: Recreate::Always, ..append.clone() };
     assert_eq!(words(planned(&always, &ours(Running))), ["append", "boot"]);
     let broken = Builder { error: Some("boo".to_owned()), ..ours(Running) };
     assert_eq!(words(planned(&append, &broken)), ["never"]);
@@ -169,8 +169,8 @@ fn a_node_is_added_and_the_others_left() {
 #[test]
 fn nothing_that_is_said_of_a_node_goes_unheard() {
     use NodeStatus::{Running, Stopped};
-    let named = |name: &str| Wish { node: Some(name.to_owned()), ..wish() };
-    let at = |endpoint: &str| Wish { endpoint: Some(endpoint.to_owned()), ..wish() };
+    let named = |name: &str| BuilderSpec { node: Some(name.to_owned()), ..wish() };
+    let at = |endpoint: &str| BuilderSpec { endpoint: Some(endpoint.to_owned()), ..wish() };
     for whose in [ours, theirs] {
         assert_eq!(words(planned(&named("mine0"), &whose(Stopped))), ["boot"]);
         assert_eq!(words(planned(&named("mine1"), &whose(Running))), ["no such node"]);
@@ -183,12 +183,12 @@ fn nothing_that_is_said_of_a_node_goes_unheard() {
         several.nodes.push(node("mine1", Running, Some(&wish())));
         several.nodes[1].endpoint = "ssh://far".to_owned();
         assert_eq!(words(planned(&at("ssh://far"), &several)), [""; 0]);
-        let both = Wish { endpoint: Some("ssh://far".to_owned()), ..named("mine0") };
+        let both = BuilderSpec { endpoint: Some("ssh://far".to_owned()), ..named("mine0") };
         assert_eq!(words(planned(&both, &whose(Running))), ["other engine"]);
         // A further node has the engine that is named, or is there in another one.
-        let append = Wish { append: true, ..both };
+        let append = BuilderSpec { append: true, ..both };
         assert_eq!(words(planned(&append, &whose(Running))), ["other engine"]);
-        let further = Wish { node: Some("mine1".to_owned()), ..append };
+        let further = BuilderSpec { node: Some("mine1".to_owned()), ..append };
         assert_eq!(words(planned(&further, &whose(Running))), ["append", "boot"]);
     }
     // What buildx makes of an address is the same address.
@@ -207,20 +207,20 @@ fn nothing_that_is_said_of_a_node_goes_unheard() {
     }
     // What is said of a node that is there already is compared as well.
     let mut there = ours(Running);
-    let append = Wish { append: true, ..named("mine1") };
+    let append = BuilderSpec { append: true, ..named("mine1") };
     there.nodes.push(node("mine1", Running, Some(&append)));
     assert_eq!(words(planned(&append, &there)), [""; 0]);
-    let other = Wish { options: with_option("network", "host").options, ..append };
+    let other = BuilderSpec { options: with_option("network", "host").options, ..append };
     assert_eq!(words(planned(&other, &there)), ["never"]);
     // What is made anew is made as it is named.
-    let always = Wish { recreate: Recreate::Always, ..named("other") };
+    let always = BuilderSpec { recreate: Recreate::Always, ..named("other") };
     assert_eq!(words(planned(&always, &ours(Running))), ANEW);
 }
 
 #[test]
 fn it_is_made_the_current_one_unless_it_is() {
     use NodeStatus::{Running, Stopped};
-    let current = Wish { make_current: true, ..wish() };
+    let current = BuilderSpec { make_current: true, ..wish() };
     let is = |current, status| Builder { current, ..ours(status) };
     assert_eq!(words(plan(&current, &[])), ["create", "boot", "use"]);
     assert_eq!(words(planned(&current, &is(Some(false), Running))), ["use"]);
@@ -239,20 +239,20 @@ fn what_helps_a_builder_that_does_not_see_is_done_to_ours_alone() {
     several.nodes.push(node("mine1", Running, Some(&wish())));
     several.nodes[1].endpoint = "far".to_owned();
     let steps = refresh(&wish(), &several, &platforms).unwrap();
-    let Some(Step::Restart { why, .. }) = steps.first() else { panic!("{steps:?}") };
+    let Some(BuilderStep::Restart { why, .. }) = steps.first() else { panic!("{steps:?}") };
     assert!(why.contains("linux/arm64, linux/s390x"), "{why}");
-    let restart = |node: &str, endpoint: &str| Step::Restart {
+    let restart = |node: &str, endpoint: &str| BuilderStep::Restart {
         container: format!("buildx_buildkit_{node}"),
         endpoint: endpoint.to_owned(),
         why: why.clone(),
     };
     let near = restart("mine0", "unix:///var/run/docker.sock");
-    assert_eq!(steps, [near, restart("mine1", "far"), Step::Boot]);
+    assert_eq!(steps, [near, restart("mine1", "far"), BuilderStep::Boot]);
     assert_eq!(words(refresh(&wish(), &theirs(Running), &platforms)), ["not ours"]);
     assert_eq!(words(renew(&wish(), &ours(Running), &platforms)), ANEW);
     assert_eq!(words(renew(&wish(), &theirs(Running), &platforms)), ["not ours"]);
     assert_eq!(words(renew(&wish(), &several, &platforms)), ["never"]);
-    let never = Wish { recreate: Recreate::Never, ..wish() };
+    let never = BuilderSpec { recreate: Recreate::Never, ..wish() };
     assert_eq!(words(renew(&never, &ours(Running), &platforms)), ["never"]);
     // A restart makes nothing anew.
     assert_eq!(words(refresh(&never, &ours(Running), &platforms)), ["restart", "boot"]);
@@ -262,13 +262,17 @@ fn what_helps_a_builder_that_does_not_see_is_done_to_ours_alone() {
 fn steps_and_refusals_say_what_they_are_about() {
     let why = || "boo".to_owned();
     for (step, said) in [
-        (Step::Create, "create the builder"),
-        (Step::Append, "add the node"),
-        (Step::Boot, "boot it"),
-        (Step::Remove { why: why() }, "take it away and keep its state: boo"),
-        (Step::MakeCurrent, "make it the current builder"),
+        (BuilderStep::Create, "create the builder"),
+        (BuilderStep::Append, "add the node"),
+        (BuilderStep::Boot, "boot it"),
+        (BuilderStep::Remove { why: why() }, "take it away and keep its state: boo"),
+        (BuilderStep::MakeCurrent, "make it the current builder"),
         (
-            Step::Restart { container: "c".to_owned(), endpoint: "e".to_owned(), why: why() },
+            BuilderStep::Restart {
+                container: "c".to_owned(),
+                endpoint: "e".to_owned(),
+                why: why(),
+            },
             "restart c: boo",
         ),
     ] {
@@ -278,7 +282,7 @@ fn steps_and_refusals_say_what_they_are_about() {
         planned(&wish(), &Builder { driver: "remote".to_owned(), ..ours(NodeStatus::Running) }),
         planned(&with_option("network", "host"), &theirs(NodeStatus::Running)),
         planned(&wish(), &ours(NodeStatus::Broken("boo".to_owned()))),
-        plan(&Wish { append: true, ..wish() }, &[]),
+        plan(&BuilderSpec { append: true, ..wish() }, &[]),
     ];
     for refusal in refusals {
         let said = refusal.unwrap_err().to_string();
@@ -287,25 +291,29 @@ fn steps_and_refusals_say_what_they_are_about() {
 }
 
 /// What is there once steps were carried out.
-fn after(steps: &[Step], wish: &Wish, mut builder: Option<Builder>) -> Option<Builder> {
+fn after(
+    steps: &[BuilderStep],
+    wish: &BuilderSpec,
+    mut builder: Option<Builder>,
+) -> Option<Builder> {
     for step in steps {
         let name = wish.node.clone().unwrap_or_else(|| "mine0".to_owned());
         let made = || node(&name, NodeStatus::Missing, Some(wish));
         match step {
-            Step::Create => {
+            BuilderStep::Create => {
                 let fresh = Builder { nodes: vec![made()], ..ours(NodeStatus::Missing) };
                 assert!(builder.replace(fresh).is_none(), "made over another");
             }
-            Step::Append => builder.as_mut().unwrap().nodes.push(made()),
-            Step::Boot => {
+            BuilderStep::Append => builder.as_mut().unwrap().nodes.push(made()),
+            BuilderStep::Boot => {
                 let nodes = &mut builder.as_mut().unwrap().nodes;
                 for node in nodes {
                     node.status = NodeStatus::Running;
                 }
             }
-            Step::Restart { .. } => {}
-            Step::Remove { .. } => assert!(builder.take().unwrap().is_ours()),
-            Step::MakeCurrent => builder.as_mut().unwrap().current = Some(true),
+            BuilderStep::Restart { .. } => {}
+            BuilderStep::Remove { .. } => assert!(builder.take().unwrap().is_ours()),
+            BuilderStep::MakeCurrent => builder.as_mut().unwrap().current = Some(true),
         }
     }
     builder
@@ -321,13 +329,13 @@ fn statuses() -> impl Strategy<Value = NodeStatus> {
     ]
 }
 
-fn wishes() -> impl Strategy<Value = Wish> {
+fn wishes() -> impl Strategy<Value = BuilderSpec> {
     let recreate = prop_oneof![Just(Recreate::Auto), Just(Recreate::Always), Just(Recreate::Never)];
     let options = proptest::collection::btree_map("[a-b]", "[a-b]", 0..2);
     let flags = proptest::option::of("--[a-b]");
     let config = proptest::option::of("[a-b]?");
     (options, flags, config, any::<[bool; 2]>(), recreate).prop_map(
-        |(options, flags, config, [append, make_current], recreate)| Wish {
+        |(options, flags, config, [append, make_current], recreate)| BuilderSpec {
             options,
             flags,
             config: config.map(|content| ConfigFile {
@@ -383,7 +391,7 @@ proptest! {
         let Some(found) = found else { return Ok(()) };
         let unmarked = found.nodes.iter().any(|node| node.mark().is_none());
         for steps in [planned(&wish, &found), renew(&wish, &found, &["x"])].into_iter().flatten() {
-            let removes = steps.iter().any(|step| matches!(step, Step::Remove { .. }));
+            let removes = steps.iter().any(|step| matches!(step, BuilderStep::Remove { .. }));
             prop_assert!(!removes || !unmarked && wish.recreate != Recreate::Never);
             prop_assert!(!removes || found.nodes.len() == 1 && !wish.append);
         }
@@ -393,7 +401,7 @@ proptest! {
 
     #[test]
     fn marks_differ_when_wishes_do(one in wishes(), other in wishes()) {
-        let key = |wish: &Wish| {
+        let key = |wish: &BuilderSpec| {
             let config = wish.config.as_ref().map(|file| file.content.clone());
             (wish.options.clone(), wish.flags.clone(), config.unwrap_or_default())
         };
@@ -404,13 +412,14 @@ proptest! {
 
 #[test]
 fn nothing_is_the_same_by_being_put_together_otherwise() {
-    let flags = |flags: &str| Wish { flags: Some(flags.to_owned()), ..wish() };
-    let config = |content: &str| Wish {
+    let flags = |flags: &str| BuilderSpec { flags: Some(flags.to_owned()), ..wish() };
+    let config = |content: &str| BuilderSpec {
         config: Some(ConfigFile { path: PathBuf::new(), content: content.into() }),
         ..wish()
     };
-    let both = |flag: &str, content: &str| Wish { flags: Some(flag.to_owned()), ..config(content) };
-    let two = |pairs: [(&str, &str); 2]| Wish {
+    let both =
+        |flag: &str, content: &str| BuilderSpec { flags: Some(flag.to_owned()), ..config(content) };
+    let two = |pairs: [(&str, &str); 2]| BuilderSpec {
         options: pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         ..wish()
     };
@@ -431,10 +440,10 @@ fn nothing_is_the_same_by_being_put_together_otherwise() {
         both("a", "b"),
         both("b", "a"),
     ];
-    let marks: BTreeSet<String> = all.iter().map(Wish::mark).collect();
+    let marks: BTreeSet<String> = all.iter().map(BuilderSpec::mark).collect();
     assert_eq!(marks.len(), all.len());
     // Where it is does not matter, nor what else is wanted.
-    let moved = Wish {
+    let moved = BuilderSpec {
         config: Some(ConfigFile { path: PathBuf::from("/other"), content: b"a".to_vec() }),
         make_current: true,
         endpoint: Some("far".to_owned()),

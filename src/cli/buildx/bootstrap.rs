@@ -8,16 +8,16 @@ use clap::ValueEnum;
 
 use super::{Common, all, facts, inspect, kernel_facts, wanted};
 use crate::apply::Options;
-use crate::buildx::apply::{ApplyError, Workshop};
+use crate::buildx::apply::{ApplyError, Executor};
 use crate::buildx::builder::Builder;
-use crate::buildx::docker::{Docker, Trouble};
+use crate::buildx::docker::{Docker, DockerError};
 use crate::buildx::engine::{Engine, Location};
-use crate::buildx::facts::Facts;
-use crate::buildx::inspection::OnKernel;
-use crate::buildx::observe::{self, Observation};
-use crate::buildx::plan::{self, ConfigFile, Recreate, Refusal, Step, Wish};
+use crate::buildx::facts::PlatformFacts;
+use crate::buildx::inspection::PlatformSupport;
+use crate::buildx::observe::{self, DockerFacts};
+use crate::buildx::plan::{self, BuilderRefusal, BuilderSpec, BuilderStep, ConfigFile, Recreate};
 use crate::buildx::platform::Platform;
-use crate::buildx::record::Store;
+use crate::buildx::record::BuilderStore;
 use crate::cli::context::{self, Context};
 use crate::cli::register::{self, Holding};
 use crate::cli::{Exit, Failure};
@@ -122,7 +122,7 @@ pub(in crate::cli) fn mend(
     platforms: Vec<Platform<'_>>,
 ) -> Result<BuilderDocument, Failure> {
     let order = Order {
-        wish: Wish {
+        wish: BuilderSpec {
             name: name.to_owned(),
             options: settings.buildx.driver_options.clone(),
             flags: settings.buildx.buildkitd_flags.clone(),
@@ -144,7 +144,7 @@ pub(in crate::cli) fn mend(
 
 /// What is to be done, and what is not.
 struct Order<'a> {
-    wish: Wish,
+    wish: BuilderSpec,
     /// The platforms; `None` for all that the kernel runs.
     asked: Option<Vec<Platform<'a>>>,
     /// Whether to run probes and to build.
@@ -164,18 +164,18 @@ fn carry_out(
     order: &Order<'_>,
 ) -> Result<BuilderDocument, Failure> {
     // Two of us would undo each other's work; the second one finds it done.
-    let mut store = Store::open()?;
+    let mut store = BuilderStore::open()?;
     let seen = patiently(docker, order.wait)?;
     if let (Location::Elsewhere(why), false) = (&seen.engine.location, order.remote) {
         let (context, why) = (seen.engine.context.clone(), why.clone());
-        return Err(Trouble::Elsewhere { context, why }.into());
+        return Err(DockerError::Elsewhere { context, why }.into());
     }
     let bootstrap = Bootstrap { context, settings, docker, order };
     // What is refused is refused before anything is touched.
     plan::plan(&order.wish, &seen.builders).map_err(ApplyError::from)?;
     let (mut steps, mut warnings) = (Vec::new(), Vec::new());
     let mut kernels = bootstrap.rules_first(&seen.engine, &mut steps, &mut warnings)?;
-    let workshop = Workshop::new(docker, &seen.engine, &mut store);
+    let workshop = Executor::new(docker, &seen.engine, &mut store);
     let Made { builder, facts, steps, error, doubt } =
         bootstrap.make(&seen, workshop, &mut kernels, steps)?;
     let mut document = BuilderDocument::new(&seen.engine, Some(&builder), &facts);
@@ -194,7 +194,7 @@ fn carry_out(
     Ok(document)
 }
 
-fn wish(settings: &Settings, arguments: &Arguments) -> Result<Wish, Failure> {
+fn wish(settings: &Settings, arguments: &Arguments) -> Result<BuilderSpec, Failure> {
     let mut options: BTreeMap<String, String> = settings.buildx.driver_options.clone();
     for given in &arguments.options {
         options.extend(driver_options(given)?);
@@ -206,7 +206,7 @@ fn wish(settings: &Settings, arguments: &Arguments) -> Result<Wish, Failure> {
     let flags = arguments.buildkitd_flags.as_deref().map(config::buildkitd_flags).transpose();
     let flags = flags.map_err(|why| Failure::usage(format!("--buildkitd-flags: {why}")))?;
     let node = arguments.node.as_deref().map(config::builder_name);
-    Ok(Wish {
+    Ok(BuilderSpec {
         name,
         options,
         flags: flags.or_else(|| settings.buildx.buildkitd_flags.clone()),
@@ -273,7 +273,7 @@ fn driver_options(text: &str) -> Result<Vec<(String, String)>, Failure> {
 }
 
 /// An engine that is just starting answers in a moment.
-fn patiently(docker: &Docker, patience: Duration) -> Result<Observation, Trouble> {
+fn patiently(docker: &Docker, patience: Duration) -> Result<DockerFacts, DockerError> {
     let begun = Instant::now();
     let mut pause = Duration::from_millis(100);
     loop {
@@ -297,7 +297,7 @@ struct Bootstrap<'a> {
 /// What came of it.
 struct Made {
     builder: Builder,
-    facts: Vec<Facts>,
+    facts: Vec<PlatformFacts>,
     steps: Vec<String>,
     /// Why something that should have been done was not.
     error: Option<String>,
@@ -312,7 +312,7 @@ impl<'a> Bootstrap<'a> {
         engine: &Engine,
         done: &mut Vec<String>,
         warnings: &mut Vec<String>,
-    ) -> Result<Vec<OnKernel<'a>>, Failure> {
+    ) -> Result<Vec<PlatformSupport<'a>>, Failure> {
         let asked = &self.order.asked;
         let platforms = asked.clone().unwrap_or_else(|| all(self.settings));
         let prove = self.order.verify;
@@ -367,9 +367,9 @@ impl<'a> Bootstrap<'a> {
     /// what helps: a restart, and in the end a new one with the old one's state.
     fn make(
         &self,
-        seen: &Observation,
-        mut workshop: Workshop<'_>,
-        kernels: &mut Vec<OnKernel<'a>>,
+        seen: &DockerFacts,
+        mut workshop: Executor<'_>,
+        kernels: &mut Vec<PlatformSupport<'a>>,
         mut steps: Vec<String>,
     ) -> Result<Made, Failure> {
         let mut builders = seen.builders.clone();
@@ -398,13 +398,13 @@ impl<'a> Bootstrap<'a> {
             .map(|(platform, _)| platform.name.as_str())
             .collect();
         // A builder that was just booted has looked just now: another start would show it nothing new.
-        if !unseen.is_empty() && !first.contains(&Step::Boot) {
+        if !unseen.is_empty() && !first.contains(&BuilderStep::Boot) {
             let planned = plan::refresh(&self.order.wish, &builder, &unseen);
             builder = match self.mend(&mut workshop, &builder, planned, &mut steps) {
                 Ok(fresh) => fresh,
                 Err(error) => {
                     let mut made = self.report(builder, kernels, steps)?;
-                    let builds = |facts: &Facts| facts.built.works() == Some(true);
+                    let builds = |facts: &PlatformFacts| facts.built.works() == Some(true);
                     if made.facts.iter().all(builds) {
                         made.doubt = Some(error);
                     } else {
@@ -455,8 +455,8 @@ impl<'a> Bootstrap<'a> {
 
     fn carry_out(
         &self,
-        workshop: &mut Workshop<'_>,
-        steps: &[Step],
+        workshop: &mut Executor<'_>,
+        steps: &[BuilderStep],
         builder: Option<&Builder>,
         done: &mut Vec<String>,
     ) -> Result<(), ApplyError> {
@@ -472,9 +472,9 @@ impl<'a> Bootstrap<'a> {
     /// is told with the rest.
     fn mend(
         &self,
-        workshop: &mut Workshop<'_>,
+        workshop: &mut Executor<'_>,
         builder: &Builder,
-        steps: Result<Vec<Step>, Refusal>,
+        steps: Result<Vec<BuilderStep>, BuilderRefusal>,
         done: &mut Vec<String>,
     ) -> Result<Builder, String> {
         let steps = steps.map_err(|refusal| refusal.to_string())?;
@@ -489,7 +489,7 @@ impl<'a> Bootstrap<'a> {
     fn report(
         &self,
         builder: Builder,
-        kernels: &[OnKernel<'_>],
+        kernels: &[PlatformSupport<'_>],
         steps: Vec<String>,
     ) -> Result<Made, Failure> {
         let build = self.order.verify;
@@ -500,7 +500,7 @@ impl<'a> Bootstrap<'a> {
 
 /// Whether a builder that looks once more may build it: the kernel runs it; or the image has an emulator for it, which is
 /// not used for what is advertised.
-fn is_blind(facts: &Facts) -> bool {
+fn is_blind(facts: &PlatformFacts) -> bool {
     let is_outdated = facts.advertised && facts.embedded.is_there();
     facts.built.works() == Some(false) && (facts.kernel.works() == Some(true) || is_outdated)
 }

@@ -3,10 +3,10 @@
 use super::{Common, all, facts, kernel_facts, wanted};
 use crate::buildx::apply;
 use crate::buildx::builder::{Builder, Node, NodeStatus};
-use crate::buildx::inspection::{self, OnKernel};
+use crate::buildx::inspection::{self, PlatformSupport};
 use crate::buildx::kernel::Kernel;
-use crate::buildx::observe::{self, Observation};
-use crate::buildx::plan::Refusal;
+use crate::buildx::observe::{self, DockerFacts};
+use crate::buildx::plan::BuilderRefusal;
 use crate::buildx::platform::Platform;
 use crate::cli::context::Context;
 use crate::cli::{Exit, Failure};
@@ -26,7 +26,7 @@ use crate::report::{BuilderDocument, OrphanDocument};
 pub(super) struct InspectArguments {
     /// The builder, in place of the configuration's (binfmtd)
     name: Option<String>,
-    /// Look at these platforms, in place of all that are advertised or that the kernel runs
+    /// KernelFacts at these platforms, in place of all that are advertised or that the kernel runs
     #[arg(long = "platform", value_name = "LIST")]
     platforms: Vec<String>,
     /// Run no probes and build nothing
@@ -61,10 +61,11 @@ pub(super) fn inspect(context: &Context, arguments: &InspectArguments) -> Result
     let docker = arguments.common.patience.docker()?;
     let name = &super::name(&settings, arguments.name.as_deref())?;
     let prove = !arguments.no_verify;
-    let kernels = |seen: &Observation, builder: &Builder| {
+    let kernels = |seen: &DockerFacts, builder: &Builder| {
         let platforms = if asked.is_empty() { all(&settings) } else { asked.clone() };
         let look = kernel_facts(context, &settings, &seen.engine, &platforms, prove)?;
-        let mut looked_at: Vec<OnKernel<'_>> = platforms.into_iter().zip(look.kernels).collect();
+        let mut looked_at: Vec<PlatformSupport<'_>> =
+            platforms.into_iter().zip(look.kernels).collect();
         if asked.is_empty() {
             inspection::keep_interesting(&settings, builder, &mut looked_at);
         }
@@ -91,7 +92,8 @@ pub(super) fn inspect(context: &Context, arguments: &InspectArguments) -> Result
 fn asleep(builder: &Builder, node: &Node) -> String {
     let (name, node_name) = (builder.name.clone(), node.name.clone());
     if let NodeStatus::Broken(error) = &node.status {
-        return Refusal::Unreachable { name, node: node_name, error: error.clone() }.to_string();
+        return BuilderRefusal::Unreachable { name, node: node_name, error: error.clone() }
+            .to_string();
     }
     let boot = if builder.is_ours() {
         "binfmtd buildx bootstrap"
@@ -121,7 +123,7 @@ pub(super) fn verify(context: &Context, arguments: &VerifyArguments) -> Result<E
     };
     let platforms = asked.clone().unwrap_or_else(|| all(&settings));
     let look = kernel_facts(context, &settings, &seen.engine, &platforms, true)?;
-    let mut looked_at: Vec<OnKernel<'_>> = platforms.into_iter().zip(look.kernels).collect();
+    let mut looked_at: Vec<PlatformSupport<'_>> = platforms.into_iter().zip(look.kernels).collect();
     if asked.is_none() {
         inspection::keep_interesting(&settings, builder, &mut looked_at);
     }
@@ -144,7 +146,7 @@ pub(super) fn verify(context: &Context, arguments: &VerifyArguments) -> Result<E
 pub(super) fn keep_working(
     settings: &Settings,
     builder: &Builder,
-    platforms: &mut Vec<OnKernel<'_>>,
+    platforms: &mut Vec<PlatformSupport<'_>>,
 ) {
     let advertised = Platform::advertised(&settings.table, builder);
     platforms.retain(|(platform, kernel)| match kernel {
@@ -157,7 +159,7 @@ pub(super) fn keep_working(
 fn absent(
     context: &Context,
     common: &Common,
-    seen: &Observation,
+    seen: &DockerFacts,
     name: &str,
 ) -> Result<Exit, Failure> {
     let others: Vec<String> = seen

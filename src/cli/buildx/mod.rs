@@ -14,9 +14,9 @@ use super::{Exit, Failure};
 use crate::buildx::builder::Builder;
 use crate::buildx::docker::Docker;
 use crate::buildx::engine::{Engine, Location};
-use crate::buildx::facts::Facts;
-use crate::buildx::inspection::{self, Effort, OnKernel};
-use crate::buildx::kernel::{self, Kernel, Look};
+use crate::buildx::facts::PlatformFacts;
+use crate::buildx::inspection::{self, InspectOptions, PlatformSupport};
+use crate::buildx::kernel::{self, Kernel, KernelFacts};
 use crate::buildx::platform::Platform;
 use crate::config::{Settings, builder_name};
 use crate::report::{BuilderDocument, outputs, text};
@@ -165,10 +165,10 @@ fn kernel_facts(
     engine: &Engine,
     platforms: &[Platform<'_>],
     prove: bool,
-) -> Result<Look, Failure> {
+) -> Result<KernelFacts, Failure> {
     if let Location::Elsewhere(why) = &engine.location {
         let kernels = platforms.iter().map(|_| Kernel::Unknown(why.clone())).collect();
-        return Ok(Look { kernels, registrable: Vec::new() });
+        return Ok(KernelFacts { kernels, registrable: Vec::new() });
     }
     let mut progress = context.progress();
     let mut progress = |done, total| progress("running probes", done, total);
@@ -182,9 +182,9 @@ fn facts(
     settings: &Settings,
     docker: &Docker,
     builder: &Builder,
-    kernels: &[OnKernel<'_>],
+    kernels: &[PlatformSupport<'_>],
     build: bool,
-) -> Result<Vec<Facts>, Failure> {
+) -> Result<Vec<PlatformFacts>, Failure> {
     let mut progress = context.progress();
     let mut progress = |done, total| progress("building", done, total);
     let effort = effort(context, build);
@@ -192,6 +192,6 @@ fn facts(
 }
 
 /// Digests are megabytes to copy: for who sees them.
-fn effort(context: &Context, build: bool) -> Effort {
-    Effort { build, digests: build && (context.verbose || context.is_json()) }
+fn effort(context: &Context, build: bool) -> InspectOptions {
+    InspectOptions { build, digests: build && (context.verbose || context.is_json()) }
 }

@@ -1,9 +1,9 @@
 //! `binfmtd buildx remove`
 
 use super::Patience;
-use crate::buildx::apply::Workshop;
+use crate::buildx::apply::Executor;
 use crate::buildx::observe::{self, Orphan};
-use crate::buildx::record::Store;
+use crate::buildx::record::BuilderStore;
 use crate::cli::context::Context;
 use crate::cli::{Exit, Failure};
 use crate::report::{OrphanDocument, RemovalDocument, SCHEMA, text};
@@ -38,7 +38,7 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings_if_any()?;
     let docker = arguments.patience.docker()?;
-    let mut store = Store::open()?;
+    let mut store = BuilderStore::open()?;
     let seen = observe::observe(&docker)?;
     let mut orphans = observe::orphans(&docker, &seen, &store.record)?;
     let name = &super::name(&settings, arguments.name.as_deref())?;
@@ -49,7 +49,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         orphans: Vec::new(),
         errors: Vec::new(),
     };
-    let mut workshop = Workshop::new(&docker, &seen.engine, &mut store);
+    let mut workshop = Executor::new(&docker, &seen.engine, &mut store);
     if !arguments.all_orphans {
         if let Some(builder) = seen.builder(name) {
             workshop.remove(builder, arguments.keep_state)?;

@@ -13,7 +13,7 @@ use clap::{ValueEnum, ValueHint};
 
 use super::context::{self, Context};
 use super::{Exit, Failure, buildx};
-use crate::buildx::docker::{Docker, Trouble};
+use crate::buildx::docker::{Docker, DockerError};
 use crate::doctor::{self, Examination};
 use crate::report::{
     CheckDocument, ChecksDocument, Conclusion, DoctorDocument, github, junit, text,
@@ -162,13 +162,13 @@ pub(super) fn run(
 
 fn ask_builder(
     context: &Context,
-    docker: &Result<Docker, Trouble>,
+    docker: &Result<Docker, DockerError>,
     name: &str,
     examination: &mut Examination<'_>,
 ) {
     let mut progress = context.progress();
     let mut progress = |done, total| progress("building", done, total);
-    let docker = docker.as_ref().map_err(|_| Trouble::NoDocker);
+    let docker = docker.as_ref().map_err(|_| DockerError::NoDocker);
     examination.ask_builder(docker, name, &mut progress);
 }
 

@@ -7,10 +7,10 @@ use serde::Serialize;
 use crate::buildx::builder::{Builder, Node, NodeStatus};
 use crate::buildx::embedded::Embedded;
 use crate::buildx::engine::{Engine, Location};
-use crate::buildx::facts::{Facts, Grade};
+use crate::buildx::facts::{Grade, PlatformFacts};
 use crate::buildx::kernel::Kernel;
 use crate::buildx::observe::{Orphan, OrphanKind};
-use crate::buildx::trial::Built;
+use crate::buildx::test_build::Built;
 use crate::report::SCHEMA;
 
 /// What `bootstrap`, `inspect` and `verify` found.
@@ -208,7 +208,7 @@ pub struct RemovalDocument {
 
 impl BuilderDocument {
     /// From what was seen and found.
-    pub fn new(engine: &Engine, builder: Option<&Builder>, facts: &[Facts]) -> Self {
+    pub fn new(engine: &Engine, builder: Option<&Builder>, facts: &[PlatformFacts]) -> Self {
         let name = builder.map(|builder| builder.name.as_str()).unwrap_or_default();
         let platforms: Vec<PlatformDocument> =
             facts.iter().map(|facts| PlatformDocument::new(facts, name)).collect();
@@ -294,7 +294,7 @@ impl From<&Node> for NodeDocument {
 }
 
 impl PlatformDocument {
-    fn new(facts: &Facts, builder: &str) -> Self {
+    fn new(facts: &PlatformFacts, builder: &str) -> Self {
         let judgement = facts.judge(builder);
         Self {
             platform: facts.platform.clone(),

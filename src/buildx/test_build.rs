@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use super::docker::{Answer, Docker, Question, Trouble};
+use super::docker::{Docker, DockerCommand, DockerError, DockerOutput};
 use super::platform::Platform;
 use crate::probe::{self, Report};
 use crate::system::files::programs;
@@ -74,7 +74,7 @@ impl Built {
 
 /// One platform to build for.
 #[derive(Debug, Clone, Copy)]
-pub struct Case<'a> {
+pub struct TestBuild<'a> {
     /// The platform.
     pub platform: &'a Platform<'a>,
     /// Whether the image carries an emulator for it: then a second build tells which one ran.
@@ -87,27 +87,27 @@ pub struct Case<'a> {
 pub fn build(
     docker: &Docker,
     builder: &str,
-    cases: &[Case<'_>],
+    cases: &[TestBuild<'_>],
     host: &Target,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Vec<Built>, Trouble> {
+) -> Result<Vec<Built>, DockerError> {
     let folder =
         tempfile::Builder::new().prefix("binfmtd-build-").tempdir().map_err(BatchError::from)?;
-    let mut questions = Vec::new();
+    let mut commands = Vec::new();
     let mut builds = Vec::new();
     for (number, case) in cases.iter().enumerate() {
         let one = Build::prepare(&folder, number, case, host).map_err(BatchError::from)?;
         builds.push(one.map(|one| {
-            let first = questions.len();
-            questions.push(one.question(builder, case, "Dockerfile"));
+            let first = commands.len();
+            commands.push(one.command(builder, case, "Dockerfile"));
             if case.embedded {
-                questions.push(one.question(builder, case, WITNESS));
+                commands.push(one.command(builder, case, WITNESS));
             }
             (one, first)
         }));
     }
-    let total = questions.len();
-    let answers = docker.ask_all(&questions, &mut |done| progress(done, total))?;
+    let total = commands.len();
+    let answers = docker.run_all(&commands, &mut |done| progress(done, total))?;
     let outcomes = cases.iter().zip(builds).map(|(case, one)| {
         let Some((one, first)) = one else {
             return Built::NotTried(format!("there is no probe for {}", case.platform.target.name));
@@ -132,7 +132,7 @@ impl Build {
     fn prepare(
         parent: &TempDir,
         number: usize,
-        case: &Case<'_>,
+        case: &TestBuild<'_>,
         host: &Target,
     ) -> std::io::Result<Option<Self>> {
         let Some(program) = probe::build(case.platform.target, case.platform.machine()) else {
@@ -159,7 +159,7 @@ impl Build {
         Ok(Some(Self { folder, nonce }))
     }
 
-    fn question(&self, builder: &str, case: &Case<'_>, dockerfile: &str) -> Question {
+    fn command(&self, builder: &str, case: &TestBuild<'_>, dockerfile: &str) -> DockerCommand {
         let words = [
             "buildx",
             "build",
@@ -180,11 +180,13 @@ impl Build {
             "--file",
         ];
         let paths = [self.folder.join(dockerfile), self.folder.clone()];
-        Question::new(words.map(std::ffi::OsString::from).into_iter().chain(paths.map(Into::into)))
+        DockerCommand::new(
+            words.map(std::ffi::OsString::from).into_iter().chain(paths.map(Into::into)),
+        )
     }
 
-    pub(super) fn judge(&self, answer: &Answer, witness: Option<&Answer>) -> Built {
-        let log = Log::read(&answer.errors);
+    pub(super) fn judge(&self, answer: &DockerOutput, witness: Option<&DockerOutput>) -> Built {
+        let log = BuildLog::read(&answer.errors);
         let answered = log.outputs.iter().any(|output| self.is_report(output));
         match answer.ended {
             Ended::Exited(0) if answered => {}
@@ -208,7 +210,7 @@ impl Build {
             (None, None) => Runner::Native,
             (Some(_), None) => Runner::Rule,
             (_, Some(witness)) => {
-                let log = Log::read(&witness.errors);
+                let log = BuildLog::read(&witness.errors);
                 match log.outputs.iter().any(|output| self.is_report(output)) {
                     true if version.is_none() => Runner::Native,
                     true => Runner::Rule,
@@ -228,7 +230,7 @@ impl Build {
 
 /// What a build said.
 #[derive(Debug)]
-pub struct Log {
+pub struct BuildLog {
     /// What each step wrote.
     pub outputs: Vec<String>,
     /// Why steps failed.
@@ -263,7 +265,7 @@ struct Chunk {
     data: String,
 }
 
-impl Log {
+impl BuildLog {
     /// Reads `--progress rawjson`: JSON documents, and between and behind them lines for people.
     pub fn read(errors: &str) -> Self {
         let mut names: Vec<(String, String)> = Vec::new();
