@@ -12,6 +12,8 @@ units = $(wildcard systemd/*.service systemd/*.timer)
 SYSTEMD_VERSION ?= $(shell systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
 # What make install takes: in an unpacked archive the one in there. The static one: make install BINARY=target/HOST/release/binfmtd
 BINARY ?= $(or $(wildcard binfmtd),$(target_dir)/release/binfmtd)
+# Of the sources; an unpacked archive has none, and pages of its own binary.
+version := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml 2>/dev/null)
 # Where zsh looks; Debian's has another folder for packages.
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 
@@ -19,19 +21,21 @@ ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-# Man pages and completions come from the binary itself: they cannot be of another version. They come first: a binary that
-# does not run leaves nothing half installed.
+# The generated man pages and completions: in an unpacked archive they are here, otherwise make build puts them there.
+MANUAL ?= $(if $(wildcard man/binfmtd.1),.,$(target_dir)/manual)
+
 .PHONY: install
 install: ## into DESTDIR and PREFIX (/usr/local), after make build
 	@test -x "$(BINARY)" || { echo "$(BINARY): no program is there (run 'make build' first)" >&2; exit 1; }
 	@case '$(subst ','\'',$(PREFIX))' in '' | /*) ;; *) false ;; esac && case '$(subst ','\'',$(PREFIX))' in *[!A-Za-z0-9/._+-]*) false ;; esac \
 		|| { printf 'PREFIX=%s: a path from / on, of letters, digits and /._+-, for it stands in the units\n' '$(subst ','\'',$(PREFIX))' >&2; exit 1; }
-	set -e; pages=$$(mktemp -d); trap 'rm -rf "$$pages"' EXIT; binary=$$(realpath "$(BINARY)"); \
-	"$$binary" generate man "$$pages/man"; "$$binary" generate completions "$$pages"; \
-	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/man/man1" "$$pages"/man/*; \
-	install -D -m 644 "$$pages/binfmtd.bash" "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/binfmtd"; \
-	install -D -m 644 "$$pages/binfmtd.fish" "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/binfmtd.fish"; \
-	install -D -m 644 "$$pages/_binfmtd" "$(DESTDIR)$(ZSH_COMPLETIONS)/_binfmtd"
+	@test -f "$(MANUAL)/man/binfmtd.1" || { echo "$(MANUAL): no man pages are there (run 'make build' first)" >&2; exit 1; }
+	@test -z "$(version)" || grep -qF '"binfmtd $(version)"' "$(MANUAL)/man/binfmtd.1" \
+		|| { echo "$(MANUAL): man pages of another version than $(version) (run 'make build' again)" >&2; exit 1; }
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/man/man1" "$(MANUAL)"/man/*
+	install -D -m 644 "$(MANUAL)/completions/binfmtd.bash" "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/binfmtd"
+	install -D -m 644 "$(MANUAL)/completions/binfmtd.fish" "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/binfmtd.fish"
+	install -D -m 644 "$(MANUAL)/completions/_binfmtd" "$(DESTDIR)$(ZSH_COMPLETIONS)/_binfmtd"
 	install -D -m 755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/binfmtd"
 	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system"
 	set -e; for unit in $(units); do \
@@ -65,12 +69,17 @@ paths = '--remap-path-prefix=$(CURDIR)=/usr/src/binfmtd' '--remap-path-prefix=$(
 PACKAGES ?= $(target_dir)/packages
 
 .PHONY: build
-build: ## release binary, target/release/binfmtd
+build: manual ## release binary, target/release/binfmtd, and its man pages and completions, target/manual
 	$(CARGO) build --release --locked
+
+# Always runs on the machine that builds, whatever the binary is for.
+.PHONY: manual
+manual:
+	$(CARGO) run --quiet --locked --package binfmtd-manual -- "$(target_dir)/manual"
 
 # With --target, the flag stays away from build scripts and procedural macros, which cannot be static.
 .PHONY: static
-static: ## static release binary, target/HOST/release/binfmtd (HOST as rustc -vV says)
+static: manual ## static release binary, target/HOST/release/binfmtd (HOST as rustc -vV says)
 	CARGO_ENCODED_RUSTFLAGS="$$(printf '%s\n' $(static_flags) $(paths) | tr '\n' '\037' | sed 's/.$$//')" \
 		$(CARGO) build --release --locked --target $(host)
 
@@ -90,14 +99,14 @@ setup: ## install what the tests and checks need
 test: setup ## all tests; BINFMTD_TESTS=require-all forbids skipping
 	tests/assemblers/install
 	tests/assemblers/assemble --check
-	$(CARGO) test --locked --no-fail-fast
+	$(CARGO) test --locked --no-fail-fast --workspace
 	@set -e; for test in tests/scripts/*; do echo "$$test"; "$$test"; done
 
 .PHONY: lint
 lint: setup ## formatting, clippy, shellcheck, documentation; licences and sources with cargo-deny
-	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	git grep -lIE --untracked '^(#!.*[/ ](ba)?sh$$|# shellcheck shell=)' -- ':!*.rs' ':!*.md' ':!Makefile' \
 		| xargs shellcheck --external-sources
 	@tests/setup/deny

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::shown::plain;
 
-/// What kind of failure it is; each has an exit code of its own (`docs/reference/exit-codes.md`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What kind of failure it is, the worst last; each has an exit code of its own (`docs/reference/exit-codes.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Something that was asked for does not work, or is refused.

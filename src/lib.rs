@@ -16,15 +16,22 @@
 //! - [`verify`] runs probes: exec is the truth
 //! - [`observe`] system → observation
 //! - [`apply`] carries actions out: trial, make-before-break, rollback, record of ownership
+//! - [`reconcile`] the one road from settings to the kernel: lock, observe, plan, apply
 //! - [`buildx`] builders: observe → plan → apply through docker, and the proof that they build
 //! - [`daemon`] the service: event loop, state, metrics
 //! - [`doctor`] checks as data, findings, verdicts
 //! - [`report`] documents, and one file per output format
+//! - [`compat`] the drop-in for tonistiigi/binfmt
 //! - [`cli`] one file per subcommand; exit codes
+
+// So that a test's file can be read by the tests outside of the library too.
+#[cfg(test)]
+extern crate self as binfmtd;
 
 pub mod apply;
 pub mod buildx;
 pub mod cli;
+pub mod compat;
 pub mod config;
 pub mod daemon;
 pub mod doctor;
@@ -35,6 +42,7 @@ pub mod observe;
 pub mod phrase;
 pub mod plan;
 pub mod probe;
+pub mod reconcile;
 pub mod report;
 pub mod rule;
 pub mod shown;

@@ -1,102 +1,93 @@
 //! Replacing rules without a gap.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 
+use super::edge::Registry;
+use super::error::RuleError;
 use crate::observation::swap_names;
 use crate::rule::Rule;
-use crate::system::binfmt_misc::instance::{Instance, Refused, Registrar};
+use crate::system::binfmt_misc::instance::Refused;
 
-/// Replaces rules without a gap: from the first moment to the last, one of them takes the programs.
-///
-/// `old` are the names that go. On an error, whatever worked before still does.
-pub fn replace(
-    instance: &Instance,
-    registrar: &mut Registrar,
-    rule: &Rule,
-    old: &[OsString],
-) -> Result<(), String> {
-    let pending = begin(registrar, rule, old)?;
-    finish(instance, registrar, rule, &pending)
-}
-
-/// A rule that stands in the kernel and is not final.
+/// A rule that is in the kernel and not final.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
-    /// The name it goes by for now.
+    /// The name that it goes by for now.
     pub(super) name: OsString,
     /// The entries that go when it is final.
     pub(super) old: Vec<OsString>,
 }
 
 /// Puts a rule beside the ones that it replaces, as the newest, which wins. It takes its own name
-/// when that is free, else another for the meantime.
+/// if that is free, else a temporary one.
 pub(super) fn begin(
-    registrar: &mut Registrar,
+    registry: &mut dyn Registry,
     rule: &Rule,
     old: &[OsString],
-) -> Result<Pending, String> {
-    let register = |registrar: &mut Registrar, rule: &Rule| {
-        registrar.register(rule).map_err(|refused| (describe(rule, &refused), refused))
-    };
-    let own_name = OsString::from(rule.name().as_str());
-    let pending = |name: OsString| Pending { name, old: old.to_vec() };
-    if !old.contains(&own_name) {
-        return register(registrar, rule).map(|()| pending(own_name)).map_err(|(why, _)| why);
+) -> Result<Pending, RuleError> {
+    let own_name = OsStr::new(rule.name().as_str());
+    let pending = |name: &OsStr| Pending { name: name.to_owned(), old: old.to_vec() };
+    if !old.iter().any(|old| old == own_name) {
+        registry.register(rule).map_err(|refused| refused_by(rule, refused))?;
+        return Ok(pending(own_name));
     }
-    let mut taken = String::new();
+    let mut taken = refused_by(rule, Refused::Exists);
     for name in swap_names(rule.name().as_str()) {
-        let meantime = name
-            .parse()
-            .map_err(|error: crate::rule::PartError| error.to_string())
-            .and_then(|name| rule.renamed(name).map_err(|error| error.to_string()))?;
-        match register(registrar, &meantime) {
-            Ok(()) => return Ok(pending(OsString::from(name))),
-            // One of us was interrupted here before, and what it left may be all that serves.
-            Err((why, Refused::Exists)) => taken = why,
-            Err((why, _)) => return Err(why),
+        let temporary = temporary(rule, &name)?;
+        match registry.register(&temporary) {
+            Ok(()) => return Ok(pending(OsStr::new(&name))),
+            // A run of ours was interrupted here before, and what it left may be all that serves.
+            Err(Refused::Exists) => taken = refused_by(&temporary, Refused::Exists),
+            Err(refused) => return Err(refused_by(&temporary, refused)),
         }
     }
     Err(taken)
 }
 
+fn temporary(rule: &Rule, name: &str) -> Result<Rule, RuleError> {
+    let failed = |said: String| RuleError::TemporaryName { rule: rule.name().clone(), said };
+    let name = name.parse().map_err(|error: crate::rule::PartError| failed(error.to_string()))?;
+    rule.renamed(name).map_err(|error| failed(error.to_string()))
+}
+
 /// Removes what was replaced and gives the new rule its name. From the old rule's removal on, the
 /// new one stays under one name or another, whatever fails.
 pub(super) fn finish(
-    instance: &Instance,
-    registrar: &mut Registrar,
+    registry: &mut dyn Registry,
     rule: &Rule,
     pending: &Pending,
-) -> Result<(), String> {
+) -> Result<(), RuleError> {
     for old in &pending.old {
-        match instance.remove(old) {
-            Ok(()) => {}
-            // Somebody else was faster.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                return Err(format!(
-                    "remove {}: {error}; both rules are there now",
-                    old.to_string_lossy()
-                ));
-            }
+        if let Err(said) = remove(registry, old) {
+            return Err(RuleError::OldStays { name: lossy(old), said });
         }
     }
     if pending.name == rule.name().as_str() {
         return Ok(());
     }
-    let meantime = pending.name.to_string_lossy();
-    registrar.register(rule).map_err(|refused| {
-        format!("{}; it works under the name {meantime}", describe(rule, &refused))
+    registry.register(rule).map_err(|refused| RuleError::Misnamed {
+        rule: rule.name().clone(),
+        interpreter: rule.interpreter().clone(),
+        refused,
+        temporary: lossy(&pending.name),
     })?;
-    match instance.remove(&pending.name) {
-        // Somebody else was faster: what is wanted is there.
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(format!("remove {meantime}: {error}; it does no harm"))
-        }
+    remove(registry, &pending.name)
+        .map_err(|said| RuleError::TemporaryStays { name: lossy(&pending.name), said })
+}
+
+/// A rule that somebody else has removed already is removed.
+fn remove(registry: &mut dyn Registry, name: &OsStr) -> Result<(), String> {
+    match registry.remove(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
         _ => Ok(()),
     }
 }
 
-pub(super) fn describe(rule: &Rule, refused: &Refused) -> String {
-    format!("register {} with interpreter {}: {refused}", rule.name(), rule.interpreter())
+pub(super) fn refused_by(rule: &Rule, refused: Refused) -> RuleError {
+    let (rule, interpreter) = (rule.name().clone(), rule.interpreter().clone());
+    RuleError::Register { rule, interpreter, refused }
+}
+
+pub(super) fn lossy(name: &OsStr) -> String {
+    name.to_string_lossy().into_owned()
 }

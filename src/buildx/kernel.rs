@@ -6,12 +6,11 @@ use super::platform::Platform;
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::observation::Observation;
-use crate::observe::{self, Manner};
+use crate::observe::{self, ObserveOptions};
 use crate::plan::Request;
 use crate::rule::{Entry, winner};
 use crate::system::binfmt_misc::instance::Instance;
-use crate::system::process::batch::BatchError;
-use crate::verify::{Depth, Laboratory, Proof, Scope, Subject};
+use crate::verify::{self, Depth, Proof, Scope, Subject};
 
 /// What the kernel does with a platform's programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,19 +91,19 @@ pub struct KernelFacts {
 pub fn look(
     settings: &Settings,
     platforms: &[Platform<'_>],
-    manner: Manner<'_>,
+    options: ObserveOptions<'_>,
     prove: bool,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<KernelFacts, Failure> {
     let names = platforms.iter().map(|platform| platform.target.name.clone());
     let request = Request { only: Some(names.collect()), takeover: false };
     let seen = match Instance::find() {
-        Ok(instance) => observe::observe(&instance, settings, &request, manner)?,
+        Ok(instance) => observe::observe(&instance, settings, &request, options)?,
         // The rules may still be there, out of sight: the probes tell.
-        Err(_) => observe::observe_without_instance(settings, &request, manner)?,
+        Err(_) => observe::observe_without_instance(settings, &request)?,
     };
     let kernels = if prove {
-        proved(&seen, platforms, manner, progress)?
+        proved(&seen, platforms, options, progress)?
     } else {
         platforms.iter().map(|platform| by_rule(&seen, platform)).collect()
     };
@@ -121,21 +120,18 @@ pub fn look(
 fn proved(
     seen: &Observation,
     platforms: &[Platform<'_>],
-    manner: Manner<'_>,
+    options: ObserveOptions<'_>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Kernel>, Failure> {
-    let subjects: Vec<Subject<'_>> = platforms
-        .iter()
-        .map(|platform| {
-            Subject::taken_by(platform.target, platform.machine(), taker(seen, platform))
-        })
-        .collect();
-    let laboratory = Laboratory::open().map_err(BatchError::from)?;
+    let subjects = platforms.iter().map(|platform| {
+        let taker = taker(seen, platform);
+        (&platform.name, Subject::taken_by(platform.target, platform.machine(), taker))
+    });
     let scope = Scope { depth: Depth::Full, again: 0, digests: false };
-    let proofs = laboratory.prove(&subjects, scope, manner.limits, progress)?;
-    let kernels = platforms.iter().zip(proofs).map(|(platform, proof)| {
-        let Some(proof) = proof else { return by_rule(seen, platform) };
-        Kernel::of_proof(&proof, taker(seen, platform))
+    let proofs = verify::prove(subjects, scope, options.limits, progress)?;
+    let kernels = platforms.iter().map(|platform| match proofs.get(&platform.name) {
+        Some(proof) => Kernel::of_proof(proof, taker(seen, platform)),
+        None => by_rule(seen, platform),
     });
     Ok(kernels.collect())
 }

@@ -9,15 +9,11 @@ use serde::Serialize;
 
 use super::{Arguments, Failure, Format};
 use crate::config::{self, Settings};
-use crate::observation::Observation;
-use crate::observe::{self, Manner};
+use crate::observe::ObserveOptions;
 use crate::plan::Request;
 use crate::report::json;
 use crate::report::text::Page;
-use crate::system::binfmt_misc::instance::{Instance, InstanceError};
 use crate::system::binfmt_misc::record;
-use crate::system::host::namespace;
-use crate::system::host::privilege;
 use crate::system::process::batch::Limits;
 
 /// The global options.
@@ -45,13 +41,12 @@ impl Context {
         self.config.as_deref()
     }
 
-    /// Reads the configuration.
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
         Ok(config::load(Path::new("/"), self.config.as_deref())?)
     }
 
-    /// The same for commands that show or take away what is there: a fault in the configuration must
-    /// not stop them, for that is when they are needed. A file that was named is another matter.
+    /// The same for commands that show or remove what is there. A fault in the configuration must not stop them,
+    /// because that is when they are needed; a fault in a file that `--config` names does.
     pub(super) fn settings_if_any(&self) -> Result<Settings, Failure> {
         match self.settings() {
             Err(failure) if self.config.is_none() => {
@@ -62,32 +57,19 @@ impl Context {
         }
     }
 
-    /// The same with another folder for the record.
     pub(super) fn in_runtime(&self, runtime: PathBuf) -> Self {
         Self { runtime, ..self.clone() }
     }
 
-    /// Looks at interpreters and at what is native, for commands that no instance matters to.
-    pub(super) fn look_around(
-        &self,
-        settings: &Settings,
-        request: &Request,
-    ) -> Result<Observation, Failure> {
-        let manner = self.manner(false, Limits::default());
-        observe::observe_without_instance(settings, request, manner)
+    pub(super) fn observing(&self, run_others: bool, limits: Limits) -> ObserveOptions<'_> {
+        ObserveOptions { runtime: &self.runtime, run_others, limits }
     }
 
-    /// How to look at the machine.
-    pub(super) fn manner(&self, run_others: bool, limits: Limits) -> Manner<'_> {
-        Manner { runtime: &self.runtime, run_others, limits }
-    }
-
-    /// Whether results are for programs.
     pub(super) fn is_json(&self) -> bool {
         self.format == Format::Json
     }
 
-    /// Prints a result, in the format that was asked for.
+    /// Prints a result in the format that was asked for.
     pub(super) fn print(
         &self,
         document: &impl Serialize,
@@ -99,13 +81,13 @@ impl Context {
         }
     }
 
-    /// How much a person wants to read, and on what.
+    /// How much a person wants to read, and how wide the terminal is.
     pub(super) fn page(&self) -> Page {
         let size = terminal_size::terminal_size_of(io::stdout());
         Page { verbose: self.verbose, width: size.map(|(width, _)| usize::from(width.0)) }
     }
 
-    /// Tells a person who waits how far it is; silent unless standard error is a terminal.
+    /// A line of progress on standard error; silent unless that is a terminal.
     pub(super) fn progress(&self) -> impl FnMut(&str, usize, usize) + use<> {
         let shown = self.format == Format::Text && io::stderr().is_terminal() && !is_dumb();
         let mut line = Line::default();
@@ -117,19 +99,19 @@ impl Context {
     }
 }
 
-/// Whether the terminal cannot go back to the beginning of a line, or nobody said what it can.
+/// Whether the terminal cannot return to the beginning of a line, or nothing says what it can do.
 fn is_dumb() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
-/// The line of progress. It is gone when the result is printed, or a message that ends the command.
+/// The line of progress. It is erased before the result, or a message that ends the command, is printed.
 #[derive(Default)]
 struct Line {
     said: Option<Instant>,
 }
 
 impl Line {
-    /// Nobody reads faster; with `--repeat` thousands of runs end in a second.
+    /// With `--repeat`, thousands of runs end in a second, and nobody reads faster than this.
     const PAUSE: Duration = Duration::from_millis(50);
 
     fn say(&mut self, what: &str, done: usize, total: usize) {
@@ -159,16 +141,16 @@ impl Drop for Line {
     }
 }
 
-/// Prints what is written, in colour where that is wanted.
+/// Prints to standard output, in colour where that is wanted.
 pub(super) fn print(result: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
     let stdout = io::stdout();
-    // Whole, so that it takes one write(2).
+    // As a whole, with one write(2).
     let mut out = AutoStream::new(Vec::new(), AutoStream::choice(&stdout));
     let result = result(&mut out);
     let mut stdout = stdout.lock();
     let printed = result.and_then(|()| stdout.write_all(&out.into_inner()));
     match printed.and_then(|()| stdout.flush()) {
-        // Whoever reads has seen enough.
+        // The reader has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|error| {
             Failure::of_io(&error, format!("write the result to standard output: {error}"))
@@ -176,8 +158,8 @@ pub(super) fn print(result: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Re
     }
 }
 
-/// Turns names on the command line into QEMU's, each once. An empty variable of a script's names nothing, and nothing
-/// that was asked for would be looked at, and all be well.
+/// Turns names on the command line into QEMU's, each once. A script's empty variable is an error: it would ask for
+/// nothing, and the command would succeed.
 pub(super) fn request(
     settings: &Settings,
     names: &[String],
@@ -195,32 +177,4 @@ pub(super) fn request(
         return Err(Failure::usage("an empty name: no target is asked for"));
     }
     Ok(Request { only: (!names.is_empty()).then_some(only), takeover })
-}
-
-/// Refuses to change an instance that this process may not write to.
-pub(super) fn writable(instance: &Instance, without_root: &str) -> Result<(), Failure> {
-    if instance.is_writable() {
-        return Ok(());
-    }
-    Err(Failure::not_permitted(if !privilege::is_root() {
-        without_root
-    } else if instance.is_read_only() {
-        "binfmt_misc is mounted read-only (mount -o remount,rw /proc/sys/fs/binfmt_misc)"
-    } else if !namespace::in_first_user_namespace() {
-        "this user namespace may not change the host's rules; register them on the host"
-    } else {
-        "a security policy forbids root to write to binfmt_misc"
-    }))
-}
-
-/// Opens the instance of this namespace; changes nothing.
-pub(super) fn instance() -> Result<Instance, Failure> {
-    Instance::find().map_err(|error| {
-        let fix = match error {
-            InstanceError::NoFolder => "; modprobe binfmt_misc, or binfmtd register as root",
-            InstanceError::NotMounted => "; binfmtd register as root mounts it",
-            _ => "",
-        };
-        Failure::unavailable(format!("{error}{fix}"))
-    })
 }

@@ -1,9 +1,9 @@
 //! `binfmtd daemon`
 
 use super::context::Context;
-use super::register::{self, Holding};
 use super::{Exit, Failure};
 use crate::daemon;
+use crate::reconcile::{self, Holder};
 
 /// Keep the kernel as the configuration says, until stopped
 ///
@@ -18,7 +18,7 @@ use crate::daemon;
 pub(super) struct Arguments {}
 
 pub(super) fn run(context: &Context, _: &Arguments) -> Result<Exit, Failure> {
-    let mounted = register::mounted(Holding::Yes)?;
+    let mounted = reconcile::writable_instance(Holder::Caller)?;
     daemon::run(mounted, context.config(), &context.runtime)?;
     Ok(Exit::Well)
 }

@@ -7,23 +7,23 @@ use clap::{ValueEnum, ValueHint};
 
 use super::context::{self, Context};
 use super::{Exit, Failure};
+use crate::observe;
 use crate::plan::{self, Action, Decision};
 use crate::report::{ExportDocument, FileDocument, SCHEMA, text};
 use crate::rule::{DebianError, Rule, write_debian};
 
-/// Another tool's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Tool {
-    /// systemd-binfmt's: one register string a line
+    /// For systemd-binfmt: one register string per line
     #[value(name = "binfmt.d")]
     BinfmtD,
-    /// update-binfmts': one file for each rule
+    /// For update-binfmts: one file for each rule
     Debian,
 }
 
 /// Write the rules in another tool's format
 ///
-/// The rules are those that `register` would make in an empty instance.
+/// The rules are those that `register` would register in an empty instance.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  binfmtd export --as binfmt.d > /etc/binfmt.d/qemu.conf\n  \
     binfmtd export --as debian --output /usr/share/binfmts arm64 s390x")]
@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     /// The format
     #[arg(long = "as", value_name = "TOOL")]
     tool: Tool,
-    /// Write files into this folder instead of standard output
+    /// Write files to this folder instead of standard output
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
     /// Targets or platforms, in place of the configuration's
@@ -42,7 +42,7 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     let request = context::request(&settings, &arguments.targets, false)?;
-    let seen = context.look_around(&settings, &request)?;
+    let seen = observe::observe_without_instance(&settings, &request)?;
     let mut notes = Vec::new();
     let mut rules: Vec<Rule> = Vec::new();
     for item in plan::plan(&settings, &request, &seen)?.items {
@@ -61,7 +61,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     if arguments.tool == Tool::Debian
         && rules.iter().any(|rule| rule.flags().open_binary && !rule.flags().credentials)
     {
-        notes.push("update-binfmts has no word for the flag O: it is left out".to_owned());
+        notes.push("update-binfmts cannot express the flag O: it is left out".to_owned());
     }
     let files = files(arguments.tool, &rules).map_err(Failure::usage)?;
     let document = ExportDocument { schema: SCHEMA, ok, files, notes };
@@ -85,7 +85,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
             && context.format == super::Format::Text =>
         {
             return Err(Failure::usage(
-                "this format takes a file for each rule: give --output FOLDER, or one target",
+                "this format needs a file for each rule: give --output FOLDER, or one target",
             ));
         }
         None => context.print(&document, |out| text::export(out, &document))?,

@@ -1,7 +1,6 @@
 //! The command line: one file per subcommand. Parsing decides nothing; a command resolves what was
 //! given, calls the layers below and says how it went by an exit code.
 
-mod binfmt;
 mod buildx;
 mod config;
 mod context;
@@ -9,7 +8,6 @@ mod daemon;
 mod doctor;
 mod exit;
 mod export;
-mod generate;
 mod register;
 mod run;
 mod status;
@@ -24,12 +22,13 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::compat;
 use crate::failure::Failure;
 use crate::report::{ErrorDocument, github, json, junit, text};
 use crate::shown::plain_lines;
@@ -127,19 +126,12 @@ enum Command {
 /// Runs the program with the process' arguments.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    if binfmt::is_called(&arguments) {
-        return binfmt::main(&arguments[1..]);
+    if compat::is_called(&arguments) {
+        log(0, false);
+        return compat::run(&arguments[1..]).map_or_else(Exit::from, |()| Exit::Well).into();
     }
     let wanted = wanted_format(&arguments);
-    let parsed =
-        Arguments::command().subcommand(generate::command()).try_get_matches_from(&arguments);
-    if let Some(generated) = parsed.as_ref().ok().and_then(generate::run_if_asked) {
-        return match generated {
-            Ok(()) => Exit::Well.into(),
-            Err(failure) => failed(&failure, wanted),
-        };
-    }
-    let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
+    let arguments = match Arguments::try_parse_from(&arguments) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error, wanted),
     };

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::context::{self, Context};
+use super::context::Context;
 use super::{Exit, Failure};
 use crate::daemon::State;
 use crate::observe;
+use crate::reconcile;
 use crate::report::{StatusDocument, text};
 use crate::system::binfmt_misc::instance::Instance;
 use crate::system::binfmt_misc::record;
@@ -24,7 +25,7 @@ pub(super) struct Arguments {}
 
 pub(super) fn run(context: &Context, _: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings_if_any()?;
-    let instance = context::instance()?;
+    let instance = reconcile::find_instance()?;
     let facts = instance.look()?;
     let record = record::load(&context.runtime, instance.device())?;
     let owners = observe::other_owners(&facts.entries);

@@ -2,6 +2,7 @@
 
 use super::context::{self, Context};
 use super::{Exit, Failure};
+use crate::observe;
 use crate::report::{TargetsDocument, text};
 use clap::ValueHint;
 
@@ -19,7 +20,7 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     let request = context::request(&settings, &arguments.targets, false)?;
-    let seen = context.look_around(&settings, &request)?;
+    let seen = observe::observe_without_instance(&settings, &request)?;
     let asked = |name: &String| request.only.as_ref().is_none_or(|names| names.contains(name));
     let targets: Vec<_> =
         settings.table.targets().iter().filter(|target| asked(&target.name)).collect();

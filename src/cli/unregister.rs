@@ -7,27 +7,28 @@ use std::path::Path;
 use super::context::{self, Context};
 use super::{Exit, Failure, status};
 use crate::daemon::State;
+use crate::reconcile::{self, Change};
 use crate::report::{SCHEMA, UnregisterDocument, text};
 use crate::rule::winner;
 use crate::system::binfmt_misc::instance::Instance;
 use crate::system::binfmt_misc::record::{self, Store};
 
-/// Remove rules of ours
+/// Remove rules that binfmtd registered
 ///
-/// Takes away only what the record of ownership names and is still as we wrote it. While the service
-/// runs, what the configuration asks for comes back.
+/// Removes only rules that the record of ownership names and that are still as they were registered. While
+/// the service runs, rules that the configuration asks for come back.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  binfmtd unregister arm64   our rule for this target\n  binfmtd unregister --all   all rules of ours"
+    after_help = "Examples:\n  binfmtd unregister arm64   the rule for this target\n  binfmtd unregister --all   every rule that binfmtd registered"
 )]
 pub(super) struct Arguments {
     /// Targets or platforms
     #[arg(required_unless_present = "all", value_hint = ValueHint::Other)]
     targets: Vec<String>,
-    /// Every rule of ours, those of the configuration included
+    /// Every rule that binfmtd registered, those of the configuration included
     #[arg(long, conflicts_with = "targets")]
     all: bool,
-    /// Print what would go and change nothing
+    /// Print what would be removed and change nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -35,9 +36,9 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings_if_any()?;
     let request = context::request(&settings, &arguments.targets, false)?;
-    let instance = context::instance()?;
+    let instance = reconcile::find_instance()?;
     if !arguments.dry_run {
-        context::writable(&instance, "removing rules needs root")?;
+        reconcile::check_writable(&instance, Change::Remove)?;
     }
     let store = if arguments.dry_run { None } else { Some(Store::open(&context.runtime)?) };
     let facts = instance.look()?;
@@ -89,7 +90,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     Ok(Exit::of(document.ok))
 }
 
-/// What the service wants it registers again, sooner or later.
+/// The service registers what it wants again, sooner or later.
 fn comes_back(state: &State, removed: &[String]) -> Option<String> {
     let is_wanted = |name: &&String| state.rules.iter().any(|rule| rule.rule == **name);
     let wanted: Vec<&str> = removed.iter().filter(is_wanted).map(String::as_str).collect();

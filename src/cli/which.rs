@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use super::context::{self, Context};
+use super::context::Context;
 use super::{Exit, Failure};
 use crate::observe;
 use crate::plan::{Native, Request};
+use crate::reconcile;
 use crate::report::{WhichDocument, text};
 use crate::rule::{HEADER_SIZE, Header};
 use crate::system::process::batch::Limits;
@@ -34,11 +35,15 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     File::open(&arguments.file)
         .and_then(|file| file.take(HEADER_SIZE as u64).read_to_end(&mut start))
         .map_err(failed)?;
-    let instance = context::instance()?;
+    let instance = reconcile::find_instance()?;
     // Only what is native is of interest here, not interpreters.
     let request = Request { only: Some(Vec::new()), takeover: false };
-    let seen =
-        observe::observe(&instance, &settings, &request, context.manner(false, Limits::default()))?;
+    let seen = observe::observe(
+        &instance,
+        &settings,
+        &request,
+        context.observing(false, Limits::default()),
+    )?;
     let native = Native::new(&settings.table, &seen.natives);
     let document = WhichDocument::new(
         &settings.table,

@@ -1,36 +1,36 @@
-//! What the service says, each kind of message with an identifier that never changes: in the journal
-//! they are `MESSAGE_ID=`, and `systemd/binfmtd.catalog` explains them.
+//! What the service writes to the journal. Each kind of message has an identifier that never changes:
+//! `MESSAGE_ID=` in the journal, explained by `systemd/binfmtd.catalog`.
 //!
 //! Fields: `TARGET=` (beside the program's own, which tracing-journald adds), `RULE=`, `INTERPRETER=`.
 
-use std::fmt::Display;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::job::Change;
-use super::state::RuleState;
+use super::protocol::RuleChange;
+use super::state::{Cause, RuleState};
 
 /// The kinds of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message {
-    /// The first check is over, and what is in force works.
+    /// The first check is over, and what is registered works.
     Ready,
-    /// Rules of ours that were taken away, or switched off, are back.
+    /// Rules that had been removed or disabled are back.
     Restored,
     /// A rule was registered, replaced or removed.
     Changed,
-    /// A target that is wanted does not work.
+    /// A wanted target does not work.
     Degraded,
     /// It works again.
     Recovered,
-    /// Somebody keeps undoing what we do.
+    /// Another program keeps undoing changes.
     Conflict,
-    /// It could not be looked, or nothing could be done: no verdict about a rule.
+    /// A check or a change was impossible; this says nothing about any rule.
     Trouble,
-    /// The rules live no longer than the service.
+    /// The rules end with the service.
     OnlyHere,
 }
 
 impl Message {
-    /// All of them.
     pub const ALL: [Self; 8] = [
         Self::Ready,
         Self::Restored,
@@ -42,7 +42,7 @@ impl Message {
         Self::OnlyHere,
     ];
 
-    /// 128 bits as hex digits, made once with `systemd-id128 new`.
+    /// 128 bits in hexadecimal, generated once with `systemd-id128 new`.
     pub fn id(self) -> &'static str {
         match self {
             Self::Ready => "ecc0c07e3ba044a3a406da498bad025b",
@@ -57,68 +57,137 @@ impl Message {
     }
 }
 
-pub(super) fn ready(status: &str) {
-    tracing::info!(message_id = Message::Ready.id(), "{status}");
+/// A message with what it is about.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum JournalEntry {
+    Ready { status: String },
+    Restored { changes: Changes, rule: Option<String>, took: Duration },
+    Changed(RuleChange),
+    Degraded(RuleState),
+    Recovered(RuleState),
+    Conflict { times: u32, next_in: Duration },
+    Trouble(String),
+    OnlyHere,
 }
 
-pub(super) fn restored(what: &str, rule: Option<&str>, seconds: f64) {
-    let milliseconds = seconds * 1000.0;
-    tracing::info!(message_id = Message::Restored.id(), rule, "{what} in {milliseconds:.1} ms");
+/// How many changes were made, by cause.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Changes(pub(super) BTreeMap<Cause, u64>);
+
+impl FromIterator<Cause> for Changes {
+    fn from_iter<T: IntoIterator<Item = Cause>>(causes: T) -> Self {
+        let mut counts = BTreeMap::new();
+        for cause in causes {
+            *counts.entry(cause).or_default() += 1;
+        }
+        Self(counts)
+    }
 }
 
-pub(super) fn changed(change: &Change) {
-    let Change { cause, what, rule, target, interpreter } = change;
-    tracing::info!(
-        message_id = Message::Changed.id(),
-        rule = rule.as_deref(),
-        target = target.as_deref(),
-        interpreter = interpreter.as_deref(),
-        cause = cause.as_str(),
-        "{what}"
-    );
+impl Changes {
+    /// What was restored: "1 rule was disabled and is enabled, 2 rules were removed and are back".
+    fn restored(&self) -> String {
+        let parts: Vec<_> = self
+            .0
+            .iter()
+            .map(|(cause, count)| match (cause, count) {
+                (Cause::InstanceDisabled, _) => {
+                    "binfmt_misc was disabled and is enabled".to_owned()
+                }
+                (Cause::Disabled, 1) => "1 rule was disabled and is enabled".to_owned(),
+                (Cause::Disabled, count) => format!("{count} rules were disabled and are enabled"),
+                (_, 1) => "1 rule was removed and is back".to_owned(),
+                (_, count) => format!("{count} rules were removed and are back"),
+            })
+            .collect();
+        parts.join(", ")
+    }
 }
 
-pub(super) fn degraded(state: &RuleState) {
-    let RuleState { target, rule, interpreter, why, .. } = state;
-    let name = target.as_deref().unwrap_or(rule);
-    tracing::error!(
-        message_id = Message::Degraded.id(),
-        rule,
-        target = target.as_deref(),
-        interpreter = interpreter.as_deref(),
-        "{name} does not work: {}",
-        why.as_deref().unwrap_or("its probe did not run")
-    );
+pub(super) fn write(entry: &JournalEntry) {
+    match entry {
+        JournalEntry::Ready { status } => {
+            tracing::info!(message_id = Message::Ready.id(), "{status}");
+        }
+        JournalEntry::Restored { changes, rule, took } => tracing::info!(
+            message_id = Message::Restored.id(),
+            rule = rule.as_deref(),
+            "{} in {:.1} ms",
+            changes.restored(),
+            took.as_secs_f64() * 1000.0
+        ),
+        JournalEntry::Changed(RuleChange { cause, what, rule, target, interpreter }) => {
+            tracing::info!(
+                message_id = Message::Changed.id(),
+                rule = rule.as_deref(),
+                target = target.as_deref(),
+                interpreter = interpreter.as_deref(),
+                cause = cause.as_str(),
+                "{what}"
+            );
+        }
+        JournalEntry::Degraded(state) => tracing::error!(
+            message_id = Message::Degraded.id(),
+            rule = state.rule,
+            target = state.target.as_deref(),
+            interpreter = state.interpreter.as_deref(),
+            "{} does not work: {}",
+            state.name(),
+            state.why.as_deref().unwrap_or("its probe did not run")
+        ),
+        JournalEntry::Recovered(state) => tracing::info!(
+            message_id = Message::Recovered.id(),
+            rule = state.rule,
+            target = state.target.as_deref(),
+            interpreter = state.interpreter.as_deref(),
+            "{} works again",
+            state.name()
+        ),
+        JournalEntry::Conflict { times, next_in } => tracing::warn!(
+            message_id = Message::Conflict.id(),
+            "another program undid binfmtd's changes {times} times in a row; the next attempt is in \
+             {:.1} s (it manages the same rules: stop one of the two)",
+            next_in.as_secs_f64()
+        ),
+        JournalEntry::Trouble(message) => {
+            tracing::error!(message_id = Message::Trouble.id(), "{message}");
+        }
+        JournalEntry::OnlyHere => tracing::warn!(
+            message_id = Message::OnlyHere.id(),
+            "binfmt_misc is mounted in this container only, so its rules end with this service (to keep \
+             them, mount it on the host: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc)"
+        ),
+    }
 }
 
-pub(super) fn recovered(state: &RuleState) {
-    let RuleState { target, rule, interpreter, .. } = state;
-    let name = target.as_deref().unwrap_or(rule);
-    tracing::info!(
-        message_id = Message::Recovered.id(),
-        rule,
-        target = target.as_deref(),
-        interpreter = interpreter.as_deref(),
-        "{name} works again"
-    );
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-pub(super) fn conflict(times: u32, seconds: f64) {
-    tracing::warn!(
-        message_id = Message::Conflict.id(),
-        "somebody undid our work {times} times in a row; the next attempt is in {seconds:.1} s \
-         (another program manages the same rules: stop one of the two)"
-    );
-}
+    #[test]
+    fn changes_are_counted_by_cause_and_told_in_the_singular_and_the_plural() {
+        use Cause::{Disabled, InstanceDisabled, Removed};
+        for (causes, sentence) in [
+            (vec![Removed], "1 rule was removed and is back"),
+            (vec![Removed; 3], "3 rules were removed and are back"),
+            (vec![Disabled], "1 rule was disabled and is enabled"),
+            (vec![Disabled; 2], "2 rules were disabled and are enabled"),
+            (vec![InstanceDisabled], "binfmt_misc was disabled and is enabled"),
+            (
+                vec![Disabled, Removed, Removed],
+                "2 rules were removed and are back, 1 rule was disabled and is enabled",
+            ),
+        ] {
+            let changes: Changes = causes.iter().copied().collect();
+            assert_eq!(changes.0.values().sum::<u64>(), causes.len() as u64);
+            assert_eq!(changes.restored(), sentence);
+        }
+    }
 
-pub(super) fn trouble(message: &dyn Display) {
-    tracing::error!(message_id = Message::Trouble.id(), "{message}");
-}
-
-pub(super) fn only_here() {
-    tracing::warn!(
-        message_id = Message::OnlyHere.id(),
-        "binfmt_misc is mounted in this container only: its rules live as long as this service (mount it on \
-         the host to keep them: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc)"
-    );
+    #[test]
+    fn identifiers_are_128_bits_and_differ() {
+        let ids: std::collections::BTreeSet<_> = Message::ALL.iter().map(|it| it.id()).collect();
+        assert_eq!(ids.len(), Message::ALL.len());
+        assert!(ids.iter().all(|id| id.len() == 32 && id.bytes().all(|it| it.is_ascii_hexdigit())));
+    }
 }

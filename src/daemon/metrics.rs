@@ -1,7 +1,7 @@
-//! The state as text in the format of `OpenMetrics`.
+//! The state in the text format of `OpenMetrics`.
 //!
-//! Only what `node_exporter`'s textfile collector understands as well, which reads the older Prometheus
-//! format: no types `info` and `stateset`, and no exemplars.
+//! `node_exporter`'s textfile collector has to understand it as well, and reads only the older format of
+//! Prometheus: so no types `info` and `stateset`, and no exemplars.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -10,15 +10,14 @@ use std::path::Path;
 use super::state::{Cause, Condition, State};
 use crate::system::files::write;
 
-/// Its name in the runtime folder, where the configuration names no other.
+/// In the runtime folder, unless the configuration names another file.
 pub(super) const FILE: &str = "metrics.prom";
 
-/// Writes the file, whole, for everybody to read.
+/// Replaces the file, readable for everybody.
 pub(super) fn save(state: &State, path: &Path) -> io::Result<()> {
     write::write_atomically(path, render(state).as_bytes(), 0o644)
 }
 
-/// The text.
 pub fn render(state: &State) -> String {
     let mut text = Text::default();
     let working = state.rules.iter().filter(|rule| rule.condition == Condition::Working).count();
@@ -26,28 +25,40 @@ pub fn render(state: &State) -> String {
     text.sample("", &[("version", &state.version)], 1);
     text.family("binfmtd_ready", "gauge", "1 once the first check found something that works.");
     text.sample("", &[], u8::from(state.ready));
-    text.family("binfmtd_start_time_seconds", "gauge", "When the service began, since 1970.");
+    text.family(
+        "binfmtd_start_time_seconds",
+        "gauge",
+        "When the service started, in seconds since 1970.",
+    );
     text.sample("", &[], state.started);
     text.family("binfmtd_rules_wanted", "gauge", "Rules that the configuration asks for.");
     text.sample("", &[], state.rules.len());
     text.family("binfmtd_rules_working", "gauge", "Of these, those whose probe ran.");
     text.sample("", &[], working);
-    text.family("binfmtd_heals", "counter", "Changes made, by what made them necessary.");
+    text.family("binfmtd_heals", "counter", "Changes made, by cause.");
     for cause in Cause::ALL {
         let heals = state.heals.get(&cause).copied().unwrap_or_default();
         text.sample("_total", &[("cause", cause.as_str())], heals);
     }
-    text.family("binfmtd_conflicts", "counter", "Pauses begun as somebody kept undoing our work.");
+    text.family(
+        "binfmtd_conflicts",
+        "counter",
+        "Pauses begun because another program kept undoing changes.",
+    );
     text.sample("_total", &[], state.conflicts);
-    text.family("binfmtd_check_failed", "gauge", "1 when the last full check was impossible.");
+    text.family("binfmtd_check_failed", "gauge", "1 if the last full check failed.");
     text.sample("", &[], u8::from(state.trouble.is_some()));
     if let Some(heal) = state.last_heal {
         text.family("binfmtd_last_heal_seconds", "gauge", "How long the last change took.");
         text.sample("", &[], heal.seconds);
-        text.family("binfmtd_last_heal_timestamp_seconds", "gauge", "When it was, since 1970.");
+        text.family(
+            "binfmtd_last_heal_timestamp_seconds",
+            "gauge",
+            "When that was, in seconds since 1970.",
+        );
         text.sample("", &[], heal.at);
     }
-    text.family("binfmtd_rule_working", "gauge", "1 for each rule that works, else 0.");
+    text.family("binfmtd_rule_working", "gauge", "1 if the rule works, else 0.");
     for rule in &state.rules {
         let labels = [("target", rule.target.as_deref().unwrap_or("")), ("rule", &rule.rule)];
         text.sample("", &labels, u8::from(rule.condition == Condition::Working));
@@ -82,7 +93,7 @@ struct Text {
 impl Text {
     fn family(&mut self, name: &'static str, kind: &str, help: &str) {
         self.family = name;
-        // A String takes everything.
+        // Writing to a String cannot fail.
         let _ = writeln!(self.text, "# TYPE {name} {kind}\n# HELP {name} {help}");
     }
 
@@ -100,5 +111,35 @@ impl Text {
     fn end(mut self) -> String {
         self.text.push_str("# EOF\n");
         self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> Text {
+        let mut text = Text::default();
+        text.family("binfmtd_heals", "counter", "Changes.");
+        text
+    }
+
+    #[test]
+    fn a_sample_has_the_name_of_its_family_and_its_labels_in_order() {
+        let mut text = text();
+        text.sample("_total", &[], 3);
+        text.sample("_total", &[("cause", "removed"), ("rule", "qemu-arm")], 0.5);
+        assert_eq!(
+            text.end(),
+            "# TYPE binfmtd_heals counter\n# HELP binfmtd_heals Changes.\nbinfmtd_heals_total 3\n\
+             binfmtd_heals_total{cause=\"removed\",rule=\"qemu-arm\"} 0.5\n# EOF\n"
+        );
+    }
+
+    #[test]
+    fn values_of_labels_are_escaped() {
+        let mut text = text();
+        text.sample("", &[("interpreter", "a\\b\"c\nd")], 1);
+        assert!(text.end().contains(r#"{interpreter="a\\b\"c\nd"} 1"#));
     }
 }

@@ -1,22 +1,29 @@
-//! The service: waits for changes, puts right at once what it can, and has the rest done.
+//! The service: waits for changes, restores at once what it can, and leaves the rest to a worker.
 //!
-//! Two processes. The loop here waits, without any capability, and puts back rules that it knows to be
-//! good: the very rules that were proved, with the very interpreters. A helper, forked off before the
-//! capabilities went, forks a worker for everything else: reading the configuration, planning, trying
-//! rules, running probes. So the loop never blocks, and what probes need is no right of the loop's.
+//! The loop runs without capabilities. It waits, and restores only rules that were probed before, with
+//! the same interpreter files. A helper, forked off before the capabilities were dropped, forks a worker
+//! for everything else: reading the configuration, planning, trying rules, running probes. So the loop
+//! never blocks, and never has the rights that probes need. What to do when is decided by a state
+//! machine without a clock (`machine/`).
 
-mod job;
+mod event_loop;
+mod instance;
 mod journal;
-mod keeper;
+mod machine;
 mod metrics;
 mod pace;
+mod protocol;
+mod relevant;
 mod state;
+mod watchlist;
+mod worker;
 
 use std::path::Path;
 
 use crate::failure::Failure;
 use crate::system::binfmt_misc::mount::{Lifetime, Mounted};
 use crate::system::binfmt_misc::record;
+use crate::system::files::lock;
 use crate::system::host::privilege;
 use crate::system::process::helper::Helper;
 
@@ -24,12 +31,11 @@ pub use journal::Message;
 pub use metrics::render;
 pub use state::{Cause, Condition, Heal, RuleState, State};
 
-use crate::system::files::lock;
-use job::Worker;
-use keeper::Keeper;
+use event_loop::EventLoop;
+use worker::Worker;
 
-/// A process that has no number here is told as 0.
 fn whose(process: u32) -> String {
+    // The kernel's number for a process of a pid namespace that we do not see.
     if process == 0 {
         "in another container, or on the host".to_owned()
     } else {
@@ -37,23 +43,26 @@ fn whose(process: u32) -> String {
     }
 }
 
-/// Keeps the rules of this instance right until somebody asks it to end. Rules stay.
+/// Keeps the rules of this instance in force until it is asked to stop. The rules stay.
 pub fn run(mounted: Mounted, config: Option<&Path>, runtime: &Path) -> Result<(), Failure> {
     let Mounted { instance, lifetime, mount } = mounted;
-    // Without capabilities it could not be taken back; it goes with the container that it is in.
+    // It cannot be unmounted without capabilities, and ends with its container.
     std::mem::forget(mount);
     record::make_folder(runtime).map_err(Failure::io("make the runtime folder"))?;
     let held = lock::hold(&runtime.join("daemon.lock")).map_err(Failure::io("hold daemon.lock"))?;
     let _only_one = held.map_err(|other| {
-        Failure::unavailable(format!("another binfmtd daemon runs already ({})", whose(other)))
+        Failure::unavailable(format!(
+            "another binfmtd daemon is already running ({})",
+            whose(other)
+        ))
     })?;
     let worker = Worker { config, runtime, held: &instance };
-    // Before anything else is allocated or opened: the helper has no use for it.
-    let helper = Helper::start(privilege::drop_all_but_probing, |job| worker.work(job))
+    // Before anything else is allocated or opened, which the helper would inherit.
+    let helper = Helper::start(privilege::drop_all_but_probing, |request| worker.work(request))
         .map_err(Failure::io("start the helper"))?;
     privilege::drop_all().map_err(Failure::io("give up capabilities"))?;
-    let mut keeper = Keeper::new(instance, helper, runtime, lifetime == Lifetime::Ours)?;
-    let ended = keeper.run();
+    let mut service = EventLoop::new(instance, helper, runtime, lifetime == Lifetime::Ours)?;
+    let ended = service.run();
     State::remove(runtime);
     ended
 }

@@ -1,60 +1,58 @@
-//! How soon to put right what somebody did: at once, unless somebody keeps doing it.
+//! How soon to act: at once, unless another program keeps undoing what was done.
 
 use std::time::{Duration, Instant};
 
-/// Work that is undone within this time after it was done may have been undone by somebody who does
-/// so whenever it is done.
+/// Work that is undone this soon was probably undone by a program that does so every time.
 const SUSPICIOUS: Duration = Duration::from_secs(10);
-/// The first pause; each further one is twice as long.
+/// The first pause; each one after it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Counts how often our work was undone in a row.
+/// Counts how often work was undone in a row, and says how long to pause because of it.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// How often that may be before pauses begin.
+    /// How often work may be undone before pauses begin.
     pub(super) free: u32,
-    /// The longest pause.
     pub(super) longest: Duration,
     undone: u32,
     done: Option<Instant>,
-    /// Until when nothing is done; kept until the next work is done.
+    /// Set from the moment at which new work appears until it is done.
     pause: Option<Instant>,
 }
 
 impl Pace {
-    /// Nothing was done yet.
     pub(super) fn new(free: u32, longest: Duration) -> Self {
         Self { free, longest, undone: 0, done: None, pause: None }
     }
 
-    /// Something is to be put right: the moment before which it should not be, if there is one.
+    /// There is work to do: the moment before which it should not be done, if it is not now.
     pub(super) fn wait(&mut self, now: Instant) -> Option<Instant> {
         if self.pause.is_none() {
-            let done = self.done?;
-            let is_quiet = now.saturating_duration_since(done) > SUSPICIOUS.max(self.length() * 2);
-            self.undone = if is_quiet { 0 } else { self.undone.saturating_add(1) };
-            self.pause = Some(done + self.length());
+            self.pause = Some(self.done.map_or(now, |done| {
+                let quiet = now.saturating_duration_since(done);
+                let is_quiet = quiet > SUSPICIOUS.max(self.length() * 2);
+                self.undone = if is_quiet { 0 } else { self.undone.saturating_add(1) };
+                done + self.length()
+            }));
         }
         self.pause.filter(|moment| *moment > now)
     }
 
-    /// Whether something is to be put right, and was not yet.
-    pub(super) fn is_awaited(&self) -> bool {
+    /// Whether there is work to do.
+    pub(super) fn has_work(&self) -> bool {
         self.pause.is_some()
     }
 
-    /// It was put right.
+    /// The work was done.
     pub(super) fn done(&mut self, now: Instant) {
         self.done = Some(now);
         self.pause = None;
     }
 
-    /// How often in a row, when it is often enough to pause.
+    /// How often work was undone in a row, once that is often enough to pause.
     pub(super) fn is_pausing(&self) -> Option<u32> {
         (self.undone > self.free).then_some(self.undone)
     }
 
-    /// The pause after so many times.
     fn length(&self) -> Duration {
         let Some(beyond) = self.undone.checked_sub(self.free).filter(|beyond| *beyond > 0) else {
             return Duration::ZERO;
@@ -75,6 +73,7 @@ mod tests {
         let mut pace = Pace::new(3, LONGEST);
         let mut now = Instant::now();
         assert_eq!(pace.wait(now), None, "the first time");
+        assert!(pace.has_work());
         pace.done(now);
         let mut pauses = Vec::new();
         for _ in 0..16 {
@@ -95,6 +94,56 @@ mod tests {
         now += LONGEST * 3;
         assert_eq!(pace.wait(now), None, "long after, all is forgotten");
         assert_eq!(pace.is_pausing(), None);
+    }
+
+    #[test]
+    fn each_pause_is_twice_as_long_as_the_one_before() {
+        let mut pace = Pace::new(1, Duration::from_millis(500));
+        let mut now = Instant::now();
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            let until = pace.wait(now).unwrap_or(now);
+            pauses.push((until - now).as_millis());
+            now = until;
+            pace.done(now);
+        }
+        // The first is the work itself, the second is free.
+        assert_eq!(pauses, [0, 0, 100, 200, 400, 500]);
+    }
+
+    #[test]
+    fn a_pause_counts_from_when_the_work_was_done() {
+        let mut pace = Pace::new(0, LONGEST);
+        let start = Instant::now();
+        pace.done(start);
+        assert!(!pace.has_work());
+        let later = start + Duration::from_millis(40);
+        assert_eq!(pace.wait(later), Some(start + FIRST_PAUSE));
+        assert!(pace.has_work());
+        assert_eq!(pace.is_pausing(), Some(1));
+        pace.done(later);
+        assert!(!pace.has_work());
+    }
+
+    #[test]
+    fn work_is_suspicious_for_ten_seconds_or_twice_the_last_pause() {
+        let start = Instant::now();
+        for (gap, times) in [(SUSPICIOUS, Some(1)), (SUSPICIOUS + Duration::from_nanos(1), None)] {
+            let mut pace = Pace::new(0, LONGEST);
+            pace.done(start);
+            pace.wait(start + gap);
+            assert_eq!(pace.is_pausing(), times, "{gap:?}");
+        }
+        // Nine times in a row: 25.6 s.
+        let mut pace = Pace::new(0, LONGEST);
+        pace.done(start);
+        let mut now = start;
+        for _ in 0..9 {
+            now = pace.wait(now).unwrap_or(now);
+            pace.done(now);
+        }
+        pace.wait(now + Duration::from_secs(51));
+        assert_eq!(pace.is_pausing(), Some(10));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the service knows, as it writes it down: `state.json`.
+//! What the service knows and reports: `state.json`, and the line for `systemctl status`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,62 +10,58 @@ use crate::observation::FileId;
 use crate::system::files::write;
 use crate::system::host::machine;
 
-/// The state of the service. Fields are only ever added within a schema.
+/// The content of `state.json`. Within one schema, fields are only added.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct State {
-    /// [`State::SCHEMA`].
     pub schema: u32,
-    /// The program's version.
     pub version: String,
-    /// The service's main process.
+    /// The process of the loop.
     pub pid: u32,
-    /// When that process began, in clock ticks since boot: a number that is used again is another's.
+    /// When that process started, in clock ticks since boot: process numbers are used again.
     pub pid_started: u64,
-    /// Seconds since 1970.
+    /// In seconds since 1970.
     pub started: f64,
-    /// Whether something that is wanted worked, once, or nothing is to be had yet.
+    /// Whether a wanted target has worked, or none is wanted.
     pub ready: bool,
     /// One line, as `systemctl status` shows it.
     pub status: String,
     /// `st_dev` of the instance.
     pub instance: u64,
-    /// Whether the rules live no longer than the service or the container around it.
+    /// Whether the rules end with the service or with its container.
     pub only_here: bool,
-    /// Each rule that is wanted.
+    /// The wanted rules.
     pub rules: Vec<RuleState>,
-    /// How many changes were made, by what made them necessary.
+    /// How many changes were made, by cause.
     pub heals: BTreeMap<Cause, u64>,
-    /// The last of them.
     pub last_heal: Option<Heal>,
-    /// How often pauses began because somebody kept undoing our work.
+    /// How many pauses began because another program kept undoing changes.
     pub conflicts: u64,
-    /// When the present pause ends, in seconds since 1970.
+    /// When the current pause ends, in seconds since 1970.
     pub paused_until: Option<f64>,
-    /// Why the last full check could not be carried out, if it could not.
+    /// Why the last full check failed, if it did.
     pub trouble: Option<String>,
 }
 
-/// What made a change necessary.
+/// Why a change was necessary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
-    /// The rule was gone.
+    /// The rule had been removed.
     Removed,
-    /// The rule was switched off.
+    /// The rule had been disabled.
     Disabled,
-    /// The instance as a whole was switched off.
+    /// The whole instance had been disabled.
     InstanceDisabled,
-    /// Somebody else's rule took the programs, and did not work.
+    /// A rule of others captured the programs, and did not work.
     Shadowed,
-    /// The interpreter's file, or the rule's content, is another one.
+    /// The interpreter's file or the rule's content has changed.
     Interpreter,
-    /// The configuration, or the interpreters that are there, ask for something else.
+    /// The configuration or the set of installed interpreters has changed.
     Wanted,
 }
 
 impl Cause {
-    /// All of them.
     pub const ALL: [Self; 6] = [
         Self::Removed,
         Self::Disabled,
@@ -75,7 +71,7 @@ impl Cause {
         Self::Wanted,
     ];
 
-    /// As it is written.
+    /// The word in documents.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Removed => "removed",
@@ -88,96 +84,116 @@ impl Cause {
     }
 }
 
-/// Changes that were made at one time.
+/// Changes that were made together.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Heal {
-    /// Seconds since 1970.
+    /// In seconds since 1970.
     pub at: f64,
-    /// From when the service heard of it to when it was put right, in seconds.
+    /// From the first event to the last change.
     pub seconds: f64,
-    /// What made it necessary; of several, the first.
+    /// The first, if there were several.
     pub cause: Cause,
-    /// How many changes.
     pub changes: u64,
 }
 
-/// Whether a rule does what it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
     /// Its probe ran.
     Working,
-    /// Not so; `why` says more.
+    /// It did not; `why` has the reason.
     Degraded,
 }
 
-/// One rule that is wanted.
+/// A wanted rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RuleState {
-    /// Its target, for rules of the table.
+    /// `None` for a rule of the configuration.
     pub target: Option<String>,
-    /// The name that our rule has or would have.
+    /// The name that our rule has or would get.
     pub rule: String,
-    /// How it is.
     pub condition: Condition,
-    /// What is wrong, or worth knowing.
+    /// What is wrong or noteworthy.
     pub why: Option<String>,
-    /// The entry that serves; `None` for none, and for what is native.
+    /// The entry that serves; `None` if there is none, and for native programs.
     pub by: Option<String>,
-    /// Whether that is ours.
+    /// Whether binfmtd registered that entry.
     pub ours: bool,
-    /// The path that it names.
+    /// The path in that entry.
     pub interpreter: Option<String>,
     /// The file that the kernel runs.
     pub file: Option<FileId>,
-    /// What that file says of itself.
+    /// As that file reports it.
     pub version: Option<String>,
-    /// Its digest.
     pub sha256: Option<String>,
-    /// How long the last probe took, from start to end.
     pub probe_seconds: Option<f64>,
+}
+
+impl RuleState {
+    /// What messages call it: its target, or the name of a rule of the configuration.
+    pub(super) fn name(&self) -> &str {
+        self.target.as_deref().unwrap_or(&self.rule)
+    }
 }
 
 const FILE: &str = "state.json";
 
 impl State {
-    /// The version of this document.
     pub const SCHEMA: u32 = 1;
 
-    /// Writes it, whole, for everybody to read.
+    /// Replaces the file, readable for everybody.
     pub fn save(&self, folder: &Path) -> io::Result<()> {
         let content = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
         write::write_atomically(&folder.join(FILE), &content, 0o644)
     }
 
-    /// The state of a service that runs; `None` when none does.
+    /// The state of the running service; `None` if none runs.
     pub fn load(folder: &Path) -> Option<Self> {
         let state: Self = serde_json::from_slice(&std::fs::read(folder.join(FILE)).ok()?).ok()?;
         let runs = machine::started(state.pid).is_some_and(|started| started == state.pid_started);
         (state.schema == Self::SCHEMA && runs).then_some(state)
     }
 
-    /// Takes the file away: the service has ended.
     pub fn remove(folder: &Path) {
-        // Nobody takes it for that of a running service, either.
+        // If it stays, `load` still recognizes it as that of a dead service.
         let _ = std::fs::remove_file(folder.join(FILE));
     }
 
-    /// Where it is.
     pub fn path(folder: &Path) -> PathBuf {
         folder.join(FILE)
     }
 
-    /// Names of what is degraded: targets, and rules of the configuration.
+    /// Targets, and rules of the configuration, that do not work.
     pub fn degraded(&self) -> Vec<&str> {
         self.names_of(|rule| rule.condition == Condition::Degraded)
     }
 
-    /// Names of all that is wanted.
+    /// Wanted targets, and rules of the configuration.
     pub fn names(&self) -> Vec<&str> {
         self.names_of(|_| true)
+    }
+
+    /// The line for `systemctl status`.
+    pub(super) fn status_line(&self) -> String {
+        // Before the first check nothing is known to be wanted.
+        if self.rules.is_empty() && !self.ready {
+            return "first check".to_owned();
+        }
+        let mut status = self.summary();
+        if self.rules.is_empty() {
+            "nothing to register: no target is wanted, or none has an interpreter (install qemu-user-static)"
+                .clone_into(&mut status);
+        }
+        if let Some(trouble) = &self.trouble {
+            let first = trouble.lines().next().unwrap_or_default();
+            status = format!("{status}; the last check failed: {first}");
+        }
+        if self.paused_until.is_some() {
+            status.push_str("; pausing: another program keeps undoing changes");
+        }
+        status
     }
 
     /// `31 targets working, 1 degraded: riscv64`
@@ -188,7 +204,7 @@ impl State {
             count => format!("{count} targets working"),
         };
         if !degraded.is_empty() {
-            // One line, and not more than the service manager takes in one message.
+            // systemd takes no more than one datagram for a status.
             const SHOWN: usize = 12;
             let names = degraded[..degraded.len().min(SHOWN)].join(", ");
             let more = if degraded.len() > SHOWN { ", …" } else { "" };
@@ -200,11 +216,123 @@ impl State {
     fn names_of(&self, is_meant: impl Fn(&RuleState) -> bool) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for rule in self.rules.iter().filter(|rule| is_meant(rule)) {
-            let name = rule.target.as_deref().unwrap_or(&rule.rule);
+            let name = rule.name();
             if !names.contains(&name) {
                 names.push(name);
             }
         }
         names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(target: Option<&str>, name: &str, condition: Condition) -> RuleState {
+        RuleState {
+            target: target.map(str::to_owned),
+            rule: name.to_owned(),
+            condition,
+            why: None,
+            by: None,
+            ours: true,
+            interpreter: None,
+            file: None,
+            version: None,
+            sha256: None,
+            probe_seconds: None,
+        }
+    }
+
+    fn state(rules: Vec<RuleState>) -> State {
+        State {
+            schema: State::SCHEMA,
+            version: "1".to_owned(),
+            pid: std::process::id(),
+            pid_started: machine::started(std::process::id()).unwrap(),
+            started: 0.0,
+            ready: true,
+            status: String::new(),
+            instance: 7,
+            only_here: false,
+            rules,
+            heals: BTreeMap::new(),
+            last_heal: None,
+            conflicts: 0,
+            paused_until: None,
+            trouble: None,
+        }
+    }
+
+    #[test]
+    fn targets_with_several_rules_count_once_and_rules_without_one_by_name() {
+        let state = state(vec![
+            rule(Some("arm"), "qemu-arm", Condition::Working),
+            rule(Some("mips"), "qemu-mips", Condition::Working),
+            rule(Some("mips"), "qemu-mips-2", Condition::Degraded),
+            rule(None, "jar", Condition::Degraded),
+        ]);
+        assert_eq!(state.names(), ["arm", "mips", "jar"]);
+        assert_eq!(state.degraded(), ["mips", "jar"]);
+        assert_eq!(state.summary(), "1 target working, 2 degraded: mips, jar");
+    }
+
+    #[test]
+    fn a_summary_names_a_dozen() {
+        let many = |count: usize| {
+            let rules = (0..count).map(|it| rule(None, &format!("r{it}"), Condition::Degraded));
+            state(rules.collect()).summary()
+        };
+        assert!(many(12).ends_with(", r11"), "{}", many(12));
+        assert!(many(13).ends_with(", r11, …"), "{}", many(13));
+        assert!(many(13).starts_with("0 targets working, 13 degraded: r0, "));
+    }
+
+    #[test]
+    fn the_status_line_has_what_an_administrator_has_to_know() {
+        let mut state = state(Vec::new());
+        state.ready = false;
+        assert_eq!(state.status_line(), "first check");
+        state.ready = true;
+        assert!(state.status_line().starts_with("nothing to register: "));
+        state.rules = vec![rule(Some("arm"), "qemu-arm", Condition::Working)];
+        assert_eq!(state.status_line(), "1 target working");
+        state.trouble = Some("first line\nsecond".to_owned());
+        state.paused_until = Some(1.0);
+        assert_eq!(
+            state.status_line(),
+            "1 target working; the last check failed: first line; \
+             pausing: another program keeps undoing changes"
+        );
+        state.ready = false;
+        assert!(state.status_line().starts_with("1 target working"), "it has been checked");
+    }
+
+    #[test]
+    fn only_the_state_of_a_running_service_is_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = state(vec![rule(Some("arm"), "qemu-arm", Condition::Working)]);
+        assert_eq!(State::load(folder.path()), None);
+        written.save(folder.path()).unwrap();
+        assert_eq!(State::load(folder.path()), Some(written.clone()));
+        for other in [
+            State { schema: State::SCHEMA + 1, ..written.clone() },
+            State { pid_started: written.pid_started + 1, ..written.clone() },
+        ] {
+            other.save(folder.path()).unwrap();
+            assert_eq!(State::load(folder.path()), None);
+        }
+        written.save(folder.path()).unwrap();
+        assert!(State::path(folder.path()).exists());
+        State::remove(folder.path());
+        assert!(!State::path(folder.path()).exists());
+    }
+
+    #[test]
+    fn a_cause_is_written_as_documents_name_it() {
+        for cause in Cause::ALL {
+            assert_eq!(serde_json::to_value(cause).unwrap(), cause.as_str());
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::config::{Settings, Targets};
 use crate::daemon::State;
 use crate::failure::Failure;
 use crate::observation::{Candidates, InterpreterFault, Observation};
-use crate::observe::{self, Manner};
+use crate::observe::{self, ObserveOptions};
 use crate::plan::{Native, Request, others};
 use crate::rule::{self, Entry, Rule, winner};
 use crate::system::binfmt_misc::instance::{Instance, InstanceError, MOUNT_POINT};
@@ -28,10 +28,9 @@ use crate::system::host::manager;
 use crate::system::host::namespace;
 use crate::system::host::privilege;
 use crate::system::host::surroundings::{self, Distribution, Module, Units};
-use crate::system::process::batch::Limits;
 use crate::target::Target;
 use crate::verify::load::Load;
-use crate::verify::{Laboratory, Proof, Scope, Subject};
+use crate::verify::{self, Proof, Scope, Subject};
 
 /// One kind of program that is asked about.
 #[derive(Debug)]
@@ -146,7 +145,7 @@ pub fn examine<'a>(
     settings: &'a Settings,
     request: &Request,
     also: &[String],
-    manner: Manner<'_>,
+    options: ObserveOptions<'_>,
     scope: Scope,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Examination<'a>, Failure> {
@@ -155,8 +154,8 @@ pub fn examine<'a>(
     let stack_before = mount::stack()?;
     let instance = Instance::find();
     let seen = match &instance {
-        Ok(instance) => observe::observe(instance, settings, request, manner)?,
-        Err(_) => observe::observe_without_instance(settings, request, manner)?,
+        Ok(instance) => observe::observe(instance, settings, request, options)?,
+        Err(_) => observe::observe_without_instance(settings, request)?,
     };
     let (host, limits) = (machine::describe()?, limits::look());
     let around = look_around(&host, &limits, instance.as_ref().ok(), stack_before, &seen)?;
@@ -172,7 +171,7 @@ pub fn examine<'a>(
         around,
         owners: observe::other_owners(&seen.instance.entries),
         systemd: manager::is_systemd(),
-        service: State::load(manner.runtime),
+        service: State::load(options.runtime),
         native: Native::new(&settings.table, &seen.natives),
         read_only: instance.as_ref().is_ok_and(Instance::is_read_only),
         elsewhere: elsewhere(instance.as_ref().ok()),
@@ -192,13 +191,18 @@ pub fn examine<'a>(
     let asked = who.len();
     let own = own(settings, &examination.native);
     who.extend(own.filter(|own| asked > 0 && !who.contains(own)));
-    let proofs = prove(&examination, &who, scope, manner.limits, progress)?;
-    let natives = proofs.iter().flatten().filter(|proof| proof.native);
+    let subjects = who.iter().map(|(target, machine)| {
+        let entry = examination.winner(target, *machine);
+        ((&target.name, *machine), Subject::taken_by(target, *machine, entry))
+    });
+    let mut proofs = verify::prove(subjects, scope, options.limits, progress)?;
+    let natives = proofs.values().filter(|proof| proof.native);
     examination.native_cost = natives.filter_map(|proof| proof.cost).min();
-    who.truncate(asked);
-    let patients = who.into_iter().zip(proofs);
-    examination.patients =
-        patients.map(|((target, machine), proof)| Patient { target, machine, proof }).collect();
+    let patients = who.into_iter().take(asked).map(|(target, machine)| {
+        let proof = proofs.remove(&(&target.name, machine));
+        Patient { target, machine, proof }
+    });
+    examination.patients = patients.collect();
     Ok(examination)
 }
 
@@ -262,25 +266,6 @@ fn with(request: &Request, settings: &Settings, also: &[String]) -> Request {
 fn own<'a>(settings: &'a Settings, native: &Native) -> Option<(&'a Target, u16)> {
     let target = settings.table.find(native.names().first()?).ok()?;
     Some((target, *target.identity.machines.first()?))
-}
-
-fn prove(
-    examination: &Examination<'_>,
-    who: &[(&Target, u16)],
-    scope: Scope,
-    limits: Limits,
-    progress: &mut dyn FnMut(usize, usize),
-) -> Result<Vec<Option<Proof>>, Failure> {
-    if who.is_empty() {
-        return Ok(Vec::new());
-    }
-    let subjects: Vec<Subject<'_>> = who
-        .iter()
-        .map(|(target, machine)| {
-            Subject::taken_by(target, *machine, examination.winner(target, *machine))
-        })
-        .collect();
-    Ok(Laboratory::open()?.prove(&subjects, scope, limits, progress)?)
 }
 
 fn asked_about<'a>(

@@ -13,7 +13,7 @@ use crate::probe::CpuLevel;
 use crate::rule::{Entry, winner};
 use crate::system::files::interpreter::Inspector;
 use crate::system::process::batch::Ended;
-use crate::verify::{Level, Outcome, Proof};
+use crate::verify::{Level, LevelOutcome as Outcome, Proof};
 
 /// A cost is absurd when it is both. All targets of QEMU 7.2 to 11.1 at once on two loaded cores took at
 /// most 79 ms, and 102 times a native one (`binfmtd doctor -v`): far below either. By itself the one

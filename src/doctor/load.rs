@@ -145,7 +145,7 @@ fn told_by(patient: &Patient<'_>, error: &ExecError) -> Option<Level> {
     if proof.nobody && *error == ExecError::Format {
         return Some(Level::Host);
     }
-    let failed = |level| proof.level(level).is_some_and(crate::verify::Outcome::failed);
+    let failed = |level| proof.level(level).is_some_and(crate::verify::LevelOutcome::failed);
     match (failed(Level::Host), failed(Level::EmptyRoot)) {
         (true, _) => Some(Level::Host),
         (_, true) => Some(Level::EmptyRoot),

@@ -1,4 +1,4 @@
-//! A deeper load than probes: real programs of a foreign root filesystem, run in it again and again.
+//! Real programs of a foreign root filesystem, run in it again and again.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -6,22 +6,22 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::laboratory;
+use super::prove::nonce;
 use crate::system::process::batch::{self, Batch, BatchError, Ended, Finished, Limits};
 use crate::system::process::child::{Child, ExecError, Launch, Root, SIGTERM};
 
-/// More output than this is a flood. A real program may say a lot.
+/// More output than this is a flood, even of a real program.
 const LARGEST_OUTPUT: usize = 1024 * 1024;
-/// Who hangs so often hangs always: nobody waits for a thousand time limits.
+/// What hangs so often hangs always; a thousand time limits would take hours.
 const HANGS: usize = 3;
 
-/// What a program finds in its environment; `PATH` is where a command without a slash is looked for, too.
+/// A program's whole environment. A command without a slash is looked for in the same `PATH`.
 const ENVIRONMENT: [(&str, &str); 4] =
     [("PATH", SEARCH_PATH), ("HOME", "/"), ("LC_ALL", "C"), ("TERM", "dumb")];
 /// Where programs are in most root filesystems.
 pub const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-// What shells have built in, so that nothing else has to be there: no /proc, no /dev, no file is written.
+// Builtins only, so that nothing else has to be there: no /proc, no /dev, no file is written.
 const LOADER: &str = r#"echo "loaded $0""#;
 const SHELL: &str =
     r#"echo "$0" | (read -r word; echo "piped $word"); "$1" -c 'exit 7'; echo "status $?""#;
@@ -31,7 +31,6 @@ const PIPES: &str = r#"for i in 0 1 2 3 4 5 6 7 8 9; do echo "$0 $i"; done | whi
     echo "$word" | (read -r again; (echo "$again $i"))
 done"#;
 
-/// What is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Part {
     /// A dynamic program's loader and libraries.
@@ -47,7 +46,6 @@ pub enum Part {
 }
 
 impl Part {
-    /// The check that judges it.
     pub fn check(self) -> &'static str {
         match self {
             Self::Loader => "load.loader",
@@ -58,43 +56,38 @@ impl Part {
         }
     }
 
-    /// All of them, in the order of a report.
+    /// In the order of a report.
     pub const ALL: [Self; 5] =
         [Self::Loader, Self::Shell, Self::Signal, Self::Pipes, Self::Command];
 }
 
-/// What a program is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
-    /// What it writes to standard output; `None` for whatever it likes.
+    /// Standard output; `None` for any.
     pub output: Option<String>,
-    /// How it ends.
     pub ended: Ended,
 }
 
-/// A program to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// Where it is, as seen from its root.
+    /// As seen from its root.
     pub program: PathBuf,
-    /// Its arguments, the name that it is called by first.
+    /// `argv[0]` first.
     pub words: Vec<OsString>,
-    /// What it is to do.
     pub expected: Expected,
 }
 
 /// What came of all runs of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally {
-    /// How many runs there were.
     pub runs: usize,
-    /// How many of them did what was expected.
+    /// How many runs did what was expected.
     pub well: usize,
-    /// What the first of the others did.
+    /// What the first other one did.
     pub failure: Option<String>,
-    /// What execve(2) said of the first of the others, where it was that which failed.
+    /// What execve(2) said about that one, if it did not start.
     pub refused: Option<ExecError>,
-    /// How long all of them took, one after the other.
+    /// Of all runs together.
     pub time: Duration,
     hangs: usize,
 }
@@ -102,47 +95,42 @@ pub struct Tally {
 /// What was run, and what came of it; or why nothing was.
 pub type Outcome = Result<(Job, Tally), String>;
 
-/// What came of one part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
-    /// Which.
     pub part: Part,
-    /// What came of it.
     pub outcome: Outcome,
 }
 
 /// What came of a root filesystem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load {
-    /// Where it is.
     pub folder: PathBuf,
-    /// The program that told its target, as seen from within.
+    /// The program that tells its target, as seen from within.
     pub told_by: PathBuf,
-    /// QEMU's name of the target.
+    /// QEMU's name.
     pub target: String,
     /// `e_machine`.
     pub machine: u16,
     /// The rule that takes that program, by its own header.
     pub rule: Option<String>,
-    /// Whether it is on a filesystem whose programs may not be started.
+    /// Whether its filesystem is mounted `noexec`.
     pub noexec: bool,
-    /// A loader that a program in it needs, and that is not in it.
+    /// A loader that a program in it needs and that is not in it.
     pub missing_loader: Option<PathBuf>,
     /// Each part once, in the order of [`Part::ALL`].
     pub parts: Vec<Loaded>,
 }
 
 impl Load {
-    /// A part's outcome.
     pub fn part(&self, wanted: Part) -> Option<&Loaded> {
         self.parts.iter().find(|loaded| loaded.part == wanted)
     }
 }
 
 impl Job {
-    /// What a shell at `shell` is given for a part; each time with another nonce.
+    /// A part's script for the shell at `shell`, with a new nonce; `None` for the part that has none.
     pub fn of_shell(part: Part, shell: &Path) -> Option<Self> {
-        let nonce = laboratory::nonce();
+        let nonce = nonce();
         let (script, output) = match part {
             Part::Loader => (LOADER, format!("loaded {nonce}\n")),
             Part::Shell => (SHELL, format!("piped {nonce}\nstatus 7\n")),
@@ -166,24 +154,23 @@ impl Job {
         })
     }
 
-    /// A program that is to end well, whatever it says.
+    /// A program that has to exit with 0, whatever it writes.
     pub fn ends_well(program: PathBuf, words: Vec<OsString>) -> Self {
         Self { program, words, expected: Expected { output: None, ended: Ended::Exited(0) } }
     }
 }
 
 impl Tally {
-    /// Whether it did what was expected, every time.
     pub fn is_well(&self) -> bool {
         self.well == self.runs
     }
 
-    /// Whether it did now and then.
+    /// Whether some runs did what was expected and others did not.
     pub fn is_flaky(&self) -> bool {
         self.well > 0 && self.well < self.runs
     }
 
-    /// How long one run took, on average.
+    /// The average of a run.
     pub fn each(&self) -> Option<Duration> {
         self.time.checked_div(u32::try_from(self.runs).ok()?)
     }
@@ -214,7 +201,6 @@ struct Failed {
     hung: bool,
 }
 
-/// The runs of a load, and what came of them.
 struct Runs<'a, 'p> {
     root: BorrowedFd<'a>,
     jobs: &'a [Job],
@@ -226,8 +212,8 @@ struct Runs<'a, 'p> {
     progress: &'p mut dyn FnMut(usize, usize),
 }
 
-/// Runs each job `times` times in `root`, over the cores, with a time limit for each run; the tallies come
-/// in the jobs' order. Whatever the programs leave running is ended.
+/// Runs each job `times` times in `root`, over the cores, with a time limit for each run. The tallies are in the order of
+/// the jobs. Whatever the programs leave running is ended.
 pub fn load(
     root: BorrowedFd<'_>,
     jobs: &[Job],
@@ -235,7 +221,7 @@ pub fn load(
     limits: Limits,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Tally>, BatchError> {
-    // Round by round: what fails when others run beside it shows.
+    // Round by round, so that what fails beside other programs fails here too.
     let waiting: VecDeque<usize> = (0..times).flat_map(|_| 0..jobs.len()).collect();
     let mut runs = Runs {
         root,
@@ -288,7 +274,8 @@ impl Batch for Runs<'_, '_> {
     fn end(&mut self, number: usize, outcome: Result<Finished, ExecError>, time: Duration) {
         let outcome = match outcome {
             Ok(Finished { child, ended }) => {
-                judge(&self.jobs[number].expected, ended, &child, self.time)
+                let written = Written { output: &child.output, errors: &child.errors };
+                judge(&self.jobs[number].expected, ended, &written, self.time)
             }
             Err(error) => Err(Failed::refused(error)),
         };
@@ -298,8 +285,19 @@ impl Batch for Runs<'_, '_> {
     }
 }
 
-fn judge(expected: &Expected, ended: Ended, child: &Child, limit: Duration) -> Result<(), Failed> {
-    let said = |wanted: &String| child.output == wanted.as_bytes();
+/// What a program wrote.
+struct Written<'a> {
+    output: &'a [u8],
+    errors: &'a [u8],
+}
+
+fn judge(
+    expected: &Expected,
+    ended: Ended,
+    written: &Written<'_>,
+    limit: Duration,
+) -> Result<(), Failed> {
+    let said = |wanted: &String| written.output == wanted.as_bytes();
     if ended == expected.ended && expected.output.as_ref().is_none_or(said) {
         return Ok(());
     }
@@ -310,16 +308,16 @@ fn judge(expected: &Expected, ended: Ended, child: &Child, limit: Duration) -> R
         Ended::Exited(status) if ended != expected.ended => {
             format!("it exited with status {status}")
         }
-        // Ended as it should.
+        // It ended as expected.
         Ended::Signaled(_) | Ended::Exited(_) => "it said something else than it should".to_owned(),
     };
-    let why = format!("{what}{}", complaint(child, expected));
+    let why = format!("{what}{}", complaint(written, expected));
     Err(Failed { why, refused: None, hung: ended == Ended::TimedOut })
 }
 
-/// The last that it said: mostly the interpreter's or the loader's complaint.
-fn complaint(child: &Child, expected: &Expected) -> String {
-    let texts = [&child.errors, &child.output].map(|bytes| String::from_utf8_lossy(bytes));
+/// The last line that was not expected: mostly the interpreter's or the loader's complaint.
+fn complaint(written: &Written<'_>, expected: &Expected) -> String {
+    let texts = [written.errors, written.output].map(String::from_utf8_lossy);
     let wanted = expected.output.as_deref().unwrap_or_default();
     let line = texts.iter().find_map(|text| {
         text.lines()
@@ -338,5 +336,75 @@ impl Failed {
 impl Tally {
     fn none() -> Self {
         Self { runs: 0, well: 0, failure: None, refused: None, time: Duration::ZERO, hangs: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    fn why(ended: Ended, output: &str, errors: &str) -> Option<(String, bool)> {
+        let expected = Expected { output: Some("ok\n".to_owned()), ended: Ended::Exited(0) };
+        let written = Written { output: output.as_bytes(), errors: errors.as_bytes() };
+        let failed = judge(&expected, ended, &written, LIMIT).err()?;
+        assert_eq!(failed.refused, None);
+        Some((failed.why, failed.hung))
+    }
+
+    #[test]
+    fn a_run_does_what_is_expected_or_says_why_not() {
+        assert_eq!(why(Ended::Exited(0), "ok\n", "whatever"), None);
+        for (ended, output, errors, wanted) in [
+            (Ended::TimedOut, "", "", "it did not end in 10 s and was killed"),
+            (Ended::Flooded, "ok\n", "", "it wrote without end and was killed"),
+            (Ended::Signaled(11), "", "one\n two \n\n", "it died by signal 11 (two)"),
+            (Ended::Exited(1), "ok\nno\n", "", "it exited with status 1 (no)"),
+            // Expected lines are no complaint.
+            (Ended::Exited(1), "ok\n", "", "it exited with status 1"),
+            (Ended::Exited(0), "no\n", "", "it said something else than it should (no)"),
+            (Ended::Exited(0), "", "", "it said something else than it should"),
+        ] {
+            let hung = ended == Ended::TimedOut;
+            assert_eq!(why(ended, output, errors), Some((wanted.to_owned(), hung)));
+        }
+        let (long, _) = why(Ended::Exited(1), "", &"x".repeat(300)).unwrap();
+        assert!(long.ends_with(&format!(" ({})", "x".repeat(200))), "{long}");
+
+        let any = Expected { output: None, ended: Ended::Signaled(SIGTERM) };
+        let written = Written { output: b"anything", errors: b"" };
+        assert!(judge(&any, Ended::Signaled(SIGTERM), &written, LIMIT).is_ok());
+        let failed = judge(&any, Ended::Signaled(9), &written, LIMIT).err().unwrap();
+        assert_eq!(failed.why, "it died by signal 9 (anything)");
+    }
+
+    #[test]
+    fn runs_are_counted() {
+        let mut tally = Tally::none();
+        assert_eq!((tally.each(), tally.is_well(), tally.is_flaky()), (None, true, false));
+        tally.add(Ok(()), Duration::from_secs(1));
+        assert!(tally.is_well() && !tally.is_flaky());
+        tally.add(Err(Failed::refused(ExecError::Busy)), Duration::from_secs(3));
+        let hung = || Failed { why: "later".to_owned(), refused: None, hung: true };
+        tally.add(Err(hung()), Duration::from_secs(2));
+        assert!(!tally.is_well() && tally.is_flaky());
+        assert_eq!((tally.runs, tally.well, tally.each()), (3, 1, Some(Duration::from_secs(2))));
+        // The first failure stays.
+        assert_eq!(tally.failure, Some(ExecError::Busy.to_string()));
+        assert_eq!(tally.refused, Some(ExecError::Busy));
+    }
+
+    #[test]
+    fn what_always_hangs_is_given_up() {
+        let hung = || Failed { why: "hung".to_owned(), refused: None, hung: true };
+        let mut tally = Tally::none();
+        for _ in 0..HANGS {
+            assert!(!tally.is_hopeless());
+            tally.add(Err(hung()), LIMIT);
+        }
+        assert!(tally.is_hopeless());
+        tally.add(Ok(()), LIMIT);
+        assert!(!tally.is_hopeless());
     }
 }

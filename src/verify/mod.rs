@@ -1,10 +1,16 @@
 //! Exec is the truth: runs probes through the kernel and says what came of it.
 
-mod laboratory;
+mod files;
+mod judge;
+mod level;
 pub mod load;
-mod probes;
+mod pinned;
 mod proof;
+mod prove;
+mod run;
+mod subject;
 
-pub use laboratory::{Depth, Laboratory, Scope, Subject, nonce, version_of};
-pub use probes::Run;
-pub use proof::{Failure, Level, Outcome, Pinned, Proof};
+pub use level::{Level, LevelOutcome};
+pub use proof::{FailedRun, Pinned, Proof};
+pub use prove::{nonce, prove, version_of};
+pub use subject::{Depth, Scope, Subject};

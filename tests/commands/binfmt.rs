@@ -178,7 +178,7 @@ fn the_environment_says_which_emulators_and_flags() {
 
     for (variable, part) in [
         ("QEMU_BINARY_PREFIX=a/b", "QEMU_BINARY_PATH"),
-        ("QEMU_BINARY_PATH=bin", "from / on"),
+        ("QEMU_BINARY_PATH=bin", "an absolute path"),
         ("BINFMTD_COMPAT=yes", "exit-zero"),
     ] {
         let said = binfmt_with(&world, &[variable], &[]).ended(2);
@@ -284,8 +284,8 @@ fn bad_usage_changes_nothing() {
         (&["--all"][..], "flag provided but not defined: -all\nUsage of binfmt:\n"),
         (&["--install"], "flag needs an argument: -install\nUsage"),
         (&["--install", "s390x", "--format", "json"], "not defined: -format"),
-        (&["--install", "s390x", "riscv64"], "riscv64 is no flag (in a list there are commas"),
-        (&["register"], "register is no flag"),
+        (&["--install", "s390x", "riscv64"], "riscv64 is not a flag (separate a list with commas"),
+        (&["register"], "register is not a flag"),
     ] {
         let said = binfmt(&world, words).ended(2);
         assert!(said.err.contains(part) && said.out.is_empty(), "{said:#?}");
@@ -296,7 +296,7 @@ fn bad_usage_changes_nothing() {
     // That tool takes no notice of further words.
     let old = ["--install", "s390x", "riscv64"];
     let said = binfmt_with(&world, &["BINFMTD_COMPAT=exit-zero"], &old).ended(0);
-    assert!(said.err.starts_with("note: riscv64 is no flag, and left out\n"), "{said:#?}");
+    assert!(said.err.starts_with("note: riscv64 is not a flag, and ignored\n"), "{said:#?}");
     assert_eq!(world.rules(), ["qemu-s390x"]);
 }
 

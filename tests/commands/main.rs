@@ -17,7 +17,6 @@ mod doctor_schema;
 mod doctor_unchecked;
 mod export;
 mod fix;
-mod generate;
 mod output;
 mod register;
 mod rootfs;

@@ -70,7 +70,7 @@ pub(crate) fn invalid(stage: &Stage) -> Option<String> {
     assert!(line.contains("tragets"), "{line}");
     let status = daemon.until("the status", |daemon| {
         let status = daemon.state()["status"].as_str()?.to_owned();
-        status.contains("the last check was not possible").then_some(status)
+        status.contains("the last check failed").then_some(status)
     });
     assert!(status.starts_with("1 target working; ") && status.contains(&place), "{status}");
     daemon.wait_notice(notices, &format!("STATUS={status}"));

@@ -164,7 +164,7 @@ pub(crate) fn second(stage: &Stage) -> Option<String> {
     let written = daemon.state();
     let mut other = Launch::new(stage).start();
     assert_eq!(other.wait_exit().code(), Some(3), "{other}");
-    let sentence = format!("another binfmtd daemon runs already (process {})", daemon.pid());
+    let sentence = format!("another binfmtd daemon is already running (process {})", daemon.pid());
     assert!(other.log().iter().any(|line| line.contains(&sentence)), "{other}");
     assert!(other.notices().is_empty(), "{other}");
     // The first one has not noticed.

@@ -67,7 +67,10 @@ pub(crate) fn unmounted(stage: &Stage) -> Option<String> {
     let notices = daemon.notices().len();
     daemon.signal(Signal::SIGHUP);
     daemon.wait_notice(notices, "READY=1");
-    daemon.wait_log(0, &["INFO", "is not binfmt_misc", "the rules that are held go on"]);
+    daemon.wait_log(
+        0,
+        &["INFO", "is not binfmt_misc", "the service keeps its instance and its rules"],
+    );
     for rule in ["qemu-aarch64", "qemu-riscv64"] {
         assert_eq!(daemon.rule(rule)["condition"], "working", "{daemon}");
     }

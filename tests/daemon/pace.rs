@@ -32,7 +32,7 @@ pub(crate) fn conflict(stage: &Stage) -> Option<String> {
         moments.push(daemon.until("the heal", |daemon| {
             let now = daemon.state();
             let status = now["status"].as_str()?;
-            was_pausing |= status.contains("pausing: somebody keeps undoing our work");
+            was_pausing |= status.contains("pausing: another program keeps undoing changes");
             (now["heals"]["removed"] == heals).then(|| now["last-heal"]["at"].as_f64())?
         }));
         assert!(rule.exists(), "counted, and not there");
@@ -50,11 +50,11 @@ pub(crate) fn conflict(stage: &Stage) -> Option<String> {
     assert!(gaps.last().is_some_and(|gap| gap + slack >= LONGEST), "{gaps:?}");
 
     // A report for each pause, and no more; who is slow to undo a heal may miss one.
-    let reports = daemon.logged(mark, &["WARN", "somebody undid our work"]);
+    let reports = daemon.logged(mark, &["WARN", "another program undid binfmtd's changes"]);
     assert_eq!(daemon.state()["conflicts"], reports.len(), "{daemon}");
     assert!((5..=moments.len() - FREE).contains(&reports.len()), "{gaps:?}: {daemon}");
     let times = reports.iter().map(|report| {
-        let number = report.split(' ').skip_while(|word| *word != "work").nth(1);
+        let number = report.split(' ').skip_while(|word| *word != "changes").nth(1);
         number.and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("no number: {report}"))
     });
     let times: Vec<usize> = times.collect();

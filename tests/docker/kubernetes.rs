@@ -462,7 +462,7 @@ pub(crate) fn says_what_a_node_lacks(engine: &mut Engine) -> String {
     // The node has a service of its own.
     engine.sh("binfmtd daemon >/run/daemon.log 2>&1 & echo $! >/run/daemon.pid");
     eventually("the node's service", LIMIT, || engine.rules().len() == 3);
-    ends_with("second", "3", "another binfmtd daemon runs already");
+    ends_with("second", "3", "another binfmtd daemon is already running");
     engine.sh("kill $(cat /run/daemon.pid)");
     // The folder is there, and nothing on it.
     engine.sh("umount /proc/sys/fs/binfmt_misc");

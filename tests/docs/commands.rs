@@ -24,6 +24,7 @@ const fn not_run(file: &'static str, command: &'static str, reason: &'static str
 const BUILDS: &str = "builds what this test is part of";
 const DEMO: &str =
     "builds what this test is part of; tests/scripts/setup has its script ask for packages";
+const PAGES: &str = "packaging/manual/tests runs the program that it builds";
 const INSTALLS: &str =
     "tests/scripts/install does it, into a folder of its own, with a stand-in for the binary";
 const PACKS: &str = "tests/scripts/packages runs the script that it runs, with the tests' binary";
@@ -89,6 +90,7 @@ const NOT_RUN: &[NotRun] = &[
     not_run("docs/guide/install.md", "sudo dnf install ./target/packages/binfmtd-*.rpm", RPM),
     not_run("docs/guide/install.md", "make build", BUILDS),
     not_run("docs/guide/install.md", "make static", BUILDS),
+    not_run("docs/guide/install.md", "cargo run --package binfmtd-manual -- ./pages", PAGES),
     not_run("docs/guide/install.md", "sudo make install", INSTALLS),
     not_run("docs/guide/install.md", "make install DESTDIR=./staged PREFIX=/usr", INSTALLS),
     not_run("docs/guide/install.md", "sudo systemctl enable --now binfmtd.service", HOST),

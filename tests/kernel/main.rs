@@ -7,9 +7,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../../src/apply/tests/cases.rs"]
+mod cases;
 mod generate;
 mod order;
 mod random;
+mod registry;
 mod strings;
 mod winners;
 
@@ -31,11 +34,12 @@ struct Setting {
 
 type Test = fn(&mut Setting) -> Outcome;
 
-const TESTS: [(&str, Test); 4] = [
+const TESTS: [(&str, Test); 5] = [
     ("the_kernel_picks_the_rule_that_we_say", winners::run),
     ("a_string_is_taken_by_the_kernel_if_by_us", strings::run),
     ("entries_are_listed_newest_first", order::newest_first),
     ("a_disabled_instance_runs_nothing", order::disabled_instance),
+    ("the_kernel_does_what_the_fake_one_does", registry::cases),
 ];
 
 fn main() -> ExitCode {

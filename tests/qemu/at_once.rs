@@ -26,7 +26,7 @@ pub(crate) fn two(stage: &Stage) -> Option<String> {
                 assert_eq!(answer.code, Some(0), "{answer}");
                 changed += answer.rules().iter().filter(|line| line["changed"] == true).count();
             }
-            // Whoever came second found it done.
+            // The second one found it done.
             assert_eq!(changed, 2, "{answers:?}");
             let entries = Stage::entries();
             assert_eq!(entries.keys().collect::<Vec<_>>(), ["qemu-aarch64", "qemu-riscv64"]);
@@ -39,7 +39,7 @@ pub(crate) fn two(stage: &Stage) -> Option<String> {
             rounds += 1;
         }
     }
-    // One registers and one removes: whatever the order, the record says what there is.
+    // One registers and one removes: in either order, the record matches the kernel.
     for _ in 0..4 {
         stage.reset();
         stage.well(&["register"]);
@@ -62,19 +62,19 @@ pub(crate) fn two(stage: &Stage) -> Option<String> {
     Some(format!("{rounds} rounds"))
 }
 
-/// Somebody takes rules away between a look at them and their proof, as each start of systemd-binfmt does.
+/// Somebody removes rules between a look at them and their proof, as each start of systemd-binfmt does.
 pub(crate) fn undone(stage: &Stage) -> Option<String> {
     emulators(stage)?;
     configure(stage, "targets = \"auto\"");
     stage.well(&["register"]);
     let before = Stage::entries();
     let flush = || Private::flush().expect("an instance that can be emptied");
-    // It has seen that all is there, and will prove it.
+    // By then it has seen every rule and is about to prove them.
     let kept = undo(stage, 1, flush, || {
         stage.well(&["register"]);
     });
     assert_eq!(Stage::entries(), before);
-    // It has tried both elsewhere, has added them, and will prove them here.
+    // By then it has tried both in a private instance, has added them, and is about to prove them here.
     let one = || Private::tell("qemu-riscv64", "-1").expect("a rule to remove");
     let added = undo(stage, 2, one, || stage.reset());
     assert_eq!(Stage::entries(), before);

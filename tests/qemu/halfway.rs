@@ -17,7 +17,7 @@ pub(crate) fn taken(stage: &Stage) -> Option<String> {
             "targets = [\"aarch64\", \"arm\", \"riscv64\"]\n[target.arm]\ninterpreter = \"{long}x\""
         ),
     );
-    // An emulator that is not QEMU, under the name that ours would have.
+    // Another emulator than QEMU, under the name that our rule would have.
     let other = stage.path("bin/other");
     stage.plant(&format!(":qemu-riscv64:E::rv64::{}:F", other.display()));
     let theirs = Stage::entry("qemu-riscv64");
@@ -32,15 +32,15 @@ pub(crate) fn taken(stage: &Stage) -> Option<String> {
         assert_eq!(Stage::entries().keys().collect::<Vec<_>>(), ["qemu-aarch64", "qemu-riscv64"]);
         assert!(stage.starts("aarch64"));
     }
-    // Takeover is about programs, not about names of others.
+    // --takeover replaces rules that take the same programs, not rules that have the same name.
     stage.fails(&["register", "--takeover"]);
     assert_eq!(Stage::entry("qemu-riscv64"), theirs);
     Some("2 of 3 refused".to_owned())
 }
 
-/// A replacement is: the record says what comes, the new rule stands under another name, the old one
-/// is gone, the new one has its own name, the other name is gone; the record is finished. It may be
-/// interrupted after each of these.
+/// The steps of a replacement: the record names the new rule, the new rule is registered under a temporary name, the old
+/// one is removed, the new one is registered under its own name, the temporary one is removed, the record is finished.
+/// It may be interrupted after each of them.
 pub(crate) fn leftovers(stage: &Stage) -> Option<String> {
     emulators(stage)?;
     let program = stage.foreign("aarch64", None);
@@ -83,7 +83,7 @@ pub(crate) fn leftovers(stage: &Stage) -> Option<String> {
 
             let what = format!("upgrade: {is_upgrade}, interrupted after step {step}");
             let before = Stage::entries();
-            // Who asks for something else changes nothing here.
+            // A request for another target changes nothing here.
             stage.well(&["register", "riscv64"]);
             stage.well(&["unregister", "riscv64"]);
             assert_eq!(Stage::entries(), before, "{what}");
@@ -108,7 +108,7 @@ pub(crate) fn leftovers(stage: &Stage) -> Option<String> {
     Some("2 kinds, 5 steps each".to_owned())
 }
 
-/// What is left in the middle is ours, and goes when all of ours is to go.
+/// Leftovers of an interruption are ours, and `unregister --all` removes them.
 fn unregistered(stage: &Stage) {
     stage.reset();
     stage.well(&["register"]);
@@ -134,13 +134,13 @@ fn file_id(path: &std::path::Path) -> serde_json::Value {
     })
 }
 
-/// Killed at any moment, without a chance to clean up: programs start all the while, and the next
+/// Killed at any moment, without a chance to clean up: programs start throughout, and the next
 /// `register` puts everything right.
 pub(crate) fn killed(stage: &Stage) -> Option<String> {
     emulators(stage)?;
     let program = stage.foreign("aarch64", None);
     let qemu = fs::read(stage.path("bin/qemu-aarch64-static")).expect("an emulator");
-    // Without a trial, so that more of the time goes into the kernel's rules; then with one.
+    // With a trial, and without one, where more of the time goes into the kernel's rules.
     let (mut rounds, mut hits) = (0_u32, 0);
     let (started, failed) = {
         stage.well(&["register"]);
@@ -169,7 +169,7 @@ pub(crate) fn killed(stage: &Stage) -> Option<String> {
                     command.kill().expect("a child of ours");
                     command.wait().expect("a child of ours");
                     rounds += 1;
-                    // A trial in the middle is told that its parent is gone.
+                    // A trial that is running gets a signal when its parent is gone.
                     eventually("no process is left", Duration::from_secs(20), || {
                         !children().iter().any(|line| line.contains("binfmtd"))
                     });
@@ -193,7 +193,7 @@ pub(crate) fn killed(stage: &Stage) -> Option<String> {
     Some(format!("{hits} of {rounds} killed in time, {started} programs, 0 failed"))
 }
 
-/// Whoever is killed cannot remove its files.
+/// A killed process cannot remove its files.
 fn clear(stage: &Stage) {
     let scratch = stage.path("scratch");
     fs::remove_dir_all(&scratch).expect("a folder of ours");

@@ -1,4 +1,4 @@
-//! Rules of ours: removed, forgotten, changed.
+//! Rules that binfmtd registered: removed, forgotten, changed.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ pub(crate) fn unregister(stage: &Stage) -> Option<String> {
     // Again: nothing of ours is there, and nothing is wrong.
     assert_eq!(stage.well(&["unregister", "arm64"]).json["removed"], serde_json::json!([]));
 
-    // Somebody else's, of the very same name.
+    // A rule of somebody else's with the same name.
     stage.plant(&aarch64("qemu-aarch64", &stage.path("bin/qemu-aarch64-static"), "POF"));
     let before = Stage::entries();
     let answer = stage.fails(&["unregister", "arm64"]);
@@ -32,7 +32,7 @@ pub(crate) fn unregister(stage: &Stage) -> Option<String> {
     assert_eq!(answer.json["removed"], serde_json::json!(["qemu-riscv64"]));
     assert_eq!(Stage::entries().keys().collect::<Vec<_>>(), ["qemu-aarch64", "wine"]);
 
-    // Ours, changed by somebody: the name is in the record, what it does is not.
+    // A rule of ours that somebody changed: its name is in the record, its content is not.
     stage.reset();
     stage.well(&["register"]);
     let record = stage.record();
@@ -50,7 +50,7 @@ pub(crate) fn lost_record(stage: &Stage) -> Option<String> {
     emulators(stage)?;
     stage.well(&["register"]);
     let ours = Stage::entries();
-    // Lost, broken, or of another instance: each is none.
+    // A record that is lost, damaged or of another instance counts as none.
     let changed = |change: &dyn Fn(&mut serde_json::Value)| {
         let mut record = stage.record();
         let before = record.clone();
@@ -76,7 +76,7 @@ pub(crate) fn lost_record(stage: &Stage) -> Option<String> {
         assert_eq!(answer.rule_of("aarch64")["action"], "served");
         assert!(answer.changed_nothing());
         assert_eq!(Stage::entries(), ours);
-        // What the kernel holds is not written down as ours for that.
+        // A rule does not become ours because the kernel has it.
         stage.well(&["unregister", "--all"]);
         assert_eq!(Stage::entries(), ours);
     }
@@ -128,7 +128,7 @@ pub(crate) fn configuration(stage: &Stage) -> Option<String> {
     assert_eq!(pinned["inode"], inode(&path).1, "{pinned:#}");
     assert!(stage.well(&["register"]).changed_nothing());
 
-    // Switched off by somebody: on again, and not replaced.
+    // A rule that somebody switched off is switched on, not replaced.
     crate::support::Private::tell("qemu-aarch64", "0").expect("a rule to disable");
     assert!(!stage.starts("aarch64"));
     assert_eq!(stage.well(&["register"]).rule_of("aarch64")["action"], "enable");

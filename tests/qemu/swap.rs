@@ -1,19 +1,68 @@
 //! Replacing a rule under load.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use binfmtd::apply::replace as replace_rule;
+use binfmtd::apply::{self, Candidate, Edge, Given, KernelRegistry, Prover, RuleError, Tried};
+use binfmtd::config::{Settings, Verify};
+use binfmtd::observation::{Observation, Record};
+use binfmtd::plan::{Action, Decision, Item, Plan};
 use binfmtd::rule::{Flags, InterpreterPath, Matcher, Name, Rule};
 use binfmtd::system::binfmt_misc::instance::Instance;
+use binfmtd::system::process::batch::BatchError;
+use binfmtd::verify::{Proof, Subject};
 
 use crate::support::stage::{Qemu, Stage};
 use crate::support::{INSTANCE, need};
 
 const REPLACEMENTS: usize = 1000;
 const STARTS: usize = 300;
+
+/// Proves nothing: this is about the kernel.
+struct Nobody;
+
+impl Prover for Nobody {
+    fn prove(
+        &mut self,
+        _: Vec<(usize, Subject<'_>)>,
+        _: Option<&str>,
+    ) -> Result<BTreeMap<usize, Proof>, BatchError> {
+        Ok(BTreeMap::new())
+    }
+
+    fn trial(&mut self, _: &[Candidate<'_>]) -> Result<Option<BTreeMap<usize, Tried>>, BatchError> {
+        Ok(None)
+    }
+}
+
+/// Carries out a plan of one replacement.
+fn replace_rule(
+    registry: &mut KernelRegistry<'_>,
+    rule: &Rule,
+    old: OsString,
+) -> Result<(), RuleError> {
+    let settings = Settings { verify: Verify::Off, ..Settings::default() };
+    let seen = Observation {
+        host: String::new(),
+        natives: Vec::new(),
+        instance: apply::Registry::look(registry).expect("an instance"),
+        interpreters: BTreeMap::new(),
+        others: BTreeMap::new(),
+        captured: BTreeMap::new(),
+        serving: BTreeMap::new(),
+        record: Record::default(),
+    };
+    let (rule, old, why) = (rule.clone(), vec![old], String::new());
+    let decision = Decision::Change(Action::Replace { rule, old, why });
+    let item = Item { target: None, machine: None, rule: None, decision };
+    let given = Given { settings: &settings, seen: &seen, private: true };
+    let edge = Edge { registry, prover: &mut Nobody, store: &() };
+    let outcomes = apply::apply(Plan { items: vec![item] }, given, edge).expect("an answer");
+    outcomes.into_iter().find_map(|outcome| outcome.error).map_or(Ok(()), Err)
+}
 
 pub(crate) fn replace(stage: &Stage) -> Option<String> {
     let qemu = need("a static QEMU", Qemu::any("aarch64"))?;
@@ -32,6 +81,7 @@ pub(crate) fn replace(stage: &Stage) -> Option<String> {
     let program = stage.foreign("aarch64", None);
     let instance = Instance::open(Path::new(INSTANCE)).expect("the instance");
     let mut registrar = instance.registrar().expect("an open register");
+    let mut registry = KernelRegistry::new(&instance);
     registrar.register(&same[1]).expect("a first rule");
 
     let mut said = Vec::new();
@@ -42,7 +92,7 @@ pub(crate) fn replace(stage: &Stage) -> Option<String> {
             // Both many replacements and many programs: whichever is slower decides.
             while rounds < count || started.load(Ordering::Relaxed) < STARTS {
                 let rule = &rules[rounds % 2];
-                replace_rule(&instance, &mut registrar, rule, &[old]).expect("a replacement");
+                replace_rule(&mut registry, rule, old).expect("a replacement");
                 old = rule.name().as_str().into();
                 rounds += 1;
             }

@@ -333,7 +333,7 @@ pub(crate) fn installed(folder: &Path, suite: &str) -> Result<(), String> {
     let version = if suite == "bookworm" { 252 } else { 257 };
     well(
         Command::new("make")
-            .args(["--silent", "install", "PREFIX=/usr"])
+            .args(["--silent", "manual", "install", "PREFIX=/usr"])
             .arg(format!("DESTDIR={}", folder.display()))
             .arg(format!("BINARY={BINFMTD}"))
             .arg(format!("SYSTEMD_VERSION={version}"))

@@ -3,7 +3,7 @@
 use crate::lexer::{Kind, Token, tokens};
 
 /// The top modules, low to high; a module may import from lower levels only, not from its own level.
-const LAYERS: [&[&str]; 19] = [
+const LAYERS: &[&[&str]] = &[
     &["shown"],
     &["failure"],
     &["phrase"],
@@ -18,9 +18,11 @@ const LAYERS: [&[&str]; 19] = [
     &["verify"],
     &["observe"],
     &["apply"],
+    &["reconcile"],
     &["buildx", "daemon"],
     &["doctor"],
     &["report"],
+    &["compat"],
     &["cli"],
     // The two roots: the map of the modules, and the one call.
     &["lib", "main"],

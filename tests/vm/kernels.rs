@@ -34,26 +34,26 @@ fn measured(report: &Report) -> Vec<(&'static str, String)> {
         .collect();
     let asked = &report.step("first-modprobe").out;
     vec![
-        ("the folder is there", yes(report.is_well("unloaded-folder"))),
-        ("a program is started by", yes(report.is_well("descriptor"))),
-        ("an unknown program", yes(asked.contains("binfmt-464c"))),
+        ("the directory exists", yes(report.is_well("unloaded-folder"))),
+        ("a program can be started by", yes(report.is_well("descriptor"))),
+        ("for an unknown program", yes(asked.contains("binfmt-464c"))),
         ("an instance for each", yes(report.has_private_instances())),
         ("flags", format!("`{flags}`")),
         ("`P` reaches", yes(report.tells_of_p())),
         ("rules outlive", yes(report.rules_outlive_mounts())),
-        ("they do while", yes(rules("held-rules"))),
-        ("they do while it", yes(rules("two-after"))),
+        ("rules stay while a process", yes(rules("held-rules"))),
+        ("rules stay while binfmt_misc", yes(rules("two-after"))),
         (
             "the next instance",
             yes(report.step("last-device").out == report.step("last-device-again").out),
         ),
-        ("a rule comes", events("events-register")),
-        ("a rule is switched", events("events-disable")),
-        ("a rule goes", events("events-remove")),
-        ("all rules go", events("events-flush")),
+        ("a rule is added", events("events-register")),
+        ("a rule is disabled", events("events-disable")),
+        ("a rule is removed", events("events-remove")),
+        ("all rules are removed", events("events-flush")),
         ("the last unmount", events("last-events")),
         ("a lazy unmount", events("held-events")),
-        ("another than the last", events("two-events")),
+        ("an unmount that is not", events("two-events")),
     ]
 }
 

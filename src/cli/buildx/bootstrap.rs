@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use super::{Common, all, facts, inspect, kernel_facts, wanted};
-use crate::apply::Options;
 use crate::buildx::apply::{ApplyError, Executor};
 use crate::buildx::builder::Builder;
 use crate::buildx::docker::{Docker, DockerError};
@@ -19,11 +18,10 @@ use crate::buildx::plan::{self, BuilderRefusal, BuilderSpec, BuilderStep, Config
 use crate::buildx::platform::Platform;
 use crate::buildx::record::BuilderStore;
 use crate::cli::context::{self, Context};
-use crate::cli::register::{self, Holding};
 use crate::cli::{Exit, Failure};
 use crate::config::{self, Settings, Verify};
+use crate::reconcile::{self, Holder, Reconciler};
 use crate::report::BuilderDocument;
-use crate::system::process::batch::Limits;
 
 /// Make a builder that builds for other CPUs, and prove that it does
 ///
@@ -349,17 +347,16 @@ impl<'a> Bootstrap<'a> {
         warnings: &mut Vec<String>,
     ) -> Result<Vec<String>, Failure> {
         let request = context::request(self.settings, targets, false)?;
-        let mounted = register::mounted(Holding::No)?;
+        let mounted = reconcile::writable_instance(Holder::Nobody)?;
         let mut settings = self.settings.clone();
         if !self.order.verify {
             settings.verify = Verify::Off;
         }
-        let options =
-            Options { verify: settings.verify, private: false, limits: Limits::default() };
-        let outcomes =
-            register::carry_out(self.context, &mounted.instance, &settings, &request, options)?;
-        warnings.extend(register::failures(&outcomes));
-        let changed = outcomes.into_iter().filter(|outcome| outcome.changed);
+        let (instance, runtime) = (&mounted.instance, &self.context.runtime);
+        let reconciler = Reconciler::command(instance, runtime, &settings, &request);
+        let done = reconciler.run(&mut self.context.progress())?;
+        warnings.extend(done.failures());
+        let changed = done.outcomes.into_iter().filter(|outcome| outcome.changed);
         Ok(changed.filter_map(|outcome| outcome.item.target).collect())
     }
 

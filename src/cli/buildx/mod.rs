@@ -172,8 +172,8 @@ fn kernel_facts(
     }
     let mut progress = context.progress();
     let mut progress = |done, total| progress("running probes", done, total);
-    let manner = context.manner(false, Limits::default());
-    kernel::look(settings, platforms, manner, prove, &mut progress)
+    let options = context.observing(false, Limits::default());
+    kernel::look(settings, platforms, options, prove, &mut progress)
 }
 
 /// All four facts about each platform.

@@ -5,9 +5,7 @@ use std::io::{self, Write};
 
 use super::super::buildx::bootstrap;
 use super::super::context::{self, Context};
-use super::super::register::{self, Holding};
 use super::super::{Exit, Failure};
-use crate::apply::{self, Options};
 use crate::buildx::docker::Docker;
 use crate::config::{Settings, Targets};
 use crate::daemon::State;
@@ -15,6 +13,7 @@ use crate::doctor::{self, Examination, Finding, Status, verdict};
 use crate::observation::{Observation, unfinished_name};
 use crate::observe;
 use crate::plan::{self, Action, Decision, Item, Plan, Request};
+use crate::reconcile::{self, Holder, Planning, Reconciler};
 use crate::report::{FixDocument, text};
 use crate::system::binfmt_misc::instance::{InstanceError, MOUNT_POINT};
 use crate::system::process::batch::Limits;
@@ -117,10 +116,10 @@ impl<'a> Case<'a, '_> {
             fixes.push(FixDocument::of_host(format!("mount binfmt_misc on {MOUNT_POINT}")));
         }
         if before.trouble.is_none() || mount {
-            let manner = self.context.manner(true, self.limits);
-            let seen = match context::instance() {
-                Ok(instance) => observe::observe(&instance, self.settings, &around, manner)?,
-                Err(_) => self.context.look_around(self.settings, &around)?,
+            let options = self.context.observing(true, self.limits);
+            let seen = match reconcile::find_instance() {
+                Ok(instance) => observe::observe(&instance, self.settings, &around, options)?,
+                Err(_) => observe::observe_without_instance(self.settings, &around)?,
             };
             fixes.extend(planned(&self.plan(&wrong, &seen)?));
         }
@@ -142,7 +141,7 @@ impl<'a> Case<'a, '_> {
         if mount {
             self.tell(|out| text::steps(out, &fixes[..1]))?;
         }
-        let mounted = match register::mounted(Holding::No) {
+        let mounted = match reconcile::writable_instance(Holder::Nobody).map_err(Failure::from) {
             Ok(mounted) => mounted,
             Err(Failure { kind, message, .. }) => {
                 self.tell(|out| text::steps(out, &fixes[usize::from(mount)..]))?;
@@ -158,15 +157,16 @@ impl<'a> Case<'a, '_> {
         for fix in &mut fixes {
             fix.done = true;
         }
-        let options = Options { verify: self.settings.verify, private: false, limits: self.limits };
-        let outcomes = apply::settle(|| {
-            let (context, instance) = (self.context, &mounted.instance);
-            register::carry_out_as(context, instance, self.settings, &around, options, |seen| {
+        let reconciler = Reconciler {
+            planning: Planning::Custom(&|seen| {
                 let plan = self.plan(&wrong, seen)?;
                 self.tell(|out| text::steps(out, &planned(&plan)))?;
                 Ok(plan)
-            })
-        })?;
+            }),
+            limits: self.limits,
+            ..Reconciler::command(&mounted.instance, &self.context.runtime, self.settings, &around)
+        };
+        let outcomes = reconciler.run(&mut self.context.progress())?.outcomes;
         fixes.extend(outcomes.iter().filter_map(FixDocument::carried_out));
         self.tell(|out| text::fixes(out, &fixes))?;
         Ok(Treatment { examination: look()?, fixes: Some(fixes), stopped: None })

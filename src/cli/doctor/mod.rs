@@ -118,8 +118,8 @@ pub(super) fn run(
     let mut look = || -> Result<Examination<'_>, Failure> {
         let mut progress = context.progress();
         let mut progress = |done, total| progress("running probes", done, total);
-        let manner = context.manner(false, limits);
-        doctor::examine(&settings, &request, also, manner, scope, &mut progress)
+        let options = context.observing(false, limits);
+        doctor::examine(&settings, &request, also, options, scope, &mut progress)
     };
     let aloud = format.is_none() && context.format == super::Format::Text;
     let mut treatment = if arguments.treatment.fix {

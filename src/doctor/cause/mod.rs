@@ -14,7 +14,7 @@ use crate::system::host::surroundings::Distribution;
 use crate::system::process::batch::Ended;
 use crate::system::process::child::ExecError;
 use crate::target::{Class, Target};
-use crate::verify::{Failure, Level};
+use crate::verify::{FailedRun, Level};
 
 /// What distributions set (`CONFIG_DEFAULT_MMAP_MIN_ADDR`); programs of every target begin above it.
 const USUAL_LOWEST_ADDRESS: u64 = 65_536;
@@ -23,7 +23,7 @@ const USUAL_LOWEST_ADDRESS: u64 = 65_536;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Symptom<'a> {
     pub(super) level: Level,
-    pub(super) failure: &'a Failure,
+    pub(super) failure: &'a FailedRun,
     pub(super) target: &'a Target,
     pub(super) limits: &'a Limits,
     /// The rule that takes it, where one is to be seen.

@@ -23,7 +23,7 @@ const NOBODY_LIMITED: Limits = Limits {
 /// What was seen, with nothing in it.
 struct Case {
     level: Level,
-    failure: Failure,
+    failure: FailedRun,
     target: &'static str,
     limits: Limits,
     entry: Option<Entry>,
@@ -55,7 +55,11 @@ fn file(loader: Option<&str>) -> InterpreterFile {
 fn said(words: &str) -> Case {
     Case {
         level: Level::Host,
-        failure: Failure { refused: None, ended: Some(Ended::Exited(1)), words: words.to_owned() },
+        failure: FailedRun {
+            refused: None,
+            ended: Some(Ended::Exited(1)),
+            words: words.to_owned(),
+        },
         target: "arm",
         limits: NOBODY_LIMITED,
         entry: Some(entry("qemu-arm", "POF")),

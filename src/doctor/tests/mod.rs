@@ -28,7 +28,7 @@ use crate::system::host::limits::{Limits, Selinux};
 use crate::system::host::machine::Host;
 use crate::system::host::surroundings::{Boot, Distribution, Module, Units};
 use crate::target::Table;
-use crate::verify::{Outcome, Proof};
+use crate::verify::{LevelOutcome as Outcome, Proof};
 
 const ID: FileId = FileId { device: 1, inode: 2, size: 3, modified: 4 };
 const DEVICE: u64 = 7;

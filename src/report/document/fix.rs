@@ -51,7 +51,7 @@ impl FixDocument {
         };
         let planned =
             Self::planned(&outcome.item).or_else(|| outcome.error.as_ref().map(|_| line()))?;
-        let error = outcome.error.clone().or(planned.error);
+        let error = outcome.error.as_ref().map(ToString::to_string).or(planned.error);
         Some(Self { done: outcome.changed && error.is_none(), error, ..planned })
     }
 }

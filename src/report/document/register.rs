@@ -83,7 +83,7 @@ impl RegisterLine {
             changed: outcome.changed,
             proved: outcome.proof.as_ref().map(crate::verify::Proof::works),
             detail: outcome.item.decision.to_string(),
-            error: outcome.error.clone().or(refused),
+            error: outcome.error.as_ref().map(ToString::to_string).or(refused),
         }
     }
 }

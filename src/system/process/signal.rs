@@ -14,12 +14,11 @@ pub struct Interrupt {
     before: SigSet,
 }
 
-/// What a signal asks a service for.
+/// What a signal asks of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
-    /// To end.
-    End,
-    /// To read its configuration again.
+pub enum ServiceSignal {
+    Stop,
+    /// Read the configuration again.
     Reload,
 }
 
@@ -47,9 +46,13 @@ impl Interrupt {
     }
 
     /// Waits for the next one, as a service understands it: HUP means its configuration.
-    pub fn wish(&self) -> io::Result<Wish> {
+    pub fn service_signal(&self) -> io::Result<ServiceSignal> {
         let (number, _) = self.next()?;
-        Ok(if number == Signal::SIGHUP as i32 { Wish::Reload } else { Wish::End })
+        Ok(if number == Signal::SIGHUP as i32 {
+            ServiceSignal::Reload
+        } else {
+            ServiceSignal::Stop
+        })
     }
 
     /// Waits for the next one: its number, and whether a process sent it (not a terminal or the kernel).

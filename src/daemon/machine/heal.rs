@@ -1,0 +1,175 @@
+//! What a look at the instance leads to: rules are restored, or checked, or left alone for now.
+
+use std::time::Instant;
+
+use super::event::{Action, LookResult, Now};
+use super::jobs::FILES_SETTLE;
+use super::model::{Baseline, Machine, Retry};
+use crate::apply::RuleError;
+use crate::daemon::journal::{Changes, JournalEntry};
+use crate::daemon::state::{Cause, Condition};
+use crate::failure::Failure;
+use crate::plan;
+
+/// Whether a look is over, or goes on with [`Action::Restore`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LookStep {
+    Over,
+    Restoring,
+}
+
+impl Machine {
+    pub(super) fn instance_changed(&mut self, now: Now) {
+        // The first check sees it anyway.
+        if self.baseline.is_some() {
+            self.looks.changed(now.at);
+        }
+    }
+
+    pub(super) fn look(&mut self, now: Now) {
+        let leave_alone = self.looks.start(&self.claimed, now.at);
+        self.act(Action::Look { leave_alone });
+    }
+
+    pub(super) fn lock_busy(&mut self, now: Now) {
+        if self.looks.lock_busy(self.jobs.is_reconciling(), now.at) {
+            self.log(JournalEntry::Trouble(format!(
+                "{}: another binfmtd process has held this lock for some time, so no rule can be restored \
+                 (fuser {0} names the process)",
+                self.lock_file.display()
+            )));
+        }
+    }
+
+    /// It may be possible later: out of descriptors or memory, for example.
+    pub(super) fn look_failed(&mut self, failure: Failure, now: Now) {
+        self.looks.lock_taken();
+        self.fail(failure, Retry::Check, now);
+    }
+
+    pub(super) fn looked(&mut self, result: LookResult, now: Now) -> LookStep {
+        self.looks.lock_taken();
+        let is_ours = std::mem::take(&mut self.expects_new_record);
+        if result.record_changed && !is_ours {
+            // `binfmtd register` or `unregister` ran; the configuration decides.
+            self.jobs.reconcile_by(now.at + FILES_SETTLE);
+        }
+        let restorable = result.restorable.iter().filter(|it| !self.refused.contains(it));
+        let actions: Vec<_> = restorable.cloned().collect();
+        if actions.is_empty() {
+            self.act(Action::Unlock);
+            if !self.jobs.is_settling() {
+                self.compare(result, now);
+            }
+        } else if let Some(until) = self.pace.wait(now.at) {
+            self.act(Action::Unlock);
+            self.looks.pause(until);
+            self.report_pause(until, now);
+        } else {
+            self.act(Action::Restore(actions));
+            return LookStep::Restoring;
+        }
+        LookStep::Over
+    }
+
+    /// Nothing can be restored: whether a check is needed.
+    fn compare(&mut self, result: LookResult, now: Now) {
+        let first_change = self.looks.first_change(now.at);
+        self.end_pause();
+        if self.looks.wait_for_claimed(&result.missing, now.at) {
+            return;
+        }
+        self.looks.settled();
+        // `binfmtd unregister` takes a rule out of the record.
+        let is_in_step = self
+            .state
+            .rules
+            .iter()
+            .filter(|rule| rule.ours && rule.condition == Condition::Working)
+            .all(|rule| rule.by.as_ref().is_some_and(|by| result.owned.contains(by)));
+        let Some(baseline) = &mut self.baseline else { return };
+        let is_same = baseline.others == result.others
+            && baseline.missing.as_ref().is_none_or(|missing| *missing == result.missing);
+        *baseline = Baseline { others: result.others, missing: Some(result.missing) };
+        if is_same && is_in_step {
+            return;
+        }
+        // A check may replace rules of others, so it pauses as well when they keep coming back.
+        let until = self.pace.wait(now.at);
+        if let Some(until) = until {
+            self.looks.pause_for_check();
+            self.report_pause(until, now);
+        }
+        self.jobs.others_changed(first_change, until, now.at);
+    }
+
+    pub(super) fn restored(
+        &mut self,
+        results: Vec<(plan::Action, Result<(), RuleError>)>,
+        now: Now,
+    ) {
+        let mut done = Vec::new();
+        for (action, result) in results {
+            match result {
+                Ok(()) => done.push(action),
+                Err(error) => {
+                    self.log(JournalEntry::Trouble(error.to_string()));
+                    self.refused.push(action);
+                    // No event comes from what was not written, and the rule is missing now.
+                    self.looks.by(now.at);
+                }
+            }
+        }
+        if done.is_empty() {
+            return;
+        }
+        let first_change = self.looks.first_change(now.at);
+        self.looks.settled();
+        self.end_pause();
+        self.pace.done(now.at);
+        // These rules were probed before, and only an exec shows that they still work.
+        self.jobs.restored(now.at);
+        let changes: Changes = done.iter().map(cause_of).collect();
+        self.count(&changes, first_change, now);
+        let rule = match done.as_slice() {
+            [plan::Action::Add(rule) | plan::Action::Enable(rule)] => Some(rule.name().to_string()),
+            _ => None,
+        };
+        let took = now.at.saturating_duration_since(first_change);
+        self.log(JournalEntry::Restored { changes, rule, took });
+    }
+
+    /// The instance is mounted read-only, for example; a check says more.
+    pub(super) fn restore_failed(&mut self, failure: Failure, now: Now) {
+        self.looks.settled();
+        self.fail(failure, Retry::Check, now);
+    }
+
+    fn report_pause(&mut self, until: Instant, now: Now) {
+        let next_in = until.saturating_duration_since(now.at);
+        let is_news = self.state.paused_until.is_none();
+        if let Some(times) = self.pace.is_pausing().filter(|_| is_news) {
+            self.log(JournalEntry::Conflict { times, next_in });
+            self.state.conflicts += 1;
+        }
+        self.state.paused_until = Some(now.since_1970 + next_in.as_secs_f64());
+        self.publication.changed();
+    }
+
+    fn end_pause(&mut self) {
+        self.looks.end_pause();
+        if self.state.paused_until.take().is_some() {
+            self.publication.changed();
+        }
+    }
+}
+
+fn cause_of(action: &plan::Action) -> Cause {
+    match action {
+        plan::Action::EnableInstance => Cause::InstanceDisabled,
+        plan::Action::Enable(_) => Cause::Disabled,
+        plan::Action::Add(_) | plan::Action::Replace { .. } | plan::Action::Remove { .. } => {
+            Cause::Removed
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What the service decides: a state, an event and the time give a new state and actions.
+//!
+//! Nothing here reads a clock or touches the system, so every case of timing is a unit test. The driver
+//! (`event_loop.rs`) carries the actions out in order, and feeds what comes of them back as events. Of
+//! [`Action::Look`] and [`Action::Restore`] the answers come before any other event.
+
+mod check;
+mod event;
+mod heal;
+mod jobs;
+mod look;
+mod model;
+mod publication;
+#[cfg(test)]
+mod tests;
+mod verdicts;
+
+pub(super) use event::{Action, Event, LookResult, Notification, Now};
+pub(super) use model::{Machine, Setup};
+
+use crate::daemon::journal::JournalEntry;
+use crate::daemon::protocol::JobResult;
+use crate::failure::Failure;
+use heal::LookStep;
+use model::{Readiness, Retry};
+
+impl Machine {
+    pub(super) fn handle(&mut self, event: Event, now: Now) -> Vec<Action> {
+        if !self.has_ended() {
+            self.transition(event, now);
+        }
+        self.take_actions()
+    }
+
+    fn transition(&mut self, event: Event, now: Now) {
+        match event {
+            Event::InstanceChanged => self.instance_changed(now),
+            Event::FilesChanged | Event::Followed { changed: true } => self.files_changed(now),
+            Event::EventsLost => {
+                self.instance_changed(now);
+                self.files_changed(now);
+            }
+            Event::MountsChanged { mounted, folders_moved } => {
+                let before = std::mem::replace(&mut self.mounted, mounted);
+                let is_another = mounted != before && mounted != Some(self.state.instance);
+                // The worker opens it: an automount may block whoever triggers it.
+                if is_another || folders_moved {
+                    self.files_changed(now);
+                }
+            }
+            Event::Looked(result) => {
+                if self.looked(result, now) == LookStep::Over {
+                    self.finish_check(now);
+                }
+            }
+            Event::LockBusy => {
+                self.lock_busy(now);
+                self.finish_check(now);
+            }
+            Event::LookFailed(failure) => {
+                self.look_failed(failure, now);
+                self.finish_check(now);
+            }
+            Event::Restored(results) => {
+                self.restored(results, now);
+                self.finish_check(now);
+            }
+            Event::RestoreFailed(failure) => {
+                self.restore_failed(failure, now);
+                self.finish_check(now);
+            }
+            Event::JobEnded(result) => self.job_ended(result, now),
+            Event::WorkerDied => {
+                let failure =
+                    Failure::unavailable("the worker ended early: it was killed, or crashed");
+                self.job_ended(JobResult::Failed(failure), now);
+            }
+            Event::InstanceHeld(device) => self.instance_held(device),
+            Event::NoInstance(error) => self.log(JournalEntry::Trouble(error)),
+            Event::Followed { changed: false } => {}
+            Event::FollowFailed(failure) => self.fail(failure, Retry::Check, now),
+            Event::NotificationLost(lost) => self.publication.lost(&lost, now.at),
+            Event::ReloadRequested => self.reload(now),
+            Event::StopRequested => {
+                self.act(Action::Notify(Notification::Stopping));
+                // Whoever reads it would take it for the current state.
+                self.act(Action::RemoveMetrics(self.metrics_file.clone()));
+                self.act(Action::End(Ok(())));
+            }
+            Event::Due => self.due(now),
+        }
+    }
+
+    /// Does what is due, the most urgent first.
+    fn due(&mut self, now: Now) {
+        if self.publication.take_watchdog(now.at) {
+            self.act(Action::Notify(Notification::Watchdog));
+        }
+        if self.looks.is_due(now.at) {
+            // What it finds may call for a job at once.
+            return self.look(now);
+        }
+        if self.jobs.is_overdue(now.at) {
+            let minutes = jobs::LONGEST_JOB.as_secs() / 60;
+            let failure = format!("a full check has not ended for {minutes} minutes");
+            return self.act(Action::End(Err(Failure::unavailable(failure))));
+        }
+        if let Some(job) = self.jobs.start(now.at) {
+            self.act(Action::Start(job));
+        }
+        let is_checked =
+            self.jobs.is_at_rest() || self.jobs.is_idle() && self.state.trouble.is_some();
+        if self.readiness == Readiness::Reloading && is_checked {
+            self.became_ready();
+        }
+        if self.publication.take_changed(now.at) {
+            self.state.status = self.state.status_line();
+            self.act(Action::Publish);
+            if let Some(notification) = self.publication.notification(&self.state.status) {
+                self.act(Action::Notify(notification));
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Which rules of others matter to the service.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Settings;
+use crate::failure::Failure;
+use crate::observation::{Observation, Record};
+use crate::plan::{self, Native, Request};
+use crate::rule::{Entry, Flags, InterpreterPath, Matcher, Rule, parse_register};
+
+/// Tells the rules of others that matter from those that do not, which may come and go by the thousand:
+/// they could take programs of a wanted target or of the host, or have the name of one of our rules.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Relevant {
+    names: BTreeSet<String>,
+    /// Register strings, of which only the matcher counts: a matcher has no other text form.
+    matchers: Vec<String>,
+}
+
+impl Relevant {
+    pub(super) fn of(
+        settings: &Settings,
+        request: &Request,
+        seen: &Observation,
+    ) -> Result<Self, Failure> {
+        let mut relevant = Self::default();
+        let mut add = |matcher: Matcher| {
+            let nobody = "nobody".parse().ok()?;
+            let nothing = InterpreterPath::new(Path::new("/")).ok()?;
+            let rule = Rule::new(nobody, matcher, nothing, Flags::default()).ok()?;
+            relevant.matchers.push(String::from_utf8_lossy(rule.register_string()).into_owned());
+            Some(())
+        };
+        for target in plan::wanted(settings, request, seen)? {
+            for (name, magic) in target.rules() {
+                relevant.names.insert(name.to_string());
+                add(Matcher::Magic(magic));
+            }
+        }
+        for custom in &settings.rules {
+            relevant.names.insert(custom.rule.name().to_string());
+            add(custom.rule.matcher().clone());
+        }
+        for magic in Native::new(&settings.table, &seen.natives).magics() {
+            add(Matcher::Magic(magic.clone()));
+        }
+        Ok(relevant)
+    }
+
+    /// Changes when a rule that matters and is not ours appears, disappears or changes.
+    pub(super) fn digest_of_others(&self, entries: &[Entry], record: &Record) -> u64 {
+        let matchers: Vec<Matcher> = self
+            .matchers
+            .iter()
+            .filter_map(|string| Some(parse_register(string.as_bytes()).ok()?.matcher().clone()))
+            .collect();
+        let matters = |entry: &&Entry| {
+            entry.name.to_str().is_some_and(|name| self.names.contains(name))
+                || matchers.iter().any(|matcher| match (matcher, &entry.matcher) {
+                    (Matcher::Magic(wanted), Matcher::Magic(theirs)) => wanted.overlaps(theirs),
+                    (wanted, theirs) => wanted.is_same(theirs),
+                })
+        };
+        let mut hasher = DefaultHasher::new();
+        for entry in entries.iter().filter(matters).filter(|entry| !record.owns(entry)) {
+            format!("{entry:?}").hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Targets;
+    use crate::observation::{InstanceFacts, Owned};
+
+    fn entry(register: &str) -> Entry {
+        let rule = parse_register(register.as_bytes()).unwrap();
+        let text = format!("enabled\ninterpreter {}\nflags: \n", rule.interpreter());
+        let matcher = match rule.matcher() {
+            Matcher::Extension(extension) => format!("extension .{}\n", extension.as_str()),
+            Matcher::Magic(_) => {
+                let magic = register.split(':').nth(4).unwrap();
+                let hex = magic.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+                format!("offset 0\nmagic {hex}\n")
+            }
+        };
+        Entry::parse(rule.name().as_str().as_ref(), (text + &matcher).as_bytes()).unwrap()
+    }
+
+    fn relevant() -> Relevant {
+        Relevant {
+            names: ["qemu-arm".to_owned()].into(),
+            matchers: vec![":nobody:M::ABCD::/:".to_owned(), ":nobody:E::jar::/:".to_owned()],
+        }
+    }
+
+    fn digest(entries: &[&str], ours: &[&str]) -> u64 {
+        let owned = |register: &&str| {
+            let rule = parse_register(register.as_bytes()).unwrap();
+            let owned = Owned { register: (*register).to_owned(), target: None, interpreter: None };
+            (rule.name().to_string(), owned)
+        };
+        let record = Record { rules: ours.iter().map(owned).collect(), ..Record::default() };
+        let entries: Vec<Entry> = entries.iter().map(|register| entry(register)).collect();
+        relevant().digest_of_others(&entries, &record)
+    }
+
+    #[test]
+    fn a_rule_matters_by_its_name_or_by_what_it_takes() {
+        let nothing = digest(&[], &[]);
+        for matters in [
+            ":qemu-arm:M::zzzz::/bin/true:",
+            ":theirs:M::ABCD::/bin/true:",
+            // It takes everything that the wanted one takes.
+            ":theirs:M::AB::/bin/true:",
+            ":theirs:E::jar::/bin/true:",
+        ] {
+            assert_ne!(digest(&[matters], &[]), nothing, "{matters}");
+        }
+        for other in [":theirs:M::AX::/bin/true:", ":theirs:E::exe::/bin/true:"] {
+            assert_eq!(digest(&[other], &[]), nothing, "{other}");
+        }
+    }
+
+    #[test]
+    fn its_content_counts_and_ours_do_not() {
+        let theirs = ":theirs:M::ABCD::/bin/true:";
+        let changed = ":theirs:M::ABCD::/bin/false:";
+        assert_ne!(digest(&[theirs], &[]), digest(&[changed], &[]));
+        assert_eq!(digest(&[theirs], &[theirs]), digest(&[], &[]), "it is ours");
+        assert_ne!(digest(&[changed], &[theirs]), digest(&[], &[]), "only its name is ours");
+    }
+
+    #[test]
+    fn wanted_targets_rules_of_the_configuration_and_the_host_matter() {
+        let settings =
+            Settings { targets: Targets::List(vec!["aarch64".to_owned()]), ..Settings::default() };
+        let seen = Observation {
+            host: "x86_64".to_owned(),
+            natives: vec!["x86_64".to_owned()],
+            instance: InstanceFacts {
+                device: 7,
+                enabled: true,
+                writable: true,
+                entries: Vec::new(),
+                unreadable: Vec::new(),
+            },
+            interpreters: std::collections::BTreeMap::new(),
+            others: std::collections::BTreeMap::new(),
+            captured: std::collections::BTreeMap::new(),
+            serving: std::collections::BTreeMap::new(),
+            record: Record::default(),
+        };
+        let relevant = Relevant::of(&settings, &Request::default(), &seen).unwrap();
+        assert_eq!(relevant.names, ["qemu-aarch64".to_owned()].into());
+        let native = Native::new(&settings.table, &seen.natives).magics().count();
+        assert!(native > 0);
+        assert_eq!(relevant.matchers.len(), 1 + native);
+    }
+}

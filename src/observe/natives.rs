@@ -1,0 +1,116 @@
+//! What the kernel runs by itself.
+
+use std::fmt::Display;
+
+use crate::config::Settings;
+use crate::failure::Failure;
+use crate::probe::{self, Kind};
+use crate::rule::Header;
+use crate::system::binfmt_misc::native::{self, Answer};
+use crate::system::host::machine;
+use crate::target::Target;
+
+/// The target of this very program, which the kernel runs natively.
+pub fn host_target(settings: &Settings) -> Result<&Target, Failure> {
+    let header = machine::own_header().map_err(Failure::io("read this program's own header"))?;
+    settings.table.of_header(&Header::new(&header)).ok_or_else(|| {
+        Failure::unavailable(
+            "this machine is none of the targets in the table, so its own programs could not be protected",
+        )
+    })
+}
+
+/// Programs of which the kernel does not tell could not be protected.
+fn untold(why: impl Display) -> Failure {
+    Failure::unavailable(format!(
+        "whether the kernel runs these programs by itself could not be told: {why}"
+    ))
+}
+
+/// The host's own target, and those of its family that the kernel runs: asked, not guessed.
+pub(super) fn natives(settings: &Settings, host: &Target) -> Result<Vec<String>, Failure> {
+    let relatives = settings
+        .table
+        .targets()
+        .iter()
+        .filter(|target| target.family == host.family && target.name != host.name);
+    let family: Vec<&Target> = std::iter::once(host).chain(relatives).collect();
+    let programs: Vec<Vec<u8>> =
+        family.iter().map(|target| probe::truncated(target, Kind::Executable)).collect();
+    let mut answers = native::ask(&programs).map_err(untold)?;
+    let taken: Vec<usize> =
+        (0..answers.len()).filter(|place| answers[*place] == Answer::Rule).collect();
+    if !taken.is_empty() {
+        // A rule comes before the kernel's own loader, so those are asked in an instance without rules.
+        let programs: Vec<Vec<u8>> = taken.iter().map(|place| programs[*place].clone()).collect();
+        let alone = native::ask_without_rules(&programs).map_err(untold)?;
+        for (place, answer) in taken.into_iter().zip(alone.into_iter().flatten()) {
+            answers[place] = answer;
+        }
+    }
+    native_ones(&family, answers)
+}
+
+/// The targets of the host's family that the kernel runs by itself, the host's own first. An unclear answer is an
+/// error and never means foreign: the guard would let a rule take those programs away.
+fn native_ones(family: &[&Target], answers: Vec<Answer>) -> Result<Vec<String>, Failure> {
+    let mut natives = Vec::new();
+    // A rule may take everything, or the kernel says so of everything, as Linux 5.10 does without /dev/fd. Then this
+    // answer says nothing about the others.
+    let host_is_taken = answers.first() == Some(&Answer::Rule);
+    for (place, (target, answer)) in family.iter().zip(answers).enumerate() {
+        let is_host = place == 0;
+        let is_native = match answer {
+            Answer::Kernel => true,
+            // There is no instance without rules for us. The host's own programs run by definition. Programs of others
+            // that a rule takes already lose nothing.
+            Answer::Rule => is_host || host_is_taken,
+            // Then this answer means something else, for the others too.
+            Answer::Nobody if is_host => {
+                let why = format!("{}: the kernel does not know its own programs", target.name);
+                return Err(untold(why));
+            }
+            Answer::Nobody => false,
+            Answer::Unclear(why) => {
+                return Err(untold(format_args!("{}: {why}", target.name)));
+            }
+        };
+        if is_native {
+            natives.push(target.name.clone());
+        }
+    }
+    Ok(natives)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::Table;
+
+    #[test]
+    fn what_the_kernel_did_not_tell_is_never_foreign() {
+        let table = Table::embedded();
+        let family = ["x86_64", "i386", "i486"].map(|name| table.find(name).unwrap());
+        let natives = |answers: [Answer; 3]| {
+            native_ones(&family, answers.to_vec()).map_err(|error| error.to_string())
+        };
+        let (kernel, rule, nobody) = (Answer::Kernel, Answer::Rule, Answer::Nobody);
+        let unclear = Answer::Unclear("why".to_owned());
+        let names = |names: &[&str]| Ok(names.iter().map(|&name| name.to_owned()).collect());
+
+        let answers = [kernel.clone(), kernel.clone(), nobody.clone()];
+        assert_eq!(natives(answers), names(&["x86_64", "i386"]));
+        let answers = [kernel.clone(), rule.clone(), kernel.clone()];
+        assert_eq!(natives(answers), names(&["x86_64", "i486"]));
+        // Under an emulator, where a rule takes this very program; or nothing can be told by this.
+        let answers = [rule.clone(), rule, nobody.clone()];
+        assert_eq!(natives(answers), names(&["x86_64", "i386"]));
+
+        let error = natives([kernel.clone(), unclear.clone(), kernel.clone()]).unwrap_err();
+        assert!(error.ends_with("could not be told: i386: why"), "{error}");
+        let error = natives([unclear, kernel.clone(), kernel.clone()]).unwrap_err();
+        assert!(error.ends_with("x86_64: why"), "{error}");
+        let error = natives([nobody, kernel.clone(), kernel]).unwrap_err();
+        assert!(error.contains("x86_64: the kernel does not know its own programs"), "{error}");
+    }
+}

@@ -1,0 +1,165 @@
+//! The one road from settings to the kernel: lock → observe → plan → apply, and again where somebody undid it.
+//!
+//! `register`, `run`, `buildx bootstrap`, `doctor --fix`, the drop-in for tonistiigi/binfmt and the service's worker
+//! all go through [`Reconciler::run`]; what differs between them is data.
+
+mod access;
+mod served;
+mod settle;
+mod usable;
+
+use std::path::Path;
+
+pub use access::{
+    AccessError, Change, Denied, Holder, Unmounted, check_lifetime, check_writable, find_instance,
+    writable_instance,
+};
+pub use served::{Lack, Served, Unserved, served_without_us};
+
+use crate::apply::{self, Edge, Given, KernelRegistry, Outcome, Prober};
+use crate::config::{Settings, Verify};
+use crate::failure::Failure;
+use crate::observation::Observation;
+use crate::observe::{self, ObserveOptions};
+use crate::plan::{self, Decision, Plan, Request};
+use crate::system::binfmt_misc::instance::Instance;
+use crate::system::binfmt_misc::record::Store;
+use crate::system::process::batch::Limits;
+
+/// What to bring into the state that the settings describe, and how.
+pub struct Reconciler<'a> {
+    pub instance: &'a Instance,
+    /// The folder of the record of ownership and its lock.
+    pub runtime: &'a Path,
+    pub settings: &'a Settings,
+    /// What to look at.
+    pub request: &'a Request,
+    pub planning: Planning<'a>,
+    pub mode: Mode,
+    /// The instance is our own and empty: a trial in another one would prove nothing more.
+    pub private: bool,
+    pub limits: Limits,
+}
+
+/// How a plan follows from what was seen.
+#[derive(Clone, Copy)]
+pub enum Planning<'a> {
+    /// Everything that the request asks for.
+    Requested,
+    /// The same, and a failure where `targets = "auto"` finds nothing to register.
+    SomethingUsable,
+    /// The caller's own, made under the lock, before anything is written.
+    Custom(&'a dyn Fn(&mut Observation) -> Result<Plan, Failure>),
+}
+
+/// Who reconciles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A command holds the lock from its first look on, and does again what somebody undid meanwhile.
+    Command,
+    /// The service hears of what somebody undid. While the lock is held, its loop puts nothing back, and proofs
+    /// take long: a plan without changes is proved without the lock.
+    Service,
+}
+
+/// What was seen last, and what became of each line of the plan.
+pub struct Reconciliation {
+    pub seen: Observation,
+    pub outcomes: Vec<Outcome>,
+}
+
+type Progress<'a> = dyn FnMut(&str, usize, usize) + 'a;
+
+impl<'a> Reconciler<'a> {
+    /// With the options of `register`.
+    pub fn command(
+        instance: &'a Instance,
+        runtime: &'a Path,
+        settings: &'a Settings,
+        request: &'a Request,
+    ) -> Self {
+        let (planning, mode) = (Planning::SomethingUsable, Mode::Command);
+        let limits = Limits::default();
+        Self { instance, runtime, settings, request, planning, mode, private: false, limits }
+    }
+}
+
+impl Reconciler<'_> {
+    /// Observes, plans and applies; `progress` hears what is done, how much of it, and of how much.
+    pub fn run(&self, progress: &mut Progress<'_>) -> Result<Reconciliation, Failure> {
+        match self.mode {
+            Mode::Command => settle::settle(|| self.locked(progress)),
+            Mode::Service => {
+                let (seen, plan) = self.look()?;
+                if plan.is_empty() && seen.record.coming.is_empty() {
+                    self.apply(seen, plan, None, progress)
+                } else {
+                    self.locked(progress)
+                }
+            }
+        }
+    }
+
+    /// What `run` would do now. Nothing is locked or changed.
+    pub fn dry_run(&self) -> Result<Reconciliation, Failure> {
+        let (seen, plan) = self.look()?;
+        Ok(Reconciliation { seen, outcomes: plan.items.into_iter().map(Outcome::of).collect() })
+    }
+
+    fn locked(&self, progress: &mut Progress<'_>) -> Result<Reconciliation, Failure> {
+        let store = Store::open(self.runtime).map_err(Failure::io("record of ownership"))?;
+        let (seen, plan) = self.look()?;
+        self.apply(seen, plan, Some(&store), progress)
+    }
+
+    /// Without the store, nothing is changed, and what stands is proved.
+    fn apply(
+        &self,
+        seen: Observation,
+        plan: Plan,
+        store: Option<&Store>,
+        progress: &mut Progress<'_>,
+    ) -> Result<Reconciliation, Failure> {
+        let given = Given { settings: self.settings, seen: &seen, private: self.private };
+        let registry = &mut KernelRegistry::new(self.instance);
+        let prover = &mut Prober::new(self.settings, &seen, self.limits, progress);
+        let outcomes = match store {
+            Some(store) => apply::apply(plan, given, Edge { registry, prover, store })?,
+            None => apply::prove(plan, given, Edge { registry, prover, store: &() })?,
+        };
+        Ok(Reconciliation { seen, outcomes })
+    }
+
+    fn look(&self) -> Result<(Observation, Plan), Failure> {
+        let run_others = self.settings.verify != Verify::Off;
+        let options = ObserveOptions { runtime: self.runtime, run_others, limits: self.limits };
+        let mut seen = observe::observe(self.instance, self.settings, self.request, options)?;
+        let plan = match self.planning {
+            Planning::Requested => plan::plan(self.settings, self.request, &seen)?,
+            Planning::SomethingUsable => {
+                let plan = plan::plan(self.settings, self.request, &seen)?;
+                usable::check(self.settings, self.request, &seen)?;
+                plan
+            }
+            Planning::Custom(plan) => plan(&mut seen)?,
+        };
+        Ok((seen, plan))
+    }
+}
+
+impl Reconciliation {
+    /// A line for each rule that is not as it was asked for, for a caller that goes on all the same.
+    pub fn failures(&self) -> Vec<String> {
+        let failed = self.outcomes.iter().filter(|outcome| !outcome.is_well());
+        let line = |outcome: &Outcome| {
+            let item = &outcome.item;
+            let name = item.target.as_deref().or(item.rule.as_deref()).unwrap_or("binfmt_misc");
+            match (&outcome.error, &item.decision) {
+                (Some(error), _) => format!("{name}: {error}"),
+                (None, Decision::Refused(refusal)) => format!("{name}: {refusal}"),
+                (None, other) => format!("{name}: {other}"),
+            }
+        };
+        failed.map(line).collect()
+    }
+}

@@ -1,0 +1,172 @@
+//! Doing again what somebody undid meanwhile.
+
+use super::Reconciliation;
+use crate::apply::Outcome;
+use crate::failure::Failure;
+use crate::plan::{Action, Decision};
+
+/// A flush, as at each start of systemd-binfmt, comes once; a rival that goes on cannot be outrun.
+const ROUNDS: usize = 3;
+
+/// Goes another round where a rule was gone before it was proved.
+pub(super) fn settle(
+    mut round: impl FnMut() -> Result<Reconciliation, Failure>,
+) -> Result<Reconciliation, Failure> {
+    let mut done = round()?;
+    for _ in 1..ROUNDS {
+        let Some(undone) = done.outcomes.iter().find(|outcome| outcome.is_undone()) else { break };
+        tracing::info!(
+            "{} was gone before it was proved; once more",
+            undone.item.rule.as_deref().unwrap_or("a rule")
+        );
+        let Reconciliation { seen, outcomes } = round()?;
+        done = Reconciliation { seen, outcomes: join(done.outcomes, outcomes) };
+    }
+    Ok(done)
+}
+
+/// What became of all lines: a later round finds in the kernel what an earlier one wrote.
+fn join(earlier: Vec<Outcome>, mut later: Vec<Outcome>) -> Vec<Outcome> {
+    let mut only_earlier = Vec::new();
+    for done in earlier.into_iter().filter(|outcome| outcome.changed) {
+        let registers = !matches!(
+            done.item.decision,
+            Decision::Change(Action::Remove { .. } | Action::EnableInstance)
+        );
+        let is_kept = |outcome: &&mut Outcome| {
+            matches!(outcome.item.decision, Decision::Kept { .. })
+                && outcome.item.rule == done.item.rule
+        };
+        // A rule that the first round added is reported as added, though the second found it there.
+        match later.iter_mut().find(is_kept) {
+            Some(outcome) if registers => {
+                outcome.item = done.item;
+                outcome.changed = true;
+            }
+            _ if registers => {}
+            _ => only_earlier.push(done),
+        }
+    }
+    later.splice(..0, only_earlier);
+    later
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::apply::RuleError;
+    use crate::observation::{InstanceFacts, Observation, Record};
+    use crate::plan::Item;
+    use crate::rule::{Rule, parse_register};
+
+    fn seen(host: &str) -> Observation {
+        Observation {
+            host: host.to_owned(),
+            natives: Vec::new(),
+            instance: InstanceFacts {
+                device: 1,
+                enabled: true,
+                writable: true,
+                entries: Vec::new(),
+                unreadable: Vec::new(),
+            },
+            interpreters: BTreeMap::new(),
+            others: BTreeMap::new(),
+            captured: BTreeMap::new(),
+            serving: BTreeMap::new(),
+            record: Record::default(),
+        }
+    }
+
+    fn rule(name: &str) -> Rule {
+        parse_register(format!(":{name}:E::{name}::/bin/{name}:").as_bytes()).unwrap()
+    }
+
+    fn line(name: &str, decision: Decision) -> Outcome {
+        let rule = Some(name.to_owned());
+        Outcome::of(Item { target: None, machine: None, rule, decision })
+    }
+
+    fn changed(outcome: Outcome) -> Outcome {
+        Outcome { changed: true, ..outcome }
+    }
+
+    fn undone(outcome: Outcome) -> Outcome {
+        Outcome { error: Some(RuleError::Undone), ..outcome }
+    }
+
+    fn added(name: &str) -> Outcome {
+        line(name, Decision::Change(Action::Add(rule(name))))
+    }
+
+    fn kept(name: &str) -> Outcome {
+        line(name, Decision::Kept { name: name.into(), remark: None })
+    }
+
+    fn removed(name: &str) -> Outcome {
+        line(name, Decision::Change(Action::Remove { name: name.into(), why: String::new() }))
+    }
+
+    /// Settles with these rounds; the last one goes on for ever.
+    fn settled(rounds: &[Vec<Outcome>]) -> (usize, Reconciliation) {
+        let mut number = 0;
+        let done = settle(|| {
+            let outcomes = rounds[number.min(rounds.len() - 1)].clone();
+            number += 1;
+            Ok(Reconciliation { seen: seen(&number.to_string()), outcomes })
+        });
+        (number, done.unwrap())
+    }
+
+    #[test]
+    fn one_round_is_enough_where_nobody_interferes() {
+        let failed = Outcome { error: Some(RuleError::Unproved), ..added("b") };
+        let outcomes = vec![changed(added("a")), failed];
+        let (rounds, done) = settled(std::slice::from_ref(&outcomes));
+        assert_eq!((rounds, done.outcomes), (1, outcomes));
+    }
+
+    #[test]
+    fn what_was_undone_is_done_again() {
+        let first = vec![changed(removed("old")), changed(added("a")), undone(added("b"))];
+        let second = vec![kept("a"), changed(added("b"))];
+        let (rounds, done) = settled(&[first, second]);
+        assert_eq!(rounds, 2);
+        assert_eq!(done.seen.host, "2");
+        // As if it had been one round.
+        let wanted = vec![changed(removed("old")), changed(added("a")), changed(added("b"))];
+        assert_eq!(done.outcomes, wanted);
+    }
+
+    #[test]
+    fn what_the_last_round_says_of_a_rule_counts() {
+        let first = vec![changed(added("a")), changed(added("b")), undone(kept("c"))];
+        let failed = Outcome { error: Some(RuleError::Unproved), ..kept("a") };
+        let (_, done) = settled(&[first, vec![failed, changed(added("b")), kept("c")]]);
+        let first = &done.outcomes[0];
+        assert!(first.changed && first.error == Some(RuleError::Unproved));
+        assert_eq!(done.outcomes[1..], [changed(added("b")), kept("c")]);
+    }
+
+    #[test]
+    fn a_rival_that_goes_on_is_not_outrun() {
+        let (rounds, done) = settled(&[vec![undone(kept("a"))]]);
+        assert_eq!(rounds, ROUNDS);
+        assert!(done.outcomes[0].is_undone());
+    }
+
+    #[test]
+    fn a_failure_ends_it() {
+        let mut rounds = 0;
+        let done = settle(|| {
+            rounds += 1;
+            match rounds {
+                1 => Ok(Reconciliation { seen: seen("1"), outcomes: vec![undone(kept("a"))] }),
+                _ => Err(Failure::unavailable("no lock")),
+            }
+        });
+        assert_eq!((done.err().map(|it| it.message), rounds), (Some("no lock".to_owned()), 2));
+    }
+}
