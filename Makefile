@@ -124,6 +124,11 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs a nightly toolchain
 		$(CARGO) +nightly fuzz run "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
 	done
 
+.PHONY: mutants
+mutants: ## changes of the code that no unit test notices; SHARD=k/n SEED=1 MINUTES=60
+	tests/setup/mutants
+	tests/mutants/run
+
 # A package is made from the archive, and with the binary in it: what was measured and tested is what is installed.
 .PHONY: dist
 dist: static ## archive with the static binary, in target/packages: the same bytes each time

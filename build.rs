@@ -1,4 +1,4 @@
-//! Writes the embedded table of targets as Rust: then no start of the program has to read TOML for it.
+//! Writes the embedded table of targets as Rust, so that the program does not parse TOML at each start.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn main() {
     fs::write(&file, rows).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
 }
 
-/// A key as a field of `Row`: one that it has not is an error of the compiler.
+/// A key as a field of `Row`; the compiler refuses one that `Row` does not have.
 fn field(key: &str) -> String {
     key.replace('-', "_")
 }

@@ -1,7 +1,7 @@
 //! Why a command ended early: the one type that every layer's errors become.
 //!
-//! That something could not be looked at or done is a failure. That the host is not as it should be is a
-//! result: an outcome or a finding, which a command reports and then exits with 1.
+//! A failure means that something could not be examined or done. A host that is not as it should be is a result, not
+//! a failure: an outcome or a finding, which the command reports before it exits with 1.
 
 use std::fmt::{self, Display};
 use std::io;
@@ -11,22 +11,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::shown::plain;
 
-/// What kind of failure it is, the worst last; each has an exit code of its own (`docs/reference/exit-codes.md`).
+/// Ordered by gravity, the worst last; each kind has its own exit code (`docs/reference/exit-codes.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum FailureKind {
     /// Something that was asked for does not work, or is refused.
     Failed,
-    /// Bad usage or configuration.
     Usage,
     /// Could not be checked or carried out.
     Unavailable,
-    /// Not permitted.
     NotPermitted,
 }
 
-impl Kind {
-    /// The word in documents.
+impl FailureKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Failed => "failed",
@@ -41,52 +38,48 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct InputFault {
-    /// The file or folder, as text: its name may be no UTF-8.
+    /// As text, because the name may not be UTF-8.
     pub file: String,
-    /// From 1; `None` where the file as a whole is meant.
+    /// From 1; `None` for the file as a whole.
     pub line: Option<usize>,
     /// What is wrong, and what is allowed.
     pub text: String,
 }
 
-/// A kind, and one line of text; of input, each fault as well.
+/// Ends a command early; carries the faults when they are in the input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The kind.
-    pub kind: Kind,
-    /// Operation, object, cause and way out. On one line, unless there are faults: then a line for each.
+    pub kind: FailureKind,
+    /// Operation, object, cause and remedy, on one line; with faults, a line for each.
     pub message: String,
-    /// Where the input is at fault.
     pub faults: Vec<InputFault>,
 }
 
 impl Failure {
-    fn new(kind: Kind, message: impl Display) -> Self {
-        // Names of files and rules come from others, and may have control characters in them.
+    fn new(kind: FailureKind, message: impl Display) -> Self {
+        // Names of files and rules come from others and may contain control characters.
         Self { kind, message: plain(&message.to_string()), faults: Vec::new() }
     }
 
     /// Something that was asked for does not work, or is refused.
     pub fn failed(message: impl Display) -> Self {
-        Self::new(Kind::Failed, message)
+        Self::new(FailureKind::Failed, message)
     }
 
-    /// Bad usage or configuration.
     pub fn usage(message: impl Display) -> Self {
-        Self::new(Kind::Usage, message)
+        Self::new(FailureKind::Usage, message)
     }
 
     /// Could not be checked or carried out.
     pub fn unavailable(message: impl Display) -> Self {
-        Self::new(Kind::Unavailable, message)
+        Self::new(FailureKind::Unavailable, message)
     }
 
-    /// Not permitted.
     pub fn not_permitted(message: impl Display) -> Self {
-        Self::new(Kind::NotPermitted, message)
+        Self::new(FailureKind::NotPermitted, message)
     }
 
-    /// Not permitted where that is what the system said; else unavailable.
+    /// `NotPermitted` for the system's errors of that kind; else `Unavailable`.
     pub fn of_io(error: &io::Error, message: impl Display) -> Self {
         match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -96,7 +89,7 @@ impl Failure {
         }
     }
 
-    /// The same for `map_err`: what was to be done stands before what the system said.
+    /// [`of_io`](Self::of_io) for `map_err`, with the operation in front of the system's message.
     pub fn io(what: impl Display) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::of_io(&error, format!("{what}: {error}"))
     }
@@ -110,7 +103,7 @@ impl Failure {
         });
         let faults: Vec<InputFault> = faults.collect();
         let lines: Vec<String> = faults.iter().map(InputFault::to_string).collect();
-        Self { kind: Kind::Usage, message: lines.join("\n"), faults }
+        Self { kind: FailureKind::Usage, message: lines.join("\n"), faults }
     }
 }
 

@@ -1,12 +1,11 @@
-//! What others named, as a terminal and a shell can take it.
+//! Text from others, made safe for terminals, line-based readers and shells.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 
-/// A text on one line, whatever is in it: anybody may name a rule or a file, and an interpreter may write what
-/// it likes. Nothing of that is to steer a terminal, or whatever else reads line by line, nor to look like
-/// something else than it is.
+/// Escapes a text so that it stays on one line. Anybody may name a rule or a file, and an interpreter may write what
+/// it likes: none of it may control a terminal, break the lines of a log, or look like something else.
 pub fn plain<T: AsRef<OsStr> + ?Sized>(text: &T) -> String {
     let text = text.as_ref().to_string_lossy();
     if !text.chars().any(deceives) {
@@ -23,13 +22,13 @@ pub fn plain<T: AsRef<OsStr> + ?Sized>(text: &T) -> String {
     shown
 }
 
-/// The same of a text that has several lines by right.
+/// The same for a text that consists of several lines.
 pub fn plain_lines(text: &str) -> String {
     text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a character does something else than to be seen: controls, ends of lines and paragraphs, what
-/// turns the direction of writing (Unicode's UAX #9), and what has no width.
+/// Whether a character is not simply visible: controls, line and paragraph separators, changes of the writing
+/// direction (Unicode's UAX #9), and characters without width.
 fn deceives(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -37,8 +36,7 @@ fn deceives(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A word as a shell and a person can read it: bare where it can be, and never with a character that does
-/// something else than to be seen.
+/// Quotes a word for a shell where necessary; the result has visible characters only.
 pub fn quote<T: AsRef<OsStr> + ?Sized>(word: &T) -> String {
     let word = word.as_ref();
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%=,".contains(&byte);
@@ -56,7 +54,7 @@ fn quote_bytes(word: &OsStr) -> String {
         if (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'\'' | b'\\') {
             quoted.push(char::from(byte));
         } else {
-            // Three octal digits always end there; \x takes as many hex digits as follow in some shells.
+            // Octal escapes end after three digits; in some shells \x takes all hex digits that follow.
             let _ = write!(quoted, "\\{byte:03o}");
         }
     }

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use binfmtd::rule::{Entry, Header, InterpreterPath, Rule, Verdict, judge, winner};
+use binfmtd::rule::{Entry, Header, InterpreterPath, Rule, MatchResult, judge, winner};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -13,9 +13,9 @@ fuzz_target!(|data: &[u8]| {
     let path = Path::new("a.exe");
     let entries = [entry.clone(), entry.clone()];
     let verdicts = judge(&entries, &header, path);
-    assert_eq!(entry.takes(&header, path), verdicts[0] == Verdict::Wins);
-    assert_eq!(winner(&entries, &header, path).is_some(), verdicts[0] == Verdict::Wins);
-    assert_eq!(verdicts[1] == Verdict::Shadowed, verdicts[0] == Verdict::Wins);
+    assert_eq!(entry.takes(&header, path), verdicts[0] == MatchResult::Wins);
+    assert_eq!(winner(&entries, &header, path).is_some(), verdicts[0] == MatchResult::Wins);
+    assert_eq!(verdicts[1] == MatchResult::Shadowed, verdicts[0] == MatchResult::Wins);
 
     let name = "entry".parse().expect("a name");
     let Ok(interpreter) = InterpreterPath::new(entry.interpreter.clone()) else { return };

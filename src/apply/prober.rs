@@ -9,7 +9,7 @@ use super::edge::{KernelRegistry, Prover, Registry};
 use super::trial::{self, Bench, Candidate, Tried};
 use crate::config::Settings;
 use crate::observation::Observation;
-use crate::probe::{self, Kind};
+use crate::probe::{self, ElfType};
 use crate::system::binfmt_misc::native;
 use crate::system::binfmt_misc::private;
 use crate::system::process::batch::{BatchError, Limits};
@@ -120,14 +120,14 @@ impl Bench for Private<'_> {
             .natives
             .iter()
             .flat_map(|target| {
-                [Kind::Executable, Kind::Shared]
+                [ElfType::Executable, ElfType::Shared]
                     .map(|kind| (target.name.as_str(), probe::truncated(target, kind)))
             })
             .unzip();
         let answers =
             native::ask(&programs).map_err(|error| io::Error::other(error.to_string()))?;
         let mut answers = names.into_iter().zip(answers);
-        let harmed = answers.find(|(_, answer)| *answer != native::Answer::Kernel);
+        let harmed = answers.find(|(_, answer)| *answer != native::RunBy::Kernel);
         Ok(harmed.map(|(name, _)| name.to_owned()))
     }
 }

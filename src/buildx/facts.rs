@@ -6,6 +6,7 @@
 use super::embedded::Embedded;
 use super::kernel::Kernel;
 use super::test_build::{Built, Runner};
+use crate::fix::{Command, Fix};
 
 /// What is known of one platform.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,8 +34,8 @@ pub struct Assessment {
     pub grade: Grade,
     /// One sentence, where something is to be said.
     pub sentence: Option<String>,
-    /// A command, where one would help.
-    pub fix: Option<String>,
+    /// What to do, where something would help.
+    pub fix: Option<Fix>,
 }
 
 /// How good or bad it is.
@@ -73,7 +74,8 @@ impl PlatformFacts {
     }
 
     fn judge_built(&self, by: Runner, builder: &str) -> Assessment {
-        let register = || Some(format!("binfmtd register {}", self.target));
+        let register =
+            || Some(Fix::run("register the target's rule", [Command::register(&self.target)]));
         match (by, self.kernel.works()) {
             // What `docker run` needs is the kernel's rule.
             (Runner::Embedded, Some(false)) => doubtful(
@@ -97,7 +99,11 @@ impl PlatformFacts {
                 doubtful(
                     "builds, though the kernel did not run it just now: the rule was not there all the time, or the builder \
                      sees another instance of binfmt_misc",
-                    Some(format!("binfmtd doctor --repeat 20 {}", self.target)),
+                    Some(Fix::run(
+                        "see how often the kernel runs it",
+                        [Command::user(&["binfmtd", "doctor", "--repeat", "20"])
+                            .target(&self.target)],
+                    )),
                 )
             }
             _ => Assessment { grade: Grade::Builds, sentence: None, fix: None },
@@ -105,8 +111,7 @@ impl PlatformFacts {
     }
 
     fn judge_not_built(&self, why: &str, builder: &str) -> Assessment {
-        let again =
-            Some(format!("binfmtd buildx bootstrap {builder} --platform {}", self.platform));
+        let again = Some(self.again(builder));
         match (self.kernel.works(), self.advertised, self.embedded.is_there()) {
             // It advertises nothing because it does not run.
             (Some(true), false, _) if self.resting => fails(format!("not built: {why}"), None),
@@ -165,6 +170,13 @@ impl PlatformFacts {
         }
     }
 
+    /// Puts the rule there, and has the builder see it.
+    fn again(&self, builder: &str) -> Fix {
+        let bootstrap = Command::user(&["binfmtd", "buildx", "bootstrap"]).word(builder);
+        let bootstrap = bootstrap.word("--platform").own(&self.platform);
+        Fix::run("put the rule there, and have the builder see it", [bootstrap])
+    }
+
     /// How a rule was lost that a builder once saw.
     fn lost(&self) -> &'static str {
         match self.kernel {
@@ -174,8 +186,7 @@ impl PlatformFacts {
     }
 
     fn judge_untried(&self, builder: &str) -> Assessment {
-        let again =
-            Some(format!("binfmtd buildx bootstrap {builder} --platform {}", self.platform));
+        let again = Some(self.again(builder));
         match (self.kernel.works(), self.advertised, self.embedded.is_there()) {
             // Whatever the image carries: what is advertised is not given to it.
             (Some(false), true, _) => fails(
@@ -219,14 +230,16 @@ impl PlatformFacts {
     }
 }
 
-fn restart(builder: &str) -> String {
-    format!("docker buildx stop {builder} && docker buildx inspect --bootstrap {builder}")
+fn restart(builder: &str) -> Fix {
+    let stop = Command::user(&["docker", "buildx", "stop"]).word(builder);
+    let boot = Command::user(&["docker", "buildx", "inspect", "--bootstrap"]).word(builder);
+    Fix::run("start the builder again", [stop, boot])
 }
 
-fn doubtful(sentence: &str, fix: Option<String>) -> Assessment {
+fn doubtful(sentence: &str, fix: Option<Fix>) -> Assessment {
     Assessment { grade: Grade::Doubtful, sentence: Some(sentence.to_owned()), fix }
 }
 
-fn fails(sentence: String, fix: Option<String>) -> Assessment {
+fn fails(sentence: String, fix: Option<Fix>) -> Assessment {
     Assessment { grade: Grade::Fails, sentence: Some(sentence), fix }
 }

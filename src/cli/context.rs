@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 use anstream::AutoStream;
 use serde::Serialize;
 
-use super::{Arguments, Failure, Format};
+use super::{Arguments, Failure};
 use crate::config::{self, Settings};
 use crate::observe::ObserveOptions;
 use crate::plan::Request;
-use crate::report::json;
-use crate::report::text::Page;
+use crate::report::{Audience, Format, Page, Printed};
 use crate::system::binfmt_misc::record;
 use crate::system::process::batch::Limits;
 
@@ -20,17 +19,17 @@ use crate::system::process::batch::Limits;
 #[derive(Clone)]
 pub(super) struct Context {
     config: Option<PathBuf>,
-    pub(super) format: Format,
+    pub(super) format: &'static dyn Format,
     pub(super) verbose: bool,
     /// The folder of the record of ownership.
     pub(super) runtime: PathBuf,
 }
 
 impl Context {
-    pub(super) fn new(arguments: &Arguments, format: Format) -> Self {
+    pub(super) fn new(arguments: &Arguments) -> Self {
         Self {
             config: arguments.config.clone(),
-            format,
+            format: arguments.format,
             verbose: arguments.verbose > 0,
             runtime: record::folder(),
         }
@@ -65,20 +64,27 @@ impl Context {
         ObserveOptions { runtime: &self.runtime, run_others, limits }
     }
 
-    pub(super) fn is_json(&self) -> bool {
-        self.format == Format::Json
+    /// Whether results are for a person, who is told of each step as well.
+    pub(super) fn is_for_a_person(&self) -> bool {
+        self.format.audience() == Audience::Person
     }
 
-    /// Prints a result in the format that was asked for.
+    /// Whether what takes long to find out is shown: digests.
+    pub(super) fn wants_all(&self) -> bool {
+        self.verbose || self.format.is_complete()
+    }
+
+    /// Prints a result, in the format that was asked for: `document` for a program, `text` for a person.
     pub(super) fn print(
         &self,
         document: &impl Serialize,
-        text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        text: impl Fn(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        match self.format {
-            Format::Json => print(|out| json::write(out, document)),
-            Format::Text => print(text),
-        }
+        let printed = Printed { data: document, text };
+        let any = self.format.any().ok_or_else(|| {
+            Failure::usage(format!("--format {} has no form for this", self.format.name()))
+        })?;
+        print(|out| any(out, &printed))
     }
 
     /// How much a person wants to read, and how wide the terminal is.
@@ -89,7 +95,7 @@ impl Context {
 
     /// A line of progress on standard error; silent unless that is a terminal.
     pub(super) fn progress(&self) -> impl FnMut(&str, usize, usize) + use<> {
-        let shown = self.format == Format::Text && io::stderr().is_terminal() && !is_dumb();
+        let shown = self.is_for_a_person() && io::stderr().is_terminal() && !is_dumb();
         let mut line = Line::default();
         move |what, done, total| {
             if shown {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::failure::Kind;
+use crate::failure::FailureKind;
 
 /// How a command ended. Documented in `docs/reference/exit-codes.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +37,13 @@ impl From<Exit> for ExitCode {
     }
 }
 
-impl From<Kind> for Exit {
-    fn from(kind: Kind) -> Self {
+impl From<FailureKind> for Exit {
+    fn from(kind: FailureKind) -> Self {
         match kind {
-            Kind::Failed => Self::Failed,
-            Kind::Usage => Self::Usage,
-            Kind::Unavailable => Self::Unavailable,
-            Kind::NotPermitted => Self::NotPermitted,
+            FailureKind::Failed => Self::Failed,
+            FailureKind::Usage => Self::Usage,
+            FailureKind::Unavailable => Self::Unavailable,
+            FailureKind::NotPermitted => Self::NotPermitted,
         }
     }
 }

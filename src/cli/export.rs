@@ -9,7 +9,7 @@ use super::context::{self, Context};
 use super::{Exit, Failure};
 use crate::observe;
 use crate::plan::{self, Action, Decision};
-use crate::report::{ExportDocument, FileDocument, SCHEMA, text};
+use crate::report::{ExportDocument, FileDocument, text};
 use crate::rule::{DebianError, Rule, write_debian};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -64,7 +64,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         notes.push("update-binfmts cannot express the flag O: it is left out".to_owned());
     }
     let files = files(arguments.tool, &rules).map_err(Failure::usage)?;
-    let document = ExportDocument { schema: SCHEMA, ok, files, notes };
+    let document = ExportDocument { ok, files, notes };
     for note in &document.notes {
         tracing::warn!("{note}");
     }
@@ -82,7 +82,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         }
         None if arguments.tool == Tool::Debian
             && document.files.len() > 1
-            && context.format == super::Format::Text =>
+            && context.is_for_a_person() =>
         {
             return Err(Failure::usage(
                 "this format needs a file for each rule: give --output FOLDER, or one target",

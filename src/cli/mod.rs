@@ -20,9 +20,9 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::builder::PossibleValue;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -30,59 +30,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::compat;
 use crate::failure::Failure;
-use crate::report::{ErrorDocument, github, json, junit, text};
+use crate::report::{Audience, ErrorDocument, FORMATS, Format, find_format};
 use crate::shown::plain_lines;
 use crate::system::host::manager;
 pub use exit::Exit;
-
-/// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Format {
-    /// For a person
-    #[default]
-    Text,
-    /// One JSON document, valid also on failure
-    Json,
-}
-
-/// What `--format` may say: a format of every command, or one that only the doctor has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnyFormat {
-    /// Of every command.
-    Common(Format),
-    /// For the systems that a preflight runs in.
-    Preflight(doctor::Format),
-}
-
-impl Default for AnyFormat {
-    fn default() -> Self {
-        Self::Common(Format::default())
-    }
-}
-
-impl From<Format> for AnyFormat {
-    fn from(format: Format) -> Self {
-        Self::Common(format)
-    }
-}
-
-impl ValueEnum for AnyFormat {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[
-            Self::Common(Format::Text),
-            Self::Common(Format::Json),
-            Self::Preflight(doctor::Format::Junit),
-            Self::Preflight(doctor::Format::Github),
-        ]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        match self {
-            Self::Common(format) => format.to_possible_value(),
-            Self::Preflight(format) => format.to_possible_value(),
-        }
-    }
-}
 
 /// Makes foreign executables run on this host, keeps them running, and proves it.
 #[derive(Debug, Parser)]
@@ -99,8 +50,8 @@ pub struct Arguments {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How to print results
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
-    format: AnyFormat,
+    #[arg(long, global = true, value_parser = format_parser(), default_value = FORMATS[0].name(), value_name = "FORMAT")]
+    format: &'static dyn Format,
     /// Say more; twice, even more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -139,41 +90,46 @@ pub fn main() -> ExitCode {
     log(arguments.verbose, matches!(arguments.command, Command::Daemon(_)));
     match dispatch(&arguments) {
         Ok(exit) => exit,
-        Err(failure) => {
-            let format = match (arguments.format, &arguments.command) {
-                // That is what the message is about.
-                (AnyFormat::Preflight(_), command) if !matches!(command, Command::Doctor(_)) => {
-                    AnyFormat::default()
-                }
-                (format, _) => format,
-            };
-            failed(&failure, format)
-        }
+        // A format that the command does not have is what the message is about.
+        Err(failure) if !arguments.command.has(arguments.format) => failed(&failure, FORMATS[0]),
+        Err(failure) => failed(&failure, arguments.format),
     }
 }
 
-fn failed(failure: &Failure, format: AnyFormat) -> ExitCode {
+impl Command {
+    /// Whether it can print in this format.
+    fn has(&self, format: &dyn Format) -> bool {
+        matches!(self, Self::Doctor(_)) || format.any().is_some()
+    }
+}
+
+/// The names of the formats, each with its line of help.
+fn format_parser() -> impl TypedValueParser<Value = &'static dyn Format> {
+    let values = FORMATS.iter().map(|format| PossibleValue::new(format.name()).help(format.help()));
+    PossibleValuesParser::new(values).try_map(|name| find_format(&name).ok_or("no such format"))
+}
+
+fn failed(failure: &Failure, format: &dyn Format) -> ExitCode {
     let exit = Exit::from(failure.kind);
     report(failure, exit.code(), format);
     exit.into()
 }
 
 fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let (common, preflight) = match arguments.format {
-        AnyFormat::Common(format) => (format, None),
-        AnyFormat::Preflight(format) => (Format::Text, Some(format)),
-    };
-    if let (Some(format), false) = (preflight, matches!(arguments.command, Command::Doctor(_))) {
+    let format = arguments.format;
+    if !arguments.command.has(format) {
         return Err(Failure::usage(format!(
-            "--format {format} is for doctor only; every command prints text or json"
+            "--format {} is for doctor only; every command prints {}",
+            format.name(),
+            general_formats()
         )));
     }
-    let context = context::Context::new(arguments, common);
+    let context = context::Context::new(arguments);
     let exit = match &arguments.command {
         Command::Register(own) => register::run(&context, own),
         Command::Unregister(own) => unregister::run(&context, own),
         Command::Status(own) => status::run(&context, own),
-        Command::Doctor(own) => doctor::run(&context, own, preflight),
+        Command::Doctor(own) => doctor::run(&context, own),
         Command::Which(own) => which::run(&context, own),
         Command::Targets(own) => targets::run(&context, own),
         Command::Run(own) => return run::run(&context, own),
@@ -186,8 +142,8 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// Help and version are no errors; everything else is bad usage, in the format that was asked for.
-fn usage(error: &clap::Error, wanted: AnyFormat) -> ExitCode {
-    if error.use_stderr() && wanted != AnyFormat::default() {
+fn usage(error: &clap::Error, wanted: &dyn Format) -> ExitCode {
+    if error.use_stderr() && wanted.audience() == Audience::Program {
         let text = error.render().to_string();
         // What is wrong, in the lines before the usage.
         let lines = text.trim_start_matches("error: ").lines().map(str::trim);
@@ -206,37 +162,39 @@ fn usage(error: &clap::Error, wanted: AnyFormat) -> ExitCode {
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Well.into() }
 }
 
-/// Before the arguments are parsed, or when they cannot be.
-fn wanted_format(arguments: &[OsString]) -> AnyFormat {
+/// The formats that every command has, in words.
+fn general_formats() -> String {
+    let names = FORMATS.iter().filter(|format| format.any().is_some()).map(|format| format.name());
+    names.collect::<Vec<_>>().join(" or ")
+}
+
+/// The format that was asked for, from arguments that are not parsed yet, or cannot be.
+fn wanted_format(arguments: &[OsString]) -> &'static dyn Format {
     let ours = arguments.split(|argument| argument == "--").next().unwrap_or_default();
     let joined = ours.iter().filter_map(|argument| argument.to_str()?.strip_prefix("--format="));
     let apart = ours.windows(2).filter(|pair| pair[0] == "--format");
     let given = joined.chain(apart.filter_map(|pair| pair[1].to_str()));
-    let known = given.filter_map(|name| AnyFormat::from_str(name, false).ok());
     let is_doctor = ours.iter().any(|argument| argument == "doctor");
-    known
-        .filter(|format| is_doctor || matches!(format, AnyFormat::Common(_)))
-        .find(|format| *format != AnyFormat::default())
-        .unwrap_or_default()
+    given
+        .filter_map(find_format)
+        .filter(|format| is_doctor || format.any().is_some())
+        .find(|format| format.audience() == Audience::Program)
+        .unwrap_or(FORMATS[0])
 }
 
-fn report(failure: &Failure, code: u8, format: impl Into<AnyFormat>) {
+/// Says why the command ends early: to a person on standard error, to a program on standard output.
+fn report(failure: &Failure, code: u8, format: &dyn Format) {
     let document = ErrorDocument::new(failure, code);
-    let mut stdout = anstream::stdout().lock();
-    let said = match format.into() {
-        AnyFormat::Common(Format::Text) => None,
-        AnyFormat::Common(Format::Json) => Some(json::write(&mut stdout, &document)),
-        AnyFormat::Preflight(doctor::Format::Junit) => Some(junit::error(&mut stdout, &document)),
-        AnyFormat::Preflight(doctor::Format::Github) => Some(github::error(&mut stdout, &document)),
-    };
-    let is_heard = said.is_some_and(|said| match said.and_then(|()| stdout.flush()) {
-        Ok(()) => true,
-        Err(error) => error.kind() == io::ErrorKind::BrokenPipe,
-    });
-    if !is_heard {
-        // Nobody is left to tell when this fails.
-        let _ = text::error(&mut anstream::stderr().lock(), &document);
+    if format.audience() == Audience::Program {
+        let mut stdout = anstream::stdout().lock();
+        match format.failure(&mut stdout, &document).and_then(|()| stdout.flush()) {
+            Ok(()) => return,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return,
+            Err(_) => {}
+        }
     }
+    // Nobody is left to tell when this fails.
+    let _ = FORMATS[0].failure(&mut anstream::stderr().lock(), &document);
 }
 
 /// Messages go to standard error; those of the service to the journal, where it is there, with their

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::Failure;
 use super::context::{self, Context};
 use crate::config::Verify;
-use crate::failure::Kind;
+use crate::failure::FailureKind;
 use crate::reconcile::{self, Holder, Reconciler, Served, Unserved};
 use crate::system::binfmt_misc::private;
 use crate::system::binfmt_misc::record::FOLDER_VARIABLE;
@@ -82,7 +82,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
         // Without a private instance the command would change the host; a bad configuration must not go unnoticed;
         // and after a signal nobody wants the command.
         Err(failure)
-            if arguments.private || failure.kind == Kind::Usage || interrupt.is_pending() =>
+            if arguments.private
+                || failure.kind == FailureKind::Usage
+                || interrupt.is_pending() =>
         {
             return Err(failure);
         }

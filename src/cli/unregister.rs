@@ -8,7 +8,7 @@ use super::context::{self, Context};
 use super::{Exit, Failure, status};
 use crate::daemon::State;
 use crate::reconcile::{self, Change};
-use crate::report::{SCHEMA, UnregisterDocument, text};
+use crate::report::{UnregisterDocument, text};
 use crate::rule::winner;
 use crate::system::binfmt_misc::instance::Instance;
 use crate::system::binfmt_misc::record::{self, Store};
@@ -44,7 +44,6 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     let facts = instance.look()?;
     let mut record = record::load(&context.runtime, instance.device())?;
     let mut document = UnregisterDocument {
-        schema: SCHEMA,
         ok: true,
         dry_run: arguments.dry_run,
         removed: Vec::new(),

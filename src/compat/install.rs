@@ -6,7 +6,7 @@ use super::arguments;
 use super::{Binfmt, Worst, report, say};
 use crate::apply::Outcome;
 use crate::daemon::State;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, FailureKind};
 use crate::observation::{InterpreterFault, Observation, Serving};
 use crate::observe;
 use crate::plan::{self, Action, Decision, Refusal, Request};
@@ -50,7 +50,7 @@ impl Binfmt {
             for note in well.filter_map(|outcome| note(target, outcome, &others)) {
                 say(&format!("note: {note}"));
             }
-            worst = worst.max(why.map(|_| Kind::Failed));
+            worst = worst.max(why.map(|_| FailureKind::Failed));
         }
         Ok(worst)
     }
@@ -67,7 +67,7 @@ impl Binfmt {
                 Ok(target) => targets.push(target),
                 Err(error) => {
                     say(&format!("installing: {word} {error}"));
-                    worst = Some(Kind::Usage);
+                    worst = Some(FailureKind::Usage);
                 }
             }
         }
@@ -128,9 +128,9 @@ impl Binfmt {
             }
             (Some(error), _) => Some(error.to_string()),
             // No configuration is read here, so it is not what says where interpreters are.
-            (None, Decision::Refused(refusal)) if refusal.fix == plan::WITHOUT_INTERPRETER => {
-                let fix = "QEMU_BINARY_PATH and QEMU_BINARY_PREFIX say where it is".to_owned();
-                Some(Refusal { fix, ..refusal.clone() }.to_string())
+            (None, Decision::Refused(refusal @ Refusal::NoInterpreter { .. })) => {
+                let fix = "QEMU_BINARY_PATH and QEMU_BINARY_PREFIX say where it is";
+                Some(format!("{} ({fix})", refusal.why()))
             }
             (None, Decision::Refused(refusal)) => Some(refusal.to_string()),
             (None, _) => None,

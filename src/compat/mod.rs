@@ -14,7 +14,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::config::Settings;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, FailureKind};
 use crate::observe;
 use crate::plan::Request;
 use crate::shown::plain;
@@ -31,7 +31,7 @@ use image::ImageRules;
 const NAME: &str = "binfmt";
 
 /// The worst that came of all steps; `None` where all is well.
-type Worst = Option<Kind>;
+type Worst = Option<FailureKind>;
 
 /// Whether the program was called by that name.
 pub fn is_called(arguments: &[OsString]) -> bool {
@@ -40,7 +40,7 @@ pub fn is_called(arguments: &[OsString]) -> bool {
 }
 
 /// Runs it with the words behind the program's name.
-pub fn run(words: &[OsString]) -> Result<(), Kind> {
+pub fn run(words: &[OsString]) -> Result<(), FailureKind> {
     let (arguments, environment) = match understand(words) {
         Ok(understood) => understood,
         Err(Stop::Help) => {
@@ -50,7 +50,7 @@ pub fn run(words: &[OsString]) -> Result<(), Kind> {
         Err(Stop::Bad(why)) => {
             say(&why);
             print_usage();
-            return Err(Kind::Usage);
+            return Err(FailureKind::Usage);
         }
     };
     match carry_out(&arguments, &environment).unwrap_or_else(|failure| Some(report(&failure))) {
@@ -86,7 +86,7 @@ fn say(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", plain(line));
 }
 
-fn report(failure: &Failure) -> Kind {
+fn report(failure: &Failure) -> FailureKind {
     say(&format!("error: {}", failure.message));
     failure.kind
 }

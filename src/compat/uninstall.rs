@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use super::arguments;
 use super::{Binfmt, Worst, say};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, FailureKind};
 use crate::observation::Record;
 use crate::reconcile::{self, Change};
 use crate::rule::Entry;
@@ -41,7 +41,7 @@ impl Binfmt {
                 say(&format!("uninstalling: {word} not found"));
                 let bare = word.strip_prefix("qemu-").unwrap_or(word);
                 if !is_pattern && self.settings.table.find(bare).is_err() {
-                    worst = worst.max(Some(Kind::Usage));
+                    worst = worst.max(Some(FailureKind::Usage));
                 }
             }
         }
@@ -54,7 +54,7 @@ impl Binfmt {
         if let Err(why) = self.image.check(entry, &removal.known) {
             say(&format!("uninstalling: {name} left alone: {why}"));
             // A pattern asks for those of its rules that are of this image, a name for this very rule.
-            return (!is_pattern).then_some(Kind::Failed);
+            return (!is_pattern).then_some(FailureKind::Failed);
         }
         match self.instance.remove(&entry.name) {
             Ok(()) => {
@@ -65,7 +65,7 @@ impl Binfmt {
             }
             Err(error) => {
                 say(&format!("uninstalling: {name} {error}"));
-                Some(Kind::Failed)
+                Some(FailureKind::Failed)
             }
         }
     }

@@ -10,14 +10,13 @@ use thiserror::Error;
 
 use super::origin::Origin;
 use crate::failure::Failure;
+use crate::observation::TrustFault;
 use crate::shown::plain;
-use crate::system::files::trust::Fault;
 use crate::target::TableError;
 
 /// One fault: `file:line: key: problem`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct ConfigError {
-    /// The file or folder.
     pub file: PathBuf,
     /// The line, from 1; `None` for a fault of the file as a whole.
     pub line: Option<usize>,
@@ -28,7 +27,6 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// A fault at a place.
     pub(super) fn at(origin: &Origin, key: impl Into<String>, problem: impl Into<String>) -> Self {
         Self {
             file: origin.file.to_path_buf(),
@@ -43,7 +41,6 @@ impl ConfigError {
         Self { file: file.to_owned(), line: None, key: None, problem: problem.into() }
     }
 
-    /// A file or folder that could not be read.
     pub(super) fn of_io(file: &Path, error: &io::Error) -> Self {
         let problem = match error.kind() {
             io::ErrorKind::NotFound => "not found".to_owned(),
@@ -54,28 +51,20 @@ impl ConfigError {
         Self::of_file(file, format!("cannot be read: {problem}"))
     }
 
-    /// A file or folder that others could write.
-    pub(super) fn of_fault(fault: &Fault) -> Self {
+    pub(super) fn of_fault(fault: &TrustFault) -> Self {
         Self::of_file(&fault.path, format!("not trusted: {}", fault.sentence()))
     }
 
-    /// A table of targets that cannot be.
     pub(super) fn of_table(file: &Path, error: TableError) -> Self {
         match error {
-            TableError::Target { line, name, problem } => {
-                Self { line: Some(line), key: Some(name), ..Self::of_file(file, problem) }
-            }
-            // toml's own words: the place in the first line, the text of the file, the message last.
-            TableError::Toml(text) => Self {
-                line: text
-                    .split_once("at line ")
-                    .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
-                    .and_then(|digits| digits.parse().ok()),
-                ..Self::of_file(
-                    file,
-                    text.lines().next_back().unwrap_or_default().replace('`', "\""),
-                )
+            TableError::Target { line, name, problem } => Self {
+                line: Some(line),
+                key: Some(name),
+                ..Self::of_file(file, problem.to_string())
             },
+            TableError::Toml { line, message } => {
+                Self { line, ..Self::of_file(file, message.replace('`', "\"")) }
+            }
         }
     }
 }
@@ -94,7 +83,7 @@ impl fmt::Display for ConfigError {
 }
 
 impl Serialize for ConfigError {
-    /// A file's name may be no UTF-8, and JSON has to be valid all the same.
+    /// The file's name may not be UTF-8; JSON has to be valid anyway.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut error = serializer.serialize_struct("ConfigError", 4)?;
         error.serialize_field("file", &self.file.to_string_lossy())?;
@@ -126,7 +115,6 @@ impl ConfigErrors {
         Self(errors)
     }
 
-    /// Every fault.
     pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
         self.0.iter()
     }
@@ -160,5 +148,24 @@ impl<'a> IntoIterator for &'a ConfigErrors {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::Table;
+
+    #[test]
+    fn a_fault_of_a_table_keeps_its_line_and_its_target() {
+        let of = |text: &str| {
+            let error = Table::embedded().extend(text).unwrap_err();
+            ConfigError::of_table(Path::new("/t.toml"), error).to_string()
+        };
+        assert_eq!(
+            of("\n[x1]\nclass = 16\nbyte-order = \"big\"\nmachines = [1]\n"),
+            "/t.toml:2: x1: class is 16; it must be 32 or 64"
+        );
+        assert!(of("\n\n[x1]\ncolour = 1\n").starts_with("/t.toml:4: unknown field \"colour\""));
     }
 }

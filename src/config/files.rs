@@ -8,9 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
-use crate::system::files::trust::{Fault, Trust};
+use crate::observation::TrustFault;
+use crate::system::files::trust::Trust;
 
-/// Where configuration lies, best first: the administrator's, this boot's, the machine's own, the distribution's.
+/// Configuration folders, best first: the administrator's, this boot's, the machine's own, the distribution's.
 const FOLDERS: [&str; 4] =
     ["etc/binfmtd", "run/binfmtd", "usr/local/lib/binfmtd", "usr/lib/binfmtd"];
 const MAIN: &str = "binfmtd.toml";
@@ -20,11 +21,10 @@ const TABLES: &str = "tables.d";
 /// The largest file that is read, in bytes.
 const MAX_SIZE: u64 = 1024 * 1024;
 
-/// The folders whose files make up the configuration, absolute, whether they are there or not.
+/// The folders whose files make up the configuration, absolute, whether they exist or not.
 ///
-/// What changes in one of them matters when [`is_configuration`] says so of its name; the file that
-/// `--config` names does by any name. What links lead to lies elsewhere. A path that cannot be made
-/// absolute is left out: [`super::load`] says why.
+/// Files that links lead to are not in them. A path that cannot be made absolute is left out:
+/// [`super::load`] says why.
 pub fn places(root: &Path, explicit: Option<&Path>) -> Vec<PathBuf> {
     let root = std::path::absolute(root);
     let folders = root.iter().flat_map(|root| FOLDERS.map(|folder| root.join(folder)));
@@ -43,12 +43,7 @@ pub fn places(root: &Path, explicit: Option<&Path>) -> Vec<PathBuf> {
     }
 }
 
-/// Whether something of this name, in one of [`places`], can be a part of the configuration.
-pub fn is_configuration(name: &OsStr) -> bool {
-    is_read(name) || name == DROP_INS || name == TABLES
-}
-
-/// The texts in the order of reading, each with its path; and what could not be read.
+/// The texts in the order in which they apply, each with its path, and the errors of files that could not be read.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) settings: Vec<(PathBuf, String)>,
@@ -56,7 +51,6 @@ pub(super) struct Found {
     pub(super) errors: Vec<ConfigError>,
 }
 
-/// Finds and reads all files.
 pub(super) fn find(root: &Path, explicit: Option<&Path>) -> Found {
     let mut finder = Finder { trust: Trust::new(), seen: BTreeSet::new(), errors: Vec::new() };
     let folders: Vec<_> = match std::path::absolute(root) {
@@ -87,15 +81,16 @@ pub(super) fn find(root: &Path, explicit: Option<&Path>) -> Found {
 
 struct Finder {
     trust: Trust,
-    /// A folder's faults come up with each file in it, and are told once.
-    seen: BTreeSet<Fault>,
+    /// A folder's faults come up with each file in it; each is reported once.
+    seen: BTreeSet<TrustFault>,
     errors: Vec<ConfigError>,
 }
 
 impl Finder {
-    /// Whether a folder is there and nobody else could put files into it.
+    /// Whether a folder exists and nobody else could put files into it.
     fn is_usable(&mut self, folder: &Path) -> bool {
-        // Mostly there is none, and one call says so; to follow the path takes one for each folder above.
+        // Most of the folders do not exist, which one call tells; following the path takes a call for each folder
+        // above.
         if fs::symlink_metadata(folder).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
         {
             return false;
@@ -115,7 +110,7 @@ impl Finder {
         }
     }
 
-    fn accept(&mut self, faults: &[Fault]) -> bool {
+    fn accept(&mut self, faults: &[TrustFault]) -> bool {
         for fault in faults {
             if self.seen.insert(fault.clone()) {
                 self.errors.push(ConfigError::of_fault(fault));
@@ -127,13 +122,13 @@ impl Finder {
     /// The first main file that is there.
     fn main(&mut self, folders: &[PathBuf]) -> Option<(PathBuf, String)> {
         let path = folders.iter().map(|folder| folder.join(MAIN)).find(|path| {
-            // A dangling link counts as there, so that it is reported and nothing else taken for it.
+            // A dangling link counts, so that it is reported instead of another file being read in its place.
             fs::symlink_metadata(path).is_ok()
         })?;
         self.read_unless_masked(&path)
     }
 
-    /// The files of one folder of each, by name; of one name, the first counts.
+    /// The files of one kind in all folders, by name; of files with the same name the first counts.
     fn all_of(&mut self, folders: &[PathBuf], name: &str) -> Vec<(PathBuf, String)> {
         let mut paths = BTreeMap::<OsString, PathBuf>::new();
         for folder in folders.iter().map(|folder| folder.join(name)) {
@@ -152,14 +147,14 @@ impl Finder {
         paths.into_values().filter_map(|path| self.read_unless_masked(&path)).collect()
     }
 
-    /// A link to `/dev/null` keeps files of the same name in later folders from being read. The
-    /// device may be written by all and would not pass; the folder of the link has been judged.
+    /// A link to `/dev/null` masks files of the same name in later folders. It is not checked itself: everybody may
+    /// write the device, and the link's folder has been checked.
     fn read_unless_masked(&mut self, path: &Path) -> Option<(PathBuf, String)> {
         let masked = fs::read_link(path).is_ok_and(|target| target == Path::new("/dev/null"));
         if masked { None } else { self.read(path) }
     }
 
-    /// The text of one file; `None` when it cannot be had, which is then among the errors.
+    /// The text of one file; on `None`, the reason is among the errors.
     fn read(&mut self, path: &Path) -> Option<(PathBuf, String)> {
         let checked = match self.trust.check(path) {
             Ok(checked) => checked,
@@ -178,7 +173,7 @@ impl Finder {
             let size = checked.metadata.len();
             Err(refused(format!("has {size} bytes; at most {MAX_SIZE} are read")))
         } else {
-            // Nobody whom we do not trust can have replaced it since.
+            // The path was checked above: nobody but root can have replaced it since.
             read_text(&checked.path)
                 .map_err(|error| ConfigError::of_io(path, &error))
                 .and_then(|bytes| decode(path, bytes))
@@ -194,7 +189,7 @@ impl Finder {
 }
 
 /// The file names that count: `*.toml`, and not hidden (an editor's or a package manager's leftovers are neither).
-fn is_read(name: &OsStr) -> bool {
+pub(super) fn is_read(name: &OsStr) -> bool {
     !name.as_bytes().starts_with(b".")
         && Path::new(name).extension().is_some_and(|end| end == "toml")
 }

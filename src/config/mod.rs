@@ -1,36 +1,41 @@
-//! The configuration: fragments → merged → validated settings; only the last leave this module.
+//! The configuration: fragments → merged → validated settings; only the last are public.
 //!
-//! [`parse`] reads one text and touches nothing; [`load`] finds the files, refuses those that others
-//! than root could write, and puts them together. Every error of every file is gathered.
+//! [`parse`] is pure and reads one text. [`load`] finds the files, refuses those that users other than root could
+//! write, and merges them. All errors of all files are gathered.
 
 mod error;
 mod files;
 mod fragment;
 mod origin;
+mod parse;
+mod reader;
 mod settings;
 mod show;
+mod validate;
+mod values;
 
 use std::path::Path;
 
 pub use error::{ConfigError, ConfigErrors};
-pub use files::{is_configuration, places};
-pub use fragment::{
-    BUILDER_MARK, Fragment, builder_name, buildkitd_flags, check_driver_option, parse,
-};
+pub use files::places;
+pub use fragment::Fragment;
 pub use origin::Origin;
-pub use settings::{
-    Buildx, CustomRule, Daemon, Override, PreserveArgv0, Settings, Sources, Targets, Verify,
-};
+pub use parse::parse;
+pub use settings::{Buildx, CustomRule, Daemon, Override, Settings, Sources, Targets};
 pub use show::{Shown, ShownValue};
+pub use values::{
+    BUILDER_MARK, PreserveArgv0, ValueError, Verify, builder_name, buildkitd_flags,
+    check_driver_option,
+};
 
-use self::settings::Whole;
+use self::validate::Whole;
 use crate::target::Table;
 
 /// Reads the configuration below `root` (`/`, but for tests).
 ///
-/// `explicit` is what `--config` names, as the caller sees it: it stands in for the main file and all
-/// drop-ins, and has to be there. Tables of targets are read either way. Links are followed as the
-/// running system would, so an absolute one leaves `root`.
+/// `explicit` is the file that `--config` names, not relative to `root`: it replaces the main file and all drop-ins,
+/// and has to exist. Tables of targets are read either way. Links are followed as on the running system, so an
+/// absolute one leaves `root`.
 pub fn load(root: &Path, explicit: Option<&Path>) -> Result<Settings, ConfigErrors> {
     let found = files::find(root, explicit);
     let mut errors = found.errors;
@@ -49,7 +54,7 @@ pub fn load(root: &Path, explicit: Option<&Path>) -> Result<Settings, ConfigErro
     }
     let mut table = Table::embedded();
     for (path, text) in found.tables {
-        let read = fragment::check_syntax(&text, &path).and_then(|()| {
+        let read = reader::check_syntax(&text, &path).and_then(|()| {
             table
                 .extend(&text)
                 .map_err(|error| ConfigErrors::new(vec![ConfigError::of_table(&path, error)]))
@@ -60,7 +65,7 @@ pub fn load(root: &Path, explicit: Option<&Path>) -> Result<Settings, ConfigErro
         }
         files.push(path);
     }
-    match settings::validate(merged, table, files, whole) {
+    match validate::validate(merged, table, files, whole) {
         Ok(settings) if errors.is_empty() => Ok(settings),
         validated => {
             errors.extend(validated.err().into_iter().flatten());

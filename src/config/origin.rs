@@ -12,21 +12,20 @@ use crate::shown::plain;
 /// The place that a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// The file.
     pub file: Arc<Path>,
     /// The line, from 1.
     pub line: usize,
 }
 
 impl fmt::Display for Origin {
-    /// `file:line`, on one line whatever the file is called.
+    /// `file:line`, on one line whatever the file's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", plain(&*self.file), self.line)
     }
 }
 
 impl Serialize for Origin {
-    /// A file's name may be no UTF-8, and JSON has to be valid all the same.
+    /// The file's name may not be UTF-8; JSON has to be valid anyway.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut origin = serializer.serialize_struct("Origin", 2)?;
         origin.serialize_field("file", &self.file.to_string_lossy())?;

@@ -1,32 +1,25 @@
-//! What all files together come to.
+//! The settings that follow from all files together.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Serialize;
+use super::origin::Origin;
+use super::values::{PreserveArgv0, Verify};
+use crate::rule::{Flags, InterpreterPath, Rule};
+use crate::target::Table;
 
-use super::error::{ConfigError, ConfigErrors};
-use super::fragment::{
-    BuildxParts, DaemonParts, Fragment, NamedOverride, NamedTargets, RuleParts, join,
-};
-use super::origin::{Located, Origin};
-use crate::rule::{Flags, InterpreterPath, Magic, MagicError, Matcher, Name, Rule};
-use crate::target::{Table, Target, UnknownTarget};
-
-/// Where distributions and people put QEMU's user mode: one's own build first, then packages, then
-/// the links that Debian keeps for its rules.
+/// Where QEMU's user-mode emulators are installed: local builds first, then packages, then the links that Debian
+/// keeps for its rules.
 const INTERPRETER_DIRECTORIES: [&str; 3] =
     ["/usr/local/bin", "/usr/bin", "/usr/libexec/qemu-binfmt"];
 
 /// The configuration, complete and consistent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Which targets are wanted.
     pub targets: Targets,
-    /// Where interpreters are looked for, best first.
+    /// Where to look for interpreters, best first.
     pub interpreter_directories: Vec<PathBuf>,
-    /// When a rule is tried.
     pub verify: Verify,
     /// Whether rules of targets get the flag `C`: set-user-ID programs keep their rights.
     pub credentials: bool,
@@ -34,106 +27,53 @@ pub struct Settings {
     pub preserve_argv0: PreserveArgv0,
     /// What is special about a target, by QEMU's name.
     pub overrides: BTreeMap<String, Override>,
-    /// Rules for anything else, by name.
+    /// Rules that do not belong to a target, sorted by name.
     pub rules: Vec<CustomRule>,
-    /// How the service goes about it.
     pub daemon: Daemon,
-    /// The builder.
     pub buildx: Buildx,
-    /// The targets that there are, those of `tables.d` included.
+    /// All known targets, including those of `tables.d`.
     pub table: Table,
-    /// Where all this was written.
     pub sources: Sources,
 }
 
-/// Which targets are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Targets {
-    /// Each that has an interpreter, less what the host runs itself.
+    /// Every target that has an interpreter and that the host does not run itself.
     Auto,
-    /// These, by QEMU's names; none twice, in the order given.
+    /// QEMU's names in the order given, without duplicates.
     List(Vec<String>),
 }
 
-/// When a rule is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verify {
-    /// In a private instance, before the host gets it.
-    Before,
-    /// On the host, right after; it is rolled back when it fails.
-    After,
-    /// Not at all.
-    Off,
-}
-
-/// Whether an interpreter is told the argv\[0\] that a program was started with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PreserveArgv0 {
-    /// As the probe finds right for the interpreter.
-    Auto,
-    /// Always.
-    Yes,
-    /// Never.
-    No,
-}
-
-impl Verify {
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Before => "before",
-            Self::After => "after",
-            Self::Off => "off",
-        }
-    }
-}
-
-impl PreserveArgv0 {
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Yes => "yes",
-            Self::No => "no",
-        }
-    }
-}
-
-/// What is special about one target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Override {
-    /// Its interpreter, instead of looking for one.
+    /// Use this file instead of looking for one.
     pub interpreter: Option<InterpreterPath>,
-    /// Its flags, all of them, instead of what the other settings make of them.
+    /// Replaces the flags that follow from the other settings.
     pub flags: Option<Flags>,
 }
 
-/// A rule that no target gives.
+/// A rule that does not belong to a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomRule {
-    /// The rule.
     pub rule: Rule,
-    /// Where its table begins, in the last file that has it.
+    /// Where the rule's table begins, in the last file that has it.
     pub origin: Origin,
 }
 
-/// How the service goes about it: `[daemon]`.
+/// `[daemon]`: how the service works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Daemon {
-    /// How long it may be since the last full check without any event; `None`: never by the clock.
+    /// Time without an event after which the service checks everything; `None`: it only reacts to events.
     pub backstop: Option<Duration>,
-    /// How often others may undo our work in a row before pauses begin; 0: they begin at once.
+    /// How many times in a row others may undo the service's work before it pauses; 0: it pauses at once.
     pub pause_after: u32,
-    /// The longest of the growing pauses.
+    /// Each pause is longer than the one before, up to this.
     pub longest_pause: Duration,
-    /// Where the `OpenMetrics` text goes; `None`: metrics.prom in the runtime folder.
+    /// The file for the `OpenMetrics` text; `None`: metrics.prom in the runtime folder.
     pub metrics_file: Option<PathBuf>,
 }
 
 impl Default for Daemon {
-    /// What holds without any file.
     fn default() -> Self {
         Self {
             backstop: Some(Duration::from_secs(15 * 60)),
@@ -144,24 +84,21 @@ impl Default for Daemon {
     }
 }
 
-/// The builder: `[buildx]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Buildx {
-    /// Its name, as buildx keeps it: without capitals.
+    /// In lower case, as buildx keeps names.
     pub name: String,
-    /// The platforms that it is to build for, by OCI's names, none twice, in the order given;
-    /// `None`: all that work on the kernel.
+    /// OCI's names in the order given, without duplicates; `None`: all platforms that work on the kernel.
     pub platforms: Option<Vec<String>>,
     /// Options of the driver `docker-container`, by name: `network`, `env.HTTP_PROXY`.
     pub driver_options: BTreeMap<String, String>,
-    /// Flags for buildkitd, in one line as a shell would have them.
+    /// Flags for buildkitd, in one line as for a shell.
     pub buildkitd_flags: Option<String>,
-    /// The configuration of buildkitd, an absolute path; that it is there is not looked at.
+    /// An absolute path, which may not exist.
     pub buildkitd_config: Option<PathBuf>,
 }
 
 impl Default for Buildx {
-    /// What holds without any file.
     fn default() -> Self {
         Self {
             name: "binfmtd".to_owned(),
@@ -178,13 +115,13 @@ impl Default for Buildx {
 pub struct Sources {
     /// Every file that was read, in that order.
     pub files: Vec<PathBuf>,
-    /// Each value that is no default, by its key as TOML writes it: `target.aarch64.flags`.
+    /// Each value that is not a default, by its key in TOML's spelling: `target.aarch64.flags`.
     pub origins: BTreeMap<String, Origin>,
 }
 
 impl Settings {
-    /// What holds without any file, for these targets.
-    fn defaults(table: Table) -> Self {
+    /// The settings without any file, for these targets.
+    pub(super) fn defaults(table: Table) -> Self {
         Self {
             targets: Targets::Auto,
             interpreter_directories: INTERPRETER_DIRECTORIES.map(PathBuf::from).to_vec(),
@@ -202,312 +139,7 @@ impl Settings {
 }
 
 impl Default for Settings {
-    /// What holds without any file.
     fn default() -> Self {
         Self::defaults(Table::embedded())
-    }
-}
-
-/// Whether everything could be read. What is missing elsewhere may stand in what could not, so it is
-/// no fault then.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Whole {
-    /// Every file of settings.
-    pub(super) settings: bool,
-    /// Every table of targets.
-    pub(super) table: bool,
-}
-
-/// Sees whether all values go together.
-pub(super) fn validate(
-    fragment: Fragment,
-    table: Table,
-    files: Vec<PathBuf>,
-    whole: Whole,
-) -> Result<Settings, ConfigErrors> {
-    let defaults = Settings::defaults(table);
-    let mut check =
-        Check { table: &defaults.table, whole, origins: BTreeMap::new(), errors: Vec::new() };
-    let targets = match check.place("targets", fragment.targets) {
-        None => defaults.targets,
-        Some(NamedTargets::Auto) => Targets::Auto,
-        Some(NamedTargets::List(names)) => Targets::List(check.targets(&names)),
-    };
-    let interpreter_directories = check
-        .place("interpreter-directories", fragment.interpreter_directories)
-        .unwrap_or(defaults.interpreter_directories);
-    let verify = check.place("verify", fragment.verify).unwrap_or(defaults.verify);
-    let credentials =
-        check.place("credentials", fragment.credentials).unwrap_or(defaults.credentials);
-    let preserve_argv0 =
-        check.place("preserve-argv0", fragment.preserve_argv0).unwrap_or(defaults.preserve_argv0);
-    let daemon = check.daemon(fragment.daemon, defaults.daemon);
-    let buildx = check.buildx(fragment.buildx, defaults.buildx);
-    let overrides = check.overrides(fragment.overrides);
-    let rules =
-        fragment.rules.into_iter().filter_map(|(name, parts)| check.rule(&name, parts)).collect();
-    let Check { origins, mut errors, .. } = check;
-    if !errors.is_empty() {
-        let place = |error: &ConfigError| files.iter().position(|file| *file == error.file);
-        errors.sort_by_key(|error| (place(error), error.line));
-        return Err(ConfigErrors::new(errors));
-    }
-    Ok(Settings {
-        targets,
-        interpreter_directories,
-        verify,
-        credentials,
-        preserve_argv0,
-        overrides,
-        rules,
-        daemon,
-        buildx,
-        table: defaults.table,
-        sources: Sources { files, origins },
-    })
-}
-
-struct Check<'t> {
-    table: &'t Table,
-    whole: Whole,
-    origins: BTreeMap<String, Origin>,
-    errors: Vec<ConfigError>,
-}
-
-impl<'t> Check<'t> {
-    /// Notes where a value comes from, and hands out the value.
-    fn place<T>(&mut self, key: &str, value: Option<Located<T>>) -> Option<T> {
-        let Located { value, origin } = value?;
-        self.origins.insert(key.to_owned(), origin);
-        Some(value)
-    }
-
-    /// The target of any name.
-    fn target(&mut self, name: &Located<String>, key: &str) -> Option<&'t Target> {
-        match self.table.find(&name.value) {
-            Ok(target) => Some(target),
-            Err(unknown) => {
-                if self.whole.table {
-                    self.errors.push(ConfigError::at(&name.origin, key, sentence(&unknown)));
-                }
-                None
-            }
-        }
-    }
-
-    fn targets(&mut self, names: &[Located<String>]) -> Vec<String> {
-        let mut found = Vec::new();
-        for name in names {
-            if let Some(target) = self.target(name, "targets")
-                && !found.contains(&target.name)
-            {
-                found.push(target.name.clone());
-            }
-        }
-        found
-    }
-
-    fn daemon(&mut self, parts: DaemonParts, defaults: Daemon) -> Daemon {
-        let DaemonParts { backstop, pause_after, longest_pause, metrics_file } = parts;
-        let key = |part: &str| join("daemon", part);
-        Daemon {
-            backstop: self.place(&key("backstop-minutes"), backstop).unwrap_or(defaults.backstop),
-            pause_after: self
-                .place(&key("pause-after"), pause_after)
-                .unwrap_or(defaults.pause_after),
-            longest_pause: self
-                .place(&key("longest-pause-seconds"), longest_pause)
-                .unwrap_or(defaults.longest_pause),
-            metrics_file: self.place(&key("metrics-file"), metrics_file).or(defaults.metrics_file),
-        }
-    }
-
-    fn buildx(&mut self, parts: BuildxParts, defaults: Buildx) -> Buildx {
-        let BuildxParts { name, platforms, driver_options, buildkitd_flags, buildkitd_config } =
-            parts;
-        let key = |part: &str| join("buildx", part);
-        let options = key("driver-options");
-        Buildx {
-            name: self.place(&key("name"), name).unwrap_or(defaults.name),
-            platforms: match self.place(&key("platforms"), platforms) {
-                None => defaults.platforms,
-                Some(NamedTargets::Auto) => None,
-                Some(NamedTargets::List(names)) => Some(self.platforms(&names)),
-            },
-            driver_options: driver_options
-                .into_iter()
-                .filter_map(|(name, value)| {
-                    let value = self.place(&join(&options, &name), Some(value))?;
-                    Some((name, value))
-                })
-                .collect(),
-            buildkitd_flags: self
-                .place(&key("buildkitd-flags"), buildkitd_flags)
-                .or(defaults.buildkitd_flags),
-            buildkitd_config: self
-                .place(&key("buildkitd-config"), buildkitd_config)
-                .or(defaults.buildkitd_config),
-        }
-    }
-
-    fn platforms(&mut self, names: &[Located<String>]) -> Vec<String> {
-        let key = "buildx.platforms";
-        let mut found = Vec::new();
-        for name in names {
-            let Some(target) = self.target(name, key) else { continue };
-            match target.platform(&name.value).map(str::to_owned) {
-                Some(platform) if found.contains(&platform) => {}
-                Some(platform) => found.push(platform),
-                None if self.whole.table => {
-                    let problem = format!(
-                        "target {} has no name in images: Docker cannot build for it",
-                        target.name
-                    );
-                    self.errors.push(ConfigError::at(&name.origin, key, problem));
-                }
-                None => {}
-            }
-        }
-        found
-    }
-
-    fn overrides(&mut self, all: Vec<NamedOverride>) -> BTreeMap<String, Override> {
-        let mut overrides = BTreeMap::<String, Override>::new();
-        for NamedOverride { name, interpreter, flags } in all {
-            let key = join("target", &name.value);
-            let Some(target) = self.target(&name, &key) else { continue };
-            let target = &target.name;
-            let canonical = join("target", target);
-            for (part, origin) in [
-                ("interpreter", interpreter.as_ref().map(|located| &located.origin)),
-                ("flags", flags.as_ref().map(|located| &located.origin)),
-            ] {
-                // One file that calls a target by two names contradicts itself; a later file overrides.
-                if let Some(origin) = origin
-                    && let Some(earlier) = self.origins.get(&join(&canonical, part))
-                    && earlier.file == origin.file
-                {
-                    let problem = format!(
-                        "{target} has it already, in line {}; keep one of them",
-                        earlier.line
-                    );
-                    self.errors.push(ConfigError::at(origin, join(&key, part), problem));
-                }
-            }
-            let slot = overrides.entry(target.clone()).or_default();
-            if let Some(interpreter) = self.place(&join(&canonical, "interpreter"), interpreter) {
-                slot.interpreter = Some(interpreter);
-            }
-            if let Some(flags) = self.place(&join(&canonical, "flags"), flags) {
-                slot.flags = Some(flags);
-            }
-        }
-        overrides
-    }
-
-    fn rule(&mut self, name: &str, parts: RuleParts) -> Option<CustomRule> {
-        let key = join("rule", name);
-        let origin = parts.origin.clone();
-        match self.built(name, &key, parts) {
-            Ok(rule) => Some(CustomRule { rule, origin }),
-            Err(error) => {
-                if self.whole.settings {
-                    self.errors.push(error);
-                }
-                None
-            }
-        }
-    }
-
-    fn built(&mut self, name: &str, key: &str, parts: RuleParts) -> Result<Rule, ConfigError> {
-        let RuleParts { origin, magic, mask, offset, extension, interpreter, flags } = parts;
-        let bad = |problem: String| ConfigError::at(&origin, key, problem);
-        let rule_name: Name =
-            name.parse().map_err(|error: crate::rule::PartError| bad(error.to_string()))?;
-        let of_target = self
-            .table
-            .targets()
-            .iter()
-            .find(|target| target.rules().iter().any(|(taken, _)| *taken == rule_name));
-        if let Some(target) = of_target {
-            let name = &target.name;
-            return Err(bad(format!(
-                "this is the rule of target {name}; use [target.{name}], or another name"
-            )));
-        }
-        let Some(interpreter) = self.place(&join(key, "interpreter"), interpreter) else {
-            return Err(bad("there is no interpreter; give its absolute path".to_owned()));
-        };
-        let flags = self.place(&join(key, "flags"), flags).unwrap_or_default();
-        let matcher = match (magic, extension) {
-            (Some(magic), None) => Matcher::Magic(self.magic(key, magic, mask, offset)?),
-            (None, Some(extension)) => {
-                for (part, origin) in [
-                    ("mask", mask.map(|mask| mask.origin)),
-                    ("offset", offset.map(|offset| offset.origin)),
-                ] {
-                    if let Some(origin) = origin {
-                        let problem = format!(
-                            "an extension has no {part}; give magic instead, or remove this"
-                        );
-                        return Err(ConfigError::at(&origin, join(key, part), problem));
-                    }
-                }
-                let extension = self.place(&join(key, "extension"), Some(extension));
-                Matcher::Extension(
-                    extension.ok_or_else(|| bad("there is no extension".to_owned()))?,
-                )
-            }
-            (Some(magic), Some(extension)) => {
-                let problem =
-                    format!("there is a magic too, at {}; keep one of them", magic.origin);
-                return Err(ConfigError::at(&extension.origin, join(key, "extension"), problem));
-            }
-            (None, None) => {
-                return Err(bad("there is neither magic nor extension; give one".to_owned()));
-            }
-        };
-        Rule::new(rule_name, matcher, interpreter, flags).map_err(|error| bad(error.to_string()))
-    }
-
-    fn magic(
-        &mut self,
-        key: &str,
-        magic: Located<Vec<u8>>,
-        mask: Option<Located<Vec<u8>>>,
-        offset: Option<Located<usize>>,
-    ) -> Result<Magic, ConfigError> {
-        let at = |part: &str, origin: Option<&Origin>| {
-            origin.map(|origin| (join(key, part), origin.clone()))
-        };
-        let mask_at = at("mask", mask.as_ref().map(|mask| &mask.origin));
-        let offset_at = at("offset", offset.as_ref().map(|offset| &offset.origin));
-        let magic_at = (join(key, "magic"), magic.origin.clone());
-        for (key, origin) in
-            [Some(&magic_at), mask_at.as_ref(), offset_at.as_ref()].into_iter().flatten()
-        {
-            self.origins.insert(key.clone(), origin.clone());
-        }
-        Magic::new(
-            offset.map_or(0, |offset| offset.value),
-            magic.value,
-            mask.map(|mask| mask.value),
-        )
-        .map_err(|error| {
-            let (key, origin) = match error {
-                MagicError::Lengths { .. } | MagicError::ZeroMask => mask_at,
-                MagicError::Reach { .. } => offset_at,
-                MagicError::Empty => None,
-            }
-            .unwrap_or(magic_at);
-            ConfigError::at(&origin, key, error.to_string())
-        })
-    }
-}
-
-fn sentence(unknown: &UnknownTarget) -> String {
-    match unknown.nearest {
-        Some(_) => unknown.to_string(),
-        None => format!("{unknown} (\"binfmtd targets\" lists them)"),
     }
 }

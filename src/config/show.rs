@@ -6,19 +6,18 @@ use std::fmt;
 use serde::Serialize;
 use toml::Value;
 
-use super::fragment::{join, key_text};
 use super::origin::Origin;
+use super::reader::{join, key_text};
 use super::settings::{Buildx, Daemon, Settings, Targets};
 use crate::rule::Matcher;
 use crate::shown::plain;
 
-/// The settings in force. As text it is a configuration file that says the same, as JSON an object
-/// of `files`, `settings`, `daemon`, `buildx`, `target` and `rule`.
+/// The settings in force. As text, a configuration file with the same meaning; as JSON, an object of `files`,
+/// `settings`, `daemon`, `buildx`, `target` and `rule`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Shown {
     /// Every file that was read, in that order.
     pub files: Vec<String>,
-    /// The general keys.
     pub settings: BTreeMap<&'static str, ShownValue>,
     /// `[daemon]`; without `metrics-file` when none is set, as its default is the runtime folder's.
     pub daemon: BTreeMap<&'static str, ShownValue>,
@@ -34,7 +33,7 @@ pub struct Shown {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ShownBuildx {
-    /// The keys but one.
+    /// All keys but `driver-options`.
     #[serde(flatten)]
     pub settings: BTreeMap<&'static str, ShownValue>,
     /// `[buildx.driver-options]`, by the options' names.
@@ -51,7 +50,6 @@ pub struct ShownValue {
 }
 
 impl Settings {
-    /// The settings in force.
     pub fn show(&self) -> Shown {
         let text = |text: &dyn fmt::Display| Value::String(text.to_string());
         let shown = |key: String, value: Value| {

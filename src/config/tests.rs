@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::settings::{Whole, validate};
+use super::files::is_read;
+use super::validate::{Whole, validate};
 use super::*;
 use crate::rule::{Flags, Matcher};
 
@@ -213,24 +214,23 @@ fn a_watcher_knows_where_to_look() {
 }
 
 #[test]
-fn a_watcher_knows_which_names_matter() {
-    for (name, matters) in [
-        ("binfmtd.toml", true),
-        ("50-mine.toml", true),
-        ("binfmtd.d", true),
-        ("tables.d", true),
-        (".50-mine.toml.swp", false),
-        (".50-mine.toml", false),
-        (".toml", false),
-        ("toml", false),
-        ("50-mine.toml~", false),
-        ("50-mine.toml.dpkg-new", false),
-        // The service's own files, in a folder that is both.
-        ("rules.json", false),
-        ("metrics.prom", false),
-        ("lock", false),
+fn leftovers_of_editors_and_package_managers_are_no_configuration() {
+    for name in ["binfmtd.toml", "50-mine.toml"] {
+        assert!(is_read(OsStr::new(name)), "{name}");
+    }
+    for name in [
+        ".50-mine.toml.swp",
+        ".50-mine.toml",
+        ".toml",
+        "toml",
+        "50-mine.toml~",
+        "50-mine.toml.dpkg-new",
+        // The service's own files, in a folder that is also one of the configuration's.
+        "rules.json",
+        "metrics.prom",
+        "lock",
     ] {
-        assert_eq!(is_configuration(OsStr::new(name)), matters, "{name}");
+        assert!(!is_read(OsStr::new(name)), "{name}");
     }
 }
 
@@ -258,7 +258,7 @@ const FAULTS: &[(&str, &str)] = &[
     ("preserve-argv0 = 1", ":1: preserve-argv0: 1 is none of auto, yes, no"),
     ("targets = 'arm64'", ":1: targets: \"arm64\" is not \"auto\"; write a list: [\"arm64\"]"),
     ("targets = 3", ":1: targets: 3 is neither \"auto\" nor a list of targets"),
-    ("targets = [\n'arm64',\n7]", ":3: targets: 7 is no string; put it in quotes"),
+    ("targets = [\n'arm64',\n7]", ":3: targets: 7 is not a string; put it in quotes"),
     ("targets = ['arm46']", ":1: targets: unknown target \"arm46\" (did you mean arm64?)"),
     (
         "targets = ['pdp11']",
@@ -266,11 +266,11 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "interpreter-directories = '/usr/bin'",
-        ":1: interpreter-directories: \"/usr/bin\" is no list of absolute paths",
+        ":1: interpreter-directories: \"/usr/bin\" is not a list of absolute paths",
     ),
     (
         "interpreter-directories = ['bin']",
-        ":1: interpreter-directories: \"bin\" is no absolute path without control characters",
+        ":1: interpreter-directories: \"bin\" is not an absolute path without control characters",
     ),
     ("verfiy = 'off'", ":1: verfiy: unknown key (did you mean verify?)"),
     (
@@ -279,48 +279,48 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "daemon.backstop-minutes = 10081",
-        ":1: daemon.backstop-minutes: 10081 is no number from 0 to 10080",
+        ":1: daemon.backstop-minutes: 10081 is not a number from 0 to 10080",
     ),
     (
         "[daemon]\nbackstop-minutes = -1",
-        ":2: daemon.backstop-minutes: -1 is no number from 0 to 10080",
+        ":2: daemon.backstop-minutes: -1 is not a number from 0 to 10080",
     ),
     (
         "[daemon]\nbackstop-minutes = '15'",
-        ":2: daemon.backstop-minutes: \"15\" is no number from 0 to 10080",
+        ":2: daemon.backstop-minutes: \"15\" is not a number from 0 to 10080",
     ),
     (
         "[daemon]\nbackstop-minutes = 15.0",
-        ":2: daemon.backstop-minutes: 15.0 is no number from 0 to 10080",
+        ":2: daemon.backstop-minutes: 15.0 is not a number from 0 to 10080",
     ),
     (
         "[daemon]\npause-after = 1000001",
-        ":2: daemon.pause-after: 1000001 is no number from 0 to 1000000",
+        ":2: daemon.pause-after: 1000001 is not a number from 0 to 1000000",
     ),
     // One more than fits into 64 bits.
     (
         "[daemon]\npause-after = 0x10000000000000000",
-        ":2: daemon.pause-after: 0x10000000000000000 is no number from 0 to 1000000",
+        ":2: daemon.pause-after: 0x10000000000000000 is not a number from 0 to 1000000",
     ),
     (
         "[daemon]\nlongest-pause-seconds = 0",
-        ":2: daemon.longest-pause-seconds: 0 is no number from 1 to 86400",
+        ":2: daemon.longest-pause-seconds: 0 is not a number from 1 to 86400",
     ),
     (
         "[daemon]\nlongest-pause-seconds = 86401",
-        ":2: daemon.longest-pause-seconds: 86401 is no number from 1 to 86400",
+        ":2: daemon.longest-pause-seconds: 86401 is not a number from 1 to 86400",
     ),
     (
         "[daemon]\nmetrics-file = true",
-        ":2: daemon.metrics-file: true is no string; put it in quotes",
+        ":2: daemon.metrics-file: true is not a string; put it in quotes",
     ),
     (
         "[daemon]\nmetrics-file = 'metrics.prom'",
-        ":2: daemon.metrics-file: \"metrics.prom\" is no absolute path without control characters",
+        ":2: daemon.metrics-file: \"metrics.prom\" is not an absolute path without control characters",
     ),
     (
         "[daemon]\nmetrics-file = \"/a\\nb\"",
-        ":2: daemon.metrics-file: \"/a\\nb\" is no absolute path without control characters",
+        ":2: daemon.metrics-file: \"/a\\nb\" is not an absolute path without control characters",
     ),
     (
         "[daemon]\nmetrics-file = '/run/binfmtd/rules.json'",
@@ -341,7 +341,7 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "daemon = true",
-        ":1: daemon: true is no table; write [daemon] and backstop-minutes, pause-after, longest-pause-seconds, metrics-file below it",
+        ":1: daemon: true is not a table; write [daemon] and backstop-minutes, pause-after, longest-pause-seconds, metrics-file below it",
     ),
     (
         "buildx.name = ''",
@@ -353,7 +353,7 @@ const FAULTS: &[(&str, &str)] = &[
     ("buildx.name = 'bücher'", ":1: buildx.name: \"bücher\" cannot name a builder: "),
     ("buildx.name = 'éa'", ":1: buildx.name: \"éa\" cannot name a builder: "),
     ("buildx.name = 'a/b'", ":1: buildx.name: \"a/b\" cannot name a builder: "),
-    ("buildx.name = 2", ":1: buildx.name: 2 is no string; put it in quotes"),
+    ("buildx.name = 2", ":1: buildx.name: 2 is not a string; put it in quotes"),
     (
         "buildx.name = 'default'",
         ":1: buildx.name: \"default\" is Docker's own builder; choose another name",
@@ -376,7 +376,7 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "buildx.platforms = [\n'arm64',\n64]",
-        ":3: buildx.platforms: 64 is no string; put it in quotes",
+        ":3: buildx.platforms: 64 is not a string; put it in quotes",
     ),
     (
         "buildx.platforms = [\n'arm64',\n'linux/amr64',\n'pdp11']",
@@ -392,23 +392,23 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "[buildx]\ndriver-options = 'network=host'",
-        ":2: buildx.driver-options: \"network=host\" is no table; write [buildx.driver-options] and OPTION = \"VALUE\" below it",
+        ":2: buildx.driver-options: \"network=host\" is not a table; write [buildx.driver-options] and OPTION = \"VALUE\" below it",
     ),
     (
         "[buildx.driver-options]\nmemory = 4",
-        ":2: buildx.driver-options.memory: 4 is no string; put it in quotes",
+        ":2: buildx.driver-options.memory: 4 is not a string; put it in quotes",
     ),
     (
         "[buildx.driver-options]\ndefault-load = true",
-        ":2: buildx.driver-options.default-load: true is no string; put it in quotes",
+        ":2: buildx.driver-options.default-load: true is not a string; put it in quotes",
     ),
     (
         "[buildx.driver-options]\nnetwork = ['host']",
-        ":2: buildx.driver-options.network: a list is no string; put it in quotes",
+        ":2: buildx.driver-options.network: a list is not a string; put it in quotes",
     ),
     (
         "[buildx.driver-options]\nenv.HTTP_PROXY = 'http://proxy'",
-        ":2: buildx.driver-options.env: a table is no string; put a name with a dot in quotes: \"env.HTTP_PROXY\"",
+        ":2: buildx.driver-options.env: a table is not a string; put a name with a dot in quotes: \"env.HTTP_PROXY\"",
     ),
     (
         "[buildx.driver-options]\nnetwork = \"a\\nb\"",
@@ -444,15 +444,15 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "buildx.buildkitd-flags = ['--debug']",
-        ":1: buildx.buildkitd-flags: a list is no string; put it in quotes",
+        ":1: buildx.buildkitd-flags: a list is not a string; put it in quotes",
     ),
     (
         "buildx.buildkitd-config = 'buildkitd.toml'",
-        ":1: buildx.buildkitd-config: \"buildkitd.toml\" is no absolute path without control characters",
+        ":1: buildx.buildkitd-config: \"buildkitd.toml\" is not an absolute path without control characters",
     ),
     (
         "buildx.buildkitd-config = \"/a\\tb\"",
-        ":1: buildx.buildkitd-config: \"/a\\tb\" is no absolute path without control characters",
+        ":1: buildx.buildkitd-config: \"/a\\tb\" is not an absolute path without control characters",
     ),
     (
         "buildx.buildkitd-config = '/etc/buildkit/'",
@@ -460,7 +460,7 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "buildx.buildkitd-config = false",
-        ":1: buildx.buildkitd-config: false is no string; put it in quotes",
+        ":1: buildx.buildkitd-config: false is not a string; put it in quotes",
     ),
     (
         "buildx.driver-opts = {}",
@@ -472,10 +472,10 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "buildx = 'mine'",
-        ":1: buildx: \"mine\" is no table; write [buildx] and name, platforms, driver-options, buildkitd-flags, buildkitd-config below it",
+        ":1: buildx: \"mine\" is not a table; write [buildx] and name, platforms, driver-options, buildkitd-flags, buildkitd-config below it",
     ),
     ("[build]", ":1: build: unknown key (did you mean buildx?)"),
-    ("[[daemon]]", ":1: daemon: a list is no table; write [daemon] and backstop-minutes, "),
+    ("[[daemon]]", ":1: daemon: a list is not a table; write [daemon] and backstop-minutes, "),
     ("[demon]", ":1: demon: unknown key (did you mean daemon?)"),
     ("target.arm64.flag = ''", ":1: target.arm64.flag: unknown key (did you mean flags?)"),
     (
@@ -484,11 +484,11 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "target.arm64 = 1",
-        ":1: target.arm64: 1 is no table; write [target.arm64] and interpreter, flags below it",
+        ":1: target.arm64: 1 is not a table; write [target.arm64] and interpreter, flags below it",
     ),
     (
         "target = 1",
-        ":1: target: 1 is no table; write [target.NAME] and interpreter, flags below it",
+        ":1: target: 1 is not a table; write [target.NAME] and interpreter, flags below it",
     ),
     (
         "[target.pdp11]",
@@ -526,8 +526,8 @@ const FAULTS: &[(&str, &str)] = &[
         "[rule.x]\ninterpreter = '/x'\nmagic = '7f45'\noffset = 255",
         ":4: rule.x.offset: offset 255 and 2 bytes reach past the 256 bytes that the kernel looks at",
     ),
-    ("[rule.x]\noffset = 256", ":2: rule.x.offset: 256 is no number from 0 to 255"),
-    ("[rule.x]\noffset = -1", ":2: rule.x.offset: -1 is no number from 0 to 255"),
+    ("[rule.x]\noffset = 256", ":2: rule.x.offset: 256 is not a number from 0 to 255"),
+    ("[rule.x]\noffset = -1", ":2: rule.x.offset: -1 is not a number from 0 to 255"),
     ("[rule.x]\nmagic = '7f4'", ":2: rule.x.magic: \"7f4\" has an odd number of hex digits"),
     (
         "[rule.x]\nmagic = '7g'",
@@ -705,7 +705,7 @@ fn the_sample_validates() {
     };
     assert_eq!(settings, general, "what has a default shows it");
     assert_eq!(settings.sources.origins.keys().filter(|key| !key.contains('.')).count(), 5);
-    for (section, keys) in [("daemon", fragment::DAEMON_KEYS), ("buildx", fragment::BUILDX_KEYS)] {
+    for (section, keys) in [("daemon", parse::DAEMON_KEYS), ("buildx", parse::BUILDX_KEYS)] {
         for key in keys {
             let path = format!("{section}.{key}");
             let is_within = |origin: &String| origin.starts_with(&format!("{path}."));
@@ -720,9 +720,8 @@ fn the_sample_validates() {
 #[test]
 fn the_reference_is_complete() {
     let reference = include_str!("../../docs/reference/configuration.md");
-    let tables =
-        [fragment::DAEMON_KEYS, fragment::BUILDX_KEYS, fragment::TARGET_KEYS, fragment::RULE_KEYS];
-    for key in fragment::KEYS.iter().chain(tables.into_iter().flatten()) {
+    let tables = [parse::DAEMON_KEYS, parse::BUILDX_KEYS, parse::TARGET_KEYS, parse::RULE_KEYS];
+    for key in parse::KEYS.iter().chain(tables.into_iter().flatten()) {
         let spellings = [format!("`{key}`"), format!("`[{key}]`"), format!("`[{key}.")];
         assert!(spellings.iter().any(|spelling| reference.contains(spelling)), "{key}");
     }

@@ -12,7 +12,7 @@ use super::state::State;
 use super::{journal, metrics};
 use crate::failure::Failure;
 use crate::system::binfmt_misc::instance::Instance;
-use crate::system::files::watch::{self, Seen, Watcher};
+use crate::system::files::watch::{self, WatchEvent, Watcher};
 use crate::system::host::machine;
 use crate::system::host::manager::Manager;
 use crate::system::process::helper::Helper;
@@ -111,9 +111,9 @@ impl<'a> EventLoop<'a> {
             Ready::Descriptor(WATCHER) => {
                 let seen = self.watcher.read().map_err(Failure::io("inotify"))?;
                 let events = seen.into_iter().map(|seen| match seen {
-                    Seen::Instance => Event::InstanceChanged,
-                    Seen::Files => Event::FilesChanged,
-                    Seen::Lost => Event::EventsLost,
+                    WatchEvent::Instance => Event::InstanceChanged,
+                    WatchEvent::Files => Event::FilesChanged,
+                    WatchEvent::Lost => Event::EventsLost,
                 });
                 Ok(events.collect())
             }

@@ -144,9 +144,9 @@ impl Worker<'_> {
 /// with one.
 fn captured(settings: &Settings, seen: &Observation) -> Option<String> {
     let host = settings.table.find(&seen.host).ok()?;
-    let program = probe::truncated(host, probe::Kind::Executable);
+    let program = probe::truncated(host, probe::ElfType::Executable);
     let header = Header::new(&program);
-    if native::ask(&[program]).ok()?.first() != Some(&native::Answer::Rule) {
+    if native::ask(&[program]).ok()?.first() != Some(&native::RunBy::Rule) {
         return None;
     }
     let entry = winner(&seen.instance.entries, &header, Path::new("/"))?;
@@ -178,7 +178,7 @@ fn rule_state(outcome: &Outcome, seen: &Observation) -> Option<RuleState> {
     let why = match (&outcome.error, &item.decision) {
         (Some(error), _) => Some(error.to_string()),
         (None, Decision::Refused(refusal)) => Some(refusal.to_string()),
-        (None, Decision::Kept { remark, .. }) => remark.clone(),
+        (None, kept @ Decision::Kept { .. }) => kept.remark(),
         _ => None,
     };
     let proof = outcome.proof.as_ref();

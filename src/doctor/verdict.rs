@@ -1,13 +1,15 @@
-//! One word for a target.
+//! The verdict on a target, in one word.
 
+use super::facts::Facts;
+use super::host::checks::exec::{is_ours, without_credentials};
+use super::host::checks::matcher::{is_partly_unproved, left_out};
+use super::host::facts::TargetFacts;
+use super::rootfs::facts::RootfsFacts;
 use serde::Serialize;
 
-use super::examine::{Examination, Patient};
-use super::exec::{is_ours, without_credentials};
-use super::rule::{is_partly_unproved, left_out};
 use crate::verify::load::Tally;
 
-/// How a target fares.
+/// Whether a target's programs run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -15,23 +17,23 @@ pub enum Verdict {
     Working,
     /// The kernel runs its programs without a rule.
     Native,
-    /// A rule takes its programs, and whether they run could not be told: there is no probe of some of them, or
-    /// this process may not do what every interpreter needs.
+    /// A rule takes its programs, and whether they run is unknown: there is no probe for some of them, or this process
+    /// lacks a right that every interpreter needs.
     Unproved,
-    /// Its programs run now and then: some of several runs failed.
+    /// Some of several runs failed.
     Flaky,
-    /// Something takes its programs, and fails at one level at least.
+    /// A rule takes its programs, and at least one level fails.
     Broken,
-    /// Nothing takes its programs.
+    /// No rule takes its programs.
     Missing,
 }
 
 impl Verdict {
-    /// All of them, the best first.
+    /// The best first.
     pub const ALL: [Self; 6] =
         [Self::Working, Self::Native, Self::Unproved, Self::Flaky, Self::Broken, Self::Missing];
 
-    /// As it is written.
+    /// The word in documents.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Working => "working",
@@ -48,45 +50,48 @@ impl Verdict {
         matches!(self, Self::Working | Self::Native)
     }
 
-    /// Whether its programs do not run, or not always: known, not merely unknown.
+    /// Whether its programs are known not to run, or not always.
     pub fn is_failure(self) -> bool {
         matches!(self, Self::Flaky | Self::Broken | Self::Missing)
     }
 }
 
 /// Judges by what ran, not by what is listed.
-pub fn verdict(examination: &Examination<'_>, patient: &Patient<'_>) -> Verdict {
-    match &patient.proof {
-        Some(proof) if proof.native => Verdict::Native,
-        Some(proof) if proof.is_flaky() => Verdict::Flaky,
-        Some(proof) if proof.nobody => Verdict::Missing,
-        Some(_) if without_credentials(examination, patient).is_some() => Verdict::Broken,
-        Some(proof) if proof.works() && left_out(examination, patient).is_some() => Verdict::Broken,
-        Some(proof) if proof.works() && is_partly_unproved(examination, patient) => {
-            Verdict::Unproved.max(loaded(examination, patient))
+pub fn verdict(facts: &Facts<'_>, asked: &TargetFacts<'_>) -> Verdict {
+    let host = &facts.host;
+    let Some(proof) = &asked.proof else {
+        // Without a probe there is only the listing to judge by.
+        return match host.rule(asked) {
+            _ if host.is_native(asked.target) => Verdict::Native,
+            Some(_) => Verdict::Unproved,
+            None => Verdict::Missing,
+        };
+    };
+    match proof {
+        _ if proof.native => Verdict::Native,
+        _ if proof.is_flaky() => Verdict::Flaky,
+        _ if proof.nobody => Verdict::Missing,
+        _ if without_credentials(host, asked).is_some() => Verdict::Broken,
+        _ if proof.works() && left_out(host, asked).is_some() => Verdict::Broken,
+        _ if proof.works() && is_partly_unproved(host, asked) => {
+            Verdict::Unproved.max(loaded(facts, asked))
         }
-        Some(proof) if proof.works() => loaded(examination, patient),
-        Some(_) if is_ours(examination, patient) => Verdict::Unproved,
-        Some(_) => Verdict::Broken,
-        // Without a probe only the listing is left.
-        None if examination.is_native(patient.target) => Verdict::Native,
-        None if examination.winner(patient.target, patient.machine).is_some() => Verdict::Unproved,
-        None => Verdict::Missing,
+        _ if proof.works() => loaded(facts, asked),
+        _ if is_ours(host, asked) => Verdict::Unproved,
+        _ => Verdict::Broken,
     }
 }
 
-/// Real programs know better than a probe, where some were run.
-fn loaded(examination: &Examination<'_>, patient: &Patient<'_>) -> Verdict {
-    let load = examination
-        .load
-        .as_ref()
-        .filter(|load| load.target == patient.target.name && load.machine == patient.machine);
-    let parts = load.into_iter().flat_map(|load| &load.parts);
+/// Real programs, if some were run, outweigh a probe.
+fn loaded(facts: &Facts<'_>, asked: &TargetFacts<'_>) -> Verdict {
+    let is_its =
+        |load: &&RootfsFacts| load.target == asked.target.name && load.machine == asked.machine;
+    let parts = facts.rootfs.iter().filter(is_its).flat_map(|load| &load.parts);
     let tallies = parts.filter_map(|loaded| loaded.outcome.as_ref().ok()).map(|(_, tally)| tally);
-    let judge = |tally: &Tally| match () {
-        () if tally.is_well() => Verdict::Working,
-        () if tally.is_flaky() => Verdict::Flaky,
-        () => Verdict::Broken,
+    let judge = |tally: &Tally| match tally {
+        _ if tally.is_well() => Verdict::Working,
+        _ if tally.is_flaky() => Verdict::Flaky,
+        _ => Verdict::Broken,
     };
     tallies.map(judge).max().unwrap_or(Verdict::Working)
 }

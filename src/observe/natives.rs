@@ -4,9 +4,9 @@ use std::fmt::Display;
 
 use crate::config::Settings;
 use crate::failure::Failure;
-use crate::probe::{self, Kind};
+use crate::probe::{self, ElfType};
 use crate::rule::Header;
-use crate::system::binfmt_misc::native::{self, Answer};
+use crate::system::binfmt_misc::native::{self, RunBy};
 use crate::system::host::machine;
 use crate::target::Target;
 
@@ -36,10 +36,10 @@ pub(super) fn natives(settings: &Settings, host: &Target) -> Result<Vec<String>,
         .filter(|target| target.family == host.family && target.name != host.name);
     let family: Vec<&Target> = std::iter::once(host).chain(relatives).collect();
     let programs: Vec<Vec<u8>> =
-        family.iter().map(|target| probe::truncated(target, Kind::Executable)).collect();
+        family.iter().map(|target| probe::truncated(target, ElfType::Executable)).collect();
     let mut answers = native::ask(&programs).map_err(untold)?;
     let taken: Vec<usize> =
-        (0..answers.len()).filter(|place| answers[*place] == Answer::Rule).collect();
+        (0..answers.len()).filter(|place| answers[*place] == RunBy::Rule).collect();
     if !taken.is_empty() {
         // A rule comes before the kernel's own loader, so those are asked in an instance without rules.
         let programs: Vec<Vec<u8>> = taken.iter().map(|place| programs[*place].clone()).collect();
@@ -53,25 +53,25 @@ pub(super) fn natives(settings: &Settings, host: &Target) -> Result<Vec<String>,
 
 /// The targets of the host's family that the kernel runs by itself, the host's own first. An unclear answer is an
 /// error and never means foreign: the guard would let a rule take those programs away.
-fn native_ones(family: &[&Target], answers: Vec<Answer>) -> Result<Vec<String>, Failure> {
+fn native_ones(family: &[&Target], answers: Vec<RunBy>) -> Result<Vec<String>, Failure> {
     let mut natives = Vec::new();
     // A rule may take everything, or the kernel says so of everything, as Linux 5.10 does without /dev/fd. Then this
     // answer says nothing about the others.
-    let host_is_taken = answers.first() == Some(&Answer::Rule);
+    let host_is_taken = answers.first() == Some(&RunBy::Rule);
     for (place, (target, answer)) in family.iter().zip(answers).enumerate() {
         let is_host = place == 0;
         let is_native = match answer {
-            Answer::Kernel => true,
+            RunBy::Kernel => true,
             // There is no instance without rules for us. The host's own programs run by definition. Programs of others
             // that a rule takes already lose nothing.
-            Answer::Rule => is_host || host_is_taken,
+            RunBy::Rule => is_host || host_is_taken,
             // Then this answer means something else, for the others too.
-            Answer::Nobody if is_host => {
+            RunBy::Nobody if is_host => {
                 let why = format!("{}: the kernel does not know its own programs", target.name);
                 return Err(untold(why));
             }
-            Answer::Nobody => false,
-            Answer::Unclear(why) => {
+            RunBy::Nobody => false,
+            RunBy::Unclear(why) => {
                 return Err(untold(format_args!("{}: {why}", target.name)));
             }
         };
@@ -91,11 +91,11 @@ mod tests {
     fn what_the_kernel_did_not_tell_is_never_foreign() {
         let table = Table::embedded();
         let family = ["x86_64", "i386", "i486"].map(|name| table.find(name).unwrap());
-        let natives = |answers: [Answer; 3]| {
+        let natives = |answers: [RunBy; 3]| {
             native_ones(&family, answers.to_vec()).map_err(|error| error.to_string())
         };
-        let (kernel, rule, nobody) = (Answer::Kernel, Answer::Rule, Answer::Nobody);
-        let unclear = Answer::Unclear("why".to_owned());
+        let (kernel, rule, nobody) = (RunBy::Kernel, RunBy::Rule, RunBy::Nobody);
+        let unclear = RunBy::Unclear("why".to_owned());
         let names = |names: &[&str]| Ok(names.iter().map(|&name| name.to_owned()).collect());
 
         let answers = [kernel.clone(), kernel.clone(), nobody.clone()];

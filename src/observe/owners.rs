@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use crate::observation::Owner;
 use crate::rule::{self, Entry};
 use crate::system::files::read;
 use crate::system::host::surroundings;
@@ -20,7 +21,7 @@ pub fn names_of_binfmt_d() -> BTreeSet<String> {
 
 /// The owner of each rule, by the rule's name, as the files of other tools tell: a file counts only if it says what the
 /// rule says.
-pub fn other_owners(entries: &[Entry]) -> BTreeMap<String, String> {
+pub fn other_owners(entries: &[Entry]) -> BTreeMap<String, Owner> {
     let mut owners = BTreeMap::new();
     let named = |name: &str| entries.iter().find(|entry| entry.name == name);
     for (path, content) in read::read_folder(Path::new("/var/lib/binfmts")) {
@@ -31,14 +32,14 @@ pub fn other_owners(entries: &[Entry]) -> BTreeMap<String, String> {
             content.split(|byte| *byte == b'\n').any(|line| line == interpreter)
         };
         if named(&name).as_ref().is_some_and(says) {
-            owners.insert(name.into_owned(), format!("update-binfmts ({})", path.display()));
+            owners.insert(name.into_owned(), Owner::UpdateBinfmts { file: path });
         }
     }
     for (path, content) in surroundings::binfmt_d(Path::new("/")).unwrap_or_default() {
         for rule in rule::parse_binfmt_d(&content).rules() {
             let name = rule.name().as_str();
             if named(name).is_some_and(|entry| rule.is(entry)) {
-                owners.insert(name.to_owned(), format!("systemd-binfmt ({})", path.display()));
+                owners.insert(name.to_owned(), Owner::SystemdBinfmt { file: path.clone() });
             }
         }
     }

@@ -1,21 +1,17 @@
-//! What becomes of one rule.
+//! Decides what happens to one rule.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 
-use super::guard::{Native, Refusal, refusal};
-use super::{Action, Decision, Item, Request, flags, is_qemu, is_replaceable, may_drop_p};
+use super::action::{Action, Decision, Item, Reason};
+use super::guard::Native;
+use super::others::{is_qemu, is_replaceable};
+use super::refusal::{Refusal, ServingFault};
+use super::request::{Request, flags, may_drop_p};
 use crate::config::Settings;
-use crate::observation::{
-    InterpreterFault, InterpreterFile, Observation, Serving, unfinished_name,
-};
+use crate::observation::{Candidates, InterpreterFile, Observation, Serving, unfinished_name};
 use crate::rule::{Entry, Header, InterpreterPath, Magic, Matcher, Name, Rule, winner};
 use crate::target::Target;
-
-/// What to do where there is none.
-pub const WITHOUT_INTERPRETER: &str = "install qemu-user-static, or set interpreter-directories";
-
-const INTERRUPTED: &str = "an interrupted replacement left it";
 
 pub(super) struct Decider<'a> {
     settings: &'a Settings,
@@ -23,14 +19,14 @@ pub(super) struct Decider<'a> {
     seen: &'a Observation,
     native: &'a Native,
     by_name: HashMap<&'a OsStr, &'a Entry>,
-    /// What interrupted replacements of a rule left, by its name: it may be all that serves.
+    /// What interrupted replacements left, by the rule's name. It may be all that serves the target.
     leftovers: HashMap<String, Vec<OsString>>,
-    /// What is there once leftovers are gone.
+    /// The entries without leftovers.
     settled: Vec<&'a Entry>,
 }
 
 impl<'a> Decider<'a> {
-    /// Looks at each entry once, so that a rule takes no search through all of them.
+    /// Indexes the entries once, so that deciding a rule does not search all of them.
     pub(super) fn new(
         settings: &'a Settings,
         request: &'a Request,
@@ -50,7 +46,7 @@ impl<'a> Decider<'a> {
         Self { settings, request, seen, native, by_name, leftovers, settled }
     }
 
-    /// Rules of ours that nobody asks for any more, and what an interrupted replacement of them left.
+    /// Rules of ours that are no longer wanted, and what interrupted replacements of them left.
     pub(super) fn superfluous(&self, targets: &[&Target]) -> Vec<Item> {
         let mut names: BTreeSet<String> =
             self.settings.rules.iter().map(|custom| custom.rule.name().to_string()).collect();
@@ -61,17 +57,16 @@ impl<'a> Decider<'a> {
             return Vec::new();
         }
         let why = |entry: &Entry| match unfinished(entry, self.seen) {
-            Some(rule) if !names.contains(&rule) => Some(INTERRUPTED),
+            Some(rule) if !names.contains(&rule) => Some(Reason::Interrupted),
             None if self.seen.record.owns(entry) && !names.contains(&entry.display_name()) => {
-                Some("it is ours, and no longer asked for")
+                Some(Reason::Unwanted)
             }
             _ => None,
         };
         let entries = self.seen.instance.entries.iter();
         entries
             .filter_map(|entry| {
-                let action =
-                    Action::Remove { name: entry.name.clone(), why: why(entry)?.to_owned() };
+                let action = Action::Remove { name: entry.name.clone(), why: why(entry)? };
                 Some(Item {
                     target: None,
                     machine: None,
@@ -118,10 +113,10 @@ impl<'a> Decider<'a> {
         let file = match self.seen.others.get(rule.interpreter().as_path()) {
             Some(Ok(file)) => Some(file),
             Some(Err(fault)) => {
-                let Refusal { why, fix } = refusal(rule.interpreter().as_path(), fault);
-                return Decision::Refused(Refusal {
-                    why: format!("rule {}: {why}", rule.name()),
-                    fix,
+                return Decision::Refused(Refusal::Interpreter {
+                    rule: Some(rule.name().clone()),
+                    path: rule.interpreter().as_path().to_owned(),
+                    fault: fault.clone(),
                 });
             }
             None => None,
@@ -132,14 +127,10 @@ impl<'a> Decider<'a> {
         if let Matcher::Extension(extension) = rule.matcher()
             && let Some(path) = self.seen.captured.get(extension.as_str())
         {
-            return Decision::Refused(Refusal {
-                why: format!(
-                    "rule {} would take {} and whatever else ends in .{}, whatever is in it",
-                    rule.name(),
-                    path.display(),
-                    extension.as_str()
-                ),
-                fix: "choose an extension that no native program has".to_owned(),
+            return Decision::Refused(Refusal::TakesProgram {
+                rule: rule.name().clone(),
+                extension: extension.clone(),
+                program: path.clone(),
             });
         }
         let Some(entry) = self.named(rule.name().as_str()) else {
@@ -153,19 +144,15 @@ impl<'a> Decider<'a> {
             recorded.is_some() && rule.flags().fix_binary && recorded != file.map(|file| file.id);
         match (ours, same) {
             (true, true) if !entry.enabled => Decision::Change(Action::Enable(rule.clone())),
-            (true, true) if !changed => Decision::Kept { name: entry.name.clone(), remark: None },
-            (true, true) => self.replace(rule, entry, "its interpreter was replaced on disk"),
-            (true, false) => self.replace(rule, entry, "the configuration says otherwise now"),
+            (true, true) if !changed => Decision::Kept { name: entry.name.clone(), gone: None },
+            (true, true) => self.replace(rule, entry, Reason::InterpreterReplaced),
+            (true, false) => self.replace(rule, entry, Reason::SettingsChanged),
             (false, true) if entry.enabled => Decision::Served { by: entry.name.clone() },
-            (false, _) if self.request.takeover => self.replace(rule, entry, "taken over"),
-            (false, _) => Decision::Refused(Refusal {
-                why: format!("a rule named {} exists and is not ours", rule.name()),
-                fix: "give yours another name, or use --takeover".to_owned(),
-            }),
+            (false, _) if self.request.takeover => self.replace(rule, entry, Reason::TakenOver),
+            (false, _) => Decision::Refused(Refusal::NameInUse { name: rule.name().clone() }),
         }
     }
 
-    /// The rule as it should be, or why it cannot be.
     fn build(
         &self,
         target: &Target,
@@ -175,27 +162,17 @@ impl<'a> Decider<'a> {
         let candidates = self.seen.interpreters.get(&target.name);
         let usable = candidates.and_then(|found| found.usable.clone());
         let Some(file) = usable else {
-            // One that is missing was named by the settings: folders are listed, not guessed at.
-            let faulty = candidates.and_then(|found| {
-                let there = |(_, fault): &&(_, _)| *fault != InterpreterFault::Missing;
-                found.faulty.iter().find(there).or(found.faulty.first())
-            });
-            return Err(match faulty {
-                Some((path, fault)) => refusal(path, fault),
-                None => Refusal {
-                    why: format!(
-                        "no interpreter for {}: none of {} found",
-                        target.label(),
-                        target.interpreters.join(", ")
-                    ),
-                    fix: WITHOUT_INTERPRETER.to_owned(),
+            return Err(match candidates.and_then(Candidates::culprit) {
+                Some((path, fault)) => Refusal::of_interpreter(path, fault),
+                None => Refusal::NoInterpreter {
+                    target: target.label(),
+                    names: target.interpreters.clone(),
                 },
             });
         };
-        let bad = |why: String| Refusal { why, fix: "choose another path".to_owned() };
-        let path = InterpreterPath::new(&file.path).map_err(|error| bad(error.to_string()))?;
+        let path = InterpreterPath::new(&file.path).map_err(Refusal::Path)?;
         let rule = Rule::new(name, Matcher::Magic(magic), path, flags(self.settings, &target.name))
-            .map_err(|error| bad(error.to_string()))?;
+            .map_err(Refusal::Rule)?;
         self.native.guard(&rule)?;
         Ok((rule, file))
     }
@@ -208,34 +185,27 @@ impl<'a> Decider<'a> {
     ) -> Decision {
         let (rule, file) = match rule {
             Ok(built) => built,
-            // With F, the pinned interpreter goes on.
+            // With F the kernel keeps the file that it opened.
             Err(refusal) if self.has_vanished(target) => {
-                return Decision::Kept {
-                    name: entry.name.clone(),
-                    remark: Some(format!("{refusal}; the old one goes on")),
-                };
+                return Decision::Kept { name: entry.name.clone(), gone: Some(refusal) };
             }
-            Err(Refusal { why, fix }) => {
-                let fix = format!("{fix}; until then the rule that is there goes on");
-                return Decision::Refused(Refusal { why, fix });
-            }
+            Err(refusal) => return Decision::Refused(Refusal::OldStays(Box::new(refusal))),
         };
         let recorded = self.seen.record.owned(entry).and_then(|owned| owned.interpreter);
         if !self.is_as_wanted(target, &rule, entry) {
-            self.replace(&rule, entry, "the configuration says otherwise now")
+            self.replace(&rule, entry, Reason::SettingsChanged)
         } else if recorded.is_some_and(|recorded| recorded != file.id) {
-            self.replace(&rule, entry, "its interpreter was replaced on disk")
+            self.replace(&rule, entry, Reason::InterpreterReplaced)
         } else if let Some(before) =
             self.partly_before(target, entry).filter(|_| self.request.takeover)
         {
-            let before = before.display_name();
-            self.replace(&rule, entry, &format!("{before} takes some of these programs before it"))
+            self.replace(&rule, entry, Reason::PartlyBehind(before.display_name()))
         } else {
-            Decision::Kept { name: entry.name.clone(), remark: None }
+            Decision::Kept { name: entry.name.clone(), gone: None }
         }
     }
 
-    /// An enabled rule that comes before `entry` and takes some of the programs that it is to take.
+    /// An enabled rule before `entry` that takes some of the target's programs.
     fn partly_before(&self, target: &Target, entry: &Entry) -> Option<&Entry> {
         let own = entry.matcher.magic()?;
         let machines = target.identity.machines.iter();
@@ -250,7 +220,7 @@ impl<'a> Decider<'a> {
         })
     }
 
-    /// Whether there is just no interpreter any more, none being named by the settings.
+    /// Whether no interpreter is left on disk, and the settings do not name one.
     fn has_vanished(&self, target: &Target) -> bool {
         let own = self.settings.overrides.get(&target.name);
         let named = own.is_some_and(|own| own.interpreter.is_some());
@@ -258,7 +228,7 @@ impl<'a> Decider<'a> {
         !named && found.is_none_or(|found| found.usable.is_none() && found.faulty.is_empty())
     }
 
-    /// Whether an entry of ours is what the settings ask for; with `auto` the trial decided on `P`.
+    /// Whether an entry of ours is what the settings ask for. With `auto`, `P` may differ: the trial decided it.
     fn is_as_wanted(&self, target: &Target, rule: &Rule, entry: &Entry) -> bool {
         if rule.is(entry) {
             return true;
@@ -277,42 +247,38 @@ impl<'a> Decider<'a> {
     ) -> Decision {
         let serving = self.seen.serving.get(&entry.name);
         let trouble = match serving {
-            Some(Serving::Stale(why) | Serving::Fails(why)) => Some(why.clone()),
-            // Nothing was run: only what can be read counts.
-            None if !entry.flags.known.fix_binary => {
-                Some("it has no F flag, so it fails in containers and other roots".to_owned())
+            Some(Serving::Stale(why) | Serving::Fails(why)) => {
+                Some(ServingFault::Seen(why.clone()))
             }
-            // A host's rule, seen from a container: what it runs is the host's to look after.
+            // Nothing was run, so only the flags can tell.
+            None if !entry.flags.known.fix_binary => Some(ServingFault::WithoutF),
+            // Elsewhere: the host's rule, seen from a container. Which file it runs is the host's concern.
             Some(Serving::Works | Serving::Elsewhere) | None => None,
         };
-        let name = entry.display_name();
         match (trouble, rule) {
             (None, Ok((rule, _))) if self.request.takeover => {
-                self.take_over(target, entry, &rule, "taken over")
+                self.take_over(target, entry, &rule, Reason::TakenOver)
             }
             (None, _) => Decision::Served { by: entry.name.clone() },
-            // An old interpreter that runs is better than none.
+            // An outdated interpreter that runs is better than none.
             (Some(_), Err(_)) if matches!(serving, Some(Serving::Stale(_))) => {
                 Decision::Served { by: entry.name.clone() }
             }
             (Some(_), Err(refusal)) => Decision::Refused(refusal),
-            (Some(why), Ok((rule, _)))
+            (Some(trouble), Ok((rule, _)))
                 if is_replaceable(entry, rule.name().as_str()) || self.request.takeover =>
             {
-                self.take_over(target, entry, &rule, &why)
+                self.take_over(target, entry, &rule, Reason::Serving(trouble))
             }
-            (Some(why), Ok(_)) => Decision::Refused(Refusal {
-                why: format!(
-                    "rule {name} of another emulator takes these programs and does not work: {why}"
-                ),
-                fix: format!("repair or remove {name}, or use --takeover to put ours before it"),
-            }),
+            (Some(trouble), Ok(_)) => {
+                Decision::Refused(Refusal::BrokenOther { name: entry.display_name(), trouble })
+            }
         }
     }
 
-    /// QEMU's rules are replaced; those of other emulators stay, and ours, being newer, comes first.
-    /// So does one of QEMU's that takes another target's programs, too: it may be all that runs them.
-    fn take_over(&self, target: &Target, entry: &Entry, rule: &Rule, why: &str) -> Decision {
+    /// Replaces QEMU's rules. Rules of other emulators stay; ours is newer and therefore wins. A rule of QEMU's that
+    /// also takes another target's programs stays, too: it may be all that runs those.
+    fn take_over(&self, target: &Target, entry: &Entry, rule: &Rule, why: Reason) -> Decision {
         let takes = |other: &Target| {
             let magics = other.identity.magics();
             entry.matcher.magic().is_some_and(|magic| magics.iter().any(|own| own.overlaps(magic)))
@@ -324,7 +290,7 @@ impl<'a> Decider<'a> {
         } else {
             match self.named(rule.name().as_str()) {
                 Some(older) if is_qemu(older) => {
-                    self.replace(rule, older, &format!("{} comes before it", entry.display_name()))
+                    self.replace(rule, older, Reason::Behind(entry.display_name()))
                 }
                 Some(older) => taken(older),
                 None => Decision::Change(Action::Add(rule.clone())),
@@ -348,16 +314,15 @@ impl<'a> Decider<'a> {
         if self.seen.record.owns(entry) && self.is_as_wanted(target, &rule, entry) {
             Decision::Change(Action::Enable(rule))
         } else if is_qemu(entry) || self.seen.record.owns(entry) {
-            let why =
-                if entry.enabled { "it does not match these programs" } else { "it is disabled" };
+            let why = if entry.enabled { Reason::OtherPrograms } else { Reason::Disabled };
             self.replace(&rule, entry, why)
         } else {
             taken(entry)
         }
     }
 
-    /// Replaces `entry`; whatever goes by the rule's own name has to go as well.
-    fn replace(&self, rule: &Rule, entry: &Entry, why: &str) -> Decision {
+    /// Replaces `entry`, and the entry that has the new rule's name.
+    fn replace(&self, rule: &Rule, entry: &Entry, why: Reason) -> Decision {
         let mut old: Vec<OsString> = vec![entry.name.clone()];
         if let Some(namesake) =
             self.named(rule.name().as_str()).filter(|namesake| namesake.name != entry.name)
@@ -367,7 +332,7 @@ impl<'a> Decider<'a> {
             }
             old.push(namesake.name.clone());
         }
-        Decision::Change(Action::Replace { rule: rule.clone(), old, why: why.to_owned() })
+        Decision::Change(Action::Replace { rule: rule.clone(), old, why })
     }
 
     fn named(&self, name: &str) -> Option<&Entry> {
@@ -375,21 +340,21 @@ impl<'a> Decider<'a> {
     }
 }
 
-/// The name of the rule that an interrupted replacement was to put in place, when `entry` is what it left.
+/// If an interrupted replacement left `entry`: the final name of the rule.
 fn unfinished(entry: &Entry, seen: &Observation) -> Option<String> {
     let name = entry.display_name();
     let rule = unfinished_name(&name)?;
     (is_qemu(entry) || seen.record.owns(entry)).then(|| rule.to_owned())
 }
 
-/// Makes what interrupted replacements left go with the next one; until then it stays, for it may be
-/// all that serves.
+/// Removes what interrupted replacements left, together with the next replacement. Until then it stays, because it
+/// may be all that serves the target.
 fn finish(decision: Decision, rule: Option<&Rule>, mut leftovers: Vec<OsString>) -> Decision {
     if leftovers.is_empty() {
         return decision;
     }
     let replace = |rule: Rule, old: Vec<OsString>| {
-        Decision::Change(Action::Replace { rule, old, why: INTERRUPTED.to_owned() })
+        Decision::Change(Action::Replace { rule, old, why: Reason::Interrupted })
     };
     match (decision, rule) {
         (Decision::Change(Action::Add(rule)), _) => replace(rule, leftovers),
@@ -401,28 +366,26 @@ fn finish(decision: Decision, rule: Option<&Rule>, mut leftovers: Vec<OsString>)
             old.append(&mut leftovers);
             Decision::Change(Action::Replace { rule, old, why })
         }
-        // Which file either of them pinned, nobody knows.
+        // It is unknown which file either of them pinned.
         (Decision::Kept { name, .. }, Some(rule)) => {
             leftovers.insert(0, name);
             replace(rule.clone(), leftovers)
         }
-        // Under this name nobody else's: it is the new one, or the old one that was to go.
+        // The entry with this name is not somebody else's: it is the new rule, or the old one that was being
+        // replaced.
         (Decision::Served { by }, Some(rule)) if by == rule.name().as_str() => {
             leftovers.insert(0, by);
             replace(rule.clone(), leftovers)
         }
-        // Nothing of ours is wanted beside somebody else's rule.
+        // Somebody else's rule serves the target, so ours is not needed.
         (Decision::Served { .. }, _) => Decision::Change(Action::Remove {
             name: leftovers.swap_remove(0),
-            why: INTERRUPTED.to_owned(),
+            why: Reason::Interrupted,
         }),
         (other, _) => other,
     }
 }
 
 fn taken(entry: &Entry) -> Decision {
-    Decision::Refused(Refusal {
-        why: format!("the name {} is taken by a rule that is not QEMU's", entry.display_name()),
-        fix: "remove or rename that rule".to_owned(),
-    })
+    Decision::Refused(Refusal::NameOfOther { name: entry.display_name() })
 }

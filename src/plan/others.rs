@@ -1,37 +1,58 @@
-//! Rules that are nobody's to remove: those of other emulators and run-times, which QEMU's could be
-//! confused with, and of WSL.
+//! Whose rules are whose: QEMU's may be replaced, those of other emulators, run-times and WSL must not be.
 
+use crate::observation::Runtime;
 use crate::rule::Entry;
 
-/// Whose rules they are, how their names begin, and what their interpreters are called; in lower case.
-/// By each project's own installer or packages: FEX (`FEX-x86_64`), box64 (`box64.conf`), Rosetta as
-/// Lima and Docker Desktop register it, WSL (`WSLInterop`, `WSLInterop-late`), Debian's wine, mono, jar
-/// and python, LLVM's `lli`.
-const KNOWN: [(&str, &[&str], &[&str]); 10] = [
-    ("WSL", &["wslinterop"], &[]),
-    ("FEX", &["fex-"], &["fex", "fexinterpreter"]),
-    ("box64", &["box64", "box86", "box32"], &["box64", "box86", "box32"]),
-    ("Rosetta", &["rosetta"], &["rosetta"]),
-    ("Wine", &["wine", "doswin"], &["wine", "wine64", "wine-stable"]),
-    ("Mono", &["cli", "mono"], &["cli", "mono", "binfmt-detector-cli"]),
-    ("Java", &["jar", "java"], &["jexec", "jarwrapper", "javawrapper"]),
-    ("Python", &["python"], &[]),
-    ("LLVM", &["llvm-"], &["lli"]),
-    ("AppImage", &["appimage"], &["appimaged", "appimagelauncher"]),
+/// Owner, beginnings of rule names, and file names of interpreters, in lower case. Taken from each project's
+/// installer or packages: FEX (`FEX-x86_64`), box64 (`box64.conf`), Rosetta as Lima and Docker Desktop register it,
+/// WSL (`WSLInterop`, `WSLInterop-late`), Debian's wine, mono, jar and python, LLVM's `lli`.
+const KNOWN: [(Runtime, &[&str], &[&str]); 10] = [
+    (Runtime::Wsl, &["wslinterop"], &[]),
+    (Runtime::Fex, &["fex-"], &["fex", "fexinterpreter"]),
+    (Runtime::Box64, &["box64", "box86", "box32"], &["box64", "box86", "box32"]),
+    (Runtime::Rosetta, &["rosetta"], &["rosetta"]),
+    (Runtime::Wine, &["wine", "doswin"], &["wine", "wine64", "wine-stable"]),
+    (Runtime::Mono, &["cli", "mono"], &["cli", "mono", "binfmt-detector-cli"]),
+    (Runtime::Java, &["jar", "java"], &["jexec", "jarwrapper", "javawrapper"]),
+    (Runtime::Python, &["python"], &[]),
+    (Runtime::Llvm, &["llvm-"], &["lli"]),
+    (Runtime::AppImage, &["appimage"], &["appimaged", "appimagelauncher"]),
 ];
 
-/// Whose emulator or run-time a rule is of, when it is one that is known and none of QEMU's.
-pub fn owner(entry: &Entry) -> Option<&'static str> {
+/// The known emulator or run-time, other than QEMU, that a rule belongs to.
+pub fn owner(entry: &Entry) -> Option<Runtime> {
     let name = entry.display_name().to_lowercase();
     let file = entry.interpreter.file_name().map(|file| file.to_string_lossy().to_lowercase());
     let file = file.unwrap_or_default();
-    let is = |(_, names, files): &&(_, &[&str], &[&str])| {
+    let is = |(_, names, files): &&(Runtime, &[&str], &[&str])| {
         names.iter().any(|known| name.starts_with(known)) || files.contains(&file.as_str())
     };
-    if super::is_qemu(entry) {
+    if is_qemu(entry) {
         return None;
     }
     KNOWN.iter().find(is).map(|(who, _, _)| *who)
+}
+
+/// Whether a rule is one of QEMU's, which may be replaced. Both its name and its interpreter must say so; all others
+/// (FEX, box64, Rosetta, wine, `WSLInterop`) are never touched.
+pub fn is_qemu(entry: &Entry) -> bool {
+    let file = entry
+        .interpreter
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let name = entry.display_name();
+    let runs_qemu = file.starts_with("qemu-")
+        || file.ends_with("-binfmt-P")
+        || entry.interpreter.starts_with("/usr/libexec/qemu-binfmt");
+    runs_qemu && (name.starts_with("qemu-") || name.starts_with("buildkit-qemu-"))
+}
+
+/// Whether a rule may be replaced when it is stale or broken, or with `--takeover`: QEMU's rules, and a rule that has
+/// the name of ours (`own`) unless its interpreter belongs to another known emulator. An example is a `qemu-aarch64`
+/// whose path leads nowhere.
+pub fn is_replaceable(entry: &Entry, own: &str) -> bool {
+    is_qemu(entry) || entry.name == own && owner(entry).is_none()
 }
 
 #[cfg(test)]
@@ -48,22 +69,22 @@ mod tests {
     #[test]
     fn who_is_known_by_name_or_by_interpreter() {
         for (name, interpreter, wanted) in [
-            ("WSLInterop", "/init", Some("WSL")),
-            ("WSLInterop-late", "/init", Some("WSL")),
-            ("FEX-x86_64", "/usr/bin/FEXInterpreter", Some("FEX")),
-            ("x86_64", "/usr/bin/FEX", Some("FEX")),
-            ("box64", "/usr/local/bin/box64", Some("box64")),
-            ("rosetta", "/mnt/lima-rosetta/rosetta", Some("Rosetta")),
-            ("wine", "/usr/bin/wine-stable", Some("Wine")),
-            ("windows", "/usr/bin/wine", Some("Wine")),
-            ("cli", "/usr/lib/binfmt-support/run-detectors", Some("Mono")),
-            ("jar", "/usr/bin/jexec", Some("Java")),
-            ("python3.11", "/usr/bin/python3.11", Some("Python")),
-            ("llvm-14-runtime.binfmt", "/usr/bin/lli-14", Some("LLVM")),
+            ("WSLInterop", "/init", Some(Runtime::Wsl)),
+            ("WSLInterop-late", "/init", Some(Runtime::Wsl)),
+            ("FEX-x86_64", "/usr/bin/FEXInterpreter", Some(Runtime::Fex)),
+            ("x86_64", "/usr/bin/FEX", Some(Runtime::Fex)),
+            ("box64", "/usr/local/bin/box64", Some(Runtime::Box64)),
+            ("rosetta", "/mnt/lima-rosetta/rosetta", Some(Runtime::Rosetta)),
+            ("wine", "/usr/bin/wine-stable", Some(Runtime::Wine)),
+            ("windows", "/usr/bin/wine", Some(Runtime::Wine)),
+            ("cli", "/usr/lib/binfmt-support/run-detectors", Some(Runtime::Mono)),
+            ("jar", "/usr/bin/jexec", Some(Runtime::Java)),
+            ("python3.11", "/usr/bin/python3.11", Some(Runtime::Python)),
+            ("llvm-14-runtime.binfmt", "/usr/bin/lli-14", Some(Runtime::Llvm)),
             ("qemu-aarch64", "/usr/bin/qemu-aarch64-static", None),
             ("qemu-arm", "/usr/libexec/qemu-binfmt/arm-binfmt-P", None),
             ("mine", "/opt/mine/run", None),
-            ("qemu-x86_64", "/usr/bin/FEXInterpreter", Some("FEX")),
+            ("qemu-x86_64", "/usr/bin/FEXInterpreter", Some(Runtime::Fex)),
             ("qemu-x86_64", "/opt/mine/run", None),
         ] {
             assert_eq!(owner(&entry(name, interpreter)), wanted, "{name} {interpreter}");

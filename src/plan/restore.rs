@@ -1,4 +1,4 @@
-//! What can be put back at once: what was proved before, and is as it was.
+//! Rules that can be restored at once: they were proved before, and nothing has changed.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -8,12 +8,11 @@ use super::Action;
 use crate::observation::{FileId, InstanceFacts, Record};
 use crate::rule::{Entry, Rule, parse_register};
 
-/// The actions that make our rules again what the record says, without a trial: each is the very rule
-/// that was proved, and its interpreter the very file. Where the file is another one, or the name is
-/// taken by somebody's rule, that is for a whole plan to decide.
+/// The actions that restore the recorded rules without a trial: each is exactly the rule that was proved, with
+/// exactly the same interpreter file. If the file has changed, or another rule has the name, a whole plan has to
+/// decide.
 ///
-/// `on_disk` tells which file a path leads to now; `wait` holds names that are better left alone for
-/// the moment.
+/// `on_disk` returns the file that a path leads to now; rules named in `wait` are not added yet.
 pub fn restore(
     instance: &InstanceFacts,
     record: &Record,
@@ -24,7 +23,7 @@ pub fn restore(
     if !instance.enabled {
         actions.push(Action::EnableInstance);
     }
-    // A replacement was interrupted: which of its rules is which takes more than a look.
+    // A replacement was interrupted: only a whole plan can tell its rules apart.
     if !record.coming.is_empty() {
         return actions;
     }
@@ -53,7 +52,7 @@ fn is_unchanged(
     proved.is_some() && on_disk(rule.interpreter().as_path()) == proved
 }
 
-/// Names of ours that are not there.
+/// Recorded rules that are not registered.
 pub fn missing(instance: &InstanceFacts, record: &Record) -> Vec<OsString> {
     let there: HashSet<&OsStr> =
         instance.entries.iter().map(|entry| entry.name.as_os_str()).collect();

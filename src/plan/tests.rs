@@ -1,14 +1,15 @@
 //! Each branch of a decision, with observations that nobody ever saw.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::config::{CustomRule, Origin, Override, Verify};
+use crate::config::{CustomRule, Origin, Override, PreserveArgv0, Targets, Verify};
 use crate::observation::{
     Candidates, ElfFacts, FileId, InstanceFacts, InterpreterFault, InterpreterFile, Owned, Record,
-    Serving,
+    Serving, SystemError, TrustFault, TrustProblem,
 };
-use crate::rule::{Header, Magic, MagicError, Matcher, parse_register};
+use crate::rule::{Entry, Header, Magic, MagicError, Matcher, Rule, parse_register};
 
 const QEMU: &str = "/usr/bin/qemu-aarch64-static";
 const ID: FileId = FileId { device: 1, inode: 2, size: 3, modified: 4 };
@@ -137,6 +138,10 @@ fn file(path: &str) -> InterpreterFile {
         }),
         distrust: Vec::new(),
     }
+}
+
+fn writable() -> TrustFault {
+    TrustFault { path: "/usr".into(), owner: 0, mode: 0o777, problem: TrustProblem::Writable }
 }
 
 fn usable(path: &str) -> Candidates {
@@ -274,15 +279,23 @@ fn what_nobody_serves_is_added() {
 
 #[test]
 fn what_cannot_be_is_refused_with_the_way_out() {
-    let cases: [(InterpreterFault, &str); 8] = [
+    let cases: [(InterpreterFault, &str); 10] = [
         (InterpreterFault::Missing, "interpreter /q: not found (install qemu-user-static"),
         (InterpreterFault::NotExecutable, "not executable (chmod a+x /q)"),
-        (InterpreterFault::Noexec, "mounted noexec (put it on another"),
+        (InterpreterFault::Noexec, "mounted noexec (move it to another"),
         (InterpreterFault::NotElf, "not an ELF program (reinstall"),
-        (InterpreterFault::Unreadable("EIO".to_owned()), "cannot be read: EIO (look at /q)"),
-        (InterpreterFault::Foreign("arm".to_owned()), "a program for arm, not for this machine"),
+        (InterpreterFault::Unreadable(SystemError(5)), "(os error 5) (look at /q)"),
+        (InterpreterFault::NotRegular, "cannot be read: not a regular file (look at /q)"),
+        (
+            InterpreterFault::Foreign(Some("arm".to_owned())),
+            "a program for arm, not for this machine",
+        ),
+        (InterpreterFault::Foreign(None), "a program for an unknown machine, not for this machine"),
         (InterpreterFault::Dynamic("/lib/ld".to_owned()), "dynamically linked: it needs /lib/ld"),
-        (InterpreterFault::Untrusted("/q: mode".to_owned()), "credentials: /q: mode (mend"),
+        (
+            InterpreterFault::Untrusted(vec![writable()]),
+            "credentials: /usr: users other than root may write it (owner 0, mode 0777); run: chmod go-w /usr (correct",
+        ),
     ];
     for (fault, expected) in cases {
         let situation = Situation::new().interpreter("aarch64", faulty("/q", fault.clone()));
@@ -307,14 +320,14 @@ fn ours_is_kept_or_replaced() {
     let ours = aarch64("qemu-aarch64", QEMU, "POF");
     let without_p = aarch64("qemu-aarch64", QEMU, "OF");
     let elsewhere = aarch64("qemu-aarch64", "/opt/qemu-aarch64", "POF");
-    let otherwise = replaced("qemu-aarch64", "the configuration says otherwise now");
+    let otherwise = replaced("qemu-aarch64", "the configuration has changed");
     let on_disk = replaced("qemu-aarch64", "its interpreter was replaced on disk");
     let shared = r":pie:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x03\x00\xb7\x00::/opt/pie:F";
     let explicit = "replace qemu-aarch64 by qemu-aarch64 → /usr/bin/qemu-aarch64-static [F]: \
-                    the configuration says otherwise now";
+                    the configuration has changed";
     let gone = "keep qemu-aarch64: no interpreter for aarch64 (linux/arm64): none of \
                 qemu-aarch64-static, qemu-aarch64 found (install qemu-user-static, or set \
-                interpreter-directories); the old one goes on";
+                interpreter-directories); the old one stays in use";
     check(vec![
         ("as it should be", Situation::new().ours(&ours), &["keep qemu-aarch64"]),
         ("a trial dropped P", Situation::new().ours(&without_p), &["keep qemu-aarch64"]),
@@ -600,7 +613,7 @@ fn rules_of_the_configuration() {
         (
             "ours, changed",
             new().ours(":mine:E::y::/usr/bin/tool:F"),
-            &[&replaced("the configuration says otherwise now")],
+            &[&replaced("the configuration has changed")],
         ),
         (
             "ours, upgraded",
@@ -645,7 +658,7 @@ fn the_guard_sees_through_disguises() {
     let native = Native::new(&Settings::default().table, &Situation::new().seen.natives);
     let captured = |offset: usize, magic: &[u8], mask: Option<&[u8]>| {
         let magic = Magic::new(offset, magic.to_vec(), mask.map(<[u8]>::to_vec)).unwrap();
-        native.captured_by(&Matcher::Magic(magic)).map(str::to_owned)
+        native.captured_by(&Matcher::Magic(magic)).map(ToString::to_string)
     };
     let x86_64 = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0";
     let aarch64 = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xb7\0";
@@ -713,7 +726,7 @@ fn an_interpreter_is_judged() {
         loader: None,
     };
     let with = |elf: ElfFacts| InterpreterFile { elf: Some(elf), ..good.clone() };
-    let open = InterpreterFile { distrust: vec!["/usr: mode".to_owned()], ..good.clone() };
+    let open = InterpreterFile { distrust: vec![writable()], ..good.clone() };
     let cases = [
         (good.clone(), trusted, None),
         (
@@ -725,10 +738,14 @@ fn an_interpreter_is_judged() {
         (InterpreterFile { elf: None, ..good.clone() }, plain, Some(InterpreterFault::NotElf)),
         (with(dynamic.clone()), plain, None),
         (with(dynamic), fixed, Some(InterpreterFault::Dynamic("/lib/ld".to_owned()))),
-        (with(foreign), plain, Some(InterpreterFault::Foreign("aarch64 (linux/arm64)".to_owned()))),
-        (with(strange), plain, Some(InterpreterFault::Foreign("an unknown machine".to_owned()))),
+        (
+            with(foreign),
+            plain,
+            Some(InterpreterFault::Foreign(Some("aarch64 (linux/arm64)".to_owned()))),
+        ),
+        (with(strange), plain, Some(InterpreterFault::Foreign(None))),
         (open.clone(), fixed, None),
-        (open, trusted, Some(InterpreterFault::Untrusted("/usr: mode".to_owned()))),
+        (open, trusted, Some(InterpreterFault::Untrusted(vec![writable()]))),
     ];
     for (file, needs, expected) in cases {
         assert_eq!(guard::fault(&file, &native, table, needs), expected, "{file:?}");

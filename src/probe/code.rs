@@ -1,4 +1,4 @@
-//! The machine code, as `asm/` is assembled to (`tests/assemblers/assemble --check` compares each byte).
+//! The machine code, assembled from `asm/` (`tests/assemblers/assemble --check` compares each byte).
 
 macro_rules! codes {
     ($($target:literal),* $(,)?) => {

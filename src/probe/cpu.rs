@@ -23,8 +23,8 @@ const fn bits<const N: usize>(places: [u32; N]) -> u32 {
     word
 }
 
-/// Of each of the program's words, the bits that a level adds: `cpuid` 1 ecx, 7 ebx, 0x80000001 ecx,
-/// and `xgetbv` 0.
+/// The bits that each level adds, for each word that the program prints: `cpuid` 1 ecx, 7 ebx, 0x80000001 ecx, and
+/// `xgetbv` 0.
 const LEVELS: [(CpuLevel, [u32; 4]); 3] = [
     // SSE3, SSSE3, CX16, SSE4.1, SSE4.2, POPCNT; LAHF.
     (CpuLevel::V2, [bits([0, 9, 13, 19, 20, 23]), 0, bits([0]), 0]),
@@ -35,7 +35,6 @@ const LEVELS: [(CpuLevel, [u32; 4]); 3] = [
 ];
 
 impl CpuLevel {
-    /// As it is written.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::V1 => "x86-64-v1",
@@ -45,7 +44,7 @@ impl CpuLevel {
         }
     }
 
-    /// From what the program wrote; `None` for anything else.
+    /// Parses what the program wrote; `None` for anything else.
     pub fn read(output: &str) -> Option<Self> {
         let words: Option<Vec<u32>> = output
             .lines()

@@ -20,27 +20,26 @@ const DESCRIPTOR_SIZE: u64 = 24;
 
 /// The whole file for one value of `e_machine`; `None` where there is no code for the target.
 pub fn build(target: &Target, machine: u16) -> Option<Vec<u8>> {
-    Some(around(code(&target.probe)?, target, machine, Kind::Executable))
+    Some(around(code(&target.probe)?, target, machine, ElfType::Executable))
 }
 
-/// The same as a position-independent program (`ET_DYN`), which most programs are today. The code is the same:
-/// it knows no address but the stack's.
+/// The same as a position-independent program (`ET_DYN`), as most programs are today. The code is the same, because
+/// it uses no address but the stack's.
 pub fn build_shared(target: &Target, machine: u16) -> Option<Vec<u8>> {
-    Some(around(code(&target.probe)?, target, machine, Kind::Shared))
+    Some(around(code(&target.probe)?, target, machine, ElfType::Shared))
 }
 
-/// The program that tells which CPU it sees (`CpuLevel`): for x86-64 alone, whose distributions ask for
-/// levels.
+/// The program that reports its CPU's level (`CpuLevel`); for x86-64 only, whose distributions require levels.
 pub fn build_cpu(target: &Target, machine: u16) -> Option<Vec<u8>> {
     let code = code(&format!("{}-level", target.probe))?;
-    Some(around(code, target, machine, Kind::Executable))
+    Some(around(code, target, machine, ElfType::Executable))
 }
 
-fn around(code: &[u8], target: &Target, machine: u16, kind: Kind) -> Vec<u8> {
+fn around(code: &[u8], target: &Target, machine: u16, kind: ElfType) -> Vec<u8> {
     let identity = &target.identity;
     let mut file = Writer::new(identity);
     let after_headers = file.after_headers(2);
-    // Sixteen suits every instruction set; what is mapped begins on a page.
+    // 16 is a valid alignment on every instruction set; the segment begins on a page.
     let start = after_headers.next_multiple_of(16);
     let descriptor = if identity.descriptor { DESCRIPTOR_SIZE.next_multiple_of(16) } else { 0 };
     let code_at = start + descriptor;
@@ -63,25 +62,24 @@ fn around(code: &[u8], target: &Target, machine: u16, kind: Kind) -> Vec<u8> {
 
 /// A program's `e_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ElfType {
     /// `ET_EXEC`.
     Executable,
     /// `ET_DYN`: what compilers make by default today.
     Shared,
 }
 
-/// A program that ends where the path of its loader should stand.
+/// A program file that ends before the path of its loader.
 ///
-/// A kernel's own loader reads that path once it has found that it takes the file's machine, class and
-/// flags, and before it gives up anything of the process (`load_elf_binary`): what it says then (EIO) only
-/// who would run such programs can say.
-pub fn truncated(target: &Target, kind: Kind) -> Vec<u8> {
+/// The kernel's ELF loader reads that path after it has accepted the file's machine, class and flags, and before it
+/// replaces the process (`load_elf_binary`). So EIO means that the kernel would run such programs itself.
+pub fn truncated(target: &Target, kind: ElfType) -> Vec<u8> {
     // The first is what today's linkers write.
     let machine = target.identity.machines.first().copied().unwrap_or_default();
     let mut file = Writer::new(&target.identity);
     file.header(kind, machine, BASE, 1);
     let end = file.after_headers(1);
-    // The shortest path that there can be: a character and a NUL.
+    // The shortest possible path: a character and a NUL.
     file.segment(PT_INTERP, READ, end..end + 2, 1);
     file.bytes
 }
@@ -107,7 +105,7 @@ impl<'a> Writer<'a> {
         u64::from(header) + u64::from(segments) * u64::from(segment)
     }
 
-    fn header(&mut self, kind: Kind, machine: u16, entry: u64, segments: u16) {
+    fn header(&mut self, kind: ElfType, machine: u16, entry: u64, segments: u16) {
         let identity = self.identity;
         let (header, segment) = self.sizes();
         let ident = [identity.class_byte(), identity.order_byte(), 1, 0, identity.abi_version];
@@ -115,8 +113,8 @@ impl<'a> Writer<'a> {
         self.bytes.extend_from_slice(&ident);
         self.bytes.resize(16, 0);
         self.half(match kind {
-            Kind::Executable => 2,
-            Kind::Shared => 3,
+            ElfType::Executable => 2,
+            ElfType::Shared => 3,
         });
         self.half(machine);
         self.word(1);

@@ -10,7 +10,7 @@ mod elf;
 mod report;
 
 pub use cpu::CpuLevel;
-pub use elf::{Kind, build, build_cpu, build_shared, truncated};
+pub use elf::{ElfType, build, build_cpu, build_shared, truncated};
 pub use report::Report;
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! What a probe wrote.
 
-/// A probe's whole report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// `uname`'s machine, as the program sees it.
@@ -10,7 +9,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether the end mark, an empty line, is there: from then on the probe waits for its byte.
+    /// Whether the end mark, an empty line, has arrived: from then on the probe waits for its byte.
     pub fn is_complete(output: &[u8]) -> bool {
         output.ends_with(b"\n\n")
     }

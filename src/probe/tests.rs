@@ -34,7 +34,7 @@ fn a_truncated_program_looks_like_its_target_and_ends_before_its_loader() {
 
     for target in Table::embedded().targets() {
         let name = &target.name;
-        for (kind, e_type) in [(Kind::Executable, 2), (Kind::Shared, 3)] {
+        for (kind, e_type) in [(ElfType::Executable, 2), (ElfType::Shared, 3)] {
             let file = truncated(target, kind);
             assert!(target.rules()[0].1.matches(&Header::new(&file)), "{name}");
             let header = Elf::parse_header(&file).unwrap();

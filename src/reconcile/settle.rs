@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::apply::RuleError;
     use crate::observation::{InstanceFacts, Observation, Record};
-    use crate::plan::Item;
+    use crate::plan::{Item, Reason};
     use crate::rule::{Rule, parse_register};
 
     fn seen(host: &str) -> Observation {
@@ -102,11 +102,11 @@ mod tests {
     }
 
     fn kept(name: &str) -> Outcome {
-        line(name, Decision::Kept { name: name.into(), remark: None })
+        line(name, Decision::Kept { name: name.into(), gone: None })
     }
 
     fn removed(name: &str) -> Outcome {
-        line(name, Decision::Change(Action::Remove { name: name.into(), why: String::new() }))
+        line(name, Decision::Change(Action::Remove { name: name.into(), why: Reason::Unwanted }))
     }
 
     /// Settles with these rounds; the last one goes on for ever.

@@ -3,8 +3,8 @@
 use crate::config::{Settings, Targets};
 use crate::failure::Failure;
 use crate::observation::Observation;
+use crate::plan::Refusal;
 use crate::plan::Request;
-use crate::plan::guard;
 
 /// `targets = "auto"` asks for nothing by name, so without any interpreter every line of the plan would be well.
 pub(super) fn check(
@@ -21,7 +21,7 @@ pub(super) fn check(
     let folders = settings.interpreter_directories.iter();
     let folders: Vec<_> = folders.map(|folder| folder.display().to_string()).collect();
     let faulty = seen.interpreters.values().flat_map(|found| &found.faulty).next();
-    let why = faulty.map(|(path, fault)| format!("; {}", guard::refusal(path, fault)));
+    let why = faulty.map(|(path, fault)| format!("; {}", Refusal::of_interpreter(path, fault)));
     Err(Failure::unavailable(format!(
         "no usable QEMU interpreter in {}{}; install qemu-user-static, or set interpreter-directories",
         folders.join(", "),

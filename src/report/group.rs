@@ -1,68 +1,67 @@
-//! What several targets have in common, told once.
+//! Findings that several targets have in common, merged so that each is shown once.
 
 use std::collections::BTreeSet;
 
-use super::document::{DoctorDocument, DoctorTarget, Taker};
-use crate::doctor::{Finding, Status, Verdict};
+use super::document::{DoctorDocument, DoctorTarget, MatchingRule};
+use crate::doctor::{CheckId, Finding, Status, Verdict};
+use crate::fix::{Fix, Reader};
 use crate::phrase::{Evidence, Phrase};
 
-/// The check that is about several rules for one target.
-const CONFLICT: &str = "rule.shadowed";
-
-/// Targets of one verdict, and all that is told of just these.
+/// Targets with the same verdict and the same findings.
 pub(super) struct Group<'a> {
     /// By name; never empty.
     pub(super) targets: Vec<&'a DoctorTarget>,
     /// In the order of the checks.
-    pub(super) told: Vec<Told<'a>>,
+    pub(super) findings: Vec<MergedFinding<'a>>,
 }
 
-/// Findings of which one sentence and one fix will do.
-pub(super) struct Told<'a> {
+/// Findings that differ in nothing but their targets: one sentence and one fix cover them.
+pub(super) struct MergedFinding<'a> {
     of: Vec<&'a Finding>,
     targets: Vec<&'a DoctorTarget>,
     configured: BTreeSet<&'a str>,
-    /// The rules that would take these programs, where it is about several for one target.
-    pub(super) takers: &'a [Taker],
+    reader: Reader,
+    /// The rules that match these programs, where the finding is about several for one target.
+    pub(super) matching_rules: &'a [MatchingRule],
 }
 
 impl<'a> Group<'a> {
-    /// Of the targets that are wanted, what is wrong with them: nothing is told twice of targets with the
-    /// same verdict that count alike. In the order of their first targets.
+    /// What is wrong with the wanted targets, in the order of each group's first target. Only targets with the
+    /// same verdict that are required alike share a group.
     pub(super) fn all(
         document: &'a DoctorDocument,
         wanted: impl Fn(&DoctorTarget) -> bool,
     ) -> Vec<Self> {
         let wanted: Vec<&DoctorTarget> =
             document.targets.iter().filter(|target| wanted(target)).collect();
-        let mut all: Vec<Told<'_>> = Vec::new();
+        let mut all: Vec<MergedFinding<'_>> = Vec::new();
         for finding in document.checks.iter().filter(|finding| finding.status.is_trouble()) {
             let is_its = |target: &&&DoctorTarget| finding.target.as_ref() == Some(&target.target);
             let Some(target) = wanted.iter().find(is_its) else { continue };
-            match all.iter_mut().find(|told| told.takes(target, finding)) {
-                Some(told) => told.add(target, finding),
-                None => all.push(Told::new(document, Some(target), finding)),
+            match all.iter_mut().find(|merged| merged.takes(target, finding)) {
+                Some(merged) => merged.add(target, finding),
+                None => all.push(MergedFinding::new(document, Some(target), finding)),
             }
         }
         let mut groups: Vec<Self> = Vec::new();
-        for told in all {
-            let targets = told.targets.as_slice();
+        for merged in all {
+            let targets = merged.targets.as_slice();
             match groups.iter_mut().find(|group| is_same(&group.targets, targets)) {
-                Some(group) => group.told.push(told),
-                None => groups.push(Self { targets: targets.to_vec(), told: vec![told] }),
+                Some(group) => group.findings.push(merged),
+                None => groups.push(Self { targets: targets.to_vec(), findings: vec![merged] }),
             }
         }
         // A verdict that no check accounts for, such as that of a target without a probe.
         for target in &wanted {
-            let is_told = groups.iter().any(|group| contains(&group.targets, target));
-            if target.verdict.is_sound() || is_told {
+            let is_covered = groups.iter().any(|group| contains(&group.targets, target));
+            if target.verdict.is_sound() || is_covered {
                 continue;
             }
             let alike =
-                |group: &&mut Self| group.told.is_empty() && is_alike(group.targets[0], target);
+                |group: &&mut Self| group.findings.is_empty() && is_alike(group.targets[0], target);
             match groups.iter_mut().find(alike) {
                 Some(group) => group.targets.push(target),
-                None => groups.push(Self { targets: vec![target], told: Vec::new() }),
+                None => groups.push(Self { targets: vec![target], findings: Vec::new() }),
             }
         }
         let place =
@@ -74,11 +73,11 @@ impl<'a> Group<'a> {
         groups
     }
 
-    /// Everything that is told of one target, each finding by itself.
+    /// Every finding about one target, none of them merged.
     pub(super) fn of(document: &'a DoctorDocument, target: &'a DoctorTarget) -> Self {
         let findings = document.findings_of(Some(&target.target));
-        let told = findings.map(|finding| Told::new(document, Some(target), finding));
-        Self { targets: vec![target], told: told.collect() }
+        let findings = findings.map(|finding| MergedFinding::new(document, Some(target), finding));
+        Self { targets: vec![target], findings: findings.collect() }
     }
 
     /// The only target, where it is one.
@@ -103,7 +102,7 @@ impl<'a> Group<'a> {
     }
 }
 
-impl<'a> Told<'a> {
+impl<'a> MergedFinding<'a> {
     /// One finding, of a target or the host.
     pub(super) fn new(
         document: &'a DoctorDocument,
@@ -114,8 +113,27 @@ impl<'a> Told<'a> {
             of: vec![finding],
             targets: target.into_iter().collect(),
             configured: document.configured.iter().map(String::as_str).collect(),
-            takers: target.map_or(&[], |target| takers(document, target, finding)),
+            reader: document.reader,
+            matching_rules: target.map_or(&[], |target| matching_rules(document, target, finding)),
         }
+    }
+
+    /// What is wrong with the host.
+    pub(super) fn of_host(document: &'a DoctorDocument) -> Vec<Self> {
+        let findings = document.findings_of(None).filter(|finding| finding.status.is_trouble());
+        findings.map(|finding| Self::new(document, None, finding)).collect()
+    }
+
+    /// Each with its fix, which is left out where the next one has the same: it is shown there. `all` shows
+    /// every one.
+    pub(super) fn with_fixes(
+        merged: &[Self],
+        all: bool,
+    ) -> impl Iterator<Item = (&Self, Option<String>)> {
+        merged.iter().enumerate().map(move |(at, one)| {
+            let next = merged.get(at + 1).and_then(Self::fix);
+            (one, one.fix().filter(|fix| all || next.as_ref() != Some(fix)))
+        })
     }
 
     fn takes(&self, target: &DoctorTarget, finding: &Finding) -> bool {
@@ -128,11 +146,11 @@ impl<'a> Told<'a> {
             self.targets.push(target);
         }
         self.of.push(finding);
-        // Those of each have other names: the evidence says whose they are.
-        self.takers = &[];
+        // Each target has rules of its own, and the evidence names them.
+        self.matching_rules = &[];
     }
 
-    /// What it is told of, by name; nobody where it is the host.
+    /// The targets' names, sorted; empty for the host.
     pub(super) fn names(&self) -> String {
         let names: BTreeSet<&str> =
             self.targets.iter().map(|target| target.target.as_str()).collect();
@@ -141,7 +159,7 @@ impl<'a> Told<'a> {
 
     /// The check.
     pub(super) fn id(&self) -> &'static str {
-        self.of[0].id
+        self.of[0].id.as_str()
     }
 
     /// That of each.
@@ -168,24 +186,23 @@ impl<'a> Told<'a> {
 
     /// What helps all of them.
     pub(super) fn fix(&self) -> Option<String> {
-        let fixes: Vec<&Phrase> =
-            self.of.iter().filter_map(|finding| finding.fix.as_ref()).collect();
-        (!fixes.is_empty()).then(|| Phrase::of_all(&fixes, &self.configured))
+        let fixes: Vec<&Fix> = self.of.iter().filter_map(|finding| finding.fix.as_ref()).collect();
+        (!fixes.is_empty()).then(|| Fix::of_all(&fixes, &self.configured, self.reader))
     }
 }
 
 /// This check is made for each value of `e_machine`, in their order.
-fn takers<'a>(
+fn matching_rules<'a>(
     document: &DoctorDocument,
     target: &'a DoctorTarget,
     finding: &Finding,
-) -> &'a [Taker] {
+) -> &'a [MatchingRule] {
     let findings = document.findings_of(Some(&target.target));
-    let mut conflicts = findings.filter(|other| other.id == CONFLICT);
+    let mut conflicts = findings.filter(|other| other.id == CheckId::RuleShadowed);
     let machine = conflicts.position(|conflict| std::ptr::eq(conflict, finding));
-    let takers =
+    let matching_rules =
         machine.and_then(|at| target.machines.get(at)).map(|machine| machine.rules.as_slice());
-    takers.filter(|takers| takers.len() > 1).unwrap_or(&[])
+    matching_rules.filter(|matching_rules| matching_rules.len() > 1).unwrap_or(&[])
 }
 
 fn is_alike(one: &DoctorTarget, other: &DoctorTarget) -> bool {

@@ -1,4 +1,4 @@
-//! `JUnit`'s XML, as Jenkins and GitLab read it: one suite for the host and one for each target, one case
+//! `--format junit`: `JUnit`'s XML, as Jenkins and GitLab read it: one suite for the host and one for each target, one case
 //! for each check.
 //!
 //! `fail` is a failure, `error` an error, `skip` is skipped. `warn` passes and says why in
@@ -9,8 +9,10 @@ use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 
 use super::document::{DoctorDocument, DoctorTarget, ErrorDocument};
-use super::plain;
+use super::format::Format;
+use super::page::Page;
 use crate::doctor::{Finding, Status};
+use crate::shown::plain;
 
 /// Text in XML: inside of an element, and of an attribute.
 struct Xml<'a>(&'a str);
@@ -35,7 +37,7 @@ impl Display for Xml<'_> {
 }
 
 /// What becomes of a case.
-enum Kind {
+enum CaseResult {
     Pass,
     Warn,
     Failure,
@@ -43,73 +45,86 @@ enum Kind {
     Skipped,
 }
 
-struct Case {
+struct TestCase {
     name: String,
-    result: Kind,
+    result: CaseResult,
     /// One sentence.
     message: String,
     /// What a person reads next.
     text: String,
 }
 
-struct Suite<'a> {
+struct TestSuite<'a> {
     name: &'a str,
     seconds: f64,
     properties: Vec<(&'static str, String)>,
-    cases: Vec<Case>,
+    cases: Vec<TestCase>,
 }
 
-impl Suite<'_> {
-    fn count(&self, wanted: fn(&Kind) -> bool) -> usize {
+impl TestSuite<'_> {
+    fn count(&self, wanted: fn(&CaseResult) -> bool) -> usize {
         self.cases.iter().filter(|case| wanted(&case.result)).count()
     }
 
     fn counts(&self) -> [(&'static str, usize); 4] {
         [
             ("tests", self.cases.len()),
-            ("failures", self.count(|result| matches!(result, Kind::Failure))),
-            ("errors", self.count(|result| matches!(result, Kind::Error))),
-            ("skipped", self.count(|result| matches!(result, Kind::Skipped))),
+            ("failures", self.count(|result| matches!(result, CaseResult::Failure))),
+            ("errors", self.count(|result| matches!(result, CaseResult::Error))),
+            ("skipped", self.count(|result| matches!(result, CaseResult::Skipped))),
         ]
     }
 }
 
-/// `doctor`.
-pub fn doctor(out: &mut dyn Write, document: &DoctorDocument) -> io::Result<()> {
-    let host = &document.host;
-    let mut suites = vec![Suite {
-        name: "host",
-        seconds: 0.0,
-        properties: vec![
-            ("kernel", host.kernel.clone()),
-            ("machine", host.machine.clone()),
-            ("natives", host.natives.join(" ")),
-        ],
-        cases: cases(document, None),
-    }];
-    suites.extend(document.targets.iter().map(|target| {
-        let mut cases = cases(document, Some(&target.target));
-        cases.extend(verdict(document, target));
-        Suite {
-            name: &target.target,
-            seconds: target.seconds.unwrap_or_default(),
-            properties: properties(target),
-            cases,
-        }
-    }));
-    write(out, &suites)
-}
+/// For Jenkins, GitLab and others.
+#[derive(Debug)]
+pub(super) struct Junit;
 
-/// A command that ended early: what it was to look at could not be looked at.
-pub fn error(out: &mut dyn Write, document: &ErrorDocument) -> io::Result<()> {
-    let case = Case {
-        name: document.error.kind.as_str().to_owned(),
-        result: Kind::Error,
-        message: document.error.message.clone(),
-        text: format!("exit code {}", document.error.exit),
-    };
-    let (properties, cases) = (Vec::new(), vec![case]);
-    write(out, &[Suite { name: "host", seconds: 0.0, properties, cases }])
+impl Format for Junit {
+    fn name(&self) -> &'static str {
+        "junit"
+    }
+
+    fn help(&self) -> &'static str {
+        "Of doctor only: XML for Jenkins, GitLab and others"
+    }
+
+    fn doctor(&self, out: &mut dyn Write, document: &DoctorDocument, _: Page) -> io::Result<()> {
+        let host = &document.host;
+        let mut suites = vec![TestSuite {
+            name: "host",
+            seconds: 0.0,
+            properties: vec![
+                ("kernel", host.kernel.clone()),
+                ("machine", host.machine.clone()),
+                ("natives", host.natives.join(" ")),
+            ],
+            cases: cases(document, None),
+        }];
+        suites.extend(document.targets.iter().map(|target| {
+            let mut cases = cases(document, Some(&target.target));
+            cases.extend(verdict(document, target));
+            TestSuite {
+                name: &target.target,
+                seconds: target.seconds.unwrap_or_default(),
+                properties: properties(target),
+                cases,
+            }
+        }));
+        write(out, &suites)
+    }
+
+    /// What it was to look at could not be looked at.
+    fn failure(&self, out: &mut dyn Write, document: &ErrorDocument) -> io::Result<()> {
+        let case = TestCase {
+            name: document.error.failure.kind.as_str().to_owned(),
+            result: CaseResult::Error,
+            message: document.message().to_owned(),
+            text: format!("exit code {}", document.error.exit),
+        };
+        let (properties, cases) = (Vec::new(), vec![case]);
+        write(out, &[TestSuite { name: "host", seconds: 0.0, properties, cases }])
+    }
 }
 
 fn properties(target: &DoctorTarget) -> Vec<(&'static str, String)> {
@@ -127,44 +142,48 @@ fn properties(target: &DoctorTarget) -> Vec<(&'static str, String)> {
     properties
 }
 
-fn cases(document: &DoctorDocument, target: Option<&str>) -> Vec<Case> {
-    let mut cases: Vec<Case> = Vec::new();
+fn cases(document: &DoctorDocument, target: Option<&str>) -> Vec<TestCase> {
+    let mut cases: Vec<TestCase> = Vec::new();
     for finding in document.findings_of(target) {
         // A check is made once for each value of e_machine, or each rule: readers take cases of one
         // name for one case.
         let before =
             document.findings_of(target).take_while(|other| !std::ptr::eq(*other, finding));
         let name = match before.filter(|other| other.id == finding.id).count() {
-            0 => finding.id.to_owned(),
+            0 => finding.id.to_string(),
             several => format!("{} {}", finding.id, several + 1),
         };
-        cases.push(case(name, finding, document.counts(finding)));
+        cases.push(case(name, finding, document));
     }
     cases
 }
 
-fn case(name: String, finding: &Finding, counts: bool) -> Case {
+fn case(name: String, finding: &Finding, document: &DoctorDocument) -> TestCase {
+    let counts = document.counts(finding);
     let summary = finding.summary.to_string();
     let (result, message) = match (finding.status, counts) {
-        (Status::Pass, _) => (Kind::Pass, summary),
-        (Status::Warn, _) => (Kind::Warn, summary),
-        (Status::Skip, _) => (Kind::Skipped, summary),
-        (Status::Fail, true) => (Kind::Failure, summary),
-        (Status::Error, true) => (Kind::Error, summary),
-        (Status::Fail, false) => (Kind::Skipped, format!("not required, and fails: {summary}")),
+        (Status::Pass, _) => (CaseResult::Pass, summary),
+        (Status::Warn, _) => (CaseResult::Warn, summary),
+        (Status::Skip, _) => (CaseResult::Skipped, summary),
+        (Status::Fail, true) => (CaseResult::Failure, summary),
+        (Status::Error, true) => (CaseResult::Error, summary),
+        (Status::Fail, false) => {
+            (CaseResult::Skipped, format!("not required, and fails: {summary}"))
+        }
         (Status::Error, false) => {
-            (Kind::Skipped, format!("not required, and not checked: {summary}"))
+            (CaseResult::Skipped, format!("not required, and not checked: {summary}"))
         }
     };
     let seen = Some(&finding.evidence).filter(|text| !text.is_empty());
     let seen = seen.map(|text| format!("seen: {}", plain(&text.to_string())));
-    let fix = finding.fix.as_ref().map(|text| format!("fix: {}", plain(&text.to_string())));
+    let fix = finding.fix.as_ref();
+    let fix = fix.map(|fix| format!("fix: {}", plain(&fix.line(document.reader))));
     let text = seen.into_iter().chain(fix).collect::<Vec<_>>().join("\n");
-    Case { name, result, message, text }
+    TestCase { name, result, message, text }
 }
 
 /// A verdict that no check accounts for, such as that of a target without a probe.
-fn verdict(document: &DoctorDocument, target: &DoctorTarget) -> Option<Case> {
+fn verdict(document: &DoctorDocument, target: &DoctorTarget) -> Option<TestCase> {
     let told = document
         .findings_of(Some(&target.target))
         .any(|finding| matches!(finding.status, Status::Fail | Status::Error));
@@ -173,14 +192,14 @@ fn verdict(document: &DoctorDocument, target: &DoctorTarget) -> Option<Case> {
     }
     let word = target.verdict.as_str();
     let (result, message) = match (target.required, target.verdict.is_failure()) {
-        (false, _) => (Kind::Skipped, format!("not required, and {word}")),
-        (true, true) => (Kind::Failure, format!("{} is {word}", target.target)),
-        (true, false) => (Kind::Error, format!("{} is {word}", target.target)),
+        (false, _) => (CaseResult::Skipped, format!("not required, and {word}")),
+        (true, true) => (CaseResult::Failure, format!("{} is {word}", target.target)),
+        (true, false) => (CaseResult::Error, format!("{} is {word}", target.target)),
     };
-    Some(Case { name: "verdict".to_owned(), result, message, text: String::new() })
+    Some(TestCase { name: "verdict".to_owned(), result, message, text: String::new() })
 }
 
-fn write(out: &mut dyn Write, suites: &[Suite<'_>]) -> io::Result<()> {
+fn write(out: &mut dyn Write, suites: &[TestSuite<'_>]) -> io::Result<()> {
     let mut totals = [("tests", 0), ("failures", 0), ("errors", 0), ("skipped", 0)];
     for suite in suites {
         for (total, (_, count)) in totals.iter_mut().zip(suite.counts()) {
@@ -221,7 +240,7 @@ fn attribute(text: &str) -> String {
     Xml(&plain(text)).to_string()
 }
 
-fn write_case(out: &mut dyn Write, suite: &str, case: &Case) -> io::Result<()> {
+fn write_case(out: &mut dyn Write, suite: &str, case: &TestCase) -> io::Result<()> {
     write!(
         out,
         "    <testcase classname=\"binfmtd.{}\" name=\"{}\"",
@@ -230,14 +249,15 @@ fn write_case(out: &mut dyn Write, suite: &str, case: &Case) -> io::Result<()> {
     )?;
     let (message, text) = (attribute(&case.message), Xml(&case.text));
     match case.result {
-        Kind::Pass => writeln!(out, "/>"),
-        Kind::Skipped => writeln!(out, "><skipped message=\"{message}\"/></testcase>"),
-        Kind::Warn => {
+        CaseResult::Pass => writeln!(out, "/>"),
+        CaseResult::Skipped => writeln!(out, "><skipped message=\"{message}\"/></testcase>"),
+        CaseResult::Warn => {
             let end = if case.text.is_empty() { "" } else { "\n" };
             writeln!(out, "><system-out>warn: {message}{end}{text}</system-out></testcase>")
         }
-        Kind::Failure | Kind::Error => {
-            let element = if matches!(case.result, Kind::Error) { "error" } else { "failure" };
+        CaseResult::Failure | CaseResult::Error => {
+            let element =
+                if matches!(case.result, CaseResult::Error) { "error" } else { "failure" };
             writeln!(
                 out,
                 "><{element} message=\"{message}\" type=\"{}\">{text}</{element}></testcase>",

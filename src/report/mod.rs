@@ -1,22 +1,25 @@
-//! What is printed: one document for each command, and one file for each format.
+//! What is printed: one document for each command, and one file for each output format.
 //!
-//! The shapes below are the JSON schema, described in `docs/reference/json.md`: keys are kebab-case,
-//! fields are only ever added within `"schema": 1`.
+//! The documents are the JSON schema, described in `docs/reference/json.md`: keys are kebab-case, and within a
+//! schema fields are only ever added.
 
 mod document;
-pub mod github;
+mod format;
+mod formats;
+mod github;
 mod group;
-pub mod json;
-pub mod junit;
+mod json;
+mod junit;
 pub mod outputs;
+mod page;
+mod schema;
 pub mod text;
 
 pub use document::*;
-
-use crate::shown::{plain, plain_lines};
-
-/// The version of the JSON documents.
-pub const SCHEMA: u32 = 1;
+pub use format::{Audience, Document, Format, PrintAny, Printed};
+pub use formats::{FORMATS, find as find_format};
+pub use page::Page;
+pub use schema::{SCHEMA, versioned};
 
 #[cfg(test)]
 mod tests;

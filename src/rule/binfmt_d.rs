@@ -1,21 +1,18 @@
 //! systemd's `binfmt.d` files (`binfmt.d(5)`): one register string a line, `#` and `;` begin comments.
 
-use super::Rule;
-use super::register::{self, RegisterError};
+use super::register::{self, RegisterError, Rule};
 
-/// A file's lines that are no comments: the line's number (from 1), and the rule or what is wrong
-/// with it. One bad line does not stop the rest, as in systemd.
+/// A file's lines without comments: each line's number (from 1), and the rule or what is wrong with it. As in
+/// systemd, one bad line does not stop the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BinfmtD(pub Vec<(usize, Result<Rule, RegisterError>)>);
 
 impl BinfmtD {
-    /// The rules that are well-formed.
     pub fn rules(&self) -> impl Iterator<Item = &Rule> {
         self.0.iter().filter_map(|(_, line)| line.as_ref().ok())
     }
 }
 
-/// Reads a file's content.
 pub fn parse(content: &[u8]) -> BinfmtD {
     let lines = content
         .split(|byte| *byte == b'\n')

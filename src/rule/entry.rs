@@ -1,4 +1,4 @@
-//! The kernel's own words about a rule: the files under `/proc/sys/fs/binfmt_misc`.
+//! Entries: the files under `/proc/sys/fs/binfmt_misc`, in which the kernel describes its rules.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -11,20 +11,17 @@ use super::flags::ObservedFlags;
 use super::magic::{Header, Magic, MagicError};
 use super::parts::{Extension, Matcher};
 
-/// A rule as it was found in the kernel. Anybody may have put it there, with any name and path.
+/// A rule as it was found in the kernel. Anybody may have registered it, with any name and path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The file's name.
     pub name: OsString,
     /// Whether the rule itself is on (the instance as a whole may be off).
     pub enabled: bool,
     /// The path it was registered with; with `F` the file may be another one by now.
     pub interpreter: PathBuf,
-    /// The flags, known and unknown.
     pub flags: ObservedFlags,
-    /// Which files it takes.
     pub matcher: Matcher,
-    /// Lines that we do not know, as read: a newer kernel's.
+    /// Lines of a newer kernel, as read.
     pub unknown: Vec<String>,
 }
 
@@ -37,7 +34,7 @@ pub enum EntryError {
     /// A line that every entry has is not there.
     #[error("there is no line {0:?}")]
     Missing(&'static str),
-    /// A line that every entry has once: a path or an extension with a newline in it makes such files.
+    /// A line that every entry has once. A path or an extension with a newline in it makes such files.
     #[error("there are two lines {0:?}: one of them is part of a path or an extension")]
     Twice(String),
     /// Magic or mask are no hex digits, or the offset is no number.

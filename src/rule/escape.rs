@@ -2,19 +2,19 @@
 
 use thiserror::Error;
 
-/// Why a text is not a row of bytes.
+/// Why a text does not spell bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HexError {
     /// Hex digits come in pairs.
     #[error("{0:?} has an odd number of hex digits")]
     Odd(String),
-    /// Something that is no hex digit, or half an escape.
+    /// Neither a hex digit nor a whole escape.
     #[error("{0:?} at byte {1} is neither a hex digit nor a \\xHH escape")]
     Bad(String, usize),
 }
 
-/// What must not stand raw in a field of a register string: the kernel's string functions stop at
-/// NUL, it strips a newline, `#` and `;` begin comments in binfmt.d, and a backslash begins an escape.
+/// Whether a byte has to be escaped in a field of a register string: the kernel's string functions stop at NUL, it
+/// strips a newline, `#` and `;` begin comments in binfmt.d, and a backslash begins an escape.
 fn must_escape(byte: u8, delimiter: u8) -> bool {
     !byte.is_ascii_graphic() || matches!(byte, b'\\' | b'#' | b';') || byte == delimiter
 }
@@ -31,7 +31,6 @@ pub(super) fn escape(bytes: &[u8], delimiter: u8, out: &mut Vec<u8>) {
     }
 }
 
-/// The two digits of a byte.
 fn hex(byte: u8) -> [u8; 2] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0xf)]]

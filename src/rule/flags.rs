@@ -18,7 +18,7 @@ pub struct Flags {
     pub fix_binary: bool,
 }
 
-/// A letter that no kernel we know takes.
+/// A letter that no known kernel takes.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown flag {0:?} (known: P, O, C, F)")]
 pub struct FlagsError(pub char);
@@ -59,14 +59,12 @@ impl FromStr for Flags {
 /// The flags of an entry: those we know, and the letters of a newer kernel that we do not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ObservedFlags {
-    /// The flags that we know.
     pub known: Flags,
     /// Every other letter, as read.
     pub unknown: String,
 }
 
 impl ObservedFlags {
-    /// Reads letters in any order.
     pub fn parse(text: &str) -> Self {
         let mut flags = Self::default();
         for letter in text.chars() {

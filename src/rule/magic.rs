@@ -22,7 +22,6 @@ impl Header {
         Self(header)
     }
 
-    /// The bytes.
     pub fn bytes(&self) -> &[u8; HEADER_SIZE] {
         &self.0
     }
@@ -52,22 +51,12 @@ pub enum MagicError {
     Empty,
     /// The kernel answers EINVAL.
     #[error("the magic has {magic} bytes and the mask {mask}: they must have one length")]
-    Lengths {
-        /// Bytes of the magic.
-        magic: usize,
-        /// Bytes of the mask.
-        mask: usize,
-    },
+    Lengths { magic: usize, mask: usize },
     /// The kernel answers EINVAL.
     #[error(
         "offset {offset} and {length} bytes reach past the {HEADER_SIZE} bytes that the kernel looks at"
     )]
-    Reach {
-        /// The offset that was asked for.
-        offset: usize,
-        /// Bytes of the magic.
-        length: usize,
-    },
+    Reach { offset: usize, length: usize },
     /// The kernel takes it, and no exec of the host works any more.
     #[error("the mask is all zeros: the rule would match every file")]
     ZeroMask,
@@ -83,7 +72,7 @@ impl Magic {
         Ok(magic)
     }
 
-    /// Whatever the kernel takes, an all-zero mask included: others may register what we would not.
+    /// Takes whatever the kernel takes, an all-zero mask included: others may register what binfmtd would not.
     pub(super) fn observed(
         offset: usize,
         magic: Vec<u8>,
@@ -109,17 +98,16 @@ impl Magic {
         usize::from(self.offset)
     }
 
-    /// The bytes, as they were given (bits that the mask ignores included).
+    /// The bytes as they were given, including bits that the mask ignores.
     pub fn magic(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The bits that count; as long as the magic.
+    /// The bits that are compared; as long as the magic.
     pub fn mask(&self) -> &[u8] {
         &self.mask
     }
 
-    /// Whether every bit is compared.
     pub fn is_exact(&self) -> bool {
         self.mask.iter().all(|byte| *byte == 0xff)
     }
@@ -135,7 +123,7 @@ impl Magic {
 
     /// Whether some file could match both: where both masks look, the magics must agree.
     pub fn overlaps(&self, other: &Self) -> bool {
-        // Elsewhere one of them does not look.
+        // Outside of the common range one of them compares nothing.
         let ends = [self, other].map(|it| it.offset() + it.bytes.len());
         (self.offset().max(other.offset())..ends[0].min(ends[1])).all(|at| {
             let (magic, mask) = self.at(at);
@@ -144,8 +132,8 @@ impl Magic {
         })
     }
 
-    /// The first byte that keeps `self` from matching everything that `other` matches: it looks at bits there
-    /// that `other` leaves free, or wants others. `None` when it takes all of it.
+    /// The first byte that keeps `self` from matching everything that `other` matches: there `self` compares bits
+    /// that `other` ignores, or expects other values. `None` when `self` matches all of it.
     pub fn narrower_at(&self, other: &Self) -> Option<usize> {
         (0..HEADER_SIZE).find(|at| {
             let ((magic, mask), (other_magic, other_mask)) = (self.at(*at), other.at(*at));
@@ -153,14 +141,15 @@ impl Magic {
         })
     }
 
-    /// What `self` matches and `other` does not, in parts that have no file in common; none when `other` takes
+    /// What `self` matches and `other` does not, as magics that have no file in common; empty when `other` matches
     /// all of it.
     pub fn without(&self, other: &Self) -> Vec<Self> {
         if !self.overlaps(other) {
             return vec![self.clone()];
         }
         let mut parts = Vec::new();
-        // Bit by bit: what differs in one that `other` looks at, and is like it in all before.
+        // One part for each bit that `other` compares: files that differ from `other` in that bit and agree in all
+        // bits before it.
         let mut rest = self.at_the_start();
         for at in 0..HEADER_SIZE {
             let (magic, mask) = other.at(at);
@@ -180,14 +169,14 @@ impl Magic {
         parts
     }
 
-    /// The same with the offset 0.
+    /// The same magic with offset 0.
     fn at_the_start(&self) -> Self {
         let end = self.offset() + self.bytes.len();
         let (bytes, mask) = (0..end).map(|at| self.at(at)).unzip();
         Self { offset: 0, bytes, mask }
     }
 
-    /// Whether both match the very same files, however they are written.
+    /// Whether both match exactly the same files, however they are written.
     pub fn is_same(&self, other: &Self) -> bool {
         (0..HEADER_SIZE).all(|at| {
             let ((magic, mask), (other_magic, other_mask)) = (self.at(at), other.at(at));
@@ -195,19 +184,17 @@ impl Magic {
         })
     }
 
-    /// Magic and mask of one byte of the file; outside the magic, nothing counts.
+    /// Magic and mask of one byte of the file; outside of the magic the mask is 0.
     fn at(&self, at: usize) -> (u8, u8) {
         at.checked_sub(self.offset())
             .and_then(|index| Some((*self.bytes.get(index)?, *self.mask.get(index)?)))
             .unwrap_or((0, 0))
     }
 
-    /// The magic as hex digits.
     pub fn magic_hex(&self) -> String {
         to_hex(&self.bytes)
     }
 
-    /// The mask as hex digits.
     pub fn mask_hex(&self) -> String {
         to_hex(&self.mask)
     }

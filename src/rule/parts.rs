@@ -12,17 +12,14 @@ use super::magic::{Header, Magic};
 /// Why a text cannot be a part of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PartError {
-    /// See [`Name`].
     #[error(
         "{0:?} cannot name a rule: 1 to {MAX_NAME} printable characters, no space, no '/', and not '.', '..', 'register' or 'status'"
     )]
     Name(String),
-    /// See [`Extension`].
     #[error(
         "{0:?} cannot be an extension: it must not be empty, nor hold '/', '.', spaces or control characters"
     )]
     Extension(String),
-    /// See [`InterpreterPath`].
     #[error(
         "{0:?} cannot be an interpreter: it must be an absolute path without control characters"
     )]
@@ -38,7 +35,6 @@ const MAX_NAME: usize = 255;
 pub struct Name(String);
 
 impl Name {
-    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -64,12 +60,12 @@ impl fmt::Display for Name {
     }
 }
 
-/// A file name's extension, without the dot.
+/// The part of a file's name after the last dot.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Extension(String);
 
 impl Extension {
-    /// What an entry of the kernel says, whatever it is: others may register what we would not.
+    /// Takes whatever an entry of the kernel says: others may register what binfmtd would not.
     pub(super) fn observed(text: &str) -> Self {
         Self(text.to_owned())
     }
@@ -94,20 +90,18 @@ impl FromStr for Extension {
     }
 }
 
-/// The absolute path of an interpreter. A relative one would be resolved in the directory of
-/// whoever runs a program, so none is taken.
+/// The absolute path of an interpreter. The kernel would resolve a relative one in the working directory of the
+/// process that starts a program, so relative paths are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InterpreterPath(PathBuf);
 
 impl InterpreterPath {
-    /// Takes an absolute path.
     pub fn new(path: impl Into<PathBuf>) -> Result<Self, PartError> {
         let path = path.into();
         let plain = path.as_os_str().as_bytes().iter().all(|byte| !byte.is_ascii_control());
         if path.is_absolute() && plain { Ok(Self(path)) } else { Err(PartError::Interpreter(path)) }
     }
 
-    /// The path.
     pub fn as_path(&self) -> &Path {
         &self.0
     }
@@ -119,7 +113,6 @@ impl fmt::Display for InterpreterPath {
     }
 }
 
-/// Which files a rule is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Matcher {
     /// By their first bytes (type `M`).
@@ -143,7 +136,6 @@ impl Matcher {
         }
     }
 
-    /// The magic, where this is one.
     pub fn magic(&self) -> Option<&Magic> {
         match self {
             Self::Magic(magic) => Some(magic),

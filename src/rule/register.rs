@@ -1,11 +1,11 @@
-//! The register string: `:name:type:offset:magic:mask:interpreter:flags`.
+//! A rule and its register string: `:name:type:offset:magic:mask:interpreter:flags`.
 
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::Rule;
+use super::entry::Entry;
 use super::escape::{HexError, escape, escape_tightly, unescape};
 use super::flags::{Flags, FlagsError};
 use super::magic::{Magic, MagicError};
@@ -34,16 +34,13 @@ pub enum RegisterError {
     /// The kernel's string functions stop there.
     #[error("byte {0} is NUL: write it as \\x00")]
     Nul(usize),
-    /// Every candidate stands in the name, the interpreter or the extension.
+    /// Every candidate occurs in the name, the interpreter or the extension.
     #[error("no delimiter is left that is in neither the name nor the interpreter")]
     Delimiter,
-    /// Not seven fields.
     #[error("a rule has seven fields, name:type:offset:magic:mask:interpreter:flags; this has {0}")]
     Fields(usize),
-    /// Neither `M` nor `E`.
     #[error("the type is {0:?}: it must be M (magic) or E (extension)")]
     Type(String),
-    /// Not a number.
     #[error("the offset {0:?} is not a number")]
     Offset(String),
     /// A field that has to be text is not UTF-8.
@@ -52,19 +49,85 @@ pub enum RegisterError {
     /// Half an escape: the kernel answers EINVAL.
     #[error(transparent)]
     Hex(#[from] HexError),
-    /// A name, extension or interpreter that cannot be.
     #[error(transparent)]
     Part(#[from] PartError),
-    /// A magic that cannot be.
     #[error(transparent)]
     Magic(#[from] MagicError),
-    /// A flag that we do not know.
     #[error(transparent)]
     Flags(#[from] FlagsError),
 }
 
+/// A rule that the kernel can take: every part is valid, and so is the register string as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    name: Name,
+    matcher: Matcher,
+    interpreter: InterpreterPath,
+    flags: Flags,
+    register: Vec<u8>,
+}
+
+impl Rule {
+    /// The flags become those that the kernel reads back. Fails when no delimiter is left or the register string is
+    /// too long.
+    pub fn new(
+        name: Name,
+        matcher: Matcher,
+        interpreter: InterpreterPath,
+        flags: Flags,
+    ) -> Result<Self, RegisterError> {
+        let flags = flags.as_read_back();
+        let register = write(&name, &matcher, &interpreter, flags)?;
+        Ok(Self { name, matcher, interpreter, flags, register })
+    }
+
+    pub fn renamed(&self, name: Name) -> Result<Self, RegisterError> {
+        Self::new(name, self.matcher.clone(), self.interpreter.clone(), self.flags)
+    }
+
+    pub fn with_flags(&self, flags: Flags) -> Result<Self, RegisterError> {
+        Self::new(self.name.clone(), self.matcher.clone(), self.interpreter.clone(), flags)
+    }
+
+    /// The name of the entry under `/proc/sys/fs/binfmt_misc`.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    pub fn matcher(&self) -> &Matcher {
+        &self.matcher
+    }
+
+    pub fn interpreter(&self) -> &InterpreterPath {
+        &self.interpreter
+    }
+
+    /// The flags that it is registered with.
+    pub fn flags(&self) -> Flags {
+        self.flags
+    }
+
+    /// The bytes for one `write(2)` to `register`: 11 to 1,920.
+    pub fn register_string(&self) -> &[u8] {
+        &self.register
+    }
+
+    /// Whether `entry` has this rule's name, matcher, interpreter and flags; it may be disabled.
+    pub fn is(&self, entry: &Entry) -> bool {
+        entry.name == self.name.as_str() && self.serves_like(entry)
+    }
+
+    /// The same for any name.
+    pub fn serves_like(&self, entry: &Entry) -> bool {
+        entry.matcher.is_same(&self.matcher)
+            && entry.interpreter == self.interpreter.as_path()
+            && entry.flags.known == self.flags
+            && entry.flags.unknown.is_empty()
+    }
+}
+
 /// Writes the string for the parts of a rule.
-pub(super) fn write(
+fn write(
     name: &Name,
     matcher: &Matcher,
     interpreter: &InterpreterPath,
@@ -130,7 +193,7 @@ fn assemble(
     string
 }
 
-/// Reads a register string, as the kernel would, into a rule that we could register.
+/// Reads a register string as the kernel would; refuses what [`Rule`] cannot be.
 pub fn parse(string: &[u8]) -> Result<Rule, RegisterError> {
     // The newline counts: the kernel looks at the length before anything else.
     if !(MIN_REGISTER_STRING..=MAX_REGISTER_STRING).contains(&string.len()) {

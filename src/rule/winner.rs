@@ -9,8 +9,7 @@ use super::parts::Matcher;
 
 /// What the kernel makes of one entry when a certain file is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It runs the file.
+pub enum MatchResult {
     Wins,
     /// It would, but a newer rule takes the file first.
     Shadowed,
@@ -20,20 +19,18 @@ pub enum Verdict {
     Differs {
         /// Offset in the file.
         at: usize,
-        /// The file's byte.
         file: u8,
-        /// The rule's byte.
         magic: u8,
         /// The bits that count.
         mask: u8,
     },
-    /// The path has not the rule's extension.
+    /// The path does not have the rule's extension.
     OtherExtension,
 }
 
-/// Judges every entry as the kernel does: `entries` are in its order, newest first, and the first
-/// enabled one that matches wins. The switch of the whole instance is the caller's to look at.
-pub fn judge(entries: &[Entry], header: &Header, path: &Path) -> Vec<Verdict> {
+/// Judges every entry as the kernel does: `entries` are in its order, newest first, and the first enabled one that
+/// matches wins. The caller has to check the switch of the instance as a whole.
+pub fn judge(entries: &[Entry], header: &Header, path: &Path) -> Vec<MatchResult> {
     let mut taken = false;
     entries
         .iter()
@@ -42,9 +39,13 @@ pub fn judge(entries: &[Entry], header: &Header, path: &Path) -> Vec<Verdict> {
                 return why_not(&entry.matcher, header);
             }
             if !entry.enabled {
-                return Verdict::Disabled;
+                return MatchResult::Disabled;
             }
-            if std::mem::replace(&mut taken, true) { Verdict::Shadowed } else { Verdict::Wins }
+            if std::mem::replace(&mut taken, true) {
+                MatchResult::Shadowed
+            } else {
+                MatchResult::Wins
+            }
         })
         .collect()
 }
@@ -59,18 +60,18 @@ pub fn winner<'a>(
 }
 
 /// Offset and mask: where an entry looks.
-type Shape<'a> = (usize, &'a [u8]);
+type Window<'a> = (usize, &'a [u8]);
 
-/// Enabled entries by what they look at. Most look at the same bytes, so who comes first is found without asking each:
-/// to look for all of N takes N steps, as long as offsets and masks are few.
+/// Enabled entries, grouped by the bytes that they compare. Most compare the same bytes, so the first match is found
+/// without trying each entry: finding it for all of N takes N steps, as long as there are few offsets and masks.
 #[derive(Debug)]
 pub struct Takers<'a> {
-    by_magic: HashMap<Shape<'a>, HashMap<Vec<u8>, usize>>,
+    by_magic: HashMap<Window<'a>, HashMap<Vec<u8>, usize>>,
     by_extension: HashMap<&'a str, usize>,
 }
 
 impl<'a> Takers<'a> {
-    /// Of entries in the kernel's order.
+    /// `entries` are in the kernel's order.
     pub fn new(entries: &'a [Entry]) -> Self {
         let mut takers = Self { by_magic: HashMap::new(), by_extension: HashMap::new() };
         for (place, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.enabled) {
@@ -87,7 +88,8 @@ impl<'a> Takers<'a> {
         takers
     }
 
-    /// The place of the first that takes a typical file of this matcher: the magic itself is such a file.
+    /// The index of the first entry that takes a typical file of this matcher; for a magic, the magic itself is such
+    /// a file.
     pub fn first(&self, matcher: &Matcher) -> Option<usize> {
         match matcher {
             Matcher::Magic(magic) => {
@@ -112,13 +114,13 @@ fn masked(bytes: &[u8], mask: &[u8]) -> Vec<u8> {
     bytes.iter().zip(mask).map(|(byte, mask)| byte & mask).collect()
 }
 
-fn why_not(matcher: &Matcher, header: &Header) -> Verdict {
-    let Matcher::Magic(magic) = matcher else { return Verdict::OtherExtension };
+fn why_not(matcher: &Matcher, header: &Header) -> MatchResult {
+    let Matcher::Magic(magic) = matcher else { return MatchResult::OtherExtension };
     (magic.offset()..HEADER_SIZE)
         .zip(magic.magic().iter().zip(magic.mask()))
         .map(|(at, (magic, mask))| (at, header.bytes()[at], *magic, *mask))
         .find(|(_, file, magic, mask)| (file ^ magic) & mask != 0)
-        .map_or(Verdict::OtherExtension, |(at, file, magic, mask)| Verdict::Differs {
+        .map_or(MatchResult::OtherExtension, |(at, file, magic, mask)| MatchResult::Differs {
             at,
             file,
             magic,

@@ -1,7 +1,7 @@
-//! The only edge to the system: whoever reviews privilege reads this folder alone.
+//! The only code that touches the system: a review of privileges reads this folder alone.
 //!
-//! Every `unsafe` block and every raw system call of the project is in here. The folders import one
-//! way, each from those above it in this list:
+//! Every `unsafe` block and every raw system call of the project is in it. Each folder imports only from those above
+//! it in this list (`tests/tree` holds that):
 //!
 //! - [`host`] what this machine and this process are, and what they may do
 //! - [`files`] reading, writing, locking and watching files

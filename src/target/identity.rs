@@ -1,4 +1,4 @@
-//! The ELF identity of a target: what its own kernel looks at, and the magic that follows from it.
+//! The ELF identity of a target: the header fields that its kernel checks, and the magic that follows from them.
 
 use serde::Deserialize;
 
@@ -24,7 +24,6 @@ pub enum ByteOrder {
 }
 
 impl ByteOrder {
-    /// Two bytes in this order.
     pub fn u16(self, value: u16) -> [u8; 2] {
         match self {
             Self::Little => value.to_le_bytes(),
@@ -32,7 +31,6 @@ impl ByteOrder {
         }
     }
 
-    /// Four bytes in this order.
     pub fn u32(self, value: u32) -> [u8; 4] {
         match self {
             Self::Little => value.to_le_bytes(),
@@ -40,7 +38,6 @@ impl ByteOrder {
         }
     }
 
-    /// Eight bytes in this order.
     pub fn u64(self, value: u64) -> [u8; 8] {
         match self {
             Self::Little => value.to_le_bytes(),
@@ -49,30 +46,25 @@ impl ByteOrder {
     }
 }
 
-/// Bits of `e_flags` that tell two targets apart which share everything else (MIPS o32 and n32).
+/// Bits of `e_flags` that distinguish targets whose headers are otherwise the same (MIPS o32 and n32).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct FlagBits {
-    /// The bits to look at.
     pub mask: u32,
-    /// What they must be.
     pub value: u32,
 }
 
 /// What the programs of a target look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Word size.
     pub class: Class,
-    /// Byte order.
     pub order: ByteOrder,
     /// Values of `e_machine` that real files carry; the first is what today's linkers write.
     pub machines: Vec<u16>,
-    /// Bits of `e_flags` that must be so.
     pub match_flags: Option<FlagBits>,
-    /// `e_flags` that a program of today carries (the probe's).
+    /// The `e_flags` of the probe: what today's compilers write.
     pub e_flags: u32,
-    /// `EI_ABIVERSION` that a program of today may carry (the probe's); no rule looks at it.
+    /// The `EI_ABIVERSION` of the probe. Rules ignore it.
     pub abi_version: u8,
     /// Whether `e_entry` points to a function descriptor (ppc64, ELFv1).
     pub descriptor: bool,
@@ -88,7 +80,7 @@ const EI_PAD: usize = 9;
 const E_TYPE: usize = 16;
 const E_MACHINE: usize = 18;
 const E_VERSION: usize = 20;
-/// `ELFOSABI_LINUX`, which linkers write where a program uses GNU's own kinds of symbols.
+/// `ELFOSABI_LINUX`: linkers write it for programs that use GNU's symbol types (`STT_GNU_IFUNC`, `STB_GNU_UNIQUE`).
 const LINUX: u8 = 3;
 
 impl Identity {
@@ -105,17 +97,17 @@ impl Identity {
         })
     }
 
-    /// Every header that this target's own kernel could take; it looks at neither version nor OSABI
+    /// Every header that this target's own kernel could accept; it checks neither version nor OSABI
     /// (`load_elf_binary`). A rule that overlaps one of these could capture a native program.
     pub fn accepted(&self) -> Vec<Magic> {
-        // Only MIPS kernels tell their programs apart by `e_flags`; others run whatever they say.
+        // Only MIPS kernels distinguish programs by `e_flags`; others ignore them.
         let match_flags = self.match_flags.filter(|_| self.machines.contains(&EM_MIPS));
         Self { match_flags, ..self.clone() }.headers(|_, _| {})
     }
 
-    /// What the headers of real programs with one `e_machine` are like: `ET_EXEC` or `ET_DYN`, of whatever
-    /// `e_flags` the target leaves free; one magic for each `EI_OSABI` and `EI_ABIVERSION` that linkers write.
-    /// Whoever is to run them has to take all of each.
+    /// The headers of real programs with one `e_machine`: `ET_EXEC` or `ET_DYN`, with any `e_flags` that the target
+    /// allows; one magic for each `EI_OSABI` and `EI_ABIVERSION` that linkers write. A rule serves the target only if
+    /// it matches all of them.
     pub fn programs(&self, machine: u16) -> Vec<Magic> {
         let mut versions = vec![0, self.abi_version];
         versions.dedup();
@@ -127,7 +119,7 @@ impl Identity {
                 bytes[EI_ABIVERSION] = version;
                 mask[EI_VERSION..E_TYPE].fill(0xff);
             })?;
-            // Every linker writes 1 there, and nothing else into the padding.
+            // Every linker writes version 1 here, and zeros into the padding.
             let (mut bytes, mut mask) = (magic.magic().to_vec(), magic.mask().to_vec());
             bytes.resize(bytes.len().max(E_VERSION + 4), 0);
             mask.resize(bytes.len(), 0);
@@ -138,7 +130,7 @@ impl Identity {
         kinds.filter_map(program).collect()
     }
 
-    /// What a byte of the header is called, in the words of elf(5).
+    /// The name of a header byte as in elf(5).
     pub fn field(&self, at: usize) -> &'static str {
         let flags = self.e_flags_at();
         match at {
@@ -200,7 +192,7 @@ impl Identity {
         }
     }
 
-    /// Where `e_flags` stands in the header.
+    /// Offset of `e_flags` in the header.
     pub fn e_flags_at(&self) -> usize {
         match self.class {
             Class::Elf32 => 36,

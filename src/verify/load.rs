@@ -46,16 +46,6 @@ pub enum Part {
 }
 
 impl Part {
-    pub fn check(self) -> &'static str {
-        match self {
-            Self::Loader => "load.loader",
-            Self::Shell => "load.shell",
-            Self::Signal => "load.signal",
-            Self::Pipes => "load.pipes",
-            Self::Command => "load.command",
-        }
-    }
-
     /// In the order of a report.
     pub const ALL: [Self; 5] =
         [Self::Loader, Self::Shell, Self::Signal, Self::Pipes, Self::Command];
@@ -95,38 +85,6 @@ pub struct Tally {
 /// What was run, and what came of it; or why nothing was.
 pub type Outcome = Result<(Job, Tally), String>;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loaded {
-    pub part: Part,
-    pub outcome: Outcome,
-}
-
-/// What came of a root filesystem.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Load {
-    pub folder: PathBuf,
-    /// The program that tells its target, as seen from within.
-    pub told_by: PathBuf,
-    /// QEMU's name.
-    pub target: String,
-    /// `e_machine`.
-    pub machine: u16,
-    /// The rule that takes that program, by its own header.
-    pub rule: Option<String>,
-    /// Whether its filesystem is mounted `noexec`.
-    pub noexec: bool,
-    /// A loader that a program in it needs and that is not in it.
-    pub missing_loader: Option<PathBuf>,
-    /// Each part once, in the order of [`Part::ALL`].
-    pub parts: Vec<Loaded>,
-}
-
-impl Load {
-    pub fn part(&self, wanted: Part) -> Option<&Loaded> {
-        self.parts.iter().find(|loaded| loaded.part == wanted)
-    }
-}
-
 impl Job {
     /// A part's script for the shell at `shell`, with a new nonce; `None` for the part that has none.
     pub fn of_shell(part: Part, shell: &Path) -> Option<Self> {
@@ -161,6 +119,13 @@ impl Job {
 }
 
 impl Tally {
+    /// Hand-made, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(runs: usize, well: usize) -> Self {
+        let time = Duration::from_secs(1);
+        Self { runs, well, failure: None, refused: None, time, hangs: 0 }
+    }
+
     pub fn is_well(&self) -> bool {
         self.well == self.runs
     }

@@ -60,12 +60,15 @@ fn the_document_has_the_documented_keys() {
         assert_eq!(interpreter["pinned"]["is-on-disk"], true);
     }
     for check in document["checks"].as_array().unwrap() {
-        assert_eq!(keys(check), ["evidence", "fix", "id", "status", "summary", "target"]);
+        assert_eq!(
+            keys(check),
+            ["evidence", "fix", "id", "status", "subject", "summary", "target"]
+        );
         let status = check["status"].as_str().unwrap();
         assert!(["pass", "warn", "fail", "skip", "error"].contains(&status), "{check:#}");
         assert_ne!(check["summary"], "", "{check:#}");
         if matches!(status, "fail" | "warn") {
-            assert!(check["fix"].is_string(), "no way out: {check:#}");
+            assert!(check["fix"].is_object(), "no way out: {check:#}");
         }
     }
 }

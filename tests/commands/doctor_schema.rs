@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use binfmtd::doctor::{Status, Verdict};
-use binfmtd::report::TakerState;
+use binfmtd::report::MatchState;
 use serde_json::{Value, json};
 
 use crate::python;
@@ -69,11 +69,41 @@ fn documents() -> Option<Vec<Value>> {
 }
 
 #[test]
+fn a_command_names_its_owner_and_its_node_and_no_other_does() {
+    let (Some(()), Some(())) = (python::module("jsonschema"), qemu()) else { return };
+    let Some(world) = World::mounted() else { return };
+    let document = printed(&world, std::env::consts::ARCH, 0);
+    let with = |more: Value| {
+        let mut command = json!({"argv": ["true"], "as": "user", "where": "here"});
+        command.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let mut document = document.clone();
+        document["checks"][0]["fix"] = json!({"text": "x", "commands": [command], "edits": []});
+        document
+    };
+    let right = [
+        json!({}),
+        json!({"as": "owner", "uid": 1000, "where": "node", "node": "n0", "unset": ["DOCKER_HOST"]}),
+    ];
+    let wrong = [
+        json!({"as": "owner"}),
+        json!({"uid": 1000}),
+        json!({"where": "node"}),
+        json!({"node": "n0"}),
+        json!({"argv": []}),
+        json!({"unset": []}),
+    ];
+    let told = problems(&right.iter().chain(&wrong).cloned().map(with).collect::<Vec<_>>());
+    for (at, (command, problems)) in right.iter().chain(&wrong).zip(&told).enumerate() {
+        assert_eq!(problems.is_empty(), at < right.len(), "{command}: {problems:?}");
+    }
+}
+
+#[test]
 fn what_is_printed_is_valid() {
     let (Some(()), Some(documents)) = (python::module("jsonschema"), documents()) else { return };
     let count = documents.len();
     // Neither an empty schema nor a broken validator would pass this.
-    let wrong = [json!({}), json!([]), json!({"schema": 1, "ok": true})];
+    let wrong = [json!({}), json!([]), json!({"schema": 2, "ok": true})];
     let told = problems(&[&documents[..], &wrong].concat());
     for (document, problems) in documents.iter().zip(&told) {
         assert!(problems.is_empty(), "{}\n{document:#}", problems.join("\n"));
@@ -186,10 +216,10 @@ fn words_are_those_of_the_program() {
         words("/$defs/finding/properties/status/enum"),
         of(statuses.map(Status::as_str).to_vec())
     );
-    let states = [TakerState::Winner, TakerState::Shadowed, TakerState::Disabled];
+    let states = [MatchState::Winner, MatchState::Shadowed, MatchState::Disabled];
     assert_eq!(
         words("/$defs/rules/items/properties/state/enum"),
-        of(states.map(TakerState::as_str).to_vec())
+        of(states.map(MatchState::as_str).to_vec())
     );
     // What serde writes is what as_str says.
     assert!(Verdict::ALL.iter().all(|one| serde_json::to_value(one).unwrap() == one.as_str()));

@@ -59,9 +59,9 @@ fn debian_takes_a_file_for_each_rule() {
     world.binfmtd(&line).ended(0);
     for name in NAMES {
         let content = fs::read_to_string(folder.join(name)).unwrap();
-        let read = binfmtd::rule::parse_debian(name, &content).unwrap();
-        assert_eq!(read.rule.name().as_str(), name);
-        assert!(read.rule.flags().fix_binary && read.rule.flags().preserve_argv0, "{content}");
+        for line in ["package binfmtd", "offset 0", "preserve yes", "fix_binary yes"] {
+            assert!(content.lines().any(|written| written == line), "{name}: {content}");
+        }
     }
     assert_eq!(fs::read_dir(&folder).unwrap().count(), NAMES.len());
 

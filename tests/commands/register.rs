@@ -88,7 +88,7 @@ fn a_dry_run_prints_what_is_done_then_and_changes_nothing() {
     assert_eq!(keys(&done), ["dry-run", "ok", "rules", "schema"]);
     assert_eq!(
         keys(&done["rules"][0]),
-        ["action", "changed", "detail", "error", "proved", "remark", "rule", "target"]
+        ["action", "changed", "detail", "error", "fix", "proved", "remark", "rule", "target"]
     );
     for field in ["action", "detail", "rule", "target"] {
         assert_eq!(column(&planned["rules"], field), column(&done["rules"], field));
@@ -123,6 +123,12 @@ fn one_that_fails_does_not_stop_the_others() {
         said.out.contains("interpreter /gone: not found (install qemu-user-static"),
         "{said:#?}"
     );
+    let document = world.binfmtd("--format json register").ended(1).document();
+    let lines = document["rules"].as_array().unwrap();
+    let refused: Vec<_> = lines.iter().filter(|line| line["action"] == "refuse").collect();
+    let fix = &refused[0]["fix"]["text"];
+    assert!(fix.as_str().unwrap().starts_with("install qemu-user-static"), "{document:#}");
+    assert!(lines.iter().all(|line| line["fix"].is_object() == (line["action"] == "refuse")));
     assert_eq!(world.rules(), ["qemu-aarch64", "qemu-s390x"]);
     let program = world.program("hello", &probe("s390x"));
     assert!(world.run([program]).ended(0).out.contains("s390x"));

@@ -46,7 +46,7 @@ pub(crate) fn changed(stage: &Stage) -> Option<String> {
 
     // Other flags of a rule: replaced.
     configure(stage, &format!("{ONE}\npreserve-argv0 = \"no\""));
-    daemon.wait_log(0, &["INFO", "replace qemu-aarch64", "the configuration says otherwise now"]);
+    daemon.wait_log(0, &["INFO", "replace qemu-aarch64", "the configuration has changed"]);
     daemon.until("the other flags", |_| {
         Stage::entry("qemu-aarch64").contains("flags: OF\n").then_some(())
     });

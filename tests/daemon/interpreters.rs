@@ -130,7 +130,7 @@ pub(crate) fn removed(stage: &Stage) -> Option<String> {
     let rule = daemon.until("the remark", |daemon| {
         daemon.find_rule("qemu-s390x").filter(|rule| !rule["why"].is_null())
     });
-    assert!(rule["why"].as_str().unwrap().contains("the old one goes on"), "{rule}");
+    assert!(rule["why"].as_str().unwrap().contains("the old one stays in use"), "{rule}");
     assert_eq!(rule["condition"], "working", "{rule}");
     assert_eq!(runs(stage, "s390x"), old);
     unchanged(&before);

@@ -10,6 +10,7 @@ use crate::builder::{
     is_marked, list, mark, names, platform, processes, refused, row, text, waiter, well, words,
 };
 use crate::engine::{Engine, TARGETS};
+use crate::support::fix::line;
 use crate::support::stage::{Answer, eventually, says};
 
 pub(crate) fn makes(engine: &mut Engine) -> String {
@@ -481,7 +482,7 @@ pub(crate) fn not_root(engine: &mut Engine) -> String {
     assert_eq!(answer.code, Some(1), "{answer}");
     let arm = platform(&answer, "linux/arm64");
     assert_eq!(arm["built"]["state"], "no", "{answer}");
-    assert_eq!(arm["fix"], "binfmtd doctor aarch64", "{answer}");
+    assert_eq!(line(arm), "binfmtd doctor aarch64", "{answer}");
     says(&list(&answer, "warnings")[0], &["aarch64", "root"]);
     // With root's rules it needs no root.
     engine.well(&["binfmtd", "register", "aarch64"]);

@@ -49,7 +49,7 @@ pub(crate) fn buildx_with(engine: &Engine, environment: &[&str], words: &[&str])
 /// Whatever happens, the document tells the same as the exit status.
 #[track_caller]
 pub(crate) fn is_consistent(answer: &Answer) {
-    assert_eq!(answer.json["schema"], 1, "{answer}");
+    assert_eq!(answer.json["schema"], 2, "{answer}");
     assert_eq!(answer.json["ok"], answer.code == Some(0), "{:?} {answer}", answer.code);
     let error = &answer.json["error"];
     if !error.is_null() {

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::engine::Engine;
+use crate::support::fix::line;
 
 /// One fault.
 struct Fault {
@@ -124,7 +125,8 @@ fn diagnose(engine: &Engine) -> Value {
 fn troubles(document: &Value) -> Vec<(String, String, String)> {
     let checks = document["checks"].as_array().unwrap();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let all = checks.iter().map(|one| (text(&one["id"]), text(&one["status"]), text(&one["fix"])));
+    let fix = |one: &Value| if one["fix"].is_null() { String::new() } else { line(one) };
+    let all = checks.iter().map(|one| (text(&one["id"]), text(&one["status"]), fix(one)));
     all.filter(|(id, status, _)| {
         (id.starts_with("docker.") || id.starts_with("builder."))
             && matches!(status.as_str(), "warn" | "fail" | "error")

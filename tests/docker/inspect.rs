@@ -8,6 +8,7 @@ use crate::builder::{
     words,
 };
 use crate::engine::{Engine, INTERPRETERS};
+use crate::support::fix::line;
 use crate::support::stage::says;
 use binfmtd::rule::to_hex;
 
@@ -30,7 +31,7 @@ pub(crate) fn disagrees(engine: &mut Engine) -> String {
         says(&one["built"]["why"], &["exec format error"]);
         assert_eq!(one["grade"], "fails", "{answer}");
         says(&one["finding"], &["advertised", "does not build", "never takes back"]);
-        says(&one["fix"], &["binfmtd buildx bootstrap binfmtd --platform", name]);
+        assert_eq!(line(one), format!("binfmtd buildx bootstrap binfmtd --platform {name}"));
     }
     // Neither does a quick look take it for sound, nor a proof of nothing particular.
     let quick = ends(engine, 1, &["inspect", "--no-verify"]);
@@ -52,8 +53,8 @@ pub(crate) fn disagrees(engine: &mut Engine) -> String {
 
     // And what its fix says does help.
     flush(engine);
-    let fix = list(&quick, "platforms").iter().find_map(|one| one["fix"].as_str());
-    let fix = fix.expect("a fix").to_owned();
+    let fixed = list(&quick, "platforms").iter().find(|one| one["fix"].is_object());
+    let fix = line(fixed.expect("a fix"));
     engine.sh(&fix);
     let name = fix.rsplit_once(' ').map_or("", |(_, name)| name);
     well(engine, &["inspect", "--platform", name]);
@@ -80,7 +81,7 @@ pub(crate) fn embedded(engine: &mut Engine) -> String {
     assert_eq!(arm["embedded"]["version"], version, "{answer}");
     assert_eq!(arm["grade"], "doubtful", "{answer}");
     says(&arm["finding"], &["emulator in BuildKit's image alone", "docker run"]);
-    assert_eq!(arm["fix"], "binfmtd register aarch64", "{answer}");
+    assert_eq!(line(arm), "binfmtd register aarch64", "{answer}");
     // The image has none for this one, and it was asked for.
     let other = platform(&answer, "linux/s390x");
     assert_eq!(other["embedded"]["state"], "no", "{answer}");

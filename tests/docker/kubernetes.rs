@@ -326,7 +326,7 @@ pub(crate) fn keeps(engine: &mut Engine) -> String {
             .any(|line| line.strip_prefix("  pass  ").is_some_and(|line| line.starts_with(check)));
         assert!(passed, "{check}: {levels}");
     }
-    assert!(levels.contains("on /run/binfmt_misc: this container got it as a volume"), "{levels}");
+    assert!(levels.contains("on /run/binfmt_misc: this container has it as a volume"), "{levels}");
 
     // What it runs with, by the kernel's own words.
     let process = state(engine, "pod", "Pid");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use binfmtd::cli::Exit;
-use binfmtd::failure::Kind;
+use binfmtd::failure::FailureKind;
 
 use crate::markdown::{below, code, read, root, rows};
 
@@ -12,7 +12,12 @@ use crate::markdown::{below, code, read, root, rows};
 fn the_exit_codes_are_those_of_the_program() {
     let text = read("docs/reference/exit-codes.md");
     let rows = rows(&text);
-    let kinds = [Kind::Failed, Kind::Usage, Kind::Unavailable, Kind::NotPermitted];
+    let kinds = [
+        FailureKind::Failed,
+        FailureKind::Usage,
+        FailureKind::Unavailable,
+        FailureKind::NotPermitted,
+    ];
     let exits = kinds.map(|kind| (Exit::from(kind), kind.as_str()));
     for (exit, word) in exits.into_iter().chain([(Exit::Well, "well")]) {
         let number = exit.code().to_string();

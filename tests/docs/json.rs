@@ -13,8 +13,11 @@ use binfmtd::buildx::facts::PlatformFacts;
 use binfmtd::buildx::kernel::Kernel;
 use binfmtd::buildx::observe::{Orphan, OrphanKind};
 use binfmtd::buildx::test_build::{Built, Runner};
+use binfmtd::fix::{self, Command, Edit, Fix, RunsAs};
 use binfmtd::observation::{InstanceFacts, Record};
-use binfmtd::report::{BuilderDocument, OrphanDocument, RemovalDocument, StatusDocument};
+use binfmtd::report::{
+    BuilderDocument, OrphanDocument, RemovalDocument, StatusDocument, versioned,
+};
 use binfmtd::rule::Entry;
 use binfmtd::target::Table;
 use serde_json::Value;
@@ -52,12 +55,14 @@ impl Explained {
         self.fields.keys().find(fits).map(String::as_str)
     }
 
+    /// Types that are described in a section of their own are put into `parts`, by its title.
     fn walk(
         &self,
         value: &Value,
         path: &[String],
         seen: &mut BTreeSet<String>,
         problems: &mut BTreeSet<String>,
+        parts: &mut Parts,
     ) {
         let (kind, is_leaf) = match value {
             Value::Null => ("null", true),
@@ -70,6 +75,11 @@ impl Explained {
         match self.find(path) {
             Some(field) => {
                 seen.insert(field.to_owned());
+                let part = self.fields[field].iter().find(|word| PARTS.contains(&word.as_str()));
+                if let (Some(part), false) = (part, value.is_null()) {
+                    parts.entry(part.to_owned()).or_default().push(value.clone());
+                    return;
+                }
                 if !self.fields[field].iter().any(|word| word == kind) {
                     problems.insert(format!("{}: {field} is {kind} here", self.title));
                 }
@@ -89,17 +99,32 @@ impl Explained {
                     last.push_str("[]");
                 }
                 for item in items {
-                    self.walk(item, &path, seen, problems);
+                    self.walk(item, &path, seen, problems, parts);
                 }
             }
             Value::Object(fields) => {
                 for (key, value) in fields {
-                    self.walk(value, &[path, std::slice::from_ref(key)].concat(), seen, problems);
+                    let path = [path, std::slice::from_ref(key)].concat();
+                    self.walk(value, &path, seen, problems, parts);
                 }
             }
             _ => {}
         }
     }
+}
+
+/// The sections that describe a part of other documents.
+const PARTS: [&str; 2] = ["fix", "state.json"];
+
+/// What was found of these, by title.
+type Parts = BTreeMap<String, Vec<Value>>;
+
+/// The section about versions has no fields.
+const VERSIONS: &str = "From schema 1 to 2";
+
+fn explained(text: &str) -> Vec<(Explained, String)> {
+    let sections = sections(text).into_iter().filter(|(title, _)| *title != VERSIONS);
+    sections.map(|(title, body)| (Explained::parse(title, &body), body)).collect()
 }
 
 fn parse(text: &str, what: &str) -> Value {
@@ -110,17 +135,24 @@ fn parse(text: &str, what: &str) -> Value {
 fn examples_are_as_they_are_explained() {
     let text = read("docs/reference/json.md");
     let mut problems = BTreeSet::new();
-    let sections = sections(&text);
+    let sections = explained(&text);
     assert!(sections.len() >= 10);
-    for (title, body) in sections {
-        let explained = Explained::parse(title, &body);
-        let (fences, _) = split(&body);
+    let mut parts = Parts::new();
+    for (explained, body) in &sections {
+        let title = &explained.title;
+        let (fences, _) = split(body);
         let examples: Vec<_> = fences.iter().filter(|fence| fence.language == "json").collect();
         assert!(!examples.is_empty(), "{title}: no example");
         for example in examples {
             let lines: Vec<&str> = example.lines.iter().map(|(_, line)| *line).collect();
             let value = parse(&lines.join("\n"), title);
-            explained.walk(&value, &[], &mut BTreeSet::new(), &mut problems);
+            explained.walk(&value, &[], &mut BTreeSet::new(), &mut problems, &mut parts);
+        }
+    }
+    for (explained, _) in &sections {
+        for part in parts.remove(&explained.title).unwrap_or_default() {
+            let (seen, parts) = (&mut BTreeSet::new(), &mut Parts::new());
+            explained.walk(&part, &[], seen, &mut problems, parts);
         }
     }
     assert!(problems.is_empty(), "{problems:#?}");
@@ -155,6 +187,7 @@ const COMMANDS: &[(&str, &str, i32)] = &[
     ("unregister", "unregister riscv64 s390x", 1),
     ("doctor", "doctor riscv64 s390x", 1),
     ("doctor", "doctor --fix --dry-run riscv64 s390x", 1),
+    ("doctor", "doctor --builder no-such-builder arm64", 1),
     // And now the service runs.
     ("status", "--config mine.toml status", 0),
     ("unregister", "--config mine.toml unregister arm64", 0),
@@ -238,7 +271,18 @@ fn real_documents(place: &Place) -> Result<BTreeMap<&'static str, Vec<Value>>, S
     let states = vec![parse(&text, "state.json"), serde_json::to_value(state()).unwrap()];
     documents.insert("state.json", states);
     documents.extend(documents_of_builders());
+    documents.insert("fix", fixes().map(|fix| serde_json::to_value(fix).unwrap()).to_vec());
     Ok(documents)
+}
+
+/// With everything that a fix can have.
+fn fixes() -> [Fix; 2] {
+    let node = fix::Place::Node("node".to_owned());
+    let command = Command::new(RunsAs::Owner(1000), &["docker"]).at(node).without("DOCKER_HOST");
+    let lines = || vec!["line".to_owned()];
+    let (file, remove, add) = ("/file".to_owned(), lines(), lines());
+    let edit = Edit { file, create: false, line: Some(1), remove, add };
+    [Fix::run("text", [command]).edit(edit), Fix::builtins("text", "echo")]
 }
 
 /// What no kernel of today has: a line that we do not know, and an entry that is none; and a service that
@@ -257,7 +301,7 @@ fn status_of_a_newer_kernel() -> Value {
     };
     let (table, record, owners) = (Table::embedded(), Record::default(), BTreeMap::new());
     let document = StatusDocument::new(&table, &facts, &record, &owners, true, Some(state()));
-    serde_json::to_value(&document).unwrap()
+    serde_json::to_value(versioned(&document)).unwrap()
 }
 
 /// What takes an engine: made from every fact that there is. `tests/docker` has real ones.
@@ -328,16 +372,13 @@ fn documents_of_builders() -> [(&'static str, Vec<Value>); 2] {
         .collect();
     whole.orphans = Some(orphans.clone());
     let without = BuilderDocument::new(&engine(Location::Here), None, &[]);
-    let removal = RemovalDocument {
-        schema: 1,
-        ok: false,
-        builder: words(),
-        orphans,
-        errors: vec!["error".to_owned()],
-    };
-    let builders = [&whole, &without].map(|document| serde_json::to_value(document).unwrap());
+    let removal =
+        RemovalDocument { ok: false, builder: words(), orphans, errors: vec!["error".to_owned()] };
+    let builders =
+        [&whole, &without].map(|document| serde_json::to_value(versioned(document)).unwrap());
     let nothing = RemovalDocument { builder: None, ..removal.clone() };
-    let removals = [&removal, &nothing].map(|document| serde_json::to_value(document).unwrap());
+    let removals =
+        [&removal, &nothing].map(|document| serde_json::to_value(versioned(document)).unwrap());
     [("buildx", builders.to_vec()), ("buildx remove", removals.to_vec())]
 }
 
@@ -347,14 +388,17 @@ fn documents_are_as_they_are_explained() {
     let documents = real_documents(&place).unwrap_or_else(|problem| panic!("{problem}"));
     let text = read("docs/reference/json.md");
     let mut problems = BTreeSet::new();
-    let sections = sections(&text);
-    let titles: BTreeSet<&str> = sections.iter().map(|(title, _)| *title).collect();
+    let mut sections = explained(&text);
+    let titles: BTreeSet<&str> = sections.iter().map(|(one, _)| one.title.as_str()).collect();
     assert_eq!(titles, documents.keys().copied().collect());
-    for (title, body) in sections {
-        let explained = Explained::parse(title, &body);
+    // Parts last, when all that was printed of them is known.
+    sections.sort_by_key(|(explained, _)| PARTS.contains(&explained.title.as_str()));
+    let mut parts = Parts::new();
+    for (explained, _) in &sections {
+        let title = explained.title.as_str();
         let mut seen = BTreeSet::new();
-        for document in &documents[title] {
-            explained.walk(document, &[], &mut seen, &mut problems);
+        for document in parts.remove(title).iter().flatten().chain(&documents[title]) {
+            explained.walk(document, &[], &mut seen, &mut problems, &mut parts);
         }
         let never = explained.fields.keys().filter(|field| !seen.contains(*field));
         problems.extend(never.map(|field| format!("{title}: {field} is never printed")));

@@ -18,13 +18,19 @@ impl Fields<'_> {
     }
 
     fn walk(&mut self, at: &Value, path: &str) {
+        // Described in a section of its own.
+        if at["$ref"] == FIX {
+            self.add(path, "fix");
+            return;
+        }
         if let Some(name) = at["$ref"].as_str() {
             let name = name.strip_prefix("#").expect("within the file");
             let schema = self.schema;
             self.walk(schema.pointer(name).unwrap_or_else(|| panic!("{name}")), path);
             return;
         }
-        if let Some(choices) = at["anyOf"].as_array() {
+        let choices = at["anyOf"].as_array().or(at["oneOf"].as_array());
+        if let Some(choices) = choices {
             for choice in choices {
                 self.walk(choice, path);
             }
@@ -68,11 +74,13 @@ impl Fields<'_> {
     }
 }
 
+const FIX: &str = "#/$defs/fix";
+
 #[test]
 fn the_schema_and_the_tables_agree() {
     let schema: Value = serde_json::from_str(&read("docs/reference/doctor.schema.json")).unwrap();
     let text = read("docs/reference/json.md");
-    for (definition, title) in [("report", "doctor"), ("error", "errors")] {
+    for (definition, title) in [("report", "doctor"), ("error", "errors"), ("fix", "fix")] {
         let mut fields = Fields { schema: &schema, found: BTreeMap::new() };
         fields.walk(&schema["$defs"][definition], "");
         let sections = sections(&text);

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::support::daemon::LIMIT;
+use crate::support::fix::line;
 use crate::support::need;
 use crate::support::stage::{Qemu, eventually};
 use crate::world::{BINFMTD, Said, World};
@@ -309,7 +310,7 @@ impl Found {
             target: text("target"),
             status: text("status").expect("a status"),
             summary: text("summary").expect("a summary"),
-            fix: text("fix"),
+            fix: Some(&check["fix"]).filter(|fix| !fix.is_null()).map(|_| line(check)),
         }
     }
 }

@@ -10,7 +10,7 @@ const NOTHING: &[(&str, &str)] = &[(VICTIM, "missing"), (OTHER, "missing")];
 const NOT_THERE: &[(&str, &str)] = &[
     ("exec.host", "no program runs"),
     ("exec.empty-root", "no program runs"),
-    ("rule.present", "no rule is to be seen"),
+    ("rule.present", "no rule is visible"),
 ];
 
 fn unmounted() -> Option<Host> {
@@ -90,7 +90,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         cure: Cure::Elsewhere(
             "its umount, as it is; its mount in a user namespace, because the first one is the machine's",
             |host, fix| {
-                let (umount, mount) = fix.split_once(';').expect("two commands");
+                let (umount, mount) = fix.split_once(" && ").expect("two commands");
                 host.sh(umount);
                 host.sh(&format!(
                     "unshare --user --map-root-user --mount sh -ec '{mount}; binfmtd register; binfmtd doctor'"
@@ -195,7 +195,11 @@ pub(crate) const FAULTS: &[Fault] = &[
         named_by: ("exec.host", "error"),
         target: Some("arm"),
         verdicts: &[("arm", "unproved")],
-        cure: Cure::InTheSameShell,
+        cure: Cure::Elsewhere("its own look at the target, with the limit lifted", |host, fix| {
+            assert!(fix.starts_with("prlimit --as=unlimited binfmtd doctor"), "{fix}");
+            let said = host.script("ulimit -S -v 2000000; exec \"$@\"", fix);
+            assert_eq!(said.code, 0, "{fix}: {said:#?}");
+        }),
         ..PLAIN
     },
     Fault {

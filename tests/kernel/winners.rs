@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use binfmtd::probe::{self, Report};
-use binfmtd::rule::{Entry, Header, Rule, Verdict, judge, winner};
+use binfmtd::rule::{Entry, Header, MatchResult, Rule, judge, winner};
 use binfmtd::target::Table;
 use nix::errno::Errno;
 
@@ -155,8 +155,8 @@ fn one_file(
     let verdicts = judge(entries, &header, &path);
     figures.cases += 1;
     figures.won += usize::from(ours.is_some());
-    figures.shadowed += usize::from(verdicts.contains(&Verdict::Shadowed));
-    figures.disabled += usize::from(verdicts.contains(&Verdict::Disabled));
+    figures.shadowed += usize::from(verdicts.contains(&MatchResult::Shadowed));
+    figures.disabled += usize::from(verdicts.contains(&MatchResult::Disabled));
     if kernel == wanted {
         return Ok(());
     }

@@ -9,6 +9,7 @@ use nix::mount::{MsFlags, mount};
 
 use crate::misbehaving::{actor, dynamic_actor};
 use crate::others::{aarch64, configure, emulators};
+use crate::support::fix::line;
 use crate::support::need;
 use crate::support::stage::{Answer, Qemu, Stage, chmod, says};
 
@@ -127,7 +128,7 @@ pub(crate) fn refused(stage: &Stage) -> Option<String> {
         let check = examined.check(refusal.check, "aarch64");
         assert_eq!(check["status"], "fail", "{}: {check:#}", refusal.what);
         says(&check["summary"], refusal.says);
-        says(&check["fix"], &[refusal.fix]);
+        says(&line(check).into(), &[refusal.fix]);
         let is_told_by_exec = refusal.check.starts_with("exec.");
         if is_told_by_exec {
             says(&check["evidence"], &["see "]);
@@ -172,7 +173,7 @@ pub(crate) fn limited(stage: &Stage) -> Option<String> {
     let check = examined.check("exec.host", "arm");
     assert_eq!(check["status"], "error", "{check:#}");
     says(&check["summary"], &["Unable to reserve", "limited to 2000000000 bytes", "RLIMIT_AS"]);
-    says(&check["fix"], &["ulimit -v unlimited"]);
+    says(&line(check).into(), &["prlimit --as=unlimited"]);
 
     // What this process may not do says nothing about the host, so nothing is said of it.
     let program = need("a C compiler with a static libc", actor(stage))?;
@@ -184,7 +185,7 @@ pub(crate) fn limited(stage: &Stage) -> Option<String> {
         let check = examined.check("exec.host", target);
         assert_eq!(check["status"], "error", "{check:#}");
         says(&check["summary"], &["PR_SET_MDWE", "says nothing about the host"]);
-        says(&check["fix"], &["systemd-run"]);
+        says(&line(check).into(), &["systemd-run"]);
         assert_eq!(examined.check("exec.empty-root", target)["status"], "skip");
     }
     stage.well(&["doctor"]);
@@ -207,7 +208,7 @@ pub(crate) fn known(stage: &Stage) -> Option<String> {
     let check = examined.check("exec.host", "microblazeel");
     assert_eq!(check["status"], "fail", "{check:#}");
     says(&check["summary"], &["died by signal 11", "this version of QEMU is known for it"]);
-    says(&check["fix"], &["QEMU 10.1.2", "binfmtd register microblazeel"]);
+    says(&line(check).into(), &["QEMU 10.1.2", "binfmtd register microblazeel"]);
     assert_eq!(examined.check("exec.version", "microblazeel")["status"], "skip");
     Some(qemu.package)
 }

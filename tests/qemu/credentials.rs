@@ -4,6 +4,7 @@
 use std::fs;
 
 use crate::others::{aarch64, configure, emulators};
+use crate::support::fix::line;
 use crate::support::stage::{Stage, says};
 
 pub(crate) fn kept(stage: &Stage) -> Option<String> {
@@ -33,7 +34,7 @@ pub(crate) fn kept(stage: &Stage) -> Option<String> {
     assert_eq!(check["status"], "fail", "{check:#}");
     says(&check["summary"], &["asks for credentials", "qemu-aarch64 has no flag C"]);
     assert_eq!(examined.verdict("aarch64"), "broken");
-    let fix = check["fix"].as_str()?.strip_prefix("binfmtd ")?.to_owned();
+    let fix = line(check).strip_prefix("binfmtd ")?.to_owned();
     stage.well(&fix.split(' ').collect::<Vec<_>>());
     let examined = stage.well(&["doctor"]);
     assert_eq!(examined.check("exec.credentials", "aarch64")["status"], "pass");

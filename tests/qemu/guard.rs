@@ -237,7 +237,12 @@ fn untrusted(stage: &Stage, native: &Path) {
     let answer = stage.fails(&["register"]);
     says(
         &answer.rule_of("aarch64")["error"],
-        &[open.to_str().expect("a path in UTF-8"), "others than root", "credentials", "chmod go-w"],
+        &[
+            open.to_str().expect("a path in UTF-8"),
+            "users other than root",
+            "credentials",
+            "chmod go-w",
+        ],
     );
     assert_eq!(Stage::entries().keys().collect::<Vec<_>>(), ["qemu-riscv64"]);
     configure(stage, &format!("targets = [\"aarch64\", \"riscv64\"]\n{named}"));

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use binfmtd::probe::{self, Kind};
+use binfmtd::probe::{self, ElfType};
 use binfmtd::rule::{InterpreterPath, Matcher, Rule};
-use binfmtd::system::binfmt_misc::native::{self, Answer};
+use binfmtd::system::binfmt_misc::native::{self, RunBy};
 use binfmtd::target::Target;
 
 use crate::support::stage::Stage;
@@ -34,11 +34,11 @@ fn targets<'a>(stage: &'a Stage, names: &[&str]) -> Vec<&'a Target> {
 }
 
 /// What the kernel says of these targets' programs, as either kind of file.
-fn ask(stage: &Stage, names: &[&str]) -> Vec<Answer> {
+fn ask(stage: &Stage, names: &[&str]) -> Vec<RunBy> {
     let programs: Vec<_> = targets(stage, names)
         .into_iter()
         .flat_map(|target| {
-            [Kind::Executable, Kind::Shared].map(|kind| probe::truncated(target, kind))
+            [ElfType::Executable, ElfType::Shared].map(|kind| probe::truncated(target, kind))
         })
         .collect();
     native::ask(&programs).expect("answers")
@@ -71,7 +71,7 @@ pub(crate) fn behind_a_rule(stage: &Stage) -> Option<String> {
     assert!(before.iter().any(|name| name == relative), "{before:?}");
     assert!(before.iter().any(|name| name == host), "{before:?}");
     assert_eq!(ask(stage, &[host, relative, "sh4"]), {
-        let [kernel, nobody] = [Answer::Kernel, Answer::Nobody];
+        let [kernel, nobody] = [RunBy::Kernel, RunBy::Nobody];
         [kernel.clone(), kernel.clone(), kernel.clone(), kernel, nobody.clone(), nobody]
     });
 
@@ -87,8 +87,8 @@ pub(crate) fn behind_a_rule(stage: &Stage) -> Option<String> {
             stage.plant(&rule(targets(stage, &[name])[0], interpreter, flags));
         }
         let answers = ask(stage, &[host, relative, "sh4"]);
-        assert_eq!(answers[..2], [Answer::Kernel, Answer::Kernel], "{flags}");
-        assert!(answers[2..].iter().all(|answer| *answer == Answer::Rule), "{flags}: {answers:?}");
+        assert_eq!(answers[..2], [RunBy::Kernel, RunBy::Kernel], "{flags}");
+        assert!(answers[2..].iter().all(|answer| *answer == RunBy::Rule), "{flags}: {answers:?}");
         assert_eq!(told(stage), before, "{flags}: in an instance without rules it is told");
         assert!(!mark.exists(), "{flags}: {} was started", interpreter.display());
     }
@@ -103,9 +103,9 @@ pub(crate) fn behind_a_rule(stage: &Stage) -> Option<String> {
         stage.plant(&rule(targets(stage, &[host])[0], interpreter, ""));
         let answers = ask(stage, &[host]);
         Private::flush().expect("an instance that can be emptied");
-        assert_eq!(answers, [Answer::Rule, Answer::Rule], "{}", interpreter.display());
+        assert_eq!(answers, [RunBy::Rule, RunBy::Rule], "{}", interpreter.display());
     }
-    assert_eq!(ask(stage, &[host]), [Answer::Kernel, Answer::Kernel]);
+    assert_eq!(ask(stage, &[host]), [RunBy::Kernel, RunBy::Kernel]);
     Some(format!("native: {}", before.join(", ")))
 }
 

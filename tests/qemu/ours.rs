@@ -104,7 +104,7 @@ pub(crate) fn configuration(stage: &Stage) -> Option<String> {
             let answer = Stage::well(stage, &["register"]);
             let line = answer.rule_of("aarch64");
             assert_eq!(line["action"], "replace", "{more}: {line:#}");
-            says(&line["detail"], &["the configuration says otherwise now"]);
+            says(&line["detail"], &["the configuration has changed"]);
         });
         assert!(failed.is_empty(), "{more}: {failed:?}");
         let entry = Stage::entry("qemu-aarch64");
@@ -156,7 +156,7 @@ pub(crate) fn removed(stage: &Stage) -> Option<String> {
         let answer = stage.well(&["register"]);
         let line = answer.rule_of("aarch64");
         assert_eq!(line["action"], "keep", "{line:#}");
-        says(&line["detail"], &["no interpreter for aarch64", "the old one goes on"]);
+        says(&line["detail"], &["no interpreter for aarch64", "the old one stays in use"]);
         assert!(answer.changed_nothing());
         assert_eq!(Stage::entries(), before);
         assert!(stage.starts("aarch64"));

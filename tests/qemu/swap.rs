@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use binfmtd::apply::{self, Candidate, Edge, Given, KernelRegistry, Prover, RuleError, Tried};
 use binfmtd::config::{Settings, Verify};
 use binfmtd::observation::{Observation, Record};
-use binfmtd::plan::{Action, Decision, Item, Plan};
+use binfmtd::plan::{Action, Decision, Item, Plan, Reason};
 use binfmtd::rule::{Flags, InterpreterPath, Matcher, Name, Rule};
 use binfmtd::system::binfmt_misc::instance::Instance;
 use binfmtd::system::process::batch::BatchError;
@@ -55,7 +55,7 @@ fn replace_rule(
         serving: BTreeMap::new(),
         record: Record::default(),
     };
-    let (rule, old, why) = (rule.clone(), vec![old], String::new());
+    let (rule, old, why) = (rule.clone(), vec![old], Reason::InterpreterReplaced);
     let decision = Decision::Change(Action::Replace { rule, old, why });
     let item = Item { target: None, machine: None, rule: None, decision };
     let given = Given { settings: &settings, seen: &seen, private: true };

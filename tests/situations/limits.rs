@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use crate::support::fix::line;
 use crate::support::need;
 use crate::world::{BINFMTD, World};
 use crate::{finding, verdict};
@@ -59,7 +60,7 @@ fn a_limit_of_the_doctors_own_says_nothing_about_the_host() {
     let found = finding(&document, "exec.host", Some("aarch64"));
     assert_eq!(found["status"], "error", "{found:#}");
     assert!(found["summary"].as_str().unwrap().contains("RLIMIT_AS"), "{found:#}");
-    assert_eq!(found["fix"], "ulimit -v unlimited && binfmtd doctor aarch64");
+    assert_eq!(line(found), "prlimit --as=unlimited binfmtd doctor aarch64");
     world.binfmtd("doctor aarch64").ended(0);
 }
 
@@ -110,7 +111,8 @@ fn a_limit_that_32_bit_targets_would_feel_is_told_before_they_do() {
     };
     let document = doctor("arm s390x");
     let found = finding(&document, "kernel.address-space", None);
-    assert_eq!((&found["status"], &found["fix"]), (&"warn".into(), &"ulimit -v unlimited".into()));
+    assert_eq!(found["status"], "warn", "{found:#}");
+    assert_eq!(line(found), "prlimit --as=unlimited binfmtd doctor");
     let document = doctor("s390x");
     assert_eq!(finding(&document, "kernel.address-space", None)["status"], "skip");
 }

@@ -1,6 +1,7 @@
 //! An instance of one's own hides that of the namespace above, even when it is unmounted again.
 
 use crate::finding;
+use crate::support::fix::line;
 use crate::world::{World, qemu};
 
 /// Whoever is in a user namespace below may see the rules of the one above, and not use them.
@@ -36,7 +37,7 @@ fn rules_that_are_seen_and_not_used() {
         assert!(host["summary"].as_str().unwrap().contains("kernel.instance"), "{host:#}");
     }
     // The way out is one.
-    let fix = instance["fix"].as_str().unwrap();
+    let fix = line(instance);
     let (mount, register) = fix.split_once(" && binfmtd ").unwrap();
     let runtime = "export BINFMTD_RUNTIME_DIRECTORY=$(mktemp -d); trap 'rm -r $BINFMTD_RUNTIME_DIRECTORY' EXIT;";
     words.push(

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 pub(crate) mod daemon;
+pub(crate) mod fix;
 pub(crate) mod harness;
 pub(crate) mod stage;
 

@@ -61,7 +61,7 @@ impl Said {
     pub(crate) fn document(&self) -> Value {
         let document: Value =
             serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"));
-        assert_eq!(document["schema"], 1, "{document:#}");
+        assert_eq!(document["schema"], 2, "{document:#}");
         let ok = document["ok"].as_bool().unwrap_or_else(|| panic!("no ok: {document:#}"));
         assert_eq!(ok, self.code == 0, "{document:#}");
         document

@@ -44,6 +44,17 @@ const SYSTEM_PATHS: [&[&str]; 8] = [
     &["caps"],
 ];
 
+/// The folders of `system/`, low to high, as in [`LAYERS`].
+const SYSTEM: [&str; 4] = ["host", "files", "process", "binfmt_misc"];
+
+/// Types and constants of `system/` that the doctor's checks may name: plain data, whose definitions stand beside the
+/// code that fills them. A check must not call anything by them: `Type::function` is refused.
+const PLAIN_DATA: [&[&str]; 3] = [
+    &["host", "limits", "Selinux"],
+    &["host", "surroundings", "Distribution"],
+    &["binfmt_misc", "instance", "MOUNT_POINT"],
+];
+
 /// Crates of raw system calls: for `system/` alone.
 const RAW: [&str; 2] = ["libc", "nix"];
 
@@ -62,6 +73,7 @@ pub(crate) fn violations(file: &str, source: &str) -> Vec<String> {
     };
     let tokens = tokens(source);
     let is_test = module.contains(&"tests");
+    let is_check = is_check(&module) && !is_test;
     let mut found = Vec::new();
     for Path { words, line } in paths(&tokens, &module) {
         let mut complain = |what: String| found.push(format!("src/{file}:{line}: {what}"));
@@ -77,11 +89,18 @@ pub(crate) fn violations(file: &str, source: &str) -> Vec<String> {
             ["std" | "core", "as", ..] => complain("gives std another name".to_owned()),
             _ => {}
         }
-        if PURE.contains(&top)
-            && !is_test
-            && SYSTEM_PATHS.iter().any(|path| words.starts_with(path))
+        let is_pure = PURE.contains(&top) && !is_test || is_check;
+        if is_pure && SYSTEM_PATHS.iter().any(|path| words.starts_with(path)) {
+            let what = if is_check { "a check" } else { top };
+            complain(format!("{what} is pure and must not use {}", words.join("::")));
+        }
+        if let (["system", own, ..], ["crate", "system", other, ..]) = (&*module, &*words)
+            && system_level(other) > system_level(own)
         {
-            complain(format!("{top} is pure and must not use {}", words.join("::")));
+            complain(format!("system/{own} must not import system/{other}: it is no lower folder"));
+        }
+        if is_check && is_system_beyond_data(&words) {
+            complain(format!("a check is pure and must not use {}", words.join("::")));
         }
     }
     if top != "system" {
@@ -92,8 +111,29 @@ pub(crate) fn violations(file: &str, source: &str) -> Vec<String> {
     found
 }
 
+fn system_level(folder: &str) -> Option<usize> {
+    SYSTEM.iter().position(|known| *known == folder)
+}
+
+/// Whether a module holds checks of the doctor, which judge facts: `src/doctor/**/checks/` or `checks.rs`.
+fn is_check(module: &[&str]) -> bool {
+    matches!(module, ["doctor", below @ ..] if below.contains(&"checks"))
+}
+
+/// Whether a path of a check leads into `system/` to anything but [`PLAIN_DATA`], or calls a function by that.
+fn is_system_beyond_data(words: &[&str]) -> bool {
+    match words {
+        ["crate", "system", rest @ ..] => !PLAIN_DATA.contains(&rest),
+        [name, function, ..] => {
+            let is_data = PLAIN_DATA.iter().any(|path| path.last() == Some(name));
+            is_data && function.starts_with(|first: char| first.is_lowercase())
+        }
+        _ => false,
+    }
+}
+
 /// `rule/entry.rs` is `rule::entry`, `rule/mod.rs` is `rule`, `plan.rs` is `plan`; the roots are none.
-fn module_path(file: &str) -> Vec<&str> {
+pub(crate) fn module_path(file: &str) -> Vec<&str> {
     let mut path: Vec<_> = file.trim_end_matches(".rs").split('/').collect();
     if matches!(path.as_slice(), [.., "mod"] | ["lib" | "main"]) {
         path.pop();
@@ -121,12 +161,12 @@ fn raw(tokens: &[Token]) -> impl Iterator<Item = (usize, String)> {
 }
 
 /// A path as it is written, from the crate on where it leads there; `a::{b, c}` is two.
-struct Path {
-    words: Vec<String>,
+pub(crate) struct Path {
+    pub(crate) words: Vec<String>,
     line: usize,
 }
 
-fn paths(tokens: &[Token], module: &[&str]) -> Vec<Path> {
+pub(crate) fn paths(tokens: &[Token], module: &[&str]) -> Vec<Path> {
     let mut found = Vec::new();
     let mut at = 0;
     // Modules within the file, and the depth of braces that each is open at.
@@ -336,6 +376,41 @@ mod tests {
             "rule/mod.rs",
             "use std::path::Path; use std::io; const V: &str = env!(\"X\"); fn fs() {}",
         );
+    }
+
+    #[test]
+    fn the_folders_of_system_import_one_way() {
+        good("system/files/trust.rs", "use crate::system::host::namespace; use super::identity;");
+        good("system/binfmt_misc/mount.rs", "use crate::system::{files::read, process};");
+        good("system/host/limits.rs", "use super::machine::boot_id;");
+        bad("system/host/limits.rs", "use crate::system::files::read;");
+        bad("system/files/trust.rs", "use super::super::process::child;");
+        bad("system/process/child.rs", "fn f() { crate::system::binfmt_misc::mount::f() }");
+        bad("system/process/child.rs", "use crate::system::{host, binfmt_misc::mount};");
+    }
+
+    #[test]
+    fn checks_of_the_doctor_touch_nothing() {
+        for file in ["doctor/checks/rule.rs", "doctor/checks.rs", "doctor/builder/checks/mod.rs"] {
+            for source in [
+                "use std::fs;",
+                "fn f() { std::env::var(\"x\"); }",
+                "use std::process::Command;",
+                "use crate::system::files::interpreter::Inspector;",
+                "use crate::system::host::limits;",
+                "use crate::system::host::limits::{Selinux, read};",
+                "use crate::system::host::limits::*;",
+                "fn f() { crate::system::host::limits::read() }",
+                "use crate::system::host::limits::Selinux; fn f() { Selinux::read() }",
+            ] {
+                bad(file, source);
+                good("doctor/facts.rs", source);
+            }
+            good(file, "use crate::system::host::limits::Selinux; fn f() { Selinux::Enforcing }");
+            good(file, "use std::path::Path; use crate::rule::Entry; fn f() { Entry::parse() }");
+        }
+        good("doctor/checks/tests.rs", "use std::fs;");
+        good("apply/checks.rs", "use std::fs;");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::machine::{Report, finding};
+use crate::support::fix::line;
 
 const MOUNT: &str = "mount binfmt_misc on /proc/sys/fs/binfmt_misc";
 
@@ -26,7 +27,7 @@ pub(crate) fn by_hand(report: &Report) -> String {
     assert_eq!(document["targets"][0]["verdict"], "missing", "{document:#}");
     assert!(report.is_well("fix-unmounted-fix"), "{:#?}", report.step("fix-unmounted-fix"));
     assert_eq!(report.step("fix-unmounted-mounts").words(), ["1"]);
-    mounted["fix"].as_str().expect("a fix").to_owned()
+    line(mounted)
 }
 
 pub(crate) fn by_itself(report: &Report) -> String {

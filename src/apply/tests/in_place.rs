@@ -61,7 +61,7 @@ fn proofs_that_break_off_take_everything_back() {
     let mut scene = Scene::in_place().ours("aarch64").run(breaks);
     let items = vec![replace("aarch64", &["qemu-aarch64"]), add("arm")];
     let failure = scene.carry_out(items).unwrap_err();
-    assert_eq!((failure.kind, failure.message.as_str()), (Kind::Unavailable, "interrupted"));
+    assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Unavailable, "interrupted"));
     assert_eq!(scene.names(), ["qemu-aarch64"]);
     assert_eq!(scene.runs("qemu-aarch64").as_deref(), Some(OLD));
     assert_eq!(scene.last_record(), scene.record);
@@ -124,7 +124,7 @@ fn one_bad_rule_does_not_stop_the_rest() {
     let mut scene = Scene::unverified();
     scene.kernel.fail("add qemu-arm");
     let gone = line("s390x", Decision::Change(Action::Add(rule("s390x", "/nowhere"))));
-    let refusal = Refusal { why: "no".to_owned(), fix: "yes".to_owned() };
+    let refusal = Refusal::NameOfOther { name: "qemu-mips".to_owned() };
     let refused = line("mips", Decision::Refused(refusal));
     let outcomes = scene.carry_out(vec![add("arm"), gone, refused, add("aarch64")]).unwrap();
     let text = "register qemu-arm with interpreter /usr/bin/new: Input/output error (os error 5)";

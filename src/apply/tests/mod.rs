@@ -8,6 +8,7 @@ mod restored;
 mod standing;
 mod tried;
 
+use crate::plan::Reason;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -17,7 +18,7 @@ use fake::FakeKernel;
 
 use super::*;
 use crate::config::Verify;
-use crate::failure::Kind;
+use crate::failure::FailureKind;
 use crate::observation::{FileId, InstanceFacts, Owned, Record};
 use crate::rule::{InterpreterPath, Matcher};
 use crate::system::binfmt_misc::instance::Refused;
@@ -74,20 +75,19 @@ fn add(target: &str) -> Item {
 }
 
 fn replace(target: &str, old: &[&str]) -> Item {
-    let (rule, why) = (rule(target, NEW), "stale".to_owned());
+    let (rule, why) = (rule(target, NEW), Reason::InterpreterReplaced);
     let old = old.iter().map(OsString::from).collect();
     line(target, Decision::Change(Action::Replace { rule, old, why }))
 }
 
 fn remove(name: &str) -> Item {
-    let decision =
-        Decision::Change(Action::Remove { name: name.into(), why: "nobody wants it".to_owned() });
+    let decision = Decision::Change(Action::Remove { name: name.into(), why: Reason::Unwanted });
     Item { target: None, machine: None, rule: Some(name.to_owned()), decision }
 }
 
 fn kept(target: &str) -> Item {
     let name = format!("qemu-{target}").into();
-    line(target, Decision::Kept { name, remark: None })
+    line(target, Decision::Kept { name, gone: None })
 }
 
 fn proof(level: Level, outcome: LevelOutcome) -> Proof {

@@ -53,7 +53,7 @@ fn without_register_nothing_is_announced() {
     let mut scene = Scene::new();
     scene.kernel.fail("open");
     let failure = scene.carry_out(vec![add("aarch64")]).unwrap_err();
-    assert_eq!(failure.kind, Kind::NotPermitted);
+    assert_eq!(failure.kind, FailureKind::NotPermitted);
     assert!(failure.message.starts_with("open register: "), "{failure}");
     assert!(scene.kernel.journal().is_empty());
     // Nothing is opened where nothing is written.

@@ -41,6 +41,6 @@ fn register_is_opened_only_to_register() {
     let mut kernel = scene.kernel.clone();
     assert!(restore_in(&[Action::Enable(rule("arm", OLD))], &mut kernel).is_ok());
     let failure = restore_in(&[Action::Add(rule("mips", OLD))], &mut kernel).unwrap_err();
-    assert_eq!(failure.kind, Kind::NotPermitted);
+    assert_eq!(failure.kind, FailureKind::NotPermitted);
     assert_eq!(scene.names(), ["qemu-arm"]);
 }

@@ -134,7 +134,7 @@ fn an_error_that_is_known_is_not_replaced() {
 fn a_proof_that_breaks_off_is_a_failure() {
     let breaks = Box::new(|_: &FakeKernel| Err(BatchError::Interrupted));
     let mut scene = Scene::new().ours("arm").run(breaks);
-    assert_eq!(scene.carry_out(vec![kept("arm")]).unwrap_err().kind, Kind::Unavailable);
+    assert_eq!(scene.carry_out(vec![kept("arm")]).unwrap_err().kind, FailureKind::Unavailable);
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::buildx::record::BuilderStore;
 use crate::cli::context::{self, Context};
 use crate::cli::{Exit, Failure};
 use crate::config::{self, Settings, Verify};
+use crate::fix::{Command, Fix};
 use crate::reconcile::{self, Holder, Reconciler};
 use crate::report::BuilderDocument;
 
@@ -182,8 +183,11 @@ fn carry_out(
     document.warnings.extend(doubt);
     for one in &mut document.platforms {
         // Who was just here need not come again.
-        if one.fix.as_ref().is_some_and(|fix| fix.starts_with("binfmtd buildx bootstrap")) {
-            one.fix = Some(format!("binfmtd doctor {}", one.target));
+        let is_this =
+            |command: &Command| command.argv().take(3).eq(["binfmtd", "buildx", "bootstrap"]);
+        if one.fix.as_ref().is_some_and(|fix| fix.commands.iter().any(is_this)) {
+            let doctor = Command::user(&["binfmtd", "doctor"]).target(&one.target);
+            one.fix = Some(Fix::run("see why the kernel does not run it", [doctor]));
         }
     }
     if let Some(error) = error {
@@ -264,7 +268,7 @@ fn driver_options(text: &str) -> Result<Vec<(String, String)>, Failure> {
     fields.push(field);
     let split = |field: &String| {
         let (name, value) = field.split_once('=').ok_or_else(|| bad("write KEY=VALUE"))?;
-        config::check_driver_option(name, value).map_err(|why| bad(&why))?;
+        config::check_driver_option(name, value).map_err(|why| bad(&why.to_string()))?;
         Ok((name.to_owned(), value.to_owned()))
     };
     fields.iter().map(split).collect()

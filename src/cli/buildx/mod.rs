@@ -193,5 +193,5 @@ fn facts(
 
 /// Digests are megabytes to copy: for who sees them.
 fn effort(context: &Context, build: bool) -> InspectOptions {
-    InspectOptions { build, digests: build && (context.verbose || context.is_json()) }
+    InspectOptions { build, digests: build && context.wants_all() }
 }

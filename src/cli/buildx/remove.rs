@@ -6,7 +6,7 @@ use crate::buildx::observe::{self, Orphan};
 use crate::buildx::record::BuilderStore;
 use crate::cli::context::Context;
 use crate::cli::{Exit, Failure};
-use crate::report::{OrphanDocument, RemovalDocument, SCHEMA, text};
+use crate::report::{OrphanDocument, RemovalDocument, text};
 
 /// Take a builder of ours away, with its container and its state
 ///
@@ -42,13 +42,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     let seen = observe::observe(&docker)?;
     let mut orphans = observe::orphans(&docker, &seen, &store.record)?;
     let name = &super::name(&settings, arguments.name.as_deref())?;
-    let mut document = RemovalDocument {
-        schema: SCHEMA,
-        ok: true,
-        builder: None,
-        orphans: Vec::new(),
-        errors: Vec::new(),
-    };
+    let mut document =
+        RemovalDocument { ok: true, builder: None, orphans: Vec::new(), errors: Vec::new() };
     let mut workshop = Executor::new(&docker, &seen.engine, &mut store);
     if !arguments.all_orphans {
         if let Some(builder) = seen.builder(name) {

@@ -1,53 +1,28 @@
 //! `binfmtd doctor`
 
 mod fix;
-mod rootfs;
 
-use std::fmt;
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ValueEnum, ValueHint};
+use clap::ValueHint;
 
+use self::fix::{Repaired, Repairing};
 use super::context::{self, Context};
 use super::{Exit, Failure, buildx};
 use crate::buildx::docker::{Docker, DockerError};
-use crate::doctor::{self, Examination};
-use crate::report::{
-    CheckDocument, ChecksDocument, Conclusion, DoctorDocument, github, junit, text,
-};
+use crate::doctor::{self, BuilderFacts, Facts, ForeignRoot, HostFacts};
+use crate::report::{CheckDocument, ChecksDocument, Conclusion, DoctorDocument, text};
 use crate::system::process::batch::Limits;
 use crate::verify::{Depth, Scope};
 
-/// The file that a step of GitHub's appends its summary to.
-const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
-
-/// For each command of docker's: a build.
+/// The time for one docker command, which may be a build.
 const BUILD_LIMIT: Duration = Duration::from_secs(120);
 
-/// What only the doctor prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Of doctor only: XML for Jenkins, GitLab and others
-    Junit,
-    /// Of doctor only: annotations and a step summary for GitHub Actions
-    Github,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Junit => "junit",
-            Self::Github => "github",
-        })
-    }
-}
-
-/// Verify end to end, and name the cause and the way out of whatever is wrong
+/// Verify end to end; name the cause of each fault and how to fix it
 ///
-/// Runs a tiny program of each CPU through the kernel: on the host and in an empty root. Without --fix it changes nothing.
+/// Runs a tiny program for each CPU through the kernel, on the host and in an empty root. Changes nothing without --fix.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  binfmtd doctor                     everything that has an interpreter or a rule\n  \
@@ -55,11 +30,11 @@ impl fmt::Display for Format {
     binfmtd doctor -v                  every check, passed ones too\n  \
     binfmtd doctor --require arm64     everything, and only this one decides the exit code\n  \
     binfmtd doctor --explain exec.host what a check proves, and what to do\n  \
-    binfmtd doctor --fix               put right what is wrong, and look again\n  \
+    binfmtd doctor --fix               repair what is wrong, and check again\n  \
     binfmtd doctor --rootfs DIR        also run programs of a foreign root filesystem\n  \
     binfmtd doctor --builder NAME      also build for each platform with a builder of buildx\n\n\
-    Exits with 0 when all works, 1 when something does not, 3 when the kernel has no binfmt_misc or not\n\
-    all could be checked."
+    Exits with 0 if everything works, 1 if something does not, 3 if the kernel has no binfmt_misc or not\n\
+    everything could be checked."
 )]
 pub(super) struct Arguments {
     /// Targets or platforms, in place of the configuration's
@@ -68,10 +43,10 @@ pub(super) struct Arguments {
     /// Seconds that each program may take
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
-    /// Run each program so often, and say how often it answered
+    /// Run each program N times, and report how often it answered
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     repeat: u32,
-    /// Look at these, too, and let only them decide the exit code; more than once, or with commas
+    /// Check these as well, and let only them decide the exit code; may be repeated, or separated by commas
     #[arg(long, value_name = "LIST")]
     require: Vec<String>,
     /// List all checks and what each proves
@@ -80,24 +55,27 @@ pub(super) struct Arguments {
     /// Explain a check: what it proves, and how to fix what it finds
     #[arg(long, value_name = "ID")]
     explain: Option<String>,
-    /// Look at Docker and this builder of buildx, too: build for each platform
+    /// Also check Docker and this builder of buildx: build for each platform
     #[arg(long, value_name = "NAME")]
     builder: Option<String>,
     #[command(flatten)]
-    treatment: fix::Arguments,
-    #[command(flatten)]
-    load: rootfs::Arguments,
+    repair: fix::Arguments,
+    /// Also run real programs of this foreign root filesystem in a chroot: a shell, pipes, a signal, its
+    /// loader. Nothing is mounted or written
+    #[arg(long, value_name = "DIR", conflicts_with = "fix")]
+    rootfs: Option<PathBuf>,
+    /// Run only this command in the root filesystem; all arguments that follow belong to it
+    #[arg(long, value_name = "CMD", requires = "rootfs", num_args = 1.., allow_hyphen_values = true)]
+    exec: Vec<OsString>,
 }
 
-pub(super) fn run(
-    context: &Context,
-    arguments: &Arguments,
-    format: Option<Format>,
-) -> Result<Exit, Failure> {
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     if arguments.list_checks || arguments.explain.is_some() {
-        if let Some(format) = format {
+        if context.format.any().is_none() {
             return Err(Failure::usage(format!(
-                "--format {format} is for what was found; checks are explained in text or json"
+                "--format {} is for what was found; checks are explained in {}",
+                context.format.name(),
+                super::general_formats()
             )));
         }
         return arguments
@@ -109,47 +87,53 @@ pub(super) fn run(
     let request = context::request(&settings, &arguments.targets, false)?;
     let required = context::request(&settings, &arguments.require, false)?.only;
     let limits = Limits { time: Duration::from_secs(arguments.timeout), ..Limits::default() };
-    // Text shows them only to who wants more.
-    let digests = context.verbose || context.format == super::Format::Json;
+    let digests = context.wants_all();
     let scope = Scope { depth: Depth::Full, again: arguments.repeat - 1, digests };
-    let foreign = arguments.load.open(&settings, &request)?;
-    let request = foreign.as_ref().map_or(request, rootfs::Foreign::request);
+    let rootfs = arguments.rootfs.as_deref();
+    let rootfs = rootfs.map(|folder| ForeignRoot::open(folder, &arguments.exec, &settings));
+    let rootfs = rootfs.transpose()?;
+    let request = match &rootfs {
+        Some(rootfs) => rootfs.request(&request)?,
+        None => request,
+    };
     let also = required.as_deref().unwrap_or_default();
-    let mut look = || -> Result<Examination<'_>, Failure> {
+    let mut look = || {
         let mut progress = context.progress();
         let mut progress = |done, total| progress("running probes", done, total);
         let options = context.observing(false, limits);
-        doctor::examine(&settings, &request, also, options, scope, &mut progress)
+        doctor::gather(&settings, &request, also, options, scope, &mut progress).map(Facts::from)
     };
-    let aloud = format.is_none() && context.format == super::Format::Text;
-    let mut treatment = if arguments.treatment.fix {
-        let case = fix::Case { context, settings: &settings, request: &request, limits, aloud };
-        case.treat(&arguments.treatment, &mut look)?
+    let aloud = context.is_for_a_person();
+    let Repaired { mut facts, mut fixes, stopped } = if arguments.repair.fix {
+        let settings = &settings;
+        let repairing = Repairing { context, settings, request: &request, limits, aloud };
+        repairing.run(&arguments.repair, &mut look)?
     } else {
-        fix::Treatment::none(look()?)
+        Repaired::none(look()?)
     };
-    if let Some(foreign) = foreign {
-        foreign.run(context, &mut treatment.examination, arguments.repeat, limits)?;
+    if let Some(rootfs) = rootfs {
+        let mut progress = context.progress();
+        let mut progress =
+            |done, total| progress("running programs of the root filesystem", done, total);
+        facts.rootfs = Some(rootfs.run(&facts.host, arguments.repeat, limits, &mut progress)?);
     }
     if let Some(name) = &arguments.builder {
         let name = buildx::name(&settings, Some(name))?;
         let docker = Docker::find(BUILD_LIMIT);
-        ask_builder(context, &docker, &name, &mut treatment.examination);
-        if let (true, Ok(docker)) = (arguments.treatment.fix, &docker)
-            && let Some(step) =
-                arguments.treatment.mend(context, docker, &name, &treatment, aloud)?
+        facts.builder = Some(builder_facts(context, &docker, &name, &facts.host));
+        if let (true, Ok(docker)) = (arguments.repair.fix, &docker)
+            && let Some(step) = arguments.repair.repair_builder(context, docker, &facts, aloud)?
         {
-            ask_builder(context, &Ok(docker.clone()), &name, &mut treatment.examination);
-            treatment.fixes.get_or_insert_default().push(step);
+            facts.builder = Some(builder_facts(context, &Ok(docker.clone()), &name, &facts.host));
+            fixes.get_or_insert_default().push(step);
         }
     }
-    let fix::Treatment { examination, fixes, stopped } = treatment;
-    let unsupported = !examination.supported;
-    let findings = doctor::diagnose(&examination);
-    let mut document = DoctorDocument::new(&examination, findings, required.as_deref());
+    let unsupported = !facts.host.supported;
+    let findings = doctor::diagnose(&facts);
+    let mut document = DoctorDocument::new(&facts, findings, required.as_deref());
     document.fixes = fixes;
     document.ok &= stopped.is_none();
-    print(context, &document, format)?;
+    context::print(|out| context.format.doctor(out, &document, context.page()))?;
     if let Some(exit) = stopped {
         return Ok(exit);
     }
@@ -160,45 +144,16 @@ pub(super) fn run(
     })
 }
 
-fn ask_builder(
+fn builder_facts(
     context: &Context,
     docker: &Result<Docker, DockerError>,
     name: &str,
-    examination: &mut Examination<'_>,
-) {
+    host: &HostFacts<'_>,
+) -> BuilderFacts {
     let mut progress = context.progress();
     let mut progress = |done, total| progress("building", done, total);
     let docker = docker.as_ref().map_err(|_| DockerError::NoDocker);
-    examination.ask_builder(docker, name, &mut progress);
-}
-
-fn print(
-    context: &Context,
-    document: &DoctorDocument,
-    format: Option<Format>,
-) -> Result<(), Failure> {
-    match format {
-        None => context.print(document, |out| text::doctor(out, document, context.page())),
-        Some(Format::Junit) => context::print(|out| junit::doctor(out, document)),
-        Some(Format::Github) => {
-            let file = std::env::var_os(STEP_SUMMARY).filter(|file| !file.is_empty());
-            let trouble = file.and_then(|file| {
-                let file = Path::new(&file);
-                let error = append(file, document).err()?;
-                Some(format!("{STEP_SUMMARY}: {}: {error}", file.display()))
-            });
-            context::print(|out| {
-                github::doctor(out, document)?;
-                trouble.map_or(Ok(()), |trouble| github::warning(out, &trouble))
-            })
-        }
-    }
-}
-
-fn append(file: &Path, document: &DoctorDocument) -> io::Result<()> {
-    let mut summary = Vec::new();
-    github::summary(&mut summary, document)?;
-    OpenOptions::new().append(true).create(true).open(file)?.write_all(&summary)
+    doctor::gather_builder(host, docker, name, &mut progress)
 }
 
 fn list(context: &Context) -> Result<Exit, Failure> {

@@ -14,7 +14,7 @@ use crate::daemon::journal::{Changes, JournalEntry};
 use crate::daemon::metrics;
 use crate::daemon::pace::Pace;
 use crate::daemon::state::{Heal, State};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, FailureKind};
 use crate::plan;
 use crate::system::binfmt_misc::record;
 
@@ -157,7 +157,7 @@ impl Machine {
             self.log(JournalEntry::Trouble(failure.message.clone()));
         }
         // A faulty configuration does not mend itself, and its next change is noticed.
-        if retry == Retry::Check && failure.kind != Kind::Usage {
+        if retry == Retry::Check && failure.kind != FailureKind::Usage {
             self.jobs.retry(now.at);
         }
         self.state.trouble = Some(failure.message);

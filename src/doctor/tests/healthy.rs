@@ -7,7 +7,7 @@ fn an_empty_host_with_nothing_asked() {
     let mut bare = host(&settings);
     bare.trouble = Some(InstanceError::NotMounted);
     bare.stack = Vec::new();
-    bare.around.stack_before = Vec::new();
+    bare.stack_before = Vec::new();
     bare.is_quiet();
 }
 
@@ -15,7 +15,7 @@ fn an_empty_host_with_nothing_asked() {
 fn an_automount_that_nobody_had_triggered() {
     let settings = Settings::default();
     let mut host = host(&settings);
-    host.around.stack_before = vec!["autofs".to_owned()];
+    host.stack_before = vec!["autofs".to_owned()];
     host.stack = vec!["autofs".to_owned(), "binfmt_misc".to_owned()];
     host.is_quiet();
     host.holds("kernel.mounted", PASS, &["before anybody looked: autofs"]);
@@ -27,9 +27,9 @@ fn rules_of_systemd_binfmt_with_its_files() {
     let mut host = host(&settings);
     let path = "/usr/lib/binfmt.d/qemu-aarch64.conf";
     host.plant("qemu-aarch64", "aarch64", &sound(), "OPF").ask("aarch64", Some(Ran::Well));
-    host.owners.insert("qemu-aarch64".to_owned(), format!("systemd-binfmt ({path})"));
+    host.owners.insert("qemu-aarch64".to_owned(), systemd_binfmt(path));
     host.plan(path, Ok(rule(&settings, "aarch64", &sound(), "OPF")), None);
-    host.around.units.systemd_binfmt = Boot::Starts;
+    host.units.systemd_binfmt = Boot::Starts;
     host.is_quiet();
 }
 
@@ -38,15 +38,15 @@ fn rules_of_update_binfmts() {
     let settings = Settings::default();
     let mut host = host(&settings);
     host.plant("qemu-aarch64", "aarch64", &sound(), "OPF").ask("aarch64", Some(Ran::Well));
-    let file = "update-binfmts (/var/lib/binfmts/qemu-aarch64)";
-    host.owners.insert("qemu-aarch64".to_owned(), file.to_owned());
+    let file = update_binfmts("/var/lib/binfmts/qemu-aarch64");
+    host.owners.insert("qemu-aarch64".to_owned(), file);
     // Debian's package brings files for both; each leaves the other's names alone.
     host.plan(
         "/usr/lib/binfmt.d/qemu-aarch64.conf",
         Ok(rule(&settings, "aarch64", &sound(), "OPF")),
         None,
     );
-    host.around.units =
+    host.units =
         Units { ours: Boot::Absent, systemd_binfmt: Boot::Starts, binfmt_support: Boot::Starts };
     host.is_quiet();
 }
@@ -59,7 +59,7 @@ fn rules_of_a_container_under_a_private_path() {
     host.systemd = false;
     let path = Path::new("/nowhere/buildkit-qemu-aarch64");
     host.plant("qemu-aarch64", "aarch64", path, "CF").ask("aarch64", Some(Ran::Well));
-    host.holds("interpreter.exists", PASS, &["the kernel has the file it opened"]);
+    host.holds("interpreter.exists", PASS, &["the kernel runs the file that it opened"]);
     host.holds("rule.credentials", PASS, &["as its owner wanted"]);
     host.holds("service.boot", SKIP, &["systemd does not run here"]);
     host.is_quiet();
@@ -97,9 +97,9 @@ fn our_own_with_the_service() {
     let mut host = host(&settings);
     host.ours("aarch64", &sound(), "POF").ask("aarch64", Some(Ran::Well));
     host.service = Some(state());
-    host.around.units.ours = Boot::Starts;
+    host.units.ours = Boot::Starts;
     host.is_quiet();
     host.holds("service.running", PASS, &["is ready"]);
-    host.holds("service.record", PASS, &["1 of ours"]);
+    host.holds("service.record", PASS, &["1 rules of binfmtd"]);
     host.holds("service.boot", PASS, &["binfmtd.service registers at boot"]);
 }

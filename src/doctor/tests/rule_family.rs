@@ -4,20 +4,20 @@ use super::*;
 fn why_there_is_no_rule() {
     let settings = Settings::default();
     let mut host = host(&settings);
-    host.ask("arm", Some(Ran::Not)).around.distribution = Distribution::Debian;
+    host.ask("arm", Some(Ran::Not)).distribution = Distribution::Debian;
     let words = ["e_machine 0x28", "apt-get install qemu-user-static && binfmtd register arm"];
     host.holds("rule.present", FAIL, &words);
     host.usable("arm", &sound());
-    assert_eq!(host.says("rule.present").fix.unwrap().to_string(), "binfmtd register arm");
+    assert_eq!(line(&host.says("rule.present")), "binfmtd register arm");
     assert_eq!(host.says("rule.present").evidence.to_string(), "");
-    host.around.stack_before = vec!["autofs".to_owned()];
-    host.holds("rule.present", FAIL, &["nobody had looked at binfmt_misc since boot"]);
+    host.stack_before = vec!["autofs".to_owned()];
+    host.holds("rule.present", FAIL, &["the automount had not been triggered since boot"]);
     host.first_namespace = false;
     host.holds("rule.present", FAIL, &["an instance of its own"]);
-    host.around.from_above = true;
+    host.from_above = true;
     assert_eq!(host.says("rule.present").evidence.to_string(), "");
-    host.patients[0].proof = Some(proof(Ran::Well));
-    host.holds("rule.present", PASS, &["no rule is to be seen", "a parent namespace has one"]);
+    host.targets[0].proof = Some(proof(Ran::Well));
+    host.holds("rule.present", PASS, &["no rule is visible", "a parent namespace has one"]);
     host.trouble = Some(InstanceError::NotMounted);
     host.holds("rule.present", SKIP, &["no instance"]);
 }
@@ -28,8 +28,8 @@ fn a_rule_of_ours_that_was_removed_is_told_of_its_target() {
     let mut host = host(&settings);
     host.record(&rule(&settings, "arm", &sound(), "POF"), Some("arm"));
     host.ask("arm", Some(Ran::Not));
-    host.holds("rule.present", FAIL, &["somebody removed ours, qemu-arm"]);
-    host.holds("service.record", SKIP, &["qemu-arm", "told of its target"]);
+    host.holds("rule.present", FAIL, &["somebody removed binfmtd's, qemu-arm"]);
+    host.holds("service.record", SKIP, &["qemu-arm", "the checks of its target"]);
 }
 
 /// An arm64 host whose CPU has no 32-bit mode, and one of 64 KiB pages whose kernel was built without.
@@ -43,9 +43,9 @@ fn arm_v7_on_an_arm64_host_without_it() {
     host.ask("arm", Some(Ran::Not)).ask("aarch64", None);
     host.holds("rule.present", FAIL, &["aarch64", "does not run these", "binfmtd register arm"]);
     // One target is foreign here, and its rule takes nothing of the host's.
-    assert_eq!(find("rule.present").unwrap().run(&host).len(), 1);
+    assert_eq!(host.all("rule.present").len(), 1);
     host.plant("qemu-arm", "arm", &sound(), "POF");
-    host.patients[0].proof = Some(proof(Ran::Well));
+    host.targets[0].proof = Some(proof(Ran::Well));
     host.is_quiet_about("rule.native");
     // Where the CPU has that mode, the very rule takes its programs away.
     let both = ["aarch64", "arm"].map(str::to_owned).to_vec();
@@ -53,7 +53,7 @@ fn arm_v7_on_an_arm64_host_without_it() {
     host.holds("rule.native", FAIL, &["qemu-arm could take the host's own arm programs"]);
 }
 
-impl Examination<'_> {
+impl Example<'_> {
     #[track_caller]
     fn is_quiet_about(&self, id: &str) {
         self.holds(id, PASS, &[]);
@@ -73,8 +73,8 @@ fn a_disabled_rule_is_switched_on() {
 }
 
 /// What the check says of two targets.
-fn both(id: &str, host: &Examination<'_>) -> (Finding, Finding) {
-    let mut found = find(id).unwrap().run(host);
+fn both(id: &str, host: &Example<'_>) -> (Finding, Finding) {
+    let mut found = host.all(id);
     assert_eq!(found.len(), 2, "{found:#?}");
     (found.remove(0), found.remove(0))
 }
@@ -84,7 +84,7 @@ fn two_targets_with_one_cause_are_told_of_in_one() {
     let settings = Settings::default();
     let mut host = host(&settings);
     host.ask("arm", Some(Ran::Not)).ask("mips", Some(Ran::Not));
-    let is_like = |id: &str, host: &Examination<'_>| {
+    let is_like = |id: &str, host: &Example<'_>| {
         let (one, other) = both(id, host);
         assert_eq!(one.status, other.status);
         assert_ne!(one.fix, other.fix, "{id}");
@@ -121,12 +121,12 @@ fn rules_of_other_owners_are_another_conflict() {
         host.plant(&format!("qemu-{target}"), target, &sound(), "F");
         host.plant(&format!("mine-{target}"), target, &sound(), "F");
     }
-    let is_like = |host: &Examination<'_>| {
+    let is_like = |host: &Example<'_>| {
         let (one, other) = both("rule.shadowed", host);
         one.is_like(&other)
     };
     assert!(is_like(&host));
-    let own = |target: &str| format!("systemd-binfmt (/usr/lib/binfmt.d/qemu-{target}.conf)");
+    let own = |target: &str| systemd_binfmt(&format!("/usr/lib/binfmt.d/qemu-{target}.conf"));
     host.owners.insert("qemu-arm".to_owned(), own("arm"));
     assert!(!is_like(&host));
     host.owners.insert("qemu-mips".to_owned(), own("mips"));
@@ -141,7 +141,7 @@ fn without_f() {
     host.holds("rule.fix-binary", FAIL, &["no flag F", "binfmtd register arm"]);
     // One cause, told once.
     host.seen.instance.entries[0].interpreter = "/nowhere/qemu-arm".into();
-    host.holds("rule.fix-binary", SKIP, &["told there"]);
+    host.holds("rule.fix-binary", SKIP, &["its own checks report why"]);
     host.plant("rosetta", "arm", &sound(), "C");
     host.holds("rule.fix-binary", WARN, &["rosetta", "--takeover"]);
 }
@@ -196,12 +196,12 @@ fn a_rule_that_takes_some_of_its_programs_only() {
         host.ask("arm", Some(Ran::Well));
         host.holds("rule.matcher", FAIL, &[words, "binfmtd register arm --takeover"]);
         host.holds("rule.shadowed", PASS, &["one rule only"]);
-        assert_eq!(verdict(&host, &host.patients[0]), Verdict::Broken);
+        assert_eq!(verdict(&host.0, &host.targets[0]), Verdict::Broken);
         // What it leaves out another takes.
         let rest = narrow("rest", "arm", &sound(), at, (3, byte.1));
         host.seen.instance.entries.push(rest);
         host.holds("rule.matcher", PASS, &["together with another rule"]);
-        assert_eq!(verdict(&host, &host.patients[0]), Verdict::Working);
+        assert_eq!(verdict(&host.0, &host.targets[0]), Verdict::Working);
     }
     // Some of EABI's programs.
     let mut host = host(&settings);
@@ -240,7 +240,7 @@ fn a_rule_that_takes_some_programs_before_another() {
         host.holds("rule.matcher", PASS, &["nothing else"]);
         // Of the one kind there is a probe.
         let proved = if at == 16 { Verdict::Working } else { Verdict::Unproved };
-        assert_eq!(verdict(&host, &host.patients[0]), proved);
+        assert_eq!(verdict(&host.0, &host.targets[0]), proved);
         // Of the same interpreter it does no harm; nor behind the other, or switched off.
         host.seen.instance.entries[0].interpreter = sound();
         host.holds("rule.shadowed", PASS, &["one rule only"]);
@@ -266,36 +266,40 @@ fn two_rules_and_their_owners() {
     let qemu = Path::new("/usr/bin/qemu-arm-static");
     host.ours("arm", qemu, "POF").ask("arm", Some(Ran::Well));
     host.holds("rule.shadowed", PASS, &["one rule only"]);
-    let winner = |host: &Examination<'_>| {
-        let patient = &host.patients[0];
-        host.winner(patient.target, patient.machine).unwrap().display_name()
+    let winner = |host: &Example<'_>| {
+        let asked = &host.targets[0];
+        host.rule(asked).unwrap().display_name()
     };
 
     // Another emulator's works, and comes first: ours is not needed.
     host.plant("rosetta", "arm", &sound(), "C");
     assert_eq!(winner(&host), "rosetta");
-    let words = ["rosetta (of Rosetta), then would come qemu-arm (of binfmtd)"];
+    let words = ["rosetta (of Rosetta); behind it is qemu-arm (of binfmtd)"];
     host.holds("rule.shadowed", WARN, &words);
-    let fix = "echo -1 > /proc/sys/fs/binfmt_misc/qemu-arm";
-    assert_eq!(host.says("rule.shadowed").fix.unwrap().to_string(), fix);
+    let fix = "sh -c 'echo -1 > /proc/sys/fs/binfmt_misc/qemu-arm'";
+    assert_eq!(line(&host.says("rule.shadowed")), fix);
     host.service = Some(state());
     host.holds("rule.shadowed", WARN, &["leave arm out of the targets", "systemctl reload"]);
     host.service = None;
     // It does not work: ours before it, and never a word of removing theirs.
-    host.patients[0].proof = Some(proof(Ran::Badly));
-    host.holds("rule.shadowed", FAIL, &["before our rule", "binfmtd register arm --takeover"]);
+    host.targets[0].proof = Some(proof(Ran::Badly));
+    host.holds(
+        "rule.shadowed",
+        FAIL,
+        &["before binfmtd's rule", "binfmtd register arm --takeover"],
+    );
 
     // Ours before theirs: somebody wanted that, or theirs did not work.
     let ours = host.seen.instance.entries.remove(1);
     host.seen.instance.entries.insert(0, ours);
-    host.patients[0].proof = Some(proof(Ran::Well));
-    host.holds("rule.shadowed", PASS, &["ours comes first", "rosetta (of Rosetta)"]);
+    host.targets[0].proof = Some(proof(Ran::Well));
+    host.holds("rule.shadowed", PASS, &["binfmtd's comes first", "rosetta (of Rosetta)"]);
     host.seen.instance.entries.swap(0, 1);
 
     // Two of QEMU's.
     host.seen.instance.entries.remove(0);
     host.plant("qemu-arm-new", "arm", Path::new("/opt/qemu-arm"), "F");
-    host.patients[0].proof = Some(proof(Ran::Well));
+    host.targets[0].proof = Some(proof(Ran::Well));
     let words = ["qemu-arm-new (of unknown)", "binfmtd register arm --takeover"];
     host.holds("rule.shadowed", WARN, &words);
 }
@@ -306,20 +310,20 @@ fn whose_rule_goes_is_by_whose_it_is() {
     let qemu = Path::new("/usr/bin/qemu-arm-static");
     for (owner, fix) in [
         (None, "echo -1 > /proc/sys/fs/binfmt_misc/qemu-arm"),
-        (Some("update-binfmts (/var/lib/binfmts/qemu-arm)"), "update-binfmts --disable qemu-arm"),
+        (Some(update_binfmts("/var/lib/binfmts/qemu-arm")), "update-binfmts --disable qemu-arm"),
     ] {
         let mut host = host(&settings);
         host.plant("FEX-arm", "arm", &sound(), "POCF").plant("qemu-arm", "arm", qemu, "POF");
         host.ask("arm", Some(Ran::Well));
         if let Some(owner) = owner {
-            host.owners.insert("qemu-arm".to_owned(), owner.to_owned());
+            host.owners.insert("qemu-arm".to_owned(), owner);
         }
         host.holds("rule.shadowed", WARN, &["qemu-arm wins", "FEX-arm (of FEX)", fix]);
     }
     let mut host = host(&settings);
     host.plant("FEX-arm", "arm", &sound(), "F").plant("box64", "arm", &sound(), "F");
     host.ask("arm", Some(Ran::Well));
-    host.holds("rule.shadowed", WARN, &["box64 wins", "nothing of ours is among them"]);
+    host.holds("rule.shadowed", WARN, &["box64 wins", "none of them is binfmtd's or QEMU's"]);
 }
 
 #[test]
@@ -330,7 +334,7 @@ fn the_flag_c_and_who_asked_for_it() {
         host.ask("arm", Some(Ran::Well));
         host.holds("rule.credentials", SKIP, &["no enabled rule"]);
         host.plant("qemu-arm", "arm", &sound(), "POF");
-        host.holds("rule.credentials", PASS, &["no C", "the safe way"]);
+        host.holds("rule.credentials", PASS, &["without C", "the safe choice"]);
         host.plant("qemu-arm", "arm", &sound(), "POCF");
         host.holds("rule.credentials", PASS, &["as its owner wanted"]);
         host.seen.instance.entries.clear();
@@ -352,8 +356,8 @@ fn natives_are_freed_and_other_emulators_only_switched_off() {
     host.plant("qemu-i386", "i386", &sound(), "F");
     let words = ["i386 programs", "echo -1 > /proc/sys/fs/binfmt_misc/qemu-i386"];
     host.holds("rule.native", FAIL, &words);
-    let file = "systemd-binfmt (/etc/binfmt.d/x.conf)";
-    host.owners.insert("qemu-i386".to_owned(), file.to_owned());
+    let file = systemd_binfmt("/etc/binfmt.d/x.conf");
+    host.owners.insert("qemu-i386".to_owned(), file);
     host.holds("rule.native", FAIL, &["/etc/binfmt.d/x.conf", "brings it back", "echo -1"]);
     host.seen.instance.entries.clear();
     host.plant("FEX-x86", "i386", &sound(), "F");

@@ -4,13 +4,13 @@ use super::*;
 fn how_the_service_is() {
     let settings = Settings::default();
     let mut host = host(&settings);
-    host.holds("service.running", SKIP, &["no service"]);
-    host.around.units.ours = Boot::Starts;
+    host.holds("service.running", SKIP, &["service does not run here"]);
+    host.units.ours = Boot::Starts;
     host.holds("service.running", WARN, &["does not run", "systemctl start binfmtd.service"]);
     host.service = Some(state());
     host.holds("service.running", PASS, &["ready", "1 target working"]);
     host.service = Some(State { ready: false, ..state() });
-    host.holds("service.running", WARN, &["nothing of what it is to keep works yet"]);
+    host.holds("service.running", WARN, &["nothing that it keeps works yet"]);
     host.service = Some(State { trouble: Some("EIO".to_owned()), ..state() });
     host.holds("service.running", WARN, &["last full check", "EIO", "journalctl"]);
     // From a container or a user namespace another instance is seen.
@@ -35,26 +35,26 @@ fn what_the_service_complains_of_is_told_once() {
     host.ask("arm", Some(Ran::Badly));
     host.holds("service.degraded", WARN, &["trouble with s390x"]);
     host.ask("s390x", Some(Ran::Badly));
-    host.holds("service.degraded", SKIP, &["arm, s390x", "told of each"]);
+    host.holds("service.degraded", SKIP, &["arm, s390x", "checks of these targets"]);
 }
 
 #[test]
 fn somebody_who_undoes_its_work() {
     let settings = Settings::default();
     let mut host = host(&settings);
-    host.holds("service.conflicts", SKIP, &["no service"]);
+    host.holds("service.conflicts", SKIP, &["service does not run here"]);
     host.service = Some(State { conflicts: 2, ..state() });
     host.holds("service.conflicts", PASS, &["it had to pause 2 times"]);
     host.service = Some(State { conflicts: 3, paused_until: Some(1.0), ..state() });
-    host.holds("service.conflicts", WARN, &["keeps undoing", "3 times", "journalctl"]);
-    host.around.units.binfmt_support = Boot::Starts;
+    host.holds("service.conflicts", WARN, &["keeps reverting", "3 times", "journalctl"]);
+    host.units.binfmt_support = Boot::Starts;
     host.holds("service.conflicts", WARN, &["mask --now binfmt-support.service"]);
-    host.around.units.systemd_binfmt = Boot::Starts;
+    host.units.systemd_binfmt = Boot::Starts;
     host.plan("/etc/binfmt.d/x.conf", Ok(rule(&settings, "arm", &sound(), "F")), None);
     host.holds("service.conflicts", WARN, &["mask --now systemd-binfmt.service"]);
     // Two more managers, and nobody in another's way.
     host.service = Some(state());
-    let words = ["nobody undoes", "systemd-binfmt.service, binfmt-support.service"];
+    let words = ["nobody reverts", "systemd-binfmt.service, binfmt-support.service"];
     host.holds("service.conflicts", PASS, &words);
 }
 
@@ -62,13 +62,13 @@ fn somebody_who_undoes_its_work() {
 fn rules_of_ours_that_are_gone_or_changed() {
     let settings = Settings::default();
     let mut host = host(&settings);
-    host.holds("service.record", SKIP, &["no rule of ours"]);
+    host.holds("service.record", SKIP, &["registered no rule"]);
     host.ours("arm", &sound(), "POF");
     host.holds("service.record", PASS, &[]);
     host.seen.instance.entries[0].interpreter = "/opt/theirs".into();
     host.holds("service.record", WARN, &["removed or changed", "qemu-arm", "binfmtd register"]);
     host.ask("arm", Some(Ran::Well));
-    host.holds("service.record", SKIP, &["told of its target"]);
+    host.holds("service.record", SKIP, &["the checks of its target"]);
     host.trouble = Some(InstanceError::NotMounted);
     host.holds("service.record", SKIP, &["no instance"]);
 }
@@ -84,22 +84,22 @@ fn nobody_registers_at_boot() {
         (Boot::Off, "systemctl enable --now binfmtd.service"),
         (Boot::Masked, "systemctl unmask binfmtd.service && systemctl enable"),
     ] {
-        host.around.units.ours = ours;
-        host.holds("service.boot", WARN, &["the kernel forgets them: qemu-arm", fix]);
+        host.units.ours = ours;
+        host.holds("service.boot", WARN, &["the kernel does not keep them: qemu-arm", fix]);
     }
     // Those of others come back with their managers, unless these are switched off.
     host.seen.record.rules.clear();
-    let by = |host: &mut Examination<'_>, owner: &str| {
-        host.owners.insert("qemu-arm".to_owned(), owner.to_owned());
+    let by = |host: &mut Example<'_>, owner: Owner| {
+        host.owners.insert("qemu-arm".to_owned(), owner);
     };
-    host.around.units.systemd_binfmt = Boot::Masked;
-    by(&mut host, "systemd-binfmt (/usr/lib/binfmt.d/qemu-arm.conf)");
+    host.units.systemd_binfmt = Boot::Masked;
+    by(&mut host, systemd_binfmt("/usr/lib/binfmt.d/qemu-arm.conf"));
     host.holds("service.boot", WARN, &["qemu-arm"]);
-    host.around.units.systemd_binfmt = Boot::Starts;
+    host.units.systemd_binfmt = Boot::Starts;
     host.holds("service.boot", PASS, &["by its owner"]);
-    by(&mut host, "update-binfmts (/var/lib/binfmts/qemu-arm)");
+    by(&mut host, update_binfmts("/var/lib/binfmts/qemu-arm"));
     host.holds("service.boot", PASS, &["by its owner"]);
-    host.around.units.binfmt_support = Boot::Masked;
+    host.units.binfmt_support = Boot::Masked;
     host.holds("service.boot", WARN, &["qemu-arm"]);
     host.systemd = false;
     host.holds("service.boot", SKIP, &["systemd does not run"]);
@@ -119,10 +119,14 @@ fn lines_of_binfmt_d_that_will_not_do() {
     };
     let empty = host(&settings);
     empty.holds("service.binfmt-d", SKIP, &["no rules"]);
-    with(vendor, Ok(arm("F")), None).holds("service.binfmt-d", PASS, &["1 rules"]);
+    with(vendor, Ok(arm("F")), None).holds("service.binfmt-d", PASS, &["the 1 rules"]);
 
     let bad = with(vendor, Err("the mask is all zeros"), None);
-    let words = ["/usr/lib/binfmt.d/qemu.conf:3", "all zeros", "> /etc/binfmt.d/qemu.conf"];
+    let words = [
+        "/usr/lib/binfmt.d/qemu.conf:3",
+        "all zeros",
+        "cp /usr/lib/binfmt.d/qemu.conf /etc/binfmt.d/qemu.conf && sed -i",
+    ];
     bad.holds("service.binfmt-d", WARN, &words);
     let bad = with("/etc/binfmt.d/qemu.conf", Err("no"), None);
     bad.holds("service.binfmt-d", WARN, &["sed -i '3s/^/#/' /etc/binfmt.d/qemu.conf"]);

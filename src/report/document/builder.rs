@@ -11,14 +11,13 @@ use crate::buildx::facts::{Grade, PlatformFacts};
 use crate::buildx::kernel::Kernel;
 use crate::buildx::observe::{Orphan, OrphanKind};
 use crate::buildx::test_build::Built;
-use crate::report::SCHEMA;
+use crate::fix::{Fix, Reader};
+use crate::system::host::privilege;
 
 /// What `bootstrap`, `inspect` and `verify` found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct BuilderDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
     /// Whether the builder is there and nothing that was asked for fails.
     pub ok: bool,
     /// The engine of the current context, and buildx.
@@ -36,6 +35,9 @@ pub struct BuilderDocument {
     /// What is left of builders that are gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub orphans: Option<Vec<OrphanDocument>>,
+    /// Who is to run a fix: decides about `sudo`; in no document.
+    #[serde(skip)]
+    pub reader: Reader,
 }
 
 /// The engine.
@@ -122,8 +124,8 @@ pub struct PlatformDocument {
     pub grade: &'static str,
     /// What the four facts mean together, where something is to be said.
     pub finding: Option<String>,
-    /// A command that mends it.
-    pub fix: Option<String>,
+    /// What to do about it.
+    pub fix: Option<Fix>,
 }
 
 /// What the kernel does.
@@ -194,8 +196,6 @@ pub struct OrphanDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RemovalDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
     /// Whether everything that was asked for is gone.
     pub ok: bool,
     /// The builder that was taken away.
@@ -215,7 +215,6 @@ impl BuilderDocument {
         let ok =
             builder.is_some() && platforms.iter().all(|one| one.grade != Grade::Fails.as_str());
         Self {
-            schema: SCHEMA,
             ok,
             engine: engine.into(),
             builder: builder.map(BuilderState::from),
@@ -224,6 +223,7 @@ impl BuilderDocument {
             errors: Vec::new(),
             platforms,
             orphans: None,
+            reader: Reader { uid: privilege::uid() },
         }
     }
 

@@ -2,17 +2,13 @@
 
 use serde::Serialize;
 
-use crate::doctor::Check;
-use crate::report::SCHEMA;
+use crate::doctor::{Check, level_of};
 use crate::verify::Level;
 
 /// Every check of the doctor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ChecksDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
-    /// Always true.
     pub ok: bool,
     /// In the order of a report.
     pub checks: Vec<CheckText>,
@@ -22,11 +18,7 @@ pub struct ChecksDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CheckDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
-    /// Always true.
     pub ok: bool,
-    /// It.
     pub check: CheckText,
 }
 
@@ -34,15 +26,11 @@ pub struct CheckDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CheckText {
-    /// Stable.
     pub id: &'static str,
-    /// What the id has before the dot.
     pub family: &'static str,
     /// The level of running a program that it judges; null for what is read or listed.
     pub level: Option<&'static str>,
-    /// A few words.
     pub title: &'static str,
-    /// What a pass proves.
     pub proves: &'static str,
     /// What to do when it is otherwise, in general.
     pub cure: &'static str,
@@ -51,9 +39,9 @@ pub struct CheckText {
 impl From<&Check> for CheckText {
     fn from(check: &Check) -> Self {
         Self {
-            id: check.id,
-            family: check.family(),
-            level: check.level().map(Level::as_str),
+            id: check.id.as_str(),
+            family: check.id.family().as_str(),
+            level: level_of(check.id).map(Level::as_str),
             title: check.title,
             proves: check.proves,
             cure: check.cure,
@@ -62,10 +50,9 @@ impl From<&Check> for CheckText {
 }
 
 impl ChecksDocument {
-    /// From the table of checks.
     pub fn new() -> Self {
         let checks = crate::doctor::checks().map(CheckText::from).collect();
-        Self { schema: SCHEMA, ok: true, checks }
+        Self { ok: true, checks }
     }
 }
 
@@ -76,8 +63,7 @@ impl Default for ChecksDocument {
 }
 
 impl CheckDocument {
-    /// Of one check.
     pub fn new(check: &Check) -> Self {
-        Self { schema: SCHEMA, ok: true, check: check.into() }
+        Self { ok: true, check: check.into() }
     }
 }

@@ -2,27 +2,23 @@
 
 use serde::Serialize;
 
+use super::fix::FixDocument;
+use super::load::LoadDocument;
+use super::target::DoctorTarget;
 use crate::config::Targets;
-use crate::doctor::{Examination, Finding, Patient, Status, Verdict, verdict};
-use crate::report::SCHEMA;
-use crate::report::document::{FixDocument, LoadDocument};
-use crate::rule::Entry;
+use crate::doctor::{Facts, Finding, Status, Subject, Verdict};
+use crate::fix::Reader;
 
 /// What the doctor found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DoctorDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
     /// Whether everything that counts works.
     pub ok: bool,
-    /// What alone counts; null when everything does.
+    /// What alone counts; `None` when everything does.
     pub require: Option<Vec<String>>,
-    /// The machine.
     pub host: HostDocument,
-    /// A verdict for each target.
     pub targets: Vec<DoctorTarget>,
-    /// Every check.
     pub checks: Vec<Finding>,
     /// What was done about it; with `--fix` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,13 +26,17 @@ pub struct DoctorDocument {
     /// What was run of a root filesystem; with `--rootfs` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadDocument>,
-    /// The targets that a command without names is about; in no document. Nothing where names were given.
+    /// The targets that a command without names is about; empty where names were given. This and what follows is for
+    /// reporters, and not in JSON.
     #[serde(skip)]
     pub configured: Vec<String>,
-    /// Whether nothing but what was named was looked at; in no document.
+    /// Whether only what was named was examined.
     #[serde(skip)]
     pub named: bool,
-    /// Whether the configuration asks for no target at all; in no document.
+    /// Who is to run a fix: decides about `sudo`.
+    #[serde(skip)]
+    pub reader: Reader,
+    /// Whether the configuration asks for no target at all.
     #[serde(skip)]
     pub asks_for_none: bool,
 }
@@ -45,204 +45,80 @@ pub struct DoctorDocument {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct HostDocument {
-    /// Kernel release.
     pub kernel: String,
     /// `uname -m`.
     pub machine: String,
     /// What the kernel runs without a rule.
     pub natives: Vec<String>,
-    /// Whether the instance is the host's own.
     pub first_user_namespace: bool,
-    /// Whether this is a container.
     pub container: bool,
-    /// Whether this is uid 0.
     pub root: bool,
-    /// How long the quickest program that needs no rule took; null when none ran.
+    /// Seconds of the quickest program that needs no rule; `None` when none ran.
     pub native_cost: Option<f64>,
 }
 
-/// How one target fares.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct DoctorTarget {
-    /// QEMU's name.
-    pub target: String,
-    /// OCI's names.
-    pub platforms: Vec<String>,
-    /// One word; the worst, where its files carry several values of `e_machine`.
-    pub verdict: Verdict,
-    /// Whether it decides how the doctor ends.
-    pub required: bool,
-    /// The rule that takes its programs; of the first value of `e_machine`, as is what follows.
-    pub rule: Option<String>,
-    /// Every rule that would take its programs, in the kernel's order.
-    pub rules: Vec<Taker>,
-    /// What runs them.
-    pub interpreter: Option<InterpreterDocument>,
-    /// How long one probe took, from start to end.
-    pub seconds: Option<f64>,
-    /// How long the quickest of all its probes took: what one exec costs.
-    pub cost: Option<f64>,
-    /// How often it answered; null when it was run once.
-    pub tries: Option<Tries>,
-    /// One for each value of `e_machine`, the first one included.
-    pub machines: Vec<MachineDocument>,
-}
-
-/// How the files with one value of `e_machine` fare.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct MachineDocument {
-    /// `e_machine`.
-    pub machine: u16,
-    /// One word.
-    pub verdict: Verdict,
-    /// The rule that takes them.
-    pub rule: Option<String>,
-    /// Every rule that would take them, in the kernel's order.
-    pub rules: Vec<Taker>,
-}
-
-/// A rule that would take a target's programs, if it were alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Taker {
-    /// The entry's name.
-    pub name: String,
-    /// `binfmtd`, `systemd-binfmt (FILE)`, `update-binfmts (FILE)`, another emulator (`FEX`) or `unknown`.
-    pub owner: String,
-    /// Whether it does.
-    pub state: TakerState,
-}
-
-/// What becomes of a rule that would take a target's programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TakerState {
-    /// The kernel picks it.
-    Winner,
-    /// Another comes before it.
-    Shadowed,
-    /// It is switched off, or the instance is.
-    Disabled,
-}
-
-impl TakerState {
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Winner => "winner",
-            Self::Shadowed => "shadowed",
-            Self::Disabled => "disabled",
-        }
-    }
-}
-
-/// How often a program answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Tries {
-    /// So often.
-    pub answered: usize,
-    /// Of so many runs.
-    pub of: usize,
-}
-
-/// How it went, as far as it counts.
+/// The result of all that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conclusion {
-    /// All is well.
     Well,
-    /// Something does not work.
     Failed,
-    /// Nothing is known to be wrong, and something could not be looked at.
+    /// Nothing is known to be wrong, and something could not be checked.
     Unchecked,
 }
 
-/// The interpreter, as the rule names it and as the kernel runs it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct InterpreterDocument {
-    /// The path in the rule.
-    pub path: Option<String>,
-    /// SHA-256 of what runs.
-    pub sha256: Option<String>,
-    /// What the running QEMU says of itself.
-    pub version: Option<String>,
-    /// The file that runs.
-    pub pinned: Option<PinnedDocument>,
-}
-
-/// The file that the kernel runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct PinnedDocument {
-    /// Where the kernel says it is, ` (deleted)` included.
-    pub path: String,
-    /// `st_dev`.
-    pub device: u64,
-    /// `st_ino`.
-    pub inode: u64,
-    /// Whether the rule's path leads to it now, or to the same bytes.
-    pub is_on_disk: bool,
-}
-
 impl DoctorDocument {
-    /// From an examination and its findings. With `require` (QEMU's names) only these targets count.
-    pub fn new(
-        examination: &Examination<'_>,
-        findings: Vec<Finding>,
-        require: Option<&[String]>,
-    ) -> Self {
+    /// From facts and the findings of them. With `require` (QEMU's names) only these targets count.
+    pub fn new(facts: &Facts<'_>, findings: Vec<Finding>, require: Option<&[String]>) -> Self {
         let mut targets: Vec<DoctorTarget> = Vec::new();
-        for patient in &examination.patients {
-            match targets.iter_mut().find(|known| known.target == patient.target.name) {
-                Some(known) => known.add(examination, patient),
-                None => targets.push(DoctorTarget::new(examination, patient)),
+        for asked in &facts.host.targets {
+            match targets.iter_mut().find(|known| known.target == asked.target.name) {
+                Some(known) => known.add(facts, asked),
+                None => targets.push(DoctorTarget::new(facts, asked)),
             }
         }
         for target in &mut targets {
             target.required = require.is_none_or(|names| names.contains(&target.target));
         }
         let mut document = Self {
-            schema: SCHEMA,
             ok: false,
             require: require.map(<[String]>::to_vec),
             host: HostDocument {
-                kernel: examination.host.kernel.clone(),
-                machine: examination.host.machine.clone(),
-                natives: examination.native.names().to_vec(),
-                first_user_namespace: examination.first_namespace,
-                container: examination.container,
-                root: examination.root,
-                native_cost: examination.native_cost.map(|cost| cost.as_secs_f64()),
+                kernel: facts.host.machine.kernel.clone(),
+                machine: facts.host.machine.machine.clone(),
+                natives: facts.host.native.names().to_vec(),
+                first_user_namespace: facts.host.first_namespace,
+                container: facts.host.container,
+                root: facts.host.uid == 0,
+                native_cost: facts.host.native_cost.map(|cost| cost.as_secs_f64()),
             },
             targets,
             checks: findings,
             fixes: None,
-            load: examination.load.as_ref().map(LoadDocument::from),
-            configured: examination.configured(),
-            named: examination.named,
-            asks_for_none: examination.settings.targets == Targets::List(Vec::new()),
+            load: facts.rootfs.as_ref().map(LoadDocument::from),
+            configured: facts.host.configured(),
+            named: facts.host.named,
+            reader: Reader { uid: facts.host.uid },
+            asks_for_none: facts.host.settings.targets == Targets::List(Vec::new()),
         };
         document.ok = document.conclusion() == Conclusion::Well;
         document
     }
 
-    /// Whether a finding decides how the doctor ends.
+    /// Whether a finding decides the exit code.
     pub fn counts(&self, finding: &Finding) -> bool {
         match (&self.require, &finding.target) {
             (None, _) => true,
             (Some(names), Some(target)) => names.contains(target),
-            // A builder is named by who needs it.
-            (Some(_), None) => {
-                finding.id.starts_with("docker.") || finding.id.starts_with("builder.")
-            }
+            (Some(_), None) => match finding.subject {
+                Subject::Host => false,
+                // Named on the command line because it is needed.
+                Subject::Builder { .. } | Subject::Rootfs { .. } => true,
+            },
         }
     }
 
-    /// How it went. What could not be looked at is no failure of the host, and a failure stays one
-    /// whatever else could not be looked at.
+    /// What could not be checked is not a failure of the host, and a failure stays one whatever else could not be
+    /// checked.
     pub fn conclusion(&self) -> Conclusion {
         let counted = || self.checks.iter().filter(|finding| self.counts(finding));
         let required = || self.targets.iter().filter(|target| target.required);
@@ -263,78 +139,4 @@ impl DoctorDocument {
     pub fn findings_of(&self, target: Option<&str>) -> impl Iterator<Item = &Finding> {
         self.checks.iter().filter(move |finding| finding.target.as_deref() == target)
     }
-}
-
-impl DoctorTarget {
-    fn new(examination: &Examination<'_>, patient: &Patient<'_>) -> Self {
-        let entry = examination.winner(patient.target, patient.machine);
-        let proof = patient.proof.as_ref();
-        let pinned = proof.and_then(|proof| proof.pinned.as_ref());
-        let interpreter = (entry.is_some() || pinned.is_some()).then(|| InterpreterDocument {
-            path: entry.map(|entry| entry.interpreter.display().to_string()),
-            sha256: pinned.and_then(|pinned| pinned.sha256.clone()),
-            version: proof.and_then(|proof| proof.version.clone()),
-            pinned: pinned.map(|pinned| PinnedDocument {
-                path: pinned.path.display().to_string(),
-                device: pinned.id.device,
-                inode: pinned.id.inode,
-                is_on_disk: pinned.is_on_disk,
-            }),
-        });
-        let machine = MachineDocument::new(examination, patient);
-        Self {
-            target: patient.target.name.clone(),
-            platforms: patient.target.platforms.clone(),
-            verdict: machine.verdict,
-            required: true,
-            rule: machine.rule.clone(),
-            rules: machine.rules.clone(),
-            interpreter,
-            seconds: proof.map(|proof| proof.time.as_secs_f64()),
-            cost: proof.and_then(|proof| proof.cost).map(|cost| cost.as_secs_f64()),
-            tries: proof.and_then(|proof| proof.tries).map(|(answered, of)| Tries { answered, of }),
-            machines: vec![machine],
-        }
-    }
-
-    fn add(&mut self, examination: &Examination<'_>, patient: &Patient<'_>) {
-        let machine = MachineDocument::new(examination, patient);
-        self.verdict = self.verdict.max(machine.verdict);
-        self.machines.push(machine);
-    }
-}
-
-impl MachineDocument {
-    fn new(examination: &Examination<'_>, patient: &Patient<'_>) -> Self {
-        let entry = examination.winner(patient.target, patient.machine);
-        Self {
-            machine: patient.machine,
-            verdict: verdict(examination, patient),
-            rule: entry.map(Entry::display_name),
-            rules: takers(examination, patient),
-        }
-    }
-}
-
-fn takers(examination: &Examination<'_>, patient: &Patient<'_>) -> Vec<Taker> {
-    let Some(seen) = examination.instance() else { return Vec::new() };
-    let mut taken = false;
-    let state = |entry: &Entry| {
-        if !entry.enabled || !seen.instance.enabled {
-            TakerState::Disabled
-        } else if std::mem::replace(&mut taken, true) {
-            TakerState::Shadowed
-        } else {
-            TakerState::Winner
-        }
-    };
-    let takers = examination.takers(patient.target, patient.machine);
-    let states: Vec<TakerState> = takers.iter().copied().map(state).collect();
-    let takers = takers.into_iter().zip(states);
-    takers
-        .map(|(entry, state)| {
-            let owner = examination.whose(entry).to_owned();
-            Taker { name: entry.display_name(), owner, state }
-        })
-        .collect()
 }

@@ -1,40 +1,34 @@
-//! The document of a failure.
+//! The document of a command that ended early.
 
 use serde::Serialize;
 
-use crate::failure::{Failure, InputFault, Kind};
-use crate::report::SCHEMA;
+use crate::failure::Failure;
 
 /// Why a command did nothing, or not all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct ErrorDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
     /// Always false.
     pub ok: bool,
-    /// What went wrong.
-    pub error: ErrorText,
+    pub error: EarlyEnd,
 }
 
-/// An error in words.
+/// A failure, and the exit code that it led to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct ErrorText {
-    /// `failed`, `usage`, `unavailable` or `not-permitted`.
-    pub kind: Kind,
-    /// The exit code of the process.
+pub struct EarlyEnd {
+    #[serde(flatten)]
+    pub failure: Failure,
+    /// Of a command that `run` could not start, 126 or 127, which no kind of failure has.
     pub exit: u8,
-    /// One line; of faulty input, a line for each fault.
-    pub message: String,
-    /// Where the input is at fault; empty for any other failure.
-    pub faults: Vec<InputFault>,
 }
 
 impl ErrorDocument {
     /// For a command that ends with this exit code.
     pub fn new(failure: &Failure, exit: u8) -> Self {
-        let Failure { kind, message, faults } = failure.clone();
-        Self { schema: SCHEMA, ok: false, error: ErrorText { kind, exit, message, faults } }
+        Self { ok: false, error: EarlyEnd { failure: failure.clone(), exit } }
+    }
+
+    /// What went wrong: one line, or one for each fault of the input.
+    pub fn message(&self) -> &str {
+        &self.error.failure.message
     }
 }

@@ -6,11 +6,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ExportDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
     /// Whether every target could be exported.
     pub ok: bool,
-    /// The files.
     pub files: Vec<FileDocument>,
     /// What the format cannot say, or what has no interpreter.
     pub notes: Vec<String>,
@@ -22,6 +19,5 @@ pub struct ExportDocument {
 pub struct FileDocument {
     /// Its name, without a folder.
     pub name: String,
-    /// Its content.
     pub content: String,
 }

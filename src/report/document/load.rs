@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::verify::load::{Load, Loaded};
+use crate::doctor::{CheckId, LoadedPart, RootfsFacts, load_check};
 
 /// A root filesystem whose programs were run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -10,7 +10,6 @@ use crate::verify::load::{Load, Loaded};
 pub struct LoadDocument {
     /// Where it is, absolute and without links.
     pub folder: String,
-    /// The target of its programs.
     pub target: String,
     /// The program whose header told that, as seen from within.
     pub told_by: String,
@@ -25,7 +24,7 @@ pub struct LoadDocument {
 #[serde(rename_all = "kebab-case")]
 pub struct LoadRuns {
     /// The check's id.
-    pub id: &'static str,
+    pub id: CheckId,
     /// The program, as seen from within.
     pub program: String,
     /// How many runs did what was expected.
@@ -38,8 +37,8 @@ pub struct LoadRuns {
     pub failure: Option<String>,
 }
 
-impl From<&Load> for LoadDocument {
-    fn from(load: &Load) -> Self {
+impl From<&RootfsFacts> for LoadDocument {
+    fn from(load: &RootfsFacts) -> Self {
         Self {
             folder: load.folder.display().to_string(),
             target: load.target.clone(),
@@ -50,10 +49,10 @@ impl From<&Load> for LoadDocument {
     }
 }
 
-fn runs(loaded: &Loaded) -> Option<LoadRuns> {
+fn runs(loaded: &LoadedPart) -> Option<LoadRuns> {
     let (job, tally) = loaded.outcome.as_ref().ok()?;
     Some(LoadRuns {
-        id: loaded.part.check(),
+        id: load_check(loaded.part),
         program: job.program.display().to_string(),
         well: tally.well,
         of: tally.runs,

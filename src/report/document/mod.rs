@@ -11,6 +11,7 @@ mod fix;
 mod load;
 mod register;
 mod status;
+mod target;
 mod targets;
 mod unregister;
 mod which;
@@ -22,16 +23,17 @@ pub use builder::{
 };
 pub use checks::{CheckDocument, CheckText, ChecksDocument};
 pub use config::ConfigDocument;
-pub use doctor::{
-    Conclusion, DoctorDocument, DoctorTarget, HostDocument, InterpreterDocument, MachineDocument,
-    PinnedDocument, Taker, TakerState, Tries,
-};
-pub use error::{ErrorDocument, ErrorText};
+pub use doctor::{Conclusion, DoctorDocument, HostDocument};
+pub use error::{EarlyEnd, ErrorDocument};
 pub use export::{ExportDocument, FileDocument};
 pub use fix::FixDocument;
 pub use load::{LoadDocument, LoadRuns};
-pub use register::{RegisterDocument, RegisterLine};
-pub use status::{RuleDocument, ServiceDocument, ServiceRule, StatusDocument};
+pub use register::{RegisterAction, RegisterDocument, RegisterLine};
+pub use status::{MatcherKind, RuleDocument, RuleStatus, StatusDocument};
+pub use target::{
+    DoctorTarget, InterpreterDocument, MachineDocument, MatchState, MatchingRule, PinnedDocument,
+    Tries,
+};
 pub use targets::{TargetDocument, TargetRule, TargetsDocument};
 pub use unregister::UnregisterDocument;
-pub use which::{WhichDocument, WhichLine};
+pub use which::{RuleVerdict, WhichDocument, WhichLine};

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::daemon::{Cause, Condition, Heal, RuleState, State};
-use crate::observation::{InstanceFacts, Record};
-use crate::report::SCHEMA;
+use crate::daemon::{Cause, State};
+use crate::observation::{InstanceFacts, Owner, Record};
 use crate::rule::{self, Entry, Magic, Matcher, Takers};
 use crate::target::{Table, Target};
 
@@ -14,92 +13,51 @@ use crate::target::{Table, Target};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RuleDocument {
-    /// The entry's name.
     pub name: String,
-    /// The target whose programs it takes; null for what is not of the table.
+    /// The target whose programs it takes; `None` where there is none, or several.
     pub target: Option<String>,
-    /// The path it was registered with.
     pub interpreter: String,
     /// Letters, as the kernel shows them.
     pub flags: String,
-    /// `magic` or `extension`.
-    pub matcher: &'static str,
-    /// Offset in bytes; magic and mask as hex digits. Null for an extension.
+    pub matcher: MatcherKind,
+    /// In bytes; this, `magic` and `mask` (hex digits) are `None` for an extension.
     pub offset: Option<usize>,
-    /// Hex digits.
     pub magic: Option<String>,
-    /// Hex digits.
     pub mask: Option<String>,
     /// Without the dot.
     pub extension: Option<String>,
     /// `binfmtd`, `systemd-binfmt (FILE)`, `update-binfmts (FILE)` or `unknown`.
-    pub owner: String,
-    /// `active`, `shadowed` or `disabled`.
-    pub state: &'static str,
+    pub owner: Owner,
+    pub state: RuleStatus,
     /// The rule that comes before it.
     pub shadowed_by: Option<String>,
-    /// Lines of the kernel's that we do not know.
+    /// Lines of the entry that this version does not know.
     pub unknown: Vec<String>,
 }
 
-/// One rule that the service keeps, as in `status`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// How a rule takes the files that it matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct ServiceRule {
-    /// Its target; null for a rule of the configuration.
-    pub target: Option<String>,
-    /// The name that our rule has or would have.
-    pub rule: String,
-    /// The entry that serves.
-    pub by: Option<String>,
-    /// Whether it does what it is for.
-    pub condition: Condition,
-    /// What is wrong, or worth knowing.
-    pub why: Option<String>,
-    /// What the interpreter says of itself.
-    pub version: Option<String>,
-    /// The interpreter's digest.
-    pub sha256: Option<String>,
-    /// How long the last probe took.
-    pub probe_seconds: Option<f64>,
+pub enum MatcherKind {
+    Magic,
+    Extension,
 }
 
-/// What only a running service knows.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// What becomes of the files that a rule matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct ServiceDocument {
-    /// The version that runs.
-    pub version: String,
-    /// Its main process.
-    pub pid: u32,
-    /// Seconds since 1970.
-    pub started: f64,
-    /// Whether its first check is over, and something works.
-    pub ready: bool,
-    /// One line, as `systemctl status` shows it.
-    pub status: String,
-    /// Whether the rules live no longer than the service or the container around it.
-    pub only_here: bool,
-    /// Each rule that is wanted.
-    pub rules: Vec<ServiceRule>,
-    /// How many changes were made, for every cause there is.
-    pub heals: BTreeMap<Cause, u64>,
-    /// The last of them.
-    pub last_heal: Option<Heal>,
-    /// How often pauses began.
-    pub conflicts: u64,
-    /// When the present pause ends, in seconds since 1970.
-    pub paused_until: Option<f64>,
-    /// Why the last full check could not be carried out, if it could not.
-    pub trouble: Option<String>,
+pub enum RuleStatus {
+    Active,
+    /// A newer rule takes them.
+    Shadowed,
+    /// The rule is switched off, or the instance.
+    Disabled,
 }
 
 /// Every rule there is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StatusDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
     /// Whether every rule could be understood.
     pub ok: bool,
     /// The switch of the instance as a whole.
@@ -112,8 +70,8 @@ pub struct StatusDocument {
     pub rules: Vec<RuleDocument>,
     /// Entries that could not be understood, and why.
     pub unreadable: Vec<String>,
-    /// Null when none runs.
-    pub service: Option<ServiceDocument>,
+    /// `None` when no service keeps this instance.
+    pub service: Option<State>,
 }
 
 impl StatusDocument {
@@ -122,10 +80,16 @@ impl StatusDocument {
         table: &Table,
         instance: &InstanceFacts,
         record: &Record,
-        owners: &BTreeMap<String, String>,
+        owners: &BTreeMap<String, Owner>,
         host: bool,
-        service: Option<State>,
+        mut service: Option<State>,
     ) -> Self {
+        // In state.json, causes that never occurred are left out.
+        if let Some(state) = &mut service {
+            for cause in Cause::ALL {
+                state.heals.entry(cause).or_default();
+            }
+        }
         let takers = Takers::new(&instance.entries);
         let magics = magics(table);
         let rule = |(place, entry): (usize, &Entry)| {
@@ -140,43 +104,14 @@ impl StatusDocument {
             .map(|(name, why)| format!("{}: {why}", name.to_string_lossy()))
             .collect();
         Self {
-            schema: SCHEMA,
             ok: unreadable.is_empty(),
             enabled: instance.enabled,
             writable: instance.writable,
             host,
             rules,
             unreadable,
-            service: service.map(ServiceDocument::from),
+            service,
         }
-    }
-}
-
-impl From<State> for ServiceDocument {
-    fn from(state: State) -> Self {
-        let count = |cause| (cause, state.heals.get(&cause).copied().unwrap_or_default());
-        Self {
-            heals: Cause::ALL.map(count).into(),
-            version: state.version,
-            pid: state.pid,
-            started: state.started,
-            ready: state.ready,
-            status: state.status,
-            only_here: state.only_here,
-            rules: state.rules.into_iter().map(ServiceRule::from).collect(),
-            last_heal: state.last_heal,
-            conflicts: state.conflicts,
-            paused_until: state.paused_until,
-            trouble: state.trouble,
-        }
-    }
-}
-
-impl From<RuleState> for ServiceRule {
-    fn from(rule: RuleState) -> Self {
-        let RuleState { target, rule, by, condition, why, version, sha256, probe_seconds, .. } =
-            rule;
-        Self { target, rule, by, condition, why, version, sha256, probe_seconds }
     }
 }
 
@@ -187,7 +122,7 @@ impl RuleDocument {
         before: Option<&Entry>,
         enabled: bool,
         record: &Record,
-        owners: &BTreeMap<String, String>,
+        owners: &BTreeMap<String, Owner>,
     ) -> Self {
         let magic = entry.matcher.magic();
         let target = magic.and_then(|magic| {
@@ -207,20 +142,16 @@ impl RuleDocument {
             target: target.map(|target| target.name.clone()),
             interpreter: entry.interpreter.display().to_string(),
             flags: entry.flags.to_string(),
-            matcher: if magic.is_some() { "magic" } else { "extension" },
+            matcher: if magic.is_some() { MatcherKind::Magic } else { MatcherKind::Extension },
             offset,
             magic: magic.map(rule::Magic::magic_hex),
             mask: magic.map(rule::Magic::mask_hex),
             extension,
-            owner: if record.owns(entry) {
-                "binfmtd".to_owned()
-            } else {
-                owners.get(&entry.display_name()).cloned().unwrap_or_else(|| "unknown".to_owned())
-            },
+            owner: Owner::of(entry, record, owners).clone(),
             state: match (entry.enabled && enabled, before) {
-                (false, _) => "disabled",
-                (true, Some(_)) => "shadowed",
-                (true, None) => "active",
+                (false, _) => RuleStatus::Disabled,
+                (true, Some(_)) => RuleStatus::Shadowed,
+                (true, None) => RuleStatus::Active,
             },
             shadowed_by: before.map(Entry::display_name),
             unknown: entry.unknown.clone(),

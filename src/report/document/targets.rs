@@ -3,18 +3,13 @@
 use serde::Serialize;
 
 use crate::observation::Candidates;
-use crate::report::SCHEMA;
 use crate::target::{Table, Target};
 
 /// The table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TargetsDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
-    /// Always true.
     pub ok: bool,
-    /// Every target.
     pub targets: Vec<TargetDocument>,
 }
 
@@ -22,9 +17,7 @@ pub struct TargetsDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TargetDocument {
-    /// QEMU's name.
     pub name: String,
-    /// OCI's names.
     pub platforms: Vec<String>,
     /// All other names.
     pub aliases: Vec<String>,
@@ -34,7 +27,6 @@ pub struct TargetDocument {
     pub interpreter: Option<String>,
     /// Files that will not do, and why.
     pub unusable: Vec<String>,
-    /// Its rules.
     pub rules: Vec<TargetRule>,
 }
 
@@ -42,11 +34,9 @@ pub struct TargetDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TargetRule {
-    /// The entry's name.
     pub name: String,
     /// Hex digits, from offset 0.
     pub magic: String,
-    /// Hex digits.
     pub mask: String,
 }
 
@@ -85,7 +75,9 @@ impl TargetsDocument {
                     unusable: found
                         .faulty
                         .iter()
-                        .map(|(path, fault)| crate::plan::guard::refusal(path, fault).to_string())
+                        .map(|(path, fault)| {
+                            crate::plan::Refusal::of_interpreter(path, fault).to_string()
+                        })
                         .collect(),
                     rules: target
                         .rules()
@@ -99,6 +91,6 @@ impl TargetsDocument {
                 }
             })
             .collect();
-        Self { schema: SCHEMA, ok: true, targets }
+        Self { ok: true, targets }
     }
 }

@@ -6,8 +6,6 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct UnregisterDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
     /// Whether all that was to go is gone.
     pub ok: bool,
     /// Whether nothing was to be changed.

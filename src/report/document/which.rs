@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use crate::observation::InstanceFacts;
-use crate::report::SCHEMA;
 use crate::rule::{self, Entry, Header};
 use crate::target::Table;
 
@@ -11,11 +10,8 @@ use crate::target::Table;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct WhichDocument {
-    /// [`crate::report::SCHEMA`].
-    pub schema: u32,
     /// Whether something runs it: a rule, or the kernel itself.
     pub ok: bool,
-    /// The file.
     pub file: String,
     /// The target whose programs look like it.
     pub target: Option<String>,
@@ -23,7 +19,6 @@ pub struct WhichDocument {
     pub native: bool,
     /// The rule that runs it.
     pub winner: Option<String>,
-    /// The interpreter of that rule.
     pub interpreter: Option<String>,
     /// Every rule, in the kernel's order, and why it is it or not.
     pub rules: Vec<WhichLine>,
@@ -33,12 +28,33 @@ pub struct WhichDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct WhichLine {
-    /// The entry's name.
     pub rule: String,
-    /// `wins`, `shadowed`, `disabled`, `differs` or `other-extension`.
-    pub verdict: &'static str,
-    /// In words.
+    pub verdict: RuleVerdict,
     pub why: String,
+}
+
+/// What the kernel makes of one rule: a [`rule::Verdict`] in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleVerdict {
+    Wins,
+    Shadowed,
+    /// The rule, or the instance as a whole.
+    Disabled,
+    Differs,
+    OtherExtension,
+}
+
+impl RuleVerdict {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Wins => "wins",
+            Self::Shadowed => "shadowed",
+            Self::Disabled => "disabled",
+            Self::Differs => "differs",
+            Self::OtherExtension => "other-extension",
+        }
+    }
 }
 
 impl WhichDocument {
@@ -60,34 +76,34 @@ impl WhichDocument {
             .zip(verdicts)
             .map(|(entry, verdict)| {
                 let (verdict, why) = match verdict {
-                    rule::Verdict::Wins if !instance.enabled => (
-                        "disabled",
+                    rule::MatchResult::Wins if !instance.enabled => (
+                        RuleVerdict::Disabled,
                         "it would, but binfmt_misc as a whole is switched off".to_owned(),
                     ),
-                    rule::Verdict::Wins => {
-                        ("wins", format!("it runs {}", entry.interpreter.display()))
+                    rule::MatchResult::Wins => {
+                        (RuleVerdict::Wins, format!("it runs {}", entry.interpreter.display()))
                     }
-                    rule::Verdict::Shadowed => {
-                        ("shadowed", "a newer rule takes the file first".to_owned())
+                    rule::MatchResult::Shadowed => {
+                        (RuleVerdict::Shadowed, "a newer rule takes the file first".to_owned())
                     }
-                    rule::Verdict::Disabled => {
-                        ("disabled", "it would, but it is switched off".to_owned())
+                    rule::MatchResult::Disabled => {
+                        (RuleVerdict::Disabled, "it would, but it is switched off".to_owned())
                     }
-                    rule::Verdict::Differs { at, file, magic, mask } => (
-                        "differs",
+                    rule::MatchResult::Differs { at, file, magic, mask } => (
+                        RuleVerdict::Differs,
                         format!(
                             "byte {at} is {file:02x}, the rule wants {magic:02x} (mask {mask:02x})"
                         ),
                     ),
-                    rule::Verdict::OtherExtension => {
-                        ("other-extension", "the path has not its extension".to_owned())
-                    }
+                    rule::MatchResult::OtherExtension => (
+                        RuleVerdict::OtherExtension,
+                        "the path does not have its extension".to_owned(),
+                    ),
                 };
                 WhichLine { rule: entry.display_name(), verdict, why }
             })
             .collect();
         Self {
-            schema: SCHEMA,
             ok: runs || winner.is_some(),
             file: path.display().to_string(),
             target: table.of_header(header).map(|target| target.name.clone()),

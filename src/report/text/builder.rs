@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 
 use super::{BAD, Cell, DOUBTFUL, GOOD, QUIET, STRONG, cell, rows, styled};
-use crate::report::plain;
 use crate::report::{
     BuilderDocument, BuilderState, EngineDocument, NodeDocument, OrphanDocument, PlatformDocument,
     RemovalDocument,
 };
+use crate::shown::plain;
 
 /// `bootstrap`, `inspect` and `verify`; with `verbose`, logs of failed builds, too.
 pub fn builder(out: &mut dyn Write, document: &BuilderDocument, verbose: bool) -> io::Result<()> {
@@ -26,7 +26,7 @@ pub fn builder(out: &mut dyn Write, document: &BuilderDocument, verbose: bool) -
         let style = if one.grade == "fails" { BAD } else { DOUBTFUL };
         writeln!(out, "\n{style}{}{style:#}  {}", plain(&one.platform), plain(finding))?;
         if let Some(fix) = &one.fix {
-            writeln!(out, "  fix: {STRONG}{}{STRONG:#}", plain(fix))?;
+            writeln!(out, "  fix: {STRONG}{}{STRONG:#}", plain(&fix.line(document.reader)))?;
         }
         if let (true, Some(log)) = (verbose, &one.built.log) {
             for line in log.lines() {

@@ -2,41 +2,31 @@
 
 use std::io::{self, Write};
 
-use super::{BAD, Cell, DOUBTFUL, GOOD, QUIET, STRONG, cell, plain, rows, styled, wrapped};
+use super::layout::{BAD, Cell, DOUBTFUL, GOOD, QUIET, STRONG, cell, rows, styled, wrapped};
 use crate::doctor::{Status, Verdict};
-use crate::report::group::{Group, Told};
-use crate::report::{
-    CheckDocument, ChecksDocument, Conclusion, DoctorDocument, DoctorTarget, TakerState,
-};
+use crate::report::document::{Conclusion, DoctorDocument, DoctorTarget, MatchState};
+use crate::report::group::{Group, MergedFinding};
+use crate::report::page::Page;
+use crate::shown::plain;
 
 /// Where a sentence goes on that begins further to the right than it could go on.
 const INDENT: usize = 8;
 /// Less than this beside the checks' ids is no place for a sentence.
 const NARROW: usize = 30;
 
-/// How much is said, and where.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Page {
-    /// Every check, target by target; without, only what is wrong, and what several targets have in
-    /// common once.
-    pub verbose: bool,
-    /// The columns of a terminal; where there is none, lines are as long as they like. Commands always
-    /// are: they are to be copied.
-    pub width: Option<usize>,
-}
-
 /// What is wrong, and lines that say how much is well; with `verbose`, every check.
 pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, page: Page) -> io::Result<()> {
-    let is_shown = |told: &Told<'_>| page.verbose || told.status().is_trouble();
-    let host = document.findings_of(None).map(|finding| Told::new(document, None, finding));
-    let host: Vec<Told<'_>> = host.filter(is_shown).collect();
+    let is_shown = |merged: &MergedFinding<'_>| page.verbose || merged.status().is_trouble();
+    let host =
+        document.findings_of(None).map(|finding| MergedFinding::new(document, None, finding));
+    let host: Vec<MergedFinding<'_>> = host.filter(is_shown).collect();
     let groups: Vec<Group<'_>> = if page.verbose {
         document.targets.iter().map(|target| Group::of(document, target)).collect()
     } else {
         Group::all(document, |target| target.required)
     };
-    let told = host.iter().chain(groups.iter().flat_map(|group| &group.told));
-    let ids = told.map(|told| told.id().len()).max().unwrap_or(0);
+    let shown = host.iter().chain(groups.iter().flat_map(|group| &group.findings));
+    let ids = shown.map(|merged| merged.id().len()).max().unwrap_or(0);
     if !host.is_empty() {
         writeln!(out, "{STRONG}host{STRONG:#}")?;
         findings(out, &host, ids, page)?;
@@ -44,7 +34,7 @@ pub fn doctor(out: &mut dyn Write, document: &DoctorDocument, page: Page) -> io:
     }
     for group in &groups {
         heading(out, group, page)?;
-        findings(out, &group.told, ids, page)?;
+        findings(out, &group.findings, ids, page)?;
         writeln!(out)?;
     }
     summary(out, document, &groups, page)
@@ -209,51 +199,53 @@ fn heading(out: &mut dyn Write, group: &Group<'_>, page: Page) -> io::Result<()>
     )
 }
 
-/// What the next one's fix will do for as well is told there.
-fn findings(out: &mut dyn Write, all: &[Told<'_>], ids: usize, page: Page) -> io::Result<()> {
-    for (at, told) in all.iter().enumerate() {
-        let next = all.get(at + 1).and_then(Told::fix);
-        let fix = told.fix().filter(|fix| page.verbose || next.as_ref() != Some(fix));
-        finding(out, told, fix.as_deref(), ids, page)?;
+fn findings(
+    out: &mut dyn Write,
+    all: &[MergedFinding<'_>],
+    ids: usize,
+    page: Page,
+) -> io::Result<()> {
+    for (merged, fix) in MergedFinding::with_fixes(all, page.verbose) {
+        finding(out, merged, fix.as_deref(), ids, page)?;
     }
     Ok(())
 }
 
 fn finding(
     out: &mut dyn Write,
-    told: &Told<'_>,
+    merged: &MergedFinding<'_>,
     fix: Option<&str>,
     ids: usize,
     page: Page,
 ) -> io::Result<()> {
-    let style = match told.status() {
+    let style = match merged.status() {
         Status::Pass => GOOD,
         Status::Warn => DOUBTFUL,
         Status::Fail | Status::Error => BAD,
         Status::Skip => QUIET,
     };
-    let word = told.status().as_str();
+    let word = merged.status().as_str();
     let column = INDENT + ids + 1;
     let has_place = page.width.is_none_or(|width| width >= column + NARROW);
     let indent = if has_place { column } else { INDENT };
-    let summary = wrapped(&plain(&told.summary()), column, indent, page.width);
-    writeln!(out, "  {style}{word:<5}{style:#} {:<ids$} {summary}", told.id())?;
-    let takers: Vec<Vec<Cell>> = told
-        .takers
+    let summary = wrapped(&plain(&merged.summary()), column, indent, page.width);
+    writeln!(out, "  {style}{word:<5}{style:#} {:<ids$} {summary}", merged.id())?;
+    let matching_rules: Vec<Vec<Cell>> = merged
+        .matching_rules
         .iter()
-        .map(|taker| {
-            let style = match taker.state {
-                TakerState::Winner => GOOD,
-                TakerState::Shadowed => DOUBTFUL,
-                TakerState::Disabled => QUIET,
+        .map(|rule| {
+            let style = match rule.state {
+                MatchState::Winner => GOOD,
+                MatchState::Shadowed => DOUBTFUL,
+                MatchState::Disabled => QUIET,
             };
             // Its first column is where the others have theirs.
-            let name = format!("{:INDENT$}{}", "", plain(&taker.name));
-            vec![cell(name), styled(style, taker.state.as_str()), cell(&taker.owner)]
+            let name = format!("{:INDENT$}{}", "", plain(&rule.name));
+            vec![cell(name), styled(style, rule.state.as_str()), cell(rule.owner.to_string())]
         })
         .collect();
-    rows(out, &takers)?;
-    let evidence = plain(&told.evidence());
+    rows(out, &matching_rules)?;
+    let evidence = plain(&merged.evidence());
     if !evidence.is_empty() {
         let column = INDENT + "seen: ".len();
         let seen = wrapped(&evidence, column, column, page.width);
@@ -263,27 +255,4 @@ fn finding(
         writeln!(out, "{:INDENT$}fix:  {}", "", plain(fix))?;
     }
     Ok(())
-}
-
-/// `doctor --list-checks`.
-pub fn checks(out: &mut dyn Write, document: &ChecksDocument) -> io::Result<()> {
-    let width = document.checks.iter().map(|check| check.id.len()).max().unwrap_or(0);
-    for check in &document.checks {
-        writeln!(out, "{STRONG}{:<width$}{STRONG:#} {}", check.id, check.title)?;
-        writeln!(out, "{:<width$} {QUIET}{}{QUIET:#}", "", check.proves)?;
-    }
-    Ok(())
-}
-
-/// `doctor --explain`.
-pub fn check(out: &mut dyn Write, document: &CheckDocument) -> io::Result<()> {
-    let check = &document.check;
-    writeln!(out, "{STRONG}{}{STRONG:#}: {}", check.id, check.title)?;
-    writeln!(out, "family: {}", check.family)?;
-    match check.level {
-        Some(level) => writeln!(out, "level:  {level}, by running a program")?,
-        None => writeln!(out, "level:  none of its own: it goes by what is there to be seen")?,
-    }
-    writeln!(out, "proves: {}", check.proves)?;
-    writeln!(out, "fix:    {}", check.cure)
 }

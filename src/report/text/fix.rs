@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{BAD, Cell, DOUBTFUL, GOOD, STRONG, cell, rows, styled};
+use super::layout::{BAD, Cell, DOUBTFUL, GOOD, STRONG, cell, rows, styled};
 use crate::report::document::FixDocument;
 
 /// What is about to be done, and what not.

@@ -19,7 +19,7 @@ use thiserror::Error;
 use crate::observation::InstanceFacts;
 use crate::rule::{Entry, Rule};
 
-/// Where the kernel wants it mounted.
+/// The kernel's own mount point.
 pub const MOUNT_POINT: &str = "/proc/sys/fs/binfmt_misc";
 
 /// `BINFMTFS_MAGIC` of `include/uapi/linux/magic.h`.
@@ -27,31 +27,29 @@ const BINFMT_MAGIC: FsType = FsType(0x4249_4e4d);
 /// `AUTOFS_SUPER_MAGIC`.
 const AUTOFS_MAGIC: FsType = FsType(0x0187);
 
-/// More than the kernel writes about a rule: it takes no register string of more than 1,920 bytes, and
-/// shows the 256 of magic and mask as hex digits (`bm_entry_read` has one page for it).
+/// More than the kernel writes for a rule: register strings have at most 1,920 bytes, and magic and mask at most 256
+/// each, as hex digits (`bm_entry_read` has one page for all).
 const ENTRY_SIZE: usize = 4096;
 
 /// Why there is no instance to work on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InstanceError {
-    /// The folder is not there: the module is not loaded, or the kernel has none.
+    /// The folder does not exist: the module is not loaded, or the kernel has none.
     #[error("{MOUNT_POINT} does not exist")]
     NoFolder,
-    /// The folder is there, with nothing mounted on it.
+    /// The folder exists, but nothing is mounted on it.
     #[error("binfmt_misc is not mounted on {MOUNT_POINT}")]
     NotMounted,
-    /// systemd's automount is there, and its daemon no longer answers.
+    /// systemd's automount exists, but its daemon no longer answers.
     #[error("the automount on {MOUNT_POINT} is broken ({0})")]
     BrokenAutomount(String),
-    /// Something else is mounted there.
     #[error("the filesystem on {MOUNT_POINT} is not binfmt_misc (type {0:#x})")]
     Foreign(u64),
-    /// Anything else.
     #[error("{MOUNT_POINT}: {0}")]
     Io(String),
 }
 
-/// A mounted instance. Rules live as long as its mount, or a descriptor of it like this one.
+/// A mounted instance. Its rules exist as long as a mount of it, or an open descriptor such as this one.
 #[derive(Debug)]
 pub struct Instance {
     root: OwnedFd,
@@ -60,10 +58,10 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Opens the instance that is mounted where the kernel wants it; where nothing is, one that is mounted elsewhere.
+    /// Opens the instance on the kernel's mount point; if nothing is mounted there, one that is mounted elsewhere.
     ///
-    /// That is for containers without the right to mount: they get the host's instance as a volume, and their
-    /// runtime allows none below `/proc`.
+    /// The latter is for containers without the right to mount: they get the host's instance as a volume, and
+    /// runtimes allow no volume below `/proc`.
     pub fn find() -> Result<Self, InstanceError> {
         Self::open(Path::new(MOUNT_POINT)).or_else(|error| match error {
             InstanceError::NotMounted
@@ -73,7 +71,7 @@ impl Instance {
         })
     }
 
-    /// The one that was mounted last of those that this namespace has anywhere.
+    /// The last instance that was mounted anywhere in this mount namespace.
     fn elsewhere() -> Option<Self> {
         let mounts = Process::myself().and_then(|process| process.mountinfo()).ok()?;
         let mounts: Vec<_> = mounts.into_iter().collect();
@@ -81,20 +79,19 @@ impl Instance {
         ours.map(|mount| Self::open(&mount.mount_point)).find_map(Result::ok)
     }
 
-    /// Opens what is mounted at `path`, triggering an automount, and makes sure that it is `binfmt_misc`.
+    /// Opens the filesystem mounted at `path`, which triggers an automount, and checks that it is `binfmt_misc`.
     pub fn open(path: &Path) -> Result<Self, InstanceError> {
         // Not O_PATH, which would not trigger an automount.
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let root = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| match errno {
-            // What the kernel tells the first who waits for an automount daemon that is gone: then the
-            // folder is there for whoever does not ask for what is mounted on it.
+            // The kernel reports ENOENT for an automount whose daemon has gone; the folder itself still exists.
             Errno::ENOENT
                 if nix::fcntl::open(path, flags | OFlag::O_PATH, Mode::empty()).is_ok() =>
             {
                 InstanceError::BrokenAutomount(errno.to_string())
             }
             Errno::ENOENT | Errno::ENOTDIR => InstanceError::NoFolder,
-            // A dead automount daemon: the kernel gives up with one of these.
+            // With a dead automount daemon the kernel returns one of these.
             Errno::ELOOP | Errno::EHOSTDOWN | Errno::ENODEV => {
                 InstanceError::BrokenAutomount(errno.to_string())
             }
@@ -115,23 +112,22 @@ impl Instance {
         Ok(Self { root, device, place: path.to_owned() })
     }
 
-    /// Where it was opened.
     pub fn place(&self) -> &Path {
         &self.place
     }
 
-    /// `st_dev`, which no other instance has.
+    /// `st_dev`, unique for each instance.
     pub fn device(&self) -> u64 {
         self.device
     }
 
-    /// The uid of whoever mounted it first, as this user namespace numbers it: of another's root it has none.
+    /// The owner's uid in this user namespace, which has none for another namespace's root.
     pub fn owner(&self) -> io::Result<u32> {
         Ok(fstat(&self.root)?.st_uid)
     }
 
-    /// When the instance came into being, in nanoseconds since 1970, or later: the least of the times
-    /// of its root, which a removed rule changes, and of a control file, which a truncating write does.
+    /// An upper bound for the creation time of the instance, in nanoseconds since 1970: the earlier of the times of
+    /// its root, which removing a rule changes, and of a control file, which a truncating write changes.
     pub fn born(&self) -> io::Result<i64> {
         let time =
             |stat: nix::sys::stat::FileStat| stat.st_mtime * 1_000_000_000 + stat.st_mtime_nsec;
@@ -144,12 +140,11 @@ impl Instance {
         faccessat(&self.root, "register", AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok()
     }
 
-    /// Whether the filesystem, or the mount that we look through, is read-only.
+    /// Whether the filesystem or this mount of it is read-only.
     pub fn is_read_only(&self) -> bool {
         fstatvfs(&self.root).is_ok_and(|filesystem| filesystem.flags().contains(FsFlags::ST_RDONLY))
     }
 
-    /// Everything there is to see.
     pub fn look(&self) -> io::Result<InstanceFacts> {
         let enabled = self.read("status".as_ref())?.starts_with(b"enabled");
         let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
@@ -173,8 +168,8 @@ impl Instance {
         })
     }
 
-    /// Names in the folder's order, which is the kernel's order of rules: newest first (measured; a
-    /// property test holds it).
+    /// Names in the folder's order, which is the kernel's order of rules: newest first (measured; a property test
+    /// checks it).
     fn names(&self) -> io::Result<Vec<OsString>> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let folder = nix::dir::Dir::openat(&self.root, ".", flags, Mode::empty())?;
@@ -189,7 +184,7 @@ impl Instance {
         Ok(names)
     }
 
-    /// One read: the kernel makes the text anew for each, and hands it out whole.
+    /// One read: the kernel generates the text for each read, and returns all of it.
     fn read(&self, name: &OsStr) -> io::Result<Vec<u8>> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         let mut file = File::from(openat(&self.root, name, flags, Mode::empty())?);
@@ -199,18 +194,16 @@ impl Instance {
         Ok(content)
     }
 
-    /// Opens `register` once, for as many rules as one likes.
+    /// Opens `register`, for any number of rules.
     pub fn registrar(&self) -> io::Result<Registrar> {
         let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
         Ok(Registrar(File::from(openat(&self.root, "register", flags, Mode::empty())?)))
     }
 
-    /// Removes one rule.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         self.command(name, b"-1")
     }
 
-    /// Switches one rule on.
     pub fn enable(&self, name: &OsStr) -> io::Result<()> {
         self.command(name, b"1")
     }
@@ -225,7 +218,7 @@ impl Instance {
         File::from(openat(&self.root, name, flags, Mode::empty())?).write_all(command)
     }
 
-    /// The root's descriptor, to be held or watched.
+    /// The root's descriptor, to hold or watch.
     pub fn root(&self) -> std::os::fd::BorrowedFd<'_> {
         self.root.as_fd()
     }
@@ -236,7 +229,7 @@ impl Instance {
 pub struct Registrar(File);
 
 impl Registrar {
-    /// Registers one rule with one `write(2)`: the kernel takes no second part.
+    /// Registers one rule with one `write(2)`: the kernel takes no rule in parts.
     pub fn register(&mut self, rule: &Rule) -> Result<(), Refused> {
         let string = rule.register_string();
         match self.0.write(string) {
@@ -250,7 +243,7 @@ impl Registrar {
 /// Why the kernel refused a rule, by its errno.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refused {
-    /// EINVAL: we build no malformed string, so a flag is too new for this kernel.
+    /// EINVAL. A `Rule` is never malformed, so the kernel does not know a flag.
     #[error(
         "the kernel does not take the rule or one of its flags (EINVAL; the F flag needs Linux 4.8)"
     )]
@@ -270,10 +263,9 @@ pub enum Refused {
     /// EPERM.
     #[error("not permitted: this instance belongs to another user namespace")]
     NotPermitted,
-    /// Less was taken than given, which no kernel does.
+    /// A short write, which no known kernel makes.
     #[error("the kernel took only a part of the rule")]
     Short,
-    /// Anything else.
     #[error("{0}")]
     Other(String),
 }

@@ -1,9 +1,9 @@
-//! Getting the host's instance mounted: automount, module, mount.
+//! Mounts the host's instance: automount, module, mount.
 #![allow(unsafe_code, reason = "fsopen, which no crate here has")]
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,10 +15,10 @@ use thiserror::Error;
 
 use super::instance::{Instance, InstanceError, MOUNT_POINT};
 use crate::failure::Failure;
+use crate::system::files::identity;
 use crate::system::host::{namespace, privilege};
 use crate::system::process::fork;
 
-/// Why `binfmt_misc` could not be mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MountError {
     /// No `CAP_SYS_ADMIN`.
@@ -32,7 +32,6 @@ pub enum MountError {
          (modprobe binfmt_misc; on a cloud or minimal kernel install the package with the extra modules)"
     )]
     Unsupported,
-    /// What is there cannot be used.
     #[error(transparent)]
     Instance(#[from] InstanceError),
     /// mount(2) failed.
@@ -43,7 +42,7 @@ pub enum MountError {
 impl From<MountError> for Failure {
     fn from(error: MountError) -> Self {
         match error {
-            // A container's, most likely.
+            // Most likely in a container.
             MountError::NotPermitted if privilege::is_root() => Self::not_permitted(format!(
                 "{error}, which this root lacks or a security profile forbids: start the container with --privileged, \
                  or run binfmtd register on the host"
@@ -51,7 +50,7 @@ impl From<MountError> for Failure {
             MountError::NotPermitted => Self::not_permitted(format!(
                 "{error}; without root, try it in a private instance: binfmtd run --private -- COMMAND"
             )),
-            // The module is there, and with it the folder.
+            // The module is loaded, and with it the folder exists.
             MountError::Instance(InstanceError::NoFolder) => Self::unavailable(format!(
                 "{error}, though the kernel has binfmt_misc: something is mounted over it, or /proc is not mounted"
             )),
@@ -65,22 +64,20 @@ impl From<MountError> for Failure {
 pub enum Lifetime {
     /// Until the host shuts down, or somebody removes them.
     Host,
-    /// Only while this process, or the container around it, holds its mount.
+    /// As long as this process or its container holds the mount.
     Ours,
 }
 
-/// An instance, and what we had to do to see it.
+/// An instance, and the mount that was necessary to reach it.
 #[derive(Debug)]
 pub struct Mounted {
-    /// The instance.
     pub instance: Instance,
-    /// How long its rules live.
     pub lifetime: Lifetime,
-    /// Our mount, where the rules live no longer than it.
+    /// Our mount, if the rules end with it.
     pub mount: Option<Mount>,
 }
 
-/// A mount that this process made, for itself: taken back when dropped.
+/// A mount that this process made for itself; unmounted when dropped.
 #[derive(Debug)]
 pub struct Mount(());
 
@@ -92,7 +89,7 @@ impl Drop for Mount {
     }
 }
 
-/// Opens the instance of this namespace and mounts it first where it is not; who may not mount takes one that is
+/// Opens the instance of this namespace, and mounts it if necessary. Without the right to mount, takes one that is
 /// mounted elsewhere.
 pub fn ensure() -> Result<Mounted, MountError> {
     match Instance::open(Path::new(MOUNT_POINT)) {
@@ -115,12 +112,12 @@ pub fn ensure() -> Result<Mounted, MountError> {
             return Ok(Mounted { instance, lifetime: Lifetime::Host, mount: None });
         }
         Err(InstanceError::NoFolder) => load_module()?,
-        // Mounting over a broken automount is what an administrator would do.
+        // An administrator would mount over a broken automount, too.
         Err(InstanceError::NotMounted | InstanceError::BrokenAutomount(_)) => {}
         Err(other) => return Err(other.into()),
     }
     let confined = namespace::in_container() || !namespace::in_first_user_namespace();
-    // There it stays when this container ends; here it is the same instance.
+    // A mount on the host's side outlives this container; it is the same instance.
     let on_host = confined && namespace::may_see_first() && mount_for_first();
     let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     mount_on(Path::new(MOUNT_POINT)).map_err(|errno| match errno {
@@ -131,8 +128,8 @@ pub fn ensure() -> Result<Mounted, MountError> {
     })?;
     let mount = Mount(());
     let instance = Instance::open(Path::new(MOUNT_POINT))?;
-    // An instance that is older than our mount is held by somebody else, so it outlives us. The
-    // kernel's clock for files is coarse: up to 10 ms behind.
+    // An instance older than our mount is held by somebody else, so it outlives us. The kernel's clock for files lags
+    // by up to 10 ms.
     let slack = 20_000_000;
     let fresh = instance
         .born()
@@ -140,7 +137,7 @@ pub fn ensure() -> Result<Mounted, MountError> {
     if fresh && confined && !on_host {
         return Ok(Mounted { instance, lifetime: Lifetime::Ours, mount: Some(mount) });
     }
-    // On the host the mount is what was wanted.
+    // On the host the mount should stay.
     std::mem::forget(mount);
     Ok(Mounted { instance, lifetime: Lifetime::Host, mount: None })
 }
@@ -151,12 +148,12 @@ pub(in crate::system) fn mount_on(path: &Path) -> nix::Result<()> {
     mount(Some("binfmt_misc"), path, Some("binfmt_misc"), flags, None::<&str>)
 }
 
-/// Mounts it where process 1 sees it, by way of a child that moves over; false where that is not
-/// permitted, or not possible.
+/// Mounts it in process 1's mount namespace, from a child that joins it. False where that is not permitted or
+/// possible.
 fn mount_for_first() -> bool {
     let answer = fork::run(|| {
         let mounted = namespace::join_mounts_of_first().is_ok_and(|()| {
-            // Opening it is enough where there is an automount.
+            // With an automount, opening the folder is enough.
             Instance::open(Path::new(MOUNT_POINT)).is_ok()
                 || mount_on(Path::new(MOUNT_POINT)).is_ok()
         });
@@ -171,9 +168,8 @@ fn mount_for_first() -> bool {
     mounted
 }
 
-/// Whether an instance that somebody mounted may be the container's own: it is younger than the
-/// container's first process. The host may have mounted it in the meantime as well; nothing in here
-/// could tell.
+/// Whether a mounted instance may be the container's own, because it is younger than the container's first process.
+/// The host may have mounted it since; a container cannot tell.
 pub fn may_be_the_containers_own(instance: &Instance) -> bool {
     let began = || {
         let first = Process::new(1).ok()?.stat().ok()?;
@@ -185,7 +181,7 @@ pub fn may_be_the_containers_own(instance: &Instance) -> bool {
         && instance.born().is_ok_and(|born| began().is_some_and(|began| i128::from(born) > began))
 }
 
-/// Has the kernel load the module by its filesystem alias, without a path and without a fork of ours.
+/// Makes the kernel load the module by its filesystem alias, without mounting and without a fork.
 pub(in crate::system) fn load_module() -> Result<(), MountError> {
     // SAFETY: fsopen(2) reads a NUL-terminated string and a number, and returns a descriptor or -1.
     let result = unsafe {
@@ -220,23 +216,22 @@ pub fn is_supported() -> io::Result<bool> {
     Ok(known.lines().any(|line| line.split_whitespace().next_back() == Some("binfmt_misc")))
 }
 
-/// Whether an open file is of a mount that is none of this namespace's (`mnt_id` of its `fdinfo`).
+/// Whether an open file is on a mount outside of this mount namespace (`mnt_id` of its `fdinfo`).
 pub fn is_elsewhere(file: &File) -> io::Result<bool> {
-    let facts = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd()))?;
-    let mount = facts.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
+    let mount = identity::mount_of(file)?;
     let mounts = Process::myself().and_then(|process| process.mountinfo());
     let mounts = mounts.map_err(io::Error::other)?;
-    let is_ours = mount.map(|id: i32| mounts.into_iter().any(|mount| mount.mnt_id == id));
+    let is_ours = mount.map(|id| mounts.into_iter().any(|mount| mount.mnt_id == id));
     Ok(is_ours == Some(false))
 }
 
-/// The filesystems that are mounted on the mount point, lowest first: an `autofs` without a
-/// `binfmt_misc` on it is an automount that nobody triggered.
+/// The filesystems on the mount point, lowest first. An `autofs` without a `binfmt_misc` on it is an automount that
+/// has not been triggered.
 pub fn stack() -> io::Result<Vec<String>> {
     stack_of(Process::myself()).map_err(io::Error::other)
 }
 
-/// The same as the host's first process has it; `None` where that is another's, or out of sight.
+/// The same for the host's process 1; `None` where that is not visible.
 pub fn stack_of_first() -> Option<Vec<String>> {
     namespace::may_see_first().then(|| stack_of(Process::new(1)).ok()).flatten()
 }

@@ -1,7 +1,6 @@
-//! Asks the kernel who would run a program, and runs none.
+//! Asks the kernel what would run a program, without running it.
 //!
-//! What is executed are files that end where the path of their loader should stand
-//! (`probe::truncated`). Who would run them says so by an error of their own:
+//! Executes files that end before the path of their loader (`probe::truncated`). The error tells what would run them:
 //!
 //! - EIO: a loader of the kernel took the file, and could not read that path;
 //! - ENOENT: a rule of `binfmt_misc` took it, and its interpreter could not open it, for the
@@ -35,20 +34,17 @@ const MFD_EXEC: u32 = 0x10;
 /// Bytes for a child that makes a few system calls.
 const STACK: usize = 64 * 1024;
 
-/// Who would run a program.
+/// What would run a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
-    /// The kernel by itself.
+pub enum RunBy {
     Kernel,
-    /// Whatever a rule says.
     Rule,
-    /// Nobody.
     Nobody,
-    /// It was not told, and why.
+    /// Unknown, and why.
     Unclear(String),
 }
 
-impl Answer {
+impl RunBy {
     fn of(errno: i32) -> Self {
         match Errno::from_raw(errno) {
             Errno::EIO => Self::Kernel,
@@ -59,8 +55,8 @@ impl Answer {
     }
 }
 
-/// Asks about each of these files, which must be truncated ones. An error says nothing about any.
-pub fn ask(programs: &[Vec<u8>]) -> Result<Vec<Answer>, ExecError> {
+/// Asks about each of these files, which must be truncated ones. An error says nothing about any of them.
+pub fn ask(programs: &[Vec<u8>]) -> Result<Vec<RunBy>, ExecError> {
     let files: Vec<File> =
         programs.iter().map(|program| executable(program)).collect::<io::Result<_>>()?;
     let mut answers = Vec::with_capacity(files.len());
@@ -70,10 +66,9 @@ pub fn ask(programs: &[Vec<u8>]) -> Result<Vec<Answer>, ExecError> {
     Ok(answers)
 }
 
-/// Asks in a private instance, where no rule stands before the kernel's own loaders; `None` where there is
-/// none for us.
-pub fn ask_without_rules(programs: &[Vec<u8>]) -> Result<Option<Vec<Answer>>, ExecError> {
-    // With more than one thread nobody gets a user namespace; an emulator brings one of its own.
+/// Asks in a private instance, where no rule comes before the kernel's own loaders; `None` without private instances.
+pub fn ask_without_rules(programs: &[Vec<u8>]) -> Result<Option<Vec<RunBy>>, ExecError> {
+    // A process with more than one thread cannot create a user namespace; an emulator starts a second one.
     if fork::only_thread().is_err() {
         return Ok(None);
     }
@@ -84,7 +79,7 @@ pub fn ask_without_rules(programs: &[Vec<u8>]) -> Result<Option<Vec<Answer>>, Ex
         };
         serde_json::to_vec(&alone).unwrap_or_default()
     })?;
-    let alone: Result<Option<Vec<Answer>>, String> =
+    let alone: Result<Option<Vec<RunBy>>, String> =
         serde_json::from_slice(&answer).map_err(io::Error::other)?;
     alone.map_err(ExecError::Other)
 }
@@ -92,7 +87,7 @@ pub fn ask_without_rules(programs: &[Vec<u8>]) -> Result<Option<Vec<Answer>>, Ex
 /// A file that can be executed by its descriptor.
 fn executable(content: &[u8]) -> io::Result<File> {
     match in_memory(content) {
-        // `vm.memfd_noexec` is 2, or a sandbox lets nobody have such files.
+        // `vm.memfd_noexec` is 2, or a sandbox forbids such files.
         Err(Errno::EACCES | Errno::EPERM | Errno::ENOSYS) => on_disk(content),
         other => Ok(other?),
     }
@@ -117,9 +112,9 @@ fn in_memory(content: &[u8]) -> nix::Result<File> {
     Ok(file)
 }
 
-/// The folder goes at once: the descriptor is enough.
+/// Removes the folder at once: the descriptor is enough.
 fn on_disk(content: &[u8]) -> io::Result<File> {
-    // Who asks us to end waits until it is gone.
+    // Hold signals back until the folder is removed.
     let _interrupt = Interrupt::catch()?;
     let folder = programs::executable_folder()?;
     let path = folder.path().join("program");
@@ -127,17 +122,16 @@ fn on_disk(content: &[u8]) -> io::Result<File> {
     File::open(&path)
 }
 
-/// The answers about as many of the files, from the first on, as one child could ask about: all, or
-/// up to the first that became a program, against all expectation.
-fn ask_by_child(files: &[File]) -> io::Result<Vec<Answer>> {
+/// The answers about the first files: all, or up to the first that unexpectedly became a program.
+fn ask_by_child(files: &[File]) -> io::Result<Vec<RunBy>> {
     let (mut reader, writer) = io::pipe()?;
     let mut stack = vec![0; STACK];
-    // As vfork(2): the child has our memory, which spares a copy of it, and this thread stands still until it has ended or
-    // has become a program. It answers by a pipe all the same: an emulator's child has a copy.
+    // As vfork(2): the child shares our memory, which saves the copy, and this thread waits until it has ended or
+    // become a program. It answers by a pipe anyway, because under an emulator it has a copy.
     let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
     let task = || isize::from(answer(files, &writer).is_err());
     let mut before = SigSet::empty();
-    // No handler of ours may run in the child, nor a signal end it halfway.
+    // No signal handler may run in the child, and no signal may end it halfway.
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut before))?;
     // SAFETY: the child makes system calls, and neither allocates nor takes a lock. It has its own stack.
     let child = unsafe { clone(Box::new(task), &mut stack, flags, Some(libc::SIGCHLD)) };
@@ -160,20 +154,19 @@ fn ask_by_child(files: &[File]) -> io::Result<Vec<Answer>> {
     if let Some(failed) = failed {
         return Err(io::Error::from_raw_os_error(-failed));
     }
-    let mut answers: Vec<Answer> = numbers.into_iter().map(Answer::of).collect();
+    let mut answers: Vec<RunBy> = numbers.into_iter().map(RunBy::of).collect();
     if became_a_program {
-        // Where there is no execveat(2), in an emulator, a rule takes it by a path.
-        answers.push(Answer::Rule);
+        // Emulators without execveat(2): a rule takes the file by its path.
+        answers.push(RunBy::Rule);
     } else if !is_whole {
         return Err(io::Error::other("the child that asks the kernel was ended"));
     }
     Ok(answers)
 }
 
-/// Ends a child that answered less than it was asked: whether it became a program. The other reason
-/// is that a signal ended it.
+/// Ends a child that gave too few answers; true if it became a program, false if a signal ended it.
 fn end(child: Pid) -> io::Result<bool> {
-    // A process that is about to end does not stop any more, so that either can be told from the other.
+    // A dying process does not react to SIGSTOP, which tells the two apart.
     kill(child, Signal::SIGSTOP)?;
     match wait(child, Some(WaitPidFlag::WUNTRACED))? {
         WaitStatus::Stopped(..) => {
@@ -195,12 +188,12 @@ fn wait(child: Pid, options: Option<WaitPidFlag>) -> nix::Result<WaitStatus> {
     }
 }
 
-/// Executes one after the other, and writes what the kernel says; a negative number is a failure of ours.
+/// Executes one file after the other and writes the kernel's errors; a negative number is a failure of our own.
 fn answer(files: &[File], mut writer: &PipeWriter) -> io::Result<()> {
     if let Err(error) = child::confine() {
         return writer.write_all(&(-error.raw_os_error().unwrap_or(libc::EIO)).to_ne_bytes());
     }
-    // Should it become a program, that has no business with our terminal.
+    // If it becomes a program, keep that off our terminal.
     for descriptor in 0..3 {
         let _ = nix::unistd::close(descriptor);
     }
@@ -217,7 +210,7 @@ fn answer(files: &[File], mut writer: &PipeWriter) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::{self, Kind, truncated};
+    use crate::probe::{self, ElfType, truncated};
     use crate::rule::Header;
     use crate::target::{Table, Target};
 
@@ -228,10 +221,10 @@ mod tests {
 
     /// Truncated programs of this machine, as two kinds of file.
     fn own() -> [Vec<u8>; 2] {
-        [Kind::Executable, Kind::Shared].map(|kind| truncated(&own_target(), kind))
+        [ElfType::Executable, ElfType::Shared].map(|kind| truncated(&own_target(), kind))
     }
 
-    /// The same of a machine that there is not.
+    /// The same for a machine that does not exist.
     fn of_no_machine() -> Vec<u8> {
         let [mut program, _] = own();
         program[18..20].fill(0xfe);
@@ -242,7 +235,7 @@ mod tests {
     fn the_kernel_knows_its_own() {
         let [executable, shared] = own();
         let answers = ask(&[executable, of_no_machine(), shared]).unwrap();
-        assert_eq!(answers, [Answer::Kernel, Answer::Nobody, Answer::Kernel]);
+        assert_eq!(answers, [RunBy::Kernel, RunBy::Nobody, RunBy::Kernel]);
         assert_eq!(ask(&[]).unwrap(), []);
     }
 
@@ -259,6 +252,6 @@ mod tests {
         let program = probe::build(&target, target.identity.machines[0]).unwrap();
         let [executable, shared] = own();
         let answers = ask(&[executable, program, shared]).unwrap();
-        assert_eq!(answers, [Answer::Kernel, Answer::Rule, Answer::Kernel]);
+        assert_eq!(answers, [RunBy::Kernel, RunBy::Rule, RunBy::Kernel]);
     }
 }

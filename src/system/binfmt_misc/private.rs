@@ -1,4 +1,4 @@
-//! Private instances: a user namespace of our own with a `binfmt_misc` of its own.
+//! Private instances: a user namespace with its own `binfmt_misc`.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::instance::{Instance, InstanceError, MOUNT_POINT};
 use super::mount::{MountError, load_module, mount_on};
 use crate::failure::Failure;
 
-/// Why a private instance could not be had.
+/// Why there is no private instance.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PrivateError {
     /// The kernel or the distribution forbids user namespaces.
@@ -22,18 +22,18 @@ pub enum PrivateError {
          user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns"
     )]
     UserNamespace(String),
-    /// The namespace was made, but no identity could be mapped into it.
+    /// The namespace exists, but no uid could be mapped into it.
     #[error("the user namespace takes no uid map ({0}); a security module restricts it")]
     Map(String),
     /// ENODEV: neither built in nor a module that could be loaded.
     #[error(transparent)]
     Unsupported(MountError),
-    /// Kernels before 6.7 have one instance for all.
+    /// Kernels before 6.7 have one instance for all user namespaces.
     #[error(
         "this kernel has no binfmt_misc of its own for a user namespace ({0}; Linux 6.7 and later have)"
     )]
     Mount(String),
-    /// It was mounted and does not look as it should.
+    /// The mounted instance is not usable.
     #[error(transparent)]
     Instance(#[from] InstanceError),
 }
@@ -55,15 +55,15 @@ impl From<PrivateError> for Failure {
     }
 }
 
-/// Moves this process into a fresh child user namespace with an empty instance of `binfmt_misc`.
+/// Moves this process into a new user namespace with an empty instance of `binfmt_misc`.
 ///
-/// Nothing of the host changes. Must be called while the process has one thread: the kernel refuses
-/// a new user namespace to more (EINVAL).
+/// Nothing on the host changes. Call it while the process has one thread: the kernel refuses a new user namespace to
+/// a process with more (EINVAL).
 pub fn enter_private() -> Result<Instance, PrivateError> {
     let (uid, gid) = (geteuid(), getegid());
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(|errno| {
         PrivateError::UserNamespace(match errno {
-            // "No space left on device" would send people to their disks.
+            // "No space left on device" would make people look at their disks.
             Errno::ENOSPC => "ENOSPC: their number is limited".to_owned(),
             other => other.to_string(),
         })
@@ -77,11 +77,11 @@ pub fn enter_private() -> Result<Instance, PrivateError> {
     map("uid_map", format!("0 {uid} 1"))?;
     map("gid_map", format!("0 {gid} 1"))?;
     let failed = |errno: nix::Error| PrivateError::Mount(errno.to_string());
-    // Mounts of a new namespace are slaves already; private ones receive nothing either.
+    // Mounts of a new namespace are slaves already; private mounts do not receive the host's changes either.
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
         .map_err(failed)?;
     match mount_on(Path::new(MOUNT_POINT)) {
-        // There is no folder before the module is loaded, which the kernel does for anybody who mounts.
+        // The folder does not exist before the module is loaded, which a mount makes the kernel do.
         Err(Errno::ENOENT) => {
             load_module().map_err(PrivateError::Unsupported)?;
             mount_on(Path::new(MOUNT_POINT)).map_err(|errno| match errno {

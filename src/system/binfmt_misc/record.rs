@@ -1,4 +1,4 @@
-//! Where the record of ownership lies, and the lock around it.
+//! The file of the record of ownership, and its lock.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -13,18 +13,18 @@ use crate::system::files::trust::Trust;
 use crate::system::files::write;
 use crate::system::host::machine;
 
-/// Names another folder than `/run/binfmtd`; a private instance has its own.
+/// Overrides `/run/binfmtd`; a private instance has its own folder.
 pub const FOLDER_VARIABLE: &str = "BINFMTD_RUNTIME_DIRECTORY";
 
-/// The name of the lock around the record and the kernel's rules.
+/// The lock for the record and for changes of the kernel's rules.
 pub const LOCK: &str = "lock";
 
-/// The folder of what lives as long as the kernel: the record and its lock.
+/// The runtime folder: the record and its lock, which are void after a reboot.
 pub fn folder() -> PathBuf {
     std::env::var_os(FOLDER_VARIABLE).map_or_else(|| PathBuf::from("/run/binfmtd"), PathBuf::from)
 }
 
-/// The record's store, locked: nobody else of us changes the kernel meanwhile.
+/// The locked record: meanwhile no other binfmtd changes the kernel's rules.
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
@@ -32,20 +32,19 @@ pub struct Store {
 }
 
 impl Store {
-    /// Makes the folder where it is not, and waits for the lock.
+    /// Creates the folder if necessary, and waits for the lock.
     pub fn open(folder: &Path) -> io::Result<Self> {
         make_folder(folder)?;
         let lock = lock::lock(&folder.join(LOCK)).map_err(|error| named(folder, &error))?;
         Ok(Self { folder: folder.to_owned(), _lock: lock })
     }
 
-    /// The same without waiting; `None` while somebody else has it.
+    /// Does not wait; `None` while another process has the lock.
     pub fn try_open(folder: &Path) -> io::Result<Option<Self>> {
         let lock = lock::try_lock(&folder.join(LOCK)).map_err(|error| named(folder, &error))?;
         Ok(lock.map(|lock| Self { folder: folder.to_owned(), _lock: lock }))
     }
 
-    /// Writes the record, whole.
     pub fn save(&self, record: &Record) -> io::Result<()> {
         let path = path_in(&self.folder);
         let content = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
@@ -54,7 +53,7 @@ impl Store {
     }
 }
 
-/// Makes the folder of what lives as long as the kernel; refuses one that others could write to.
+/// Creates the runtime folder; refuses one that others could write.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(folder);
@@ -69,17 +68,17 @@ fn named(folder: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
 }
 
-/// Which file the record is now; another one says something else.
+/// The record's file; it changes with the content.
 pub fn id(folder: &Path) -> Option<FileId> {
     identity::id_of(&path_in(folder)).ok()
 }
 
-/// Whether there is a record that nobody can read; one of another boot or instance is whole.
+/// Whether the record cannot be parsed. One of another boot or instance is not damaged.
 pub fn is_damaged(folder: &Path) -> bool {
     read(folder).is_ok_and(|content| serde_json::from_slice::<Record>(&content).is_err())
 }
 
-/// A pipe in its place would keep whoever reads it waiting for ever.
+/// Regular files only: reading a pipe in its place could block for ever.
 fn read(folder: &Path) -> io::Result<Vec<u8>> {
     let path = path_in(folder);
     let mut content = Vec::new();
@@ -87,8 +86,8 @@ fn read(folder: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Reads the record for this boot and this instance. None, an old one, or one that cannot be read
-/// is an empty one: then nothing is ours, and nothing of what is there will be touched.
+/// Reads the record for this boot and this instance. Without one, or when it is old or cannot be parsed, the result
+/// is empty: then no rule is ours, and none will be touched.
 pub fn load(folder: &Path, instance: u64) -> io::Result<Record> {
     let boot = machine::boot_id()?;
     let empty =
@@ -120,7 +119,7 @@ pub fn load(folder: &Path, instance: u64) -> io::Result<Record> {
     })
 }
 
-/// Where somebody else than root could forge what is ours.
+/// Where somebody other than root could forge the record.
 fn distrust(path: &Path) -> Option<String> {
     match Trust::new().check(path) {
         Ok(checked) => checked.faults.first().map(ToString::to_string),

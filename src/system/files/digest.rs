@@ -11,8 +11,8 @@ use crate::observation::FileId;
 use crate::rule::to_hex;
 use crate::system::host::machine;
 
-/// The SHA-256 of a file's content from where it stands, as hex digits. A file may be of any size, so
-/// `is_interrupted` is asked between pieces; `ErrorKind::Interrupted` when it says so.
+/// The SHA-256 of a file from the current position, as hex digits. The file may be large, so `is_interrupted` is
+/// called between chunks; when it returns true, the error is `ErrorKind::Interrupted`.
 pub fn sha256(file: &mut File, is_interrupted: &impl Fn() -> bool) -> io::Result<String> {
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];
@@ -28,8 +28,7 @@ pub fn sha256(file: &mut File, is_interrupted: &impl Fn() -> bool) -> io::Result
     Ok(to_hex(&digest.finalize()))
 }
 
-/// The digests of many files, over the cores: megabytes each, and nobody else of us is at work.
-/// `None` for a file that cannot be read.
+/// The digests of many files, in parallel: they have megabytes each. `None` for a file that cannot be read.
 pub fn sha256_of_all(
     files: Vec<(FileId, File)>,
     is_interrupted: &(impl Fn() -> bool + Sync),

@@ -20,21 +20,20 @@ const FIRST_PAGE: usize = 4096;
 /// No loader's path is longer.
 const PATH_MAX: u64 = 4096;
 
-/// Bytes of a folder (`st_size`) from which on it costs less to ask for names than to read all: some 400 files. To read
-/// Debian's `/usr/bin` takes 0.6 ms, for ext4 sorts it.
+/// Size of a folder (`st_size`, bytes) above which looking up names is cheaper than reading it: some 400 files.
+/// Reading Debian's `/usr/bin` takes 0.6 ms, because ext4 sorts it.
 const LARGE_FOLDER: u64 = 16 * 1024;
 
 /// What is known of a folder's files.
 #[derive(Debug)]
 pub enum Listing {
-    /// Those of the wanted names that are there.
+    /// The wanted names that exist.
     Names(HashSet<String>),
-    /// Nothing: too many to read them all.
+    /// The folder is too large to read.
     Large,
 }
 
 impl Listing {
-    /// Whether a file of this name may be there.
     pub fn may_have(&self, name: &str) -> bool {
         match self {
             Self::Names(names) => names.contains(name),
@@ -47,7 +46,7 @@ fn is_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Looks at files, each folder and filesystem once.
+/// Inspects files; looks at each folder and filesystem once.
 #[derive(Debug, Default)]
 pub struct Inspector {
     trust: Trust,
@@ -55,7 +54,7 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Which of a folder's files may serve as interpreters, going by their names; a folder that is not there has none.
+    /// The files of a folder that may be interpreters, by their names; a folder that does not exist has none.
     pub fn interpreters(
         &self,
         folder: &Path,
@@ -73,7 +72,7 @@ impl Inspector {
         }
     }
 
-    /// The files of a folder whose names `wanted` takes; a folder that is not there has none.
+    /// The names in a folder that `wanted` accepts; a folder that does not exist has none.
     pub fn list(
         &self,
         folder: &Path,
@@ -95,22 +94,21 @@ impl Inspector {
         Ok(names)
     }
 
-    /// Looks at one file.
     pub fn inspect(&mut self, path: &Path) -> Result<InterpreterFile, InterpreterFault> {
         let unreadable = |error: &io::Error| match error {
             error if is_nothing(error) => InterpreterFault::Missing,
-            error => InterpreterFault::Unreadable(error.to_string()),
+            error => InterpreterFault::Unreadable(error.into()),
         };
         let checked = self.trust.check(path).map_err(|error| unreadable(&error.source))?;
         let metadata = checked.metadata;
         if !metadata.is_file() {
-            return Err(InterpreterFault::Unreadable("not a regular file".to_owned()));
+            return Err(InterpreterFault::NotRegular);
         }
         let noexec = *self
             .noexec
             .entry(metadata.dev())
             .or_insert_with(|| identity::is_noexec(path).unwrap_or(false));
-        // By now it may be something that nobody writes to.
+        // Non-blocking: it may have been replaced by a pipe without a writer.
         let open = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
         let mut open = open.map_err(|error| unreadable(&error))?;
         Ok(InterpreterFile {
@@ -119,14 +117,14 @@ impl Inspector {
             mode: metadata.permissions().mode() & 0o7777,
             noexec,
             elf: read_elf(&mut open).map_err(|error| unreadable(&error))?,
-            distrust: checked.faults.iter().map(ToString::to_string).collect(),
+            distrust: checked.faults,
         })
     }
 }
 
-/// Reads what the kernel would look at; `None` when it is no ELF file.
+/// Reads the headers that the kernel checks; `None` when it is not an ELF file.
 pub(in crate::system) fn read_elf(file: &mut File) -> io::Result<Option<ElfFacts>> {
-    // One read: what a regular file has is there.
+    // One read is enough for a regular file.
     let mut page = [0; FIRST_PAGE];
     let length = file.read(&mut page)?;
     let page = &page[..length];

@@ -15,15 +15,14 @@ pub struct Lock {
     _held: Flock<File>,
 }
 
-/// How long another one of us may take; probes have limits of their own.
+/// How long another binfmtd may hold the lock; probes have their own limits.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Waits for the lock. Only who may write the file can hold it: whoever may read a file can lock it,
-/// so others may not even read it.
+/// Waits for the lock. A file that can be read can be locked, so only its owner may read it.
 pub fn lock(path: &Path) -> io::Result<Lock> {
     let begun = Instant::now();
     loop {
-        // flock(2) has no time limit, and a blocking one would outlast every signal that we hold back.
+        // flock(2) has no time limit, and blocked signals would not interrupt it.
         match try_lock(path)? {
             Some(lock) => return Ok(lock),
             None if begun.elapsed() < LONGEST_WAIT => {
@@ -40,7 +39,7 @@ pub fn lock(path: &Path) -> io::Result<Lock> {
     }
 }
 
-/// The lock, unless somebody has it.
+/// `None` while another process has the lock.
 pub fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
     let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(path)?;
     if file.metadata()?.permissions().mode() & 0o077 != 0 {
@@ -53,8 +52,8 @@ pub fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
     }
 }
 
-/// Makes this process the only one that holds the file, or says which one does. Unlike [`lock`], it is
-/// not inherited by a fork: who goes on working for a process that ended keeps nobody out.
+/// Locks a file for this process alone, or returns the process that holds it. Unlike [`lock`], a fork does not
+/// inherit it: a worker that outlives the process does not keep the lock.
 pub fn hold(path: &Path) -> io::Result<Result<File, u32>> {
     let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(path)?;
     let mut whole = libc::flock {

@@ -1,4 +1,4 @@
-//! Programs that are written to be started: the probes.
+//! Writes programs in order to start them: the probes.
 
 use std::fmt::Display;
 use std::fs::{self, File, Permissions};
@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use nix::sys::statvfs::statvfs;
 
 use super::identity::is_noexec;
-use super::trust::{Checked, Problem, Trust};
+use super::trust::{Checked, Trust};
+use crate::observation::TrustProblem;
 use crate::system::host::namespace;
 
-/// A folder for programs to be started from: removed when dropped.
+/// A folder from which programs can be started; removed when dropped.
 pub fn executable_folder() -> io::Result<tempfile::TempDir> {
     let from_environment = std::env::var_os("TMPDIR").map(PathBuf::from);
     let places = from_environment
@@ -27,7 +28,7 @@ pub fn executable_folder() -> io::Result<tempfile::TempDir> {
     };
     let mut trust = Trust::new();
     for place in places {
-        // Who may rename what is in there could have us start something else.
+        // Somebody who may rename files in it could make us start another program.
         let is_safe = |checked: Checked| checked.is_trusted() || closed_for_others(&checked);
         if !trust.check(&place).is_ok_and(is_safe) || is_noexec(&place).unwrap_or(true) {
             continue;
@@ -52,8 +53,8 @@ pub fn executable_folder() -> io::Result<tempfile::TempDir> {
     Err(last)
 }
 
-/// Makes a container's /tmp what /tmp is elsewhere, where it is a volume that belongs to us and that all may write:
-/// Kubernetes' `emptyDir` has the mode 0777.
+/// Sets the sticky bit on a container's /tmp when it is our own volume without one: Kubernetes' `emptyDir` has the
+/// mode 0777.
 fn closed_for_others(checked: &Checked) -> bool {
     let [fault] = checked.faults.as_slice() else { return false };
     let is_ours = fault.owner == nix::unistd::geteuid().as_raw();
@@ -61,13 +62,13 @@ fn closed_for_others(checked: &Checked) -> bool {
         && is_ours
         && fault.path == checked.path
         && checked.path == Path::new("/tmp")
-        && (fault.problem, fault.mode) == (Problem::Writable, 0o777)
+        && (fault.problem, fault.mode) == (TrustProblem::Writable, 0o777)
         && fs::set_permissions(&checked.path, Permissions::from_mode(0o1777)).is_ok()
 }
 
 /// Whether a filesystem has no room for the probes of all targets.
 fn is_full(path: &Path) -> io::Result<bool> {
-    // Some count no files (Btrfs), and say that there are none.
+    // Some filesystems (Btrfs) do not count files, and report 0.
     const FILES: u64 = 200;
     const BYTES: u64 = FILES * 4096;
     let facts = statvfs(path)?;
@@ -75,7 +76,6 @@ fn is_full(path: &Path) -> io::Result<bool> {
     Ok(bytes < BYTES || facts.files() > 0 && facts.files_available() < FILES)
 }
 
-/// Writes a program.
 pub fn write_program(path: &Path, content: &[u8]) -> io::Result<()> {
     let write = || {
         let mut file = File::options().create_new(true).write(true).mode(0o755).open(path)?;
@@ -86,15 +86,15 @@ pub fn write_program(path: &Path, content: &[u8]) -> io::Result<()> {
         .map_err(|error| io::Error::new(error.kind(), format!("write {}: {error}", path.display())))
 }
 
-/// Writes a program that runs with the rights of another user than ours, and says whose.
+/// Writes a set-user-ID program of another user, and returns that user's uid.
 pub fn write_set_user_id(path: &Path, content: &[u8]) -> io::Result<u32> {
-    // Nobody's, and a system user's: no file of value belongs to either.
+    // nobody and a system user: no file of value belongs to either.
     const OTHERS: [u32; 2] = [65534, 1];
     write_program(path, content)?;
     let me = nix::unistd::geteuid();
     let owner = OTHERS.into_iter().find(|uid| *uid != me.as_raw()).unwrap_or(OTHERS[0]);
     std::os::unix::fs::chown(path, Some(owner), None)?;
-    // After the owner: a change of that takes the bit away.
+    // After chown(2), which clears the bit.
     fs::set_permissions(path, Permissions::from_mode(0o4755))?;
     Ok(owner)
 }

@@ -1,12 +1,12 @@
-//! Reading files that somebody else may have put there.
+//! Opens files that somebody else may have created.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Opens a regular file of this many bytes to read it. Whatever else a path leads to is not touched: to
-/// read a named pipe may take for ever, and a device may have no end.
+/// Opens a regular file of exactly this many bytes. Nothing else is opened: reading a named pipe may block for ever,
+/// and a device may have no end.
 pub fn open_regular(path: &Path, size: u64) -> io::Result<File> {
     open_if(path, |metadata| metadata.is_file() && metadata.len() == size)
 }
@@ -21,15 +21,15 @@ fn open_if(path: &Path, is_it: impl Fn(&Metadata) -> bool) -> io::Result<File> {
         let is_it = is_it(&metadata);
         is_it.then_some(()).ok_or_else(|| io::Error::other("another kind of file, or another size"))
     };
-    // To open a device may do something already.
+    // Opening a device may already have an effect.
     is_it(fs::metadata(path)?)?;
-    // By now it may be something else.
+    // It may have been replaced since.
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     is_it(file.metadata()?)?;
     Ok(file)
 }
 
-/// What the kernel would look at, of a regular file.
+/// The part of a regular file that the kernel compares.
 pub fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -39,7 +39,7 @@ pub fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// Every file of a folder with its content, by name; what cannot be read is left out.
+/// Every file of a folder with its content, by name, without those that cannot be read.
 pub fn read_folder(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut files: Vec<_> = entries

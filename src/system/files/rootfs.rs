@@ -16,52 +16,50 @@ use super::interpreter;
 use crate::observation::ElfFacts;
 use crate::rule::HEADER_SIZE;
 
-/// A folder that is somebody's `/`. Only read: nothing is mounted on it or written into it.
+/// A folder that is the root of other programs. It is only read.
 #[derive(Debug)]
 pub struct RootFilesystem {
     path: PathBuf,
     folder: OwnedFd,
 }
 
-/// What is at a path, where no program is.
+/// What is at a path instead of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoProgram {
-    /// Nothing.
     Missing,
     /// A folder, a device, a socket.
     NoFile,
     /// A file without an execute bit.
     NotExecutable,
-    /// A script whose interpreter is not there, and what that is called.
+    /// A script whose interpreter, named here, does not exist.
     NoShell(PathBuf),
 }
 
 impl AsFd for RootFilesystem {
-    /// The folder that was opened, whatever its path leads to by now.
+    /// The open folder, whatever its path leads to now.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.folder.as_fd()
     }
 }
 
 impl RootFilesystem {
-    /// Opens a folder.
     pub fn open(path: &Path) -> io::Result<Self> {
-        // A path that changes with the working directory would not be found from a child's.
+        // Absolute, because a child has another working directory.
         let path = fs::canonicalize(path)?;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let folder = openat2(AT_FDCWD, &path, OpenHow::new().flags(flags))?;
         Ok(Self { path, folder })
     }
 
-    /// Where it is, absolute and without links.
+    /// Absolute and without links.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What a file in it is; `None` when it is no ELF file. Links lead to where they would in there:
-    /// `/lib64/ld.so` may point to `/lib/…`, which on the host is another file.
+    /// The ELF facts of a file in it; `None` when it is not an ELF file. Links are resolved inside: `/lib64/ld.so`
+    /// may point to `/lib/…`, which is another file on the host.
     pub fn program(&self, path: &Path) -> io::Result<Option<ElfFacts>> {
-        // Not a named pipe that nobody writes to.
+        // Non-blocking: it may be a pipe without a writer.
         let mut file = File::from(self.look_up(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?);
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("not a regular file"));
@@ -69,12 +67,12 @@ impl RootFilesystem {
         interpreter::read_elf(&mut file)
     }
 
-    /// Whether it is on a filesystem whose programs may not be started.
+    /// Whether its filesystem is mounted `noexec`.
     pub fn is_noexec(&self) -> bool {
         fstatvfs(&self.folder).is_ok_and(|facts| facts.flags().contains(FsFlags::ST_NOEXEC))
     }
 
-    /// Whether a program or a script is there that could be started.
+    /// Whether the path leads to a program or script that can be started.
     pub fn may_start(&self, path: &Path) -> Result<(), NoProgram> {
         let open = self.look_up(path, OFlag::O_PATH).map_err(|_| NoProgram::Missing)?;
         let metadata = File::from(open).metadata().map_err(|_| NoProgram::Missing)?;
@@ -90,7 +88,7 @@ impl RootFilesystem {
         }
     }
 
-    /// What a script names behind `#!`.
+    /// The interpreter that a script names after `#!`.
     fn shell_of(&self, path: &Path) -> Option<PathBuf> {
         let open = self.look_up(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok()?;
         let mut start = Vec::new();
@@ -124,7 +122,7 @@ impl RootFilesystem {
             .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
         loop {
             match openat2(&self.folder, path, how) {
-                // The kernel gives up when something was renamed meanwhile.
+                // The kernel returns EAGAIN when something was renamed meanwhile.
                 Err(Errno::EAGAIN) => {}
                 other => return other,
             }

@@ -1,11 +1,10 @@
-//! Whether a file, and every folder above it, can be changed by nobody but root.
+//! Trust: whether only root can change a file and every folder above it.
 //!
-//! Whoever can write a file, or replace a folder or link on the way to it, decides what it says. A
-//! path found good here can be opened afterwards by name: nobody but root is left to win the race.
+//! A user who can write a file, or replace a folder or link on the way to it, controls its content. A path that
+//! passes this check can be opened by name afterwards: only root could win the race.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -15,6 +14,7 @@ use std::rc::Rc;
 use nix::errno::Errno;
 use thiserror::Error;
 
+use crate::observation::{TrustFault, TrustProblem};
 use crate::shown::quote;
 
 /// How many links the kernel follows in one path (`MAXSYMLINKS`, `path_resolution(7)`).
@@ -26,31 +26,27 @@ const WRITABLE: u32 = 0o022;
 
 const STICKY: u32 = 0o1000;
 
-/// The owner of files whose owner has no name in a user namespace, unless the kernel was told otherwise.
+/// The kernel's default owner for files whose real owner has no number in the user namespace.
 const OVERFLOW_UID: u32 = 65534;
 
-/// Checks paths and remembers the folders: each folder costs one `lstat` however many files in it are checked.
+/// Checks paths and caches the folders: each folder costs one `lstat`, however many files in it are checked.
 ///
-/// It sees a folder as it was when first looked at, so make a new one for each round of checks.
+/// Folders are not looked at again, so create a new one for each round of checks.
 #[derive(Debug)]
 pub struct Trust {
     me: u32,
     overflow: OnceCell<Option<u32>>,
-    folders: HashMap<PathBuf, Rc<Step>>,
+    folders: HashMap<PathBuf, Rc<PathStep>>,
 }
 
-/// What a path comes to.
+/// Where a path leads.
 #[derive(Debug, Clone)]
 pub struct Checked {
-    /// The file, without any link on the way.
+    /// Without links.
     pub path: PathBuf,
-    /// What that file is.
     pub metadata: Metadata,
     /// Where somebody else could change it; empty when nobody can. The topmost folder comes first.
-    pub faults: Vec<Fault>,
-    /// Whether something on the way has an owner that this user namespace has no number for. It is
-    /// normally the real root and not counted as a fault.
-    pub unmapped: bool,
+    pub faults: Vec<TrustFault>,
 }
 
 impl Checked {
@@ -60,65 +56,11 @@ impl Checked {
     }
 }
 
-/// A file, folder or link that somebody else could write or replace.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fault {
-    /// Where it is, without any link on the way.
-    pub path: PathBuf,
-    /// Its owner's uid, as this user namespace sees it.
-    pub owner: u32,
-    /// Its permissions: the twelve lower bits of `st_mode`.
-    pub mode: u32,
-    /// What is wrong with it.
-    pub problem: Problem,
-}
-
-/// Why somebody else could change a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Problem {
-    /// It belongs to somebody else.
-    Owner,
-    /// It is a link in a folder that all may write, and belongs to somebody else.
-    LinkOwner,
-    /// Its group or others may write it.
-    Writable,
-}
-
-impl Fault {
-    /// The command that mends it, for a shell.
-    pub fn fix(&self) -> String {
-        let command = match self.problem {
-            Problem::Owner => "chown root:",
-            Problem::LinkOwner => "chown -h root:",
-            Problem::Writable => "chmod go-w",
-        };
-        format!("{command} {}", quote(&self.path))
-    }
-
-    /// What is wrong, without the path: for messages that begin with it.
-    pub fn sentence(&self) -> String {
-        let Self { owner, mode, problem, .. } = self;
-        let what = match problem {
-            Problem::Owner | Problem::LinkOwner => "belongs to somebody other than root",
-            Problem::Writable => "others than root may write it",
-        };
-        format!("{what} (owner {owner}, mode {mode:04o}); run: {}", self.fix())
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", quote(&self.path), self.sentence())
-    }
-}
-
 /// A path that could not be followed to its end.
 #[derive(Debug, Error)]
 #[error("{}: {source}", quote(path))]
 pub struct TrustError {
-    /// Where it ended.
     pub path: PathBuf,
-    /// What the kernel said.
     pub source: io::Error,
 }
 
@@ -129,56 +71,50 @@ impl TrustError {
     }
 }
 
-/// Whose files are good.
 #[derive(Debug, Clone, Copy)]
 struct Trusted {
-    /// Our own uid: whoever we are could do by himself what his files make us do.
+    /// Our own uid: our files make us do nothing that we could not do anyway.
     me: u32,
-    /// The owner of what has no owner here; `None` where every uid has a number.
+    /// The owner of files whose real owner has no number here; `None` where every uid has one.
     overflow: Option<u32>,
 }
 
-/// One path, followed to its end.
 #[derive(Debug, Clone)]
-struct Step {
+struct PathStep {
     real: PathBuf,
     metadata: Metadata,
-    faults: BTreeSet<Fault>,
-    unmapped: bool,
+    faults: BTreeSet<TrustFault>,
 }
 
 impl Trust {
-    /// Asks who we are.
     pub fn new() -> Self {
         let me = nix::unistd::geteuid().as_raw();
         Self { me, overflow: OnceCell::new(), folders: HashMap::new() }
     }
 
-    /// Whose files are good, as far as it matters for this owner's: only a stranger makes us ask, once,
-    /// which uids this user namespace knows.
+    /// Whose files are trusted. Which uids this user namespace knows is read once, and only when a file belongs to a
+    /// stranger.
     fn trusted(&self, owner: u32) -> Trusted {
         let is_stranger = owner != 0 && owner != self.me;
         let overflow = if is_stranger { *self.overflow.get_or_init(overflow_uid) } else { None };
         Trusted { me: self.me, overflow }
     }
 
-    /// Follows an absolute path component by component and judges all that lies on the way: folders,
-    /// links, the folders of links, and the file at its end.
+    /// Follows an absolute path component by component and judges everything on the way: folders, links, the folders
+    /// of links, and the file itself.
     ///
-    /// One `lstat` besides those of new folders, and another two calls for each link. What `stat` or
-    /// `fstat` said before could not replace it, since they say nothing of links; what is found here
-    /// can replace them.
+    /// Costs one `lstat` besides those of new folders, and two more calls for each link. An earlier `stat` or `fstat`
+    /// cannot replace it, because they say nothing about links; its result can replace them.
     pub fn check(&mut self, path: &Path) -> Result<Checked, TrustError> {
         let step = self.step(path, MAX_LINKS)?;
         Ok(Checked {
             path: step.real.clone(),
             metadata: step.metadata.clone(),
             faults: step.faults.iter().cloned().collect(),
-            unmapped: step.unmapped,
         })
     }
 
-    fn step(&mut self, path: &Path, links: usize) -> Result<Rc<Step>, TrustError> {
+    fn step(&mut self, path: &Path, links: usize) -> Result<Rc<PathStep>, TrustError> {
         if let Some(folder) = self.folders.get(path) {
             return Ok(Rc::clone(folder));
         }
@@ -189,7 +125,7 @@ impl Trust {
         Ok(step)
     }
 
-    fn follow(&mut self, path: &Path, links: usize) -> Result<Step, TrustError> {
+    fn follow(&mut self, path: &Path, links: usize) -> Result<PathStep, TrustError> {
         let failed = |path: &Path, source| TrustError { path: path.to_owned(), source };
         let (above, name) = match (path.parent(), path.components().next_back()) {
             (Some(above), Some(Component::Normal(name))) => (self.step(above, links)?, name),
@@ -226,22 +162,26 @@ impl Trust {
         Ok(end.also(&link))
     }
 
-    /// Adds what is wrong with one thing to what is wrong above it.
-    fn judged(&self, real: PathBuf, metadata: Metadata, above: Option<&Step>) -> Step {
-        let kind = if metadata.is_symlink() { Kind::Link } else { Kind::File };
+    /// Adds the faults of one step to those above it.
+    fn judged(&self, real: PathBuf, metadata: Metadata, above: Option<&PathStep>) -> PathStep {
+        let kind = if metadata.is_symlink() {
+            StepKind::Link
+        } else if metadata.is_dir() {
+            StepKind::Folder
+        } else {
+            StepKind::File
+        };
         let in_shared = above.is_some_and(|above| is_shared(above.metadata.mode()));
-        let is_dir = metadata.is_dir();
         let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
-        let verdict = self.trusted(owner).judge(kind, is_dir, owner, mode, in_shared);
+        let problems = self.trusted(owner).judge(kind, owner, mode, in_shared);
         let mut faults = above.map(|above| above.faults.clone()).unwrap_or_default();
-        faults.extend(verdict.problems.into_iter().flatten().map(|problem| Fault {
+        faults.extend(problems.into_iter().flatten().map(|problem| TrustFault {
             path: real.clone(),
             owner,
             mode,
             problem,
         }));
-        let unmapped = verdict.unmapped || above.is_some_and(|above| above.unmapped);
-        Step { real, metadata, faults, unmapped }
+        PathStep { real, metadata, faults }
     }
 }
 
@@ -251,55 +191,57 @@ impl Default for Trust {
     }
 }
 
-impl Step {
-    /// The same end, reached by way of `other`.
+impl PathStep {
+    /// The same file, reached by way of `other`.
     fn also(&self, other: &Self) -> Self {
-        Self {
-            faults: self.faults.union(&other.faults).cloned().collect(),
-            unmapped: self.unmapped || other.unmapped,
-            ..self.clone()
-        }
+        Self { faults: self.faults.union(&other.faults).cloned().collect(), ..self.clone() }
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum StepKind {
     File,
+    Folder,
     Link,
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Verdict {
-    problems: [Option<Problem>; 2],
-    unmapped: bool,
-}
-
-/// A folder such as `/tmp`: all may write it, but only the owner of an entry may replace that entry.
+/// A folder such as `/tmp`: everybody may write it, but only the owner of an entry may replace that entry.
 fn is_shared(mode: u32) -> bool {
     mode & STICKY != 0 && mode & WRITABLE != 0
 }
 
 impl Trusted {
-    fn judge(self, kind: Kind, is_dir: bool, owner: u32, mode: u32, in_shared: bool) -> Verdict {
+    /// At most two problems: who owns it, and who may write it.
+    fn judge(
+        self,
+        kind: StepKind,
+        owner: u32,
+        mode: u32,
+        in_shared: bool,
+    ) -> [Option<TrustProblem>; 2] {
         let ours = owner == 0 || owner == self.me;
-        let unmapped = !ours && self.overflow == Some(owner);
-        // In a folder such as /tmp an unmapped owner may be anybody, not only the real root.
-        let accepted = ours || (unmapped && !in_shared);
-        let (foreign, writable) = match kind {
-            // A link has no permissions and cannot be written; replacing it is up to its folder.
-            Kind::Link => ((in_shared && !accepted).then_some(Problem::LinkOwner), None),
-            Kind::File => (
-                (!accepted).then_some(Problem::Owner),
-                (mode & WRITABLE != 0 && !(is_dir && is_shared(mode))).then_some(Problem::Writable),
-            ),
-        };
-        Verdict { problems: [foreign, writable], unmapped }
+        // An owner without a number in this user namespace is normally the real root. In a folder such as /tmp it
+        // may be anybody.
+        let accepted = ours || (self.overflow == Some(owner) && !in_shared);
+        let is_writable = mode & WRITABLE != 0;
+        match kind {
+            // A link has no permissions and cannot be written; its folder decides who can replace it.
+            StepKind::Link => [(in_shared && !accepted).then_some(TrustProblem::LinkOwner), None],
+            StepKind::File => [
+                (!accepted).then_some(TrustProblem::Owner),
+                is_writable.then_some(TrustProblem::Writable),
+            ],
+            StepKind::Folder => [
+                (!accepted).then_some(TrustProblem::Owner),
+                (is_writable && !is_shared(mode)).then_some(TrustProblem::Writable),
+            ],
+        }
     }
 }
 
-/// The uid that stands for all that have none here, where there are such.
+/// The uid that stands for all uids without a number here, if there are any.
 fn overflow_uid() -> Option<u32> {
-    // Without /proc the answer is the strict one: every uid is what it says.
+    // Without /proc be strict: take every uid at its word.
     let map = fs::read_to_string("/proc/self/uid_map").ok()?;
     if is_identity(&map) {
         return None;
@@ -324,37 +266,37 @@ mod tests {
 
     fn problems(
         trusted: Trusted,
-        kind: Kind,
-        is_dir: bool,
+        kind: StepKind,
         owner: u32,
         mode: u32,
         shared: bool,
-    ) -> Vec<Problem> {
-        trusted.judge(kind, is_dir, owner, mode, shared).problems.into_iter().flatten().collect()
+    ) -> Vec<TrustProblem> {
+        trusted.judge(kind, owner, mode, shared).into_iter().flatten().collect()
     }
 
     #[test]
     fn root_owns_and_nobody_else_writes() {
-        for (is_dir, owner, mode, shared, wanted) in [
-            (false, 0, 0o644, false, &[][..]),
-            (true, 0, 0o755, false, &[]),
-            (true, 0, 0o1777, false, &[]),
-            (true, 0, 0o1775, false, &[]),
-            (true, 0, 0o777, false, &[Problem::Writable]),
-            (true, 0, 0o775, false, &[Problem::Writable]),
-            (false, 0, 0o664, false, &[Problem::Writable]),
-            (false, 0, 0o646, false, &[Problem::Writable]),
+        use StepKind::{File, Folder};
+        for (kind, owner, mode, shared, wanted) in [
+            (File, 0, 0o644, false, &[][..]),
+            (Folder, 0, 0o755, false, &[]),
+            (Folder, 0, 0o1777, false, &[]),
+            (Folder, 0, 0o1775, false, &[]),
+            (Folder, 0, 0o777, false, &[TrustProblem::Writable]),
+            (Folder, 0, 0o775, false, &[TrustProblem::Writable]),
+            (File, 0, 0o664, false, &[TrustProblem::Writable]),
+            (File, 0, 0o646, false, &[TrustProblem::Writable]),
             // A sticky bit on a file protects nothing.
-            (false, 0, 0o1666, false, &[Problem::Writable]),
-            (false, 1000, 0o644, false, &[Problem::Owner]),
-            (false, 1000, 0o666, false, &[Problem::Owner, Problem::Writable]),
-            (false, 0, 0o644, true, &[]),
-            (false, 1000, 0o600, true, &[Problem::Owner]),
+            (File, 0, 0o1666, false, &[TrustProblem::Writable]),
+            (File, 1000, 0o644, false, &[TrustProblem::Owner]),
+            (File, 1000, 0o666, false, &[TrustProblem::Owner, TrustProblem::Writable]),
+            (File, 0, 0o644, true, &[]),
+            (File, 1000, 0o600, true, &[TrustProblem::Owner]),
         ] {
             assert_eq!(
-                problems(ROOT, Kind::File, is_dir, owner, mode, shared),
+                problems(ROOT, kind, owner, mode, shared),
                 wanted,
-                "{owner} {mode:o}"
+                "{kind:?} {owner} {mode:o}"
             );
         }
     }
@@ -362,32 +304,34 @@ mod tests {
     #[test]
     fn our_own_files_are_good() {
         let me = Trusted { me: 1000, overflow: None };
-        assert_eq!(problems(me, Kind::File, false, 1000, 0o644, false), []);
-        assert_eq!(problems(me, Kind::File, false, 1000, 0o644, true), []);
-        assert_eq!(problems(me, Kind::File, false, 1001, 0o644, false), [Problem::Owner]);
-        assert_eq!(problems(me, Kind::File, false, 1000, 0o664, false), [Problem::Writable]);
+        assert_eq!(problems(me, StepKind::File, 1000, 0o644, false), []);
+        assert_eq!(problems(me, StepKind::File, 1000, 0o644, true), []);
+        assert_eq!(problems(me, StepKind::File, 1001, 0o644, false), [TrustProblem::Owner]);
+        assert_eq!(problems(me, StepKind::File, 1000, 0o664, false), [TrustProblem::Writable]);
     }
 
     #[test]
     fn a_link_counts_only_where_its_owner_could_replace_it() {
-        assert_eq!(problems(ROOT, Kind::Link, false, 1000, 0o777, false), []);
-        assert_eq!(problems(ROOT, Kind::Link, false, 1000, 0o777, true), [Problem::LinkOwner]);
-        assert_eq!(problems(ROOT, Kind::Link, false, 0, 0o777, true), []);
+        assert_eq!(problems(ROOT, StepKind::Link, 1000, 0o777, false), []);
+        assert_eq!(problems(ROOT, StepKind::Link, 1000, 0o777, true), [TrustProblem::LinkOwner]);
+        assert_eq!(problems(ROOT, StepKind::Link, 0, 0o777, true), []);
     }
 
     #[test]
-    fn an_unmapped_owner_is_accepted_and_said() {
-        let good = IN_NAMESPACE.judge(Kind::File, false, OVERFLOW_UID, 0o755, false);
-        assert_eq!(good, Verdict { problems: [None, None], unmapped: true });
+    fn an_unmapped_owner_is_accepted_outside_shared_folders() {
+        assert_eq!(problems(IN_NAMESPACE, StepKind::File, OVERFLOW_UID, 0o755, false), []);
         assert_eq!(
-            problems(IN_NAMESPACE, Kind::File, false, OVERFLOW_UID, 0o757, false),
-            [Problem::Writable]
+            problems(IN_NAMESPACE, StepKind::File, OVERFLOW_UID, 0o757, false),
+            [TrustProblem::Writable]
         );
         assert_eq!(
-            problems(IN_NAMESPACE, Kind::File, false, OVERFLOW_UID, 0o755, true),
-            [Problem::Owner]
+            problems(IN_NAMESPACE, StepKind::File, OVERFLOW_UID, 0o755, true),
+            [TrustProblem::Owner]
         );
-        assert_eq!(problems(ROOT, Kind::File, false, OVERFLOW_UID, 0o755, false), [Problem::Owner]);
+        assert_eq!(
+            problems(ROOT, StepKind::File, OVERFLOW_UID, 0o755, false),
+            [TrustProblem::Owner]
+        );
     }
 
     #[test]
@@ -420,7 +364,7 @@ mod tests {
         chmod(&file, 0o666);
         chmod(&inner, 0o757);
         let checked = Trust::new().check(&file).unwrap();
-        let fixes: Vec<_> = checked.faults.iter().map(Fault::fix).collect();
+        let fixes: Vec<_> = checked.faults.iter().map(TrustFault::command_line).collect();
         let at = folder.path().display();
         assert_eq!(
             fixes,

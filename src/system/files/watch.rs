@@ -1,4 +1,4 @@
-//! Being told of changes: to rules, interpreters, configuration and mounts.
+//! Watches rules, interpreters, configuration and mounts for changes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -15,12 +15,10 @@ use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use serde::{Deserialize, Serialize};
 
-/// Which files of a folder matter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Names {
-    /// These.
     Only(BTreeSet<String>),
-    /// Those that end so, less hidden ones, and these.
+    /// Names with this ending, without hidden ones, and these names.
     Ending(String, BTreeSet<String>),
 }
 
@@ -38,50 +36,47 @@ impl Names {
     }
 }
 
-/// A folder to be told of, whether it is there or not.
+/// A folder to watch, whether it exists or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Followed {
-    /// Absolute.
     pub folder: PathBuf,
-    /// What matters in it.
     pub names: Names,
-    /// What mattered in it when it was looked at, as a digest; `None` when it was not there. What
-    /// changed between that look and the watch is told at once.
+    /// A digest of the relevant files when the folder was last read; `None` when it did not exist. A change between
+    /// that read and the watch is reported at once.
     pub looked: Option<u64>,
 }
 
 impl Followed {
-    /// To be made before the folder is looked at.
+    /// Create it before the folder is read.
     pub fn new(folder: PathBuf, names: Names) -> Self {
         let looked = digest(&folder, &names);
         Self { folder, names, looked }
     }
 }
 
-/// What was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Seen {
+pub enum WatchEvent {
     /// A rule, or the instance's switch.
     Instance,
-    /// Something that matters in a followed folder.
+    /// A relevant file in a watched folder.
     Files,
-    /// More happened than the kernel's queue holds: anything may have changed.
+    /// The kernel's queue overflowed: anything may have changed.
     Lost,
 }
 
-/// Watches over one instance and any number of folders.
+/// Watches one instance and any number of folders.
 #[derive(Debug)]
 pub struct Watcher {
     inotify: Inotify,
     instance: Option<WatchDescriptor>,
     followed: Vec<Followed>,
-    /// The folder's place, and the one name that matters when it is only on the way to that folder.
+    /// The folder's index, and the only relevant name when this folder is merely on the way to it.
     places: HashMap<WatchDescriptor, Vec<(usize, Option<OsString>)>>,
-    /// Which folder each path led to: another one may be mounted over it, which nobody is told of.
+    /// Which folder each path led to. inotify does not report a mount over a watched folder.
     folders: Vec<Option<(u64, u64)>>,
 }
 
-/// Every folder gets the same: one that is followed twice is one watch to the kernel.
+/// The same mask for every folder, because the kernel keeps one watch for a folder that is added twice.
 fn folder_events() -> AddWatchFlags {
     AddWatchFlags::IN_CREATE
         | AddWatchFlags::IN_DELETE
@@ -95,7 +90,6 @@ fn folder_events() -> AddWatchFlags {
 }
 
 impl Watcher {
-    /// Watches nothing yet.
     pub fn new() -> io::Result<Self> {
         let flags = InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK;
         let inotify = Inotify::init(flags).map_err(|errno| match errno {
@@ -116,14 +110,14 @@ impl Watcher {
 
     /// Watches this instance in place of another.
     ///
-    /// A registration is told as a change of `register`, a removal as a deletion (older kernels: as a
-    /// change of the rule's file), switching as a change.
+    /// The kernel reports a registration as a change of `register`, a removal as a deletion (older kernels: as a
+    /// change of the rule's file), and switching as a change.
     pub fn follow_instance(&mut self, root: BorrowedFd<'_>) -> io::Result<()> {
         if let Some(old) = self.instance.take() {
-            // It is gone by itself when its instance is.
+            // The kernel removes the watch together with the instance.
             let _ = self.inotify.rm_watch(old);
         }
-        // By its descriptor: it may be mounted nowhere any more.
+        // By descriptor, because the instance may no longer be mounted anywhere.
         let path = format!("/proc/self/fd/{}", root.as_raw_fd());
         let events = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE;
         let watch = self.inotify.add_watch(Path::new(&path), events).map_err(out_of_watches)?;
@@ -131,8 +125,7 @@ impl Watcher {
         Ok(())
     }
 
-    /// Follows these folders in place of the former ones. Returns whether one changed since it was
-    /// looked at.
+    /// Watches these folders in place of the former ones. Returns whether one has changed since it was read.
     pub fn follow(&mut self, folders: Vec<Followed>) -> io::Result<bool> {
         let mut places: HashMap<_, Vec<_>> = HashMap::new();
         for (place, followed) in folders.iter().enumerate() {
@@ -144,7 +137,7 @@ impl Watcher {
             }
         }
         for watch in self.places.keys().filter(|watch| !places.contains_key(*watch)) {
-            // It is gone by itself when its folder is.
+            // The kernel removes the watch together with the folder.
             let _ = self.inotify.rm_watch(*watch);
         }
         self.places = places;
@@ -154,8 +147,7 @@ impl Watcher {
         Ok(followed.any(|followed| digest(&followed.folder, &followed.names) != followed.looked))
     }
 
-    /// Whether a path leads to another folder than the one that is watched, as when something was
-    /// mounted over it.
+    /// Whether a path leads to another folder than the watched one, for example because of a mount over it.
     pub fn is_mistaken(&self) -> bool {
         self.where_paths_lead() != self.folders
     }
@@ -165,7 +157,7 @@ impl Watcher {
         folders.map(|found| found.ok().map(|folder| (folder.dev(), folder.ino()))).collect()
     }
 
-    /// Watches a folder, or the nearest one above it that is there, for the name that would lead on.
+    /// Watches a folder, or the nearest existing one above it for the name that leads on.
     fn watch(&self, folder: &Path) -> io::Result<Option<(WatchDescriptor, Option<OsString>)>> {
         let mut on_the_way = None;
         let mut at = folder;
@@ -184,23 +176,23 @@ impl Watcher {
         }
     }
 
-    /// Watches the folders above one for a single thing, that they are moved: then the path leads elsewhere, and nothing in
-    /// the folder tells of it.
+    /// Watches the folders above for being moved: the path then leads elsewhere, and nothing in the folder itself
+    /// reports that.
     fn watch_above(&self, folder: &Path) -> io::Result<Vec<(WatchDescriptor, OsString)>> {
-        // Beside what such a folder is watched for already; the crate does not know this one.
+        // Adds to an existing watch (`IN_MASK_ADD`); the crate does not have this flag.
         let beside = AddWatchFlags::from_bits_retain(libc::IN_MASK_ADD);
         let events = AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_ONLYDIR | beside;
         let mut watches = Vec::new();
         let mut at = folder;
         while let (Some(above), Some(name)) = (at.parent(), at.file_name()) {
-            // Nobody moves the root.
+            // The root cannot be moved.
             if above.parent().is_some() {
                 match self.inotify.add_watch(above, events) {
                     Ok(watch) => watches.push((watch, name.to_owned())),
                     Err(errno @ (Errno::ENOSPC | Errno::ENOMEM)) => {
                         return Err(out_of_watches(errno));
                     }
-                    // It is not there, or not to be seen.
+                    // It does not exist, or is not accessible.
                     Err(_) => {}
                 }
             }
@@ -209,8 +201,8 @@ impl Watcher {
         Ok(watches)
     }
 
-    /// Everything that was told since, each thing once; never blocks.
-    pub fn read(&mut self) -> io::Result<Vec<Seen>> {
+    /// All events since the last call, each once; never blocks.
+    pub fn read(&mut self) -> io::Result<Vec<WatchEvent>> {
         let mut seen = Vec::new();
         let mut add = |one| {
             if !seen.contains(&one) {
@@ -226,10 +218,10 @@ impl Watcher {
             };
             for event in events {
                 if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
-                    add(Seen::Lost);
+                    add(WatchEvent::Lost);
                 }
                 if Some(event.wd) == self.instance {
-                    add(Seen::Instance);
+                    add(WatchEvent::Instance);
                 }
                 for (place, on_the_way) in self.places.get(&event.wd).into_iter().flatten() {
                     let matters = match (&event.name, on_the_way) {
@@ -239,7 +231,7 @@ impl Watcher {
                         (Some(name), None) => self.followed[*place].names.matter(name),
                     };
                     if matters {
-                        add(Seen::Files);
+                        add(WatchEvent::Files);
                     }
                 }
                 if event.mask.contains(AddWatchFlags::IN_IGNORED) {
@@ -266,8 +258,8 @@ impl AsFd for Watcher {
     }
 }
 
-/// The names that matter and when each of these files changed. The hasher's keys are fixed, so that
-/// another process of this program comes to the same.
+/// A digest of the relevant names and their times. The hasher's keys are fixed, so that another process computes the
+/// same.
 fn digest(folder: &Path, names: &Names) -> Option<u64> {
     let mut found: Vec<_> = std::fs::read_dir(folder)
         .ok()?
@@ -285,12 +277,12 @@ fn digest(folder: &Path, names: &Names) -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// The mounts of this namespace, as a file that is exceptional whenever one comes or goes.
+/// mountinfo of this namespace: poll(2) reports an exceptional condition whenever a mount comes or goes.
 pub fn mounts() -> io::Result<File> {
     File::open("/proc/self/mountinfo")
 }
 
-/// `st_dev` of what is on this mount point now; triggers no automount.
+/// `st_dev` of what is on this mount point now; does not trigger an automount.
 pub fn mounted_device(on: &Path) -> io::Result<u64> {
     Ok(nix::sys::stat::fstatat(AT_FDCWD, on, AtFlags::AT_NO_AUTOMOUNT)?.st_dev)
 }
@@ -318,11 +310,11 @@ mod tests {
         assert_eq!(watcher.read().unwrap(), []);
         fs::write(folder.path().join("new"), "").unwrap();
         fs::rename(folder.path().join("new"), folder.path().join("qemu-arm")).unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
         fs::write(folder.path().join("10-mine.toml"), "").unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
         fs::remove_dir_all(folder.path()).unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
     }
 
     #[test]
@@ -337,11 +329,11 @@ mod tests {
         fs::create_dir(path("a/other")).unwrap();
         assert_eq!(watcher.read().unwrap(), [], "what else is in them is of no matter");
         fs::rename(path("a"), path("old")).unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
-        // Followed on its way, it is told of when it comes back.
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
+        // The folder above is watched, so its return is reported.
         watcher.follow(follow()).unwrap();
         fs::rename(path("old"), path("a")).unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
     }
 
     #[test]
@@ -354,14 +346,14 @@ mod tests {
         fs::write(folder.path().join("other"), "").unwrap();
         assert_eq!(watcher.read().unwrap(), []);
         fs::create_dir(folder.path().join("etc")).unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
         watcher.follow(follow()).unwrap();
         fs::create_dir(&wanted).unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
         let before = follow();
         fs::write(wanted.join("binfmtd.toml"), "").unwrap();
         assert!(watcher.follow(before).unwrap(), "changed after the look");
         fs::write(wanted.join("binfmtd.toml"), "targets = []").unwrap();
-        assert_eq!(watcher.read().unwrap(), [Seen::Files]);
+        assert_eq!(watcher.read().unwrap(), [WatchEvent::Files]);
     }
 }

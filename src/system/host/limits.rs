@@ -1,4 +1,4 @@
-//! What the kernel and our surroundings limit: for programs that are started from here.
+//! Limits for programs that are started from here.
 #![allow(unsafe_code, reason = "prctl(2) with a number that no crate here has, and getxattr(2)")]
 
 use std::ffi::CString;
@@ -12,18 +12,16 @@ use nix::unistd::{SysconfVar, sysconf};
 /// `PR_GET_MDWE` of `include/uapi/linux/prctl.h`, since Linux 6.3.
 const PR_GET_MDWE: libc::c_int = 66;
 
-/// How `SELinux` decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Selinux {
-    /// What the policy forbids is refused.
+    /// Forbidden accesses are denied.
     Enforcing,
-    /// It is only noted.
+    /// Forbidden accesses are only logged.
     Permissive,
 }
 
-/// What programs that are started from here have to live with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct HostLimits {
     /// Bytes.
     pub page_size: u64,
     /// `vm.mmap_min_addr`, bytes: the lowest address that may be mapped.
@@ -38,21 +36,21 @@ pub struct Limits {
     pub interpreters: Option<u64>,
     /// Whether no program may write what it executes (`PR_SET_MDWE`, `MemoryDenyWriteExecute=`).
     pub no_written_code: bool,
-    /// Where it is on.
+    /// `None` where SELinux is off.
     pub selinux: Option<Selinux>,
     /// `/proc/self/uid_map`, as it is.
     pub uid_map: String,
 }
 
-/// Looks; what cannot be read counts as not there.
-pub fn look() -> Limits {
+/// A limit that cannot be read counts as absent.
+pub fn look() -> HostLimits {
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse().ok();
     let page_size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
     let address_space = getrlimit(Resource::RLIMIT_AS).map_or(RLIM_INFINITY, |(soft, _)| soft);
     let processes = getrlimit(Resource::RLIMIT_NPROC).map_or(RLIM_INFINITY, |(soft, _)| soft);
     // SAFETY: prctl(2) with this number takes four zeros, and returns bits or -1.
     let denied = unsafe { libc::prctl(PR_GET_MDWE, 0, 0, 0, 0) };
-    Limits {
+    HostLimits {
         page_size: page_size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4096),
         lowest_address: number("/proc/sys/vm/mmap_min_addr"),
         address_space: (address_space != RLIM_INFINITY).then_some(address_space),
@@ -68,10 +66,10 @@ pub fn look() -> Limits {
     }
 }
 
-/// The label that `SELinux` has for a file: `system_u:object_r:bin_t:s0`; `None` where it has none.
+/// The `SELinux` label of a file: `system_u:object_r:bin_t:s0`.
 pub fn label(path: &Path) -> Option<String> {
     let path = CString::new(path.as_os_str().as_bytes()).ok()?;
-    // No policy's labels come near that.
+    // No label is that long.
     let mut label = [0u8; 1024];
     // SAFETY: both names end in NUL, and the kernel writes at most as many bytes as the buffer has.
     let length = unsafe {

@@ -1,4 +1,4 @@
-//! The service manager: what it is told, and where the journal is.
+//! Notifies the service manager, and finds the journal.
 
 use std::env;
 use std::io;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use nix::sys::stat::fstat;
 use sd_notify::NotifyState;
 
-/// Tells the manager how it goes; does nothing where there is none. It never waits: a manager that does
-/// not read must not keep anybody from his work. False when it could not be told.
+/// Notifies the manager, if there is one. Never blocks, because a manager that does not read must not stop the
+/// service. False when the message was not sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Manager;
 
@@ -27,7 +27,7 @@ impl Manager {
         tell(&[NotifyState::Status(status)])
     }
 
-    /// RELOADING=1, to be followed by [`Manager::ready`]. `Type=notify-reload` wants the time with it.
+    /// RELOADING=1, to be followed by [`Manager::ready`]. `Type=notify-reload` requires the time with it.
     pub fn reloading(self) -> bool {
         NotifyState::monotonic_usec_now().is_ok_and(|now| tell(&[NotifyState::Reloading, now]))
     }
@@ -42,14 +42,13 @@ impl Manager {
         tell(&[NotifyState::Watchdog])
     }
 
-    /// How often it wants to hear that we are alive: half of `WatchdogSec=`, as `sd_watchdog_enabled(3)`
-    /// advises.
+    /// The interval for [`Manager::alive`]: half of `WatchdogSec=`, as `sd_watchdog_enabled(3)` advises.
     pub fn watchdog(self) -> Option<Duration> {
         sd_notify::watchdog_enabled().map(|limit| limit / 2)
     }
 }
 
-/// The crate's own function would wait for a full socket.
+/// The crate's own function blocks on a full socket.
 fn tell(states: &[NotifyState<'_>]) -> bool {
     let Some(path) = env::var_os("NOTIFY_SOCKET") else { return true };
     let lines: Vec<String> = states.iter().map(ToString::to_string).collect();
@@ -74,8 +73,8 @@ pub fn is_systemd() -> bool {
     sd_notify::booted().unwrap_or(false)
 }
 
-/// Whether standard error is the journal's (`JOURNAL_STREAM` of `systemd.exec(5)`): then it can be
-/// told more than lines.
+/// Whether standard error is connected to the journal (`JOURNAL_STREAM` of `systemd.exec(5)`), which then takes
+/// structured messages, too.
 pub fn has_journal() -> bool {
     let Ok(stream) = env::var("JOURNAL_STREAM") else { return false };
     let id = fstat(io::stderr().as_fd()).map(|stat| format!("{}:{}", stat.st_dev, stat.st_ino));

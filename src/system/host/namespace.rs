@@ -1,4 +1,4 @@
-//! Namespaces: where this process is.
+//! Which namespaces this process is in.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -23,8 +23,8 @@ pub(in crate::system) fn in_pid_namespace() -> bool {
     !link_is("/proc/self/ns/pid", FIRST_PID_NAMESPACE)
 }
 
-/// Whether this process lives in a container: in another PID namespace than the first, or with
-/// other mounts than process 1.
+/// Whether this process is in a container: in another PID namespace than the first, or with other mounts than process
+/// 1.
 pub fn in_container() -> bool {
     if in_pid_namespace() {
         return true;
@@ -32,26 +32,25 @@ pub fn in_container() -> bool {
     let link = |pid: &str| fs::read_link(Path::new("/proc").join(pid).join("ns/mnt")).ok();
     match (link("1"), link("self")) {
         (Some(first), Some(own)) => first != own,
-        // Even root may not read the link without CAP_SYS_PTRACE, or in a sandbox. Who shares no mount
-        // with process 1 is not where it is: each namespace has copies with numbers of their own.
+        // Even root cannot read the link without CAP_SYS_PTRACE, or in a sandbox. Mount IDs tell instead: each mount
+        // namespace has its own, so one that shares none with process 1 is another.
         _ => shares_no_mount_with_first(),
     }
 }
 
-/// Whether this process has another root than the host, as a container has, and a service's sandbox has not.
+/// Whether this process has another root than the host: true in a container, false in a service's sandbox.
 pub fn has_another_root() -> bool {
     let root = |path: &str| fs::metadata(path).map(|root| (root.dev(), root.ino())).ok();
-    // Process 1 may be out of reach; then it is the sandbox.
+    // Process 1 may be inaccessible; then this is a sandbox.
     in_pid_namespace() || root("/proc/1/root/").is_some_and(|first| root("/") != Some(first))
 }
 
-/// Whether process 1, as this process sees it, is the host's: then its mounts can be joined by who has
-/// the rights to.
+/// Whether the process 1 that this process sees is the host's, so that its mount namespace can be joined.
 pub(in crate::system) fn may_see_first() -> bool {
     in_first_user_namespace() && !in_pid_namespace()
 }
 
-/// Moves this process to the mounts of process 1.
+/// Joins the mount namespace of process 1.
 pub(in crate::system) fn join_mounts_of_first() -> std::io::Result<()> {
     let namespace = fs::File::open("/proc/1/ns/mnt")?;
     Ok(setns(namespace, CloneFlags::CLONE_NEWNS)?)
@@ -64,7 +63,7 @@ fn shares_no_mount_with_first() -> bool {
     };
     match (mounts(Process::new(1)), mounts(Process::myself())) {
         (Some(first), Some(own)) => !own.iter().any(|mount| first.contains(mount)),
-        // Who may not even see process 1 is not root, and cannot mount either.
+        // A process that cannot see process 1 is not root, and cannot mount either.
         _ => false,
     }
 }

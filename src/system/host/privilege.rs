@@ -11,32 +11,37 @@ use nix::sys::prctl;
 /// `_LINUX_CAPABILITY_VERSION_3` of `include/uapi/linux/capability.h`.
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
-/// Whether it may mount (`CAP_SYS_ADMIN`).
+/// `CAP_SYS_ADMIN`.
 pub fn may_mount() -> bool {
     has(Capability::CAP_SYS_ADMIN)
 }
 
-/// Whether it may change its root (`CAP_SYS_CHROOT`).
+/// `CAP_SYS_CHROOT`.
 pub fn may_chroot() -> bool {
     has(Capability::CAP_SYS_CHROOT)
 }
 
-/// Whether a set-user-ID bit means nothing to it (`PR_SET_NO_NEW_PRIVS`).
+/// Whether set-user-ID bits have no effect (`PR_SET_NO_NEW_PRIVS`).
 pub fn has_no_new_privileges() -> bool {
     prctl::get_no_new_privs().unwrap_or(false)
 }
 
-/// Whether it is uid 0 of its namespace.
-pub fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
+/// The effective uid.
+pub fn uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
 }
 
-/// Gives up every capability, and every way to get one back: permitted, effective, inheritable,
-/// ambient and bounding set are empty afterwards. The files of `binfmt_misc` belong to uid 0, which
-/// stays. Acts on the calling thread, so it comes before a second one.
+/// Whether this is uid 0 of its user namespace.
+pub fn is_root() -> bool {
+    uid() == 0
+}
+
+/// Drops every capability and every way to get one back: permitted, effective, inheritable, ambient and bounding set
+/// are empty afterwards. uid 0 stays, because the files of `binfmt_misc` belong to it. Affects only the calling
+/// thread, so call it before starting another.
 pub fn drop_all() -> io::Result<()> {
     reduce(&CapsHashSet::new())?;
-    // What this process holds open is nobody else's to take: no attaching, no core.
+    // Not dumpable: other processes of this user must not take its descriptors by ptrace(2) or from a core dump.
     prctl::set_dumpable(false)?;
     Ok(())
 }
@@ -69,9 +74,9 @@ pub(in crate::system) fn clear() -> io::Result<()> {
 fn reduce(wanted: &CapsHashSet) -> io::Result<()> {
     let failed = |error: caps::errors::CapsError| io::Error::other(error.to_string());
     let held = |set: CapSet| caps::read(None, set).map_err(failed);
-    // Kernels before 4.3 have no ambient set, and nothing in it.
+    // Kernels before 4.3 have no ambient set.
     let _ = caps::clear(None, CapSet::Ambient);
-    // The bounding set first: to make it smaller takes a capability itself.
+    // The bounding set first: reducing it requires a capability.
     let may_bound = held(CapSet::Effective)?.contains(&Capability::CAP_SETPCAP);
     for capability in held(CapSet::Bounding)?.difference(wanted) {
         if may_bound {
@@ -85,8 +90,8 @@ fn reduce(wanted: &CapsHashSet) -> io::Result<()> {
         };
         caps::set(None, set, &kept).map_err(failed)?;
     }
-    // Without CAP_SETPCAP the bounding set stays as it is; then this is what keeps an exec from
-    // giving uid 0 what the bounding set allows.
+    // Without CAP_SETPCAP the bounding set stays as it is. This keeps an exec from giving uid 0 what the bounding set
+    // allows.
     prctl::set_no_new_privs()?;
     Ok(())
 }

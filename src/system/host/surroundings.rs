@@ -1,7 +1,7 @@
-//! What else is on the machine that decides whether there are rules: the kernel's modules, the
-//! distribution, and who registers at boot.
+//! What else on the machine decides whether rules exist: kernel modules, the distribution, and the units that
+//! register rules at boot.
 //!
-//! Each takes the root of a file system, so that a test can show it one.
+//! Each function takes a root folder, for tests.
 
 use std::fs;
 use std::io;
@@ -10,16 +10,15 @@ use std::path::{Path, PathBuf};
 /// Whether the kernel could have `binfmt_misc`, going by the files of its modules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Module {
-    /// Nothing here tells.
     #[default]
     Unknown,
-    /// Its file is there; it is to be loaded.
+    /// The module's file exists; it can be loaded.
     Loadable,
-    /// The configuration of this kernel has it as a module, and its file is not installed.
+    /// This kernel's configuration has it as a module, but the file is not installed.
     NotInstalled,
     /// The configuration of this kernel does not have it.
     NotBuilt,
-    /// There are modules of other kernels only: this one was replaced on disk, and still runs.
+    /// Only modules of other kernels exist: the running kernel was replaced on disk.
     OtherKernel,
 }
 
@@ -31,7 +30,7 @@ pub fn module(root: &Path, release: &str) -> Module {
         let others = fs::read_dir(&modules).is_ok_and(|mut entries| entries.next().is_some());
         return if others { Module::OtherKernel } else { Module::Unknown };
     }
-    // A line begins with the module's path, which need not have a folder.
+    // A line begins with the module's path, which may have no folder.
     let is_it = |line: &str| {
         let path = line.split(':').next().unwrap_or_default();
         path.rsplit('/').next().is_some_and(|name| name.starts_with("binfmt_misc.ko"))
@@ -44,7 +43,7 @@ pub fn module(root: &Path, release: &str) -> Module {
     }
     let files = [folder.join("config"), root.join(format!("boot/config-{release}"))];
     let Some(config) = files.iter().find_map(|file| fs::read_to_string(file).ok()) else {
-        // Who has a list of modules, and this one not in it, lacks its file whatever the reason.
+        // The list of modules exists without this one, so its file is missing, whatever the reason.
         let listed = folder.join("modules.dep").is_file() && !names("modules.builtin");
         return if listed { Module::NotInstalled } else { Module::Unknown };
     };
@@ -55,27 +54,22 @@ pub fn module(root: &Path, release: &str) -> Module {
     }
 }
 
-/// Which packages there are (`os-release(5)`).
+/// Distributions by their packages (`os-release(5)`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Distribution {
-    /// Debian, and what is made from it.
+    /// Debian and derivatives.
     Debian,
     /// Ubuntu: its cloud kernels have fewer modules.
     Ubuntu,
-    /// Fedora, RHEL, and what is made from them.
+    /// Fedora, RHEL and derivatives.
     Fedora,
-    /// openSUSE, SLE.
     Suse,
-    /// Arch.
     Arch,
-    /// Alpine.
     Alpine,
-    /// None of these.
     #[default]
     Other,
 }
 
-/// Reads `os-release`.
 pub fn distribution(root: &Path) -> Distribution {
     let files = ["etc/os-release", "usr/lib/os-release"].map(|file| root.join(file));
     let text = files.iter().find_map(|file| fs::read_to_string(file).ok()).unwrap_or_default();
@@ -84,7 +78,7 @@ pub fn distribution(root: &Path) -> Distribution {
         let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         value.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
     };
-    // Its own name first, then those that it says it is like, nearest first.
+    // `ID` first, then `ID_LIKE`, closest first.
     let names = format!("{} {}", value("ID"), value("ID_LIKE"));
     let known = |name: &str| {
         Some(match name {
@@ -100,17 +94,15 @@ pub fn distribution(root: &Path) -> Distribution {
     names.split_whitespace().find_map(known).unwrap_or_default()
 }
 
-/// Whether something is started at boot.
+/// Whether a unit is started at boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Boot {
-    /// There is no such unit.
     #[default]
     Absent,
-    /// It is there, and nobody wants it.
+    /// The unit exists, but no unit wants it.
     Off,
-    /// It is masked.
     Masked,
-    /// Something that is started wants it.
+    /// A unit that is started wants it.
     Starts,
 }
 
@@ -134,7 +126,7 @@ const UNIT_FOLDERS: [&str; 5] = [
     "lib/systemd/system",
 ];
 
-/// Looks at the files of units, without asking systemd.
+/// Reads the files of units, without asking systemd.
 pub fn units(root: &Path) -> Units {
     Units {
         ours: boot(root, "binfmtd.service"),
@@ -169,8 +161,8 @@ fn boot(root: &Path, unit: &str) -> Boot {
 const BINFMT_D: [&str; 4] =
     ["etc/binfmt.d", "run/binfmt.d", "usr/local/lib/binfmt.d", "usr/lib/binfmt.d"];
 
-/// The files that systemd-binfmt reads, with their content, by name: of several of one name the first,
-/// which may be empty or `/dev/null` to hide the others.
+/// The files that systemd-binfmt reads, with their content, by name. Of several with one name the first counts, which
+/// may be empty or `/dev/null` to mask the others.
 pub fn binfmt_d(root: &Path) -> io::Result<Vec<(PathBuf, Vec<u8>)>> {
     let mut files: Vec<PathBuf> = Vec::new();
     for folder in BINFMT_D.map(|folder| root.join(folder)) {
@@ -188,7 +180,7 @@ pub fn binfmt_d(root: &Path) -> io::Result<Vec<(PathBuf, Vec<u8>)>> {
         }
     }
     files.sort_by(|one, other| one.file_name().cmp(&other.file_name()));
-    // What cannot be read is not read by others either, or is not there any more.
+    // An unreadable file is unreadable for systemd-binfmt as well, or has just been removed.
     Ok(files.into_iter().filter_map(|file| Some((file.clone(), fs::read(file).ok()?))).collect())
 }
 

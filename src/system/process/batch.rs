@@ -1,4 +1,4 @@
-//! Many programs at a time, over the cores, each with a time limit.
+//! Runs many programs in parallel, each with a time limit.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -12,7 +12,6 @@ use super::signal::Interrupt;
 use crate::failure::Failure;
 use crate::system::host::machine;
 
-/// How much a batch may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// For each program, from its start.
@@ -27,13 +26,11 @@ impl Default for Limits {
     }
 }
 
-/// Why a batch was given up: this is not a verdict about any of its programs.
+/// Why a batch was given up. It says nothing about any of its programs.
 #[derive(Debug, Error)]
 pub enum BatchError {
-    /// Somebody asked us to end.
     #[error("interrupted")]
     Interrupted,
-    /// The edge failed.
     #[error("{0}")]
     Io(#[from] io::Error),
 }
@@ -47,25 +44,20 @@ impl From<BatchError> for Failure {
     }
 }
 
-/// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// With this status.
     Exited(i32),
-    /// By this signal.
     Signaled(i32),
-    /// It was ended because its time was over.
+    /// Killed after the time limit.
     TimedOut,
-    /// It was ended because it wrote without end.
+    /// Killed because it wrote without end.
     Flooded,
 }
 
-/// A program that has ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// What it was, with all that it wrote.
+    /// The child, with all that it wrote.
     pub child: Child,
-    /// How it ended.
     pub ended: Ended,
 }
 
@@ -74,43 +66,42 @@ pub trait Batch {
     /// The next one to start; `None` when none is left.
     fn next(&mut self) -> Option<usize>;
 
-    /// Starts it.
     fn start(&mut self, number: usize) -> Result<Child, ExecError>;
 
-    /// It wrote something, and runs on.
+    /// Called when the program wrote something and is still running.
     fn hear(&mut self, _number: usize, _child: &mut Child) {}
 
-    /// Whether what its programs leave running is ended with the batch. Who talks to a server of somebody
-    /// else's may have started it, and has to leave it.
+    /// Whether processes that the programs leave running are killed with the batch. A client of somebody else's
+    /// server may have started that server, which has to survive.
     fn ends_orphans(&self) -> bool {
         false
     }
 
-    /// It has ended after this time, or never started. What the machine has no resources for ends the
-    /// batch instead: that says nothing of the program.
+    /// Called when the program has ended after this time, or did not start. A lack of resources ends the batch
+    /// instead, because it says nothing about the program.
     fn end(&mut self, number: usize, outcome: Result<Finished, ExecError>, time: Duration);
 }
 
-struct Running {
+struct BatchChild {
     number: usize,
     child: Child,
     begun: Instant,
 }
 
-/// Runs a batch to its end. When it is given up, what still runs is ended.
+/// Runs a batch to its end. When it is given up, running programs are killed.
 pub fn run(batch: &mut impl Batch, limits: Limits) -> Result<(), BatchError> {
     let interrupt = Interrupt::catch()?;
-    // Before anything runs, so that it is dropped after. Without /proc nobody can tell who they are.
+    // Created first, so that it is dropped last. Without /proc orphans cannot be identified.
     let orphans = if batch.ends_orphans() { Orphans::adopt().ok() } else { None };
     let parallel = if limits.parallel == 0 { machine::cores() } else { limits.parallel };
-    let mut running: Vec<Running> = Vec::with_capacity(parallel);
+    let mut running: Vec<BatchChild> = Vec::with_capacity(parallel);
     loop {
         while running.len() < parallel
             && let Some(number) = batch.next()
         {
             let begun = Instant::now();
             match batch.start(number) {
-                Ok(child) => running.push(Running { number, child, begun }),
+                Ok(child) => running.push(BatchChild { number, child, begun }),
                 Err(error @ ExecError::Resources(_)) => {
                     return Err(BatchError::Io(io::Error::other(error.to_string())));
                 }
@@ -131,7 +122,7 @@ pub fn run(batch: &mut impl Batch, limits: Limits) -> Result<(), BatchError> {
         let mut still = Vec::with_capacity(parallel);
         for mut one in running {
             if let Some(ended) = one.ended(limits.time) {
-                let Running { number, child, begun } = one;
+                let BatchChild { number, child, begun } = one;
                 batch.end(number, Ok(Finished { child, ended }), begun.elapsed());
             } else {
                 batch.hear(one.number, &mut one.child);
@@ -142,7 +133,7 @@ pub fn run(batch: &mut impl Batch, limits: Limits) -> Result<(), BatchError> {
     }
 }
 
-impl Running {
+impl BatchChild {
     /// How it ended, or was ended.
     fn ended(&mut self, limit: Duration) -> Option<Ended> {
         let ended = if self.child.flooded {

@@ -1,4 +1,4 @@
-//! Child processes that are watched: started in a root of their own, never waited for without limit.
+//! Child processes: started in a root of their own, and never waited for without a limit.
 #![allow(
     unsafe_code,
     reason = "a closure between fork and exec, and pidfd_open, which no crate here has"
@@ -29,34 +29,29 @@ use crate::system::host::privilege;
 
 /// The number of the signal that asks a program to end, the same on every architecture.
 pub const SIGTERM: i32 = Signal::SIGTERM as i32;
-/// More than a shell or a service manager leaves open.
+/// Higher than any descriptor that a shell or a service manager leaves open.
 const MOST_DESCRIPTORS: i32 = 65_536;
 
-/// Where a child's `/` is.
 #[derive(Debug, Clone, Copy)]
 pub enum Root<'a> {
-    /// Where ours is.
+    /// The root of this process.
     Host,
-    /// In this folder; programs are looked up there.
+    /// This folder; programs are looked up in it.
     Folder(&'a Path),
-    /// In this open folder, wherever it has been moved since.
+    /// This open folder, wherever it has been moved since.
     Open(BorrowedFd<'a>),
 }
 
-/// What to start.
 #[derive(Debug, Clone)]
 pub struct Launch<'a> {
     /// The program, as seen from its root.
     pub program: &'a Path,
-    /// What it is told to be called.
+    /// argv\[0\].
     pub argv0: &'a OsStr,
-    /// Its arguments.
     pub arguments: &'a [&'a OsStr],
-    /// Its whole environment.
     pub environment: &'a [(&'a OsStr, &'a OsStr)],
-    /// Its root.
     pub root: Root<'a>,
-    /// More bytes than this, on either of its outputs, are a flood.
+    /// The limit for each output, in bytes; a program that writes more is killed.
     pub largest_output: usize,
 }
 
@@ -68,14 +63,12 @@ pub struct Child {
     stdin: Option<PipeWriter>,
     stdout: Option<PipeReader>,
     stderr: Option<PipeReader>,
-    /// What it wrote to standard output.
     pub output: Vec<u8>,
-    /// What it wrote to standard error.
     pub errors: Vec<u8>,
     largest_output: usize,
-    /// Whether it wrote more than that.
+    /// Whether it wrote more than the limit.
     pub flooded: bool,
-    /// How it ended, once it has.
+    /// `None` while it runs.
     pub ended: Option<ExitStatus>,
 }
 
@@ -84,13 +77,12 @@ pub struct Child {
 pub struct Executable {
     /// The file, open: readable even when it is deleted on disk.
     pub file: File,
-    /// Which file it is.
     pub id: FileId,
     /// Where the kernel says it is, ` (deleted)` included.
     pub path: PathBuf,
 }
 
-/// What execve(2) answered instead of running a program, and what that means for one of another CPU.
+/// Why execve(2) did not run a program, and what that means for a program of another CPU.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ExecError {
     /// ENOEXEC.
@@ -114,10 +106,10 @@ pub enum ExecError {
     /// EPERM.
     #[error("not permitted: a security policy forbids it, or there is no right to change the root")]
     NotPermitted,
-    /// This process or the machine is at a limit: says nothing about the program.
+    /// This process or the machine is at a limit, which says nothing about the program.
     #[error("no resources to start it: {0}")]
     Resources(String),
-    /// Anything else, or a failure before it came to execve.
+    /// Any other error, or a failure before execve(2).
     #[error("{0}")]
     Other(String),
 }
@@ -165,7 +157,7 @@ impl Child {
         // of pointers, which the C library's allocator allows after fork; it takes no lock of ours.
         unsafe { command.pre_exec(become_program) };
         let process = command.spawn()?;
-        // The command holds the child's ends of the pipes, which would never see an end.
+        // The command holds the child's ends of the pipes; as long as it does, reading never ends.
         drop(command);
         let pidfd = open_pidfd(process.id())?;
         Ok(Self {
@@ -182,7 +174,6 @@ impl Child {
         })
     }
 
-    /// The program that it runs now.
     pub fn executable(&self) -> io::Result<Executable> {
         let link = Path::new("/proc").join(self.process.id().to_string()).join("exe");
         let file = File::open(&link)?;
@@ -190,10 +181,10 @@ impl Child {
         Ok(Executable { file, id, path: std::fs::read_link(&link)? })
     }
 
-    /// The uid that it has the rights of.
+    /// The effective uid.
     pub fn effective_user(&self) -> io::Result<u32> {
-        // Not the owner of its folder in /proc: who has other rights than its caller is not dumpable,
-        // and belongs to root there.
+        // Not the owner of its folder in /proc: a set-user-ID process is not dumpable, so that folder belongs to
+        // root.
         let pid = i32::try_from(self.process.id()).map_err(io::Error::other)?;
         let process = procfs::process::Process::new(pid).map_err(io::Error::other)?;
         Ok(process.status().map_err(io::Error::other)?.euid)
@@ -202,25 +193,25 @@ impl Child {
     /// Writes one byte to its standard input and closes it.
     pub fn release(&mut self, byte: u8) {
         if let Some(mut stdin) = self.stdin.take() {
-            // It may have ended already; how it ended tells more than this error.
+            // It may have ended already; its exit status says more than this error.
             let _ = stdin.write_all(&[byte]);
         }
     }
 
-    /// Closes its standard input: it reads an end.
+    /// Closes its standard input, so that it reads end of file.
     pub fn close_input(&mut self) {
         self.stdin = None;
     }
 
-    /// Asks it to end (SIGTERM).
+    /// Sends SIGTERM.
     pub fn terminate(&self) {
         if let Ok(pid) = i32::try_from(self.process.id()) {
-            // Not reaped yet, or this would not be asked: the number is still its.
+            // It has not been reaped, so the process ID is still its own.
             let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM);
         }
     }
 
-    /// Ends it, with whatever it started, and reaps it.
+    /// Kills it and its process group, and reaps it.
     pub fn kill(&mut self) {
         if self.ended.is_some() {
             return;
@@ -229,7 +220,7 @@ impl Child {
         self.ended = self.process.wait().ok();
     }
 
-    /// It leads a session, and with it a process group, of its own. As long as it is not reaped, the number is still its.
+    /// The child leads its own session and process group. Until it is reaped, the process ID is its own.
     fn kill_group(&self) {
         if let Ok(pid) = i32::try_from(self.process.id()) {
             let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
@@ -258,11 +249,10 @@ impl Child {
             self.flooded |= drain(&mut self.stderr, &mut self.errors, self.largest_output);
         }
         if ready[2] {
-            // It has ended; what it started and left has no business here any more.
+            // It has ended; kill what it left in its process group.
             self.kill_group();
             self.ended = self.process.try_wait().ok().flatten();
-            // What it wrote before it ended may still be in the pipes; who inherited them is no
-            // business of ours.
+            // Its last output may still be in the pipes. Processes that inherited them are not waited for.
             if self.ended.is_some() {
                 self.read_rest();
             }
@@ -291,8 +281,8 @@ impl Drop for Child {
     }
 }
 
-/// Waits until one of the children wrote something or ended, `interrupt` became readable, or the time
-/// is over; takes in what there is. True when `interrupt` was it.
+/// Waits until a child wrote something or ended, `interrupt` became readable, or the time is over, and reads the
+/// output. True when `interrupt` became readable.
 pub fn wait(
     children: &mut [&mut Child],
     interrupt: Option<BorrowedFd<'_>>,
@@ -333,7 +323,7 @@ pub fn wait(
     Ok(interrupted)
 }
 
-/// Reads what is there, once; true when it is too much.
+/// Reads once; true when the limit is exceeded.
 fn drain(pipe: &mut Option<PipeReader>, buffer: &mut Vec<u8>, largest: usize) -> bool {
     let Some(open) = pipe else { return false };
     let mut chunk = [0; 4096];
@@ -352,7 +342,7 @@ pub(in crate::system) struct Image {
 }
 
 impl Image {
-    /// The first of the words is the name that it is told to be called.
+    /// The first word is argv\[0\].
     pub(in crate::system) fn new<W, N, V>(
         program: &Path,
         words: impl Iterator<Item = W>,
@@ -374,21 +364,20 @@ impl Image {
         })
     }
 
-    /// The standard library would call execvp(3), which hands a program that nobody takes to a shell:
-    /// exactly the error that we want to see.
+    /// The standard library calls execvp(3), which on ENOEXEC starts a shell instead of reporting the error.
     pub(in crate::system) fn execute(&self) -> io::Result<()> {
         match execve(&self.program, &self.arguments, &self.environment)? {}
     }
 }
 
-/// Where the child's `/` will be, as it takes it along.
+/// The child's root, prepared for use after fork.
 pub(in crate::system) enum ChildRoot {
     Folder(PathBuf),
     Open(OwnedFd),
 }
 
-/// Leaves the program nothing of ours but its three pipes: no terminal that it could open and write to
-/// (`/dev/tty` is the session's), and no descriptor that we inherited.
+/// Leaves the program nothing but its three pipes: no terminal to open (`/dev/tty` is the session's), and no
+/// inherited descriptor.
 fn stand_alone() -> io::Result<()> {
     nix::unistd::setsid()?;
     // SAFETY: close_range(2) takes three numbers; with this flag it closes nothing before the exec.
@@ -406,16 +395,16 @@ fn stand_alone() -> io::Result<()> {
     Ok(())
 }
 
-/// What the child does before it becomes the program.
+/// Runs in the child between fork and exec.
 pub(in crate::system) fn prepare(root: Option<(&ChildRoot, bool)>) -> io::Result<()> {
-    // We read signals from a descriptor and block them; what is blocked would stay so in the program.
+    // This process blocks signals to read them from a descriptor; the program would inherit the mask.
     super::signal::unblock_all()?;
     outlive_nobody()?;
     if let Some((root, unprivileged)) = root {
         if unprivileged {
-            // Gives CAP_SYS_CHROOT. The namespace has no instance of its own, so the kernel uses ours.
+            // A user namespace grants CAP_SYS_CHROOT. It has no instance of its own, so the kernel uses ours.
             unshare(CloneFlags::CLONE_NEWUSER).map_err(|errno| match errno {
-                // Who may have none of them (`user.max_user_namespaces` is 0) is not permitted.
+                // Where user namespaces are not allowed (`user.max_user_namespaces` is 0), report EPERM.
                 Errno::ENOSPC => Errno::EPERM,
                 other => other,
             })?;
@@ -429,18 +418,18 @@ pub(in crate::system) fn prepare(root: Option<(&ChildRoot, bool)>) -> io::Result
         }
         nix::unistd::chdir("/")?;
     }
-    // What got it here is no right of the program's. (Without no_new_privs, uid 0 gets it back.)
+    // Drop the capabilities that were needed for chroot. (Without no_new_privs, uid 0 gets them back at exec.)
     privilege::clear()?;
     Ok(())
 }
 
-/// What [`prepare`] does, without a root and with signals as they are: neither allocates.
+/// The part of [`prepare`] without root and signals; it does not allocate.
 pub(in crate::system) fn confine() -> io::Result<()> {
     outlive_nobody()?;
     privilege::clear()
 }
 
-/// A broken interpreter must not litter the host with cores, nor outlive us.
+/// A broken interpreter must not leave core dumps on the host, nor outlive this process.
 fn outlive_nobody() -> io::Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;

@@ -1,4 +1,4 @@
-//! A task in a forked copy of this process: what it does to namespaces ends with it.
+//! Runs a task in a fork, so that its changes to namespaces end with it.
 #![allow(unsafe_code, reason = "fork and _exit")]
 
 use std::io::{self, Read as _, Write as _};
@@ -8,9 +8,9 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
-/// Whether a fork's memory would be whole: with another thread, a lock of its could be held forever.
+/// Whether it is safe to fork: a lock held by another thread would stay locked forever in the child.
 pub(in crate::system) fn only_thread() -> io::Result<()> {
-    // A thread that was waited for may be listed for a moment yet.
+    // A joined thread may be listed for a moment longer.
     for _ in 0..100 {
         if std::fs::read_dir("/proc/self/task")?.count() == 1 {
             return Ok(());
@@ -30,14 +30,13 @@ pub fn run(task: impl FnOnce() -> Vec<u8>) -> io::Result<Vec<u8>> {
     match unsafe { fork() }? {
         ForkResult::Child => {
             drop(reader);
-            // When we are killed, it must not go on; TERM lets it clean up.
+            // The child must not outlive this process; TERM lets it clean up.
             let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGTERM);
             if nix::unistd::getppid() != parent {
-                // It was killed before we asked to hear of it.
-                // SAFETY: as below.
+                // The parent died before prctl(2) took effect. SAFETY: as below.
                 unsafe { libc::_exit(1) }
             }
-            // Where panics unwind (not in releases) one must not run into what the parent goes on with.
+            // Where panics unwind (not in releases), a panic must not unwind into the parent's code.
             let status = match catch_unwind(AssertUnwindSafe(task)) {
                 Ok(answer) => i32::from(writer.write_all(&answer).is_err()),
                 Err(_) => 101,

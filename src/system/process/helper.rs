@@ -1,5 +1,5 @@
-//! A helper process that keeps what this one gives up, and forks a worker for each job: whatever a
-//! job allocates, opens or does to its namespaces ends with it.
+//! A helper process that keeps the privileges this one drops, and forks a worker for each job: whatever a job
+//! allocates, opens or does to its namespaces ends with the worker.
 #![allow(unsafe_code, reason = "fork and _exit")]
 
 use std::io::{self, Read, Write};
@@ -17,10 +17,10 @@ use super::fork;
 
 /// Larger than any answer; a length beyond it is not one.
 const LARGEST: usize = 256 * 1024 * 1024;
-/// How long workers may take to put away what they have in their hands.
+/// How long workers may take to clean up.
 const LONGEST_END: Duration = Duration::from_secs(10);
 
-/// The helper, as the process sees it that it works for.
+/// The parent's end of the helper.
 #[derive(Debug)]
 pub struct Helper {
     process: Pid,
@@ -42,7 +42,7 @@ impl Helper {
             ForkResult::Child => {
                 drop(socket);
                 let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGTERM);
-                // Whoever tells all processes of this name to reload means the other one.
+                // A HUP sent to all processes of this name is meant for the parent.
                 let _ = SigSet::from(Signal::SIGHUP).thread_block();
                 let alone = nix::unistd::getppid() != parent;
                 let served = !alone && prepare().and_then(|()| serve(theirs, work)).is_ok();
@@ -51,21 +51,21 @@ impl Helper {
             }
             ForkResult::Parent { child } => {
                 drop(theirs);
-                // A worker whose helper dies becomes our child, so that we can wait for its end.
+                // If the helper dies, its worker becomes a child of this process, which can wait for it.
                 let _ = nix::sys::prctl::set_child_subreaper(true);
                 Ok(Self { process: child, socket, received: Vec::new() })
             }
         }
     }
 
-    /// Hands it a job; one at a time.
+    /// Sends a job; only one may be pending.
     pub fn ask(&mut self, job: &[u8]) -> io::Result<()> {
         self.socket.set_nonblocking(false)?;
         send(&mut self.socket, job)
     }
 
-    /// Takes in what has come of the answer, which is returned once it is whole. An error, an end of
-    /// file too, means that the helper is gone.
+    /// Reads what has arrived of the answer, and returns it when it is complete. An error, including end of file,
+    /// means that the helper is gone.
     pub fn answer(&mut self) -> io::Result<Option<Vec<u8>>> {
         self.socket.set_nonblocking(true)?;
         let mut chunk = [0; 16 * 1024];
@@ -87,14 +87,14 @@ impl Helper {
         Ok(Some(answer))
     }
 
-    /// Readable when there is something to take in.
+    /// Readable when a part of the answer has arrived.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 }
 
 impl Drop for Helper {
-    /// Ends it, and waits for the worker that may be in the middle of something.
+    /// Ends the helper, and waits for a worker that may be busy.
     fn drop(&mut self) {
         let _ = self.socket.shutdown(Shutdown::Both);
         let _ = kill(self.process, Signal::SIGTERM);
@@ -102,7 +102,7 @@ impl Drop for Helper {
         while begun.elapsed() < LONGEST_END {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Err(Errno::ECHILD) => return,
-                // Ending is not worth a descriptor to wait on: this takes some milliseconds, once.
+                // Polling is good enough here: this takes a few milliseconds, once.
                 Ok(nix::sys::wait::WaitStatus::StillAlive) => {
                     std::thread::sleep(Duration::from_millis(2));
                 }
@@ -112,13 +112,13 @@ impl Drop for Helper {
     }
 }
 
-/// Lets everything else on the machine go first, for what nobody waits for.
+/// Lowers the priority, for work that nobody waits for.
 pub fn step_back() {
     // SAFETY: nice(2) takes a number. Its answer does not matter: at worst we are as before.
     unsafe { libc::nice(19) };
 }
 
-/// One job after the other, until nobody is there any more to ask.
+/// Runs one job after the other until the parent closes its end.
 fn serve(mut socket: UnixStream, work: impl Fn(&[u8]) -> Vec<u8>) -> io::Result<()> {
     loop {
         let mut head = [0; 8];
@@ -129,7 +129,7 @@ fn serve(mut socket: UnixStream, work: impl Fn(&[u8]) -> Vec<u8>) -> io::Result<
         }
         let mut job = vec![0; length_of(head)?];
         socket.read_exact(&mut job)?;
-        // A worker that dies answers nothing, which the asker can tell from every answer.
+        // A worker that dies sends an empty answer, which no worker sends otherwise.
         let answer = fork::run(|| work(&job)).unwrap_or_default();
         send(&mut socket, &answer)?;
     }

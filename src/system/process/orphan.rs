@@ -1,4 +1,4 @@
-//! What programs left running when they ended: it becomes a child of ours, and is ended.
+//! Orphans: processes that programs left running become children of this process, and are killed.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -12,33 +12,32 @@ use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 use procfs::process::Process;
 
-/// A variable of the programs that we start as the first process of a container: what they leave running has it, too.
+/// An environment variable for programs that are started by the first process of a container; their orphans inherit
+/// it.
 const MARK: (&str, &str) = ("BINFMTD_STARTED", "1");
 
-/// The variable, where it is needed to tell what our programs left running from what others did.
+/// The variable, where it is needed to distinguish our programs' orphans from others.
 pub(in crate::system) fn mark() -> Option<(&'static OsStr, &'static OsStr)> {
     is_first().then(|| (OsStr::new(MARK.0), OsStr::new(MARK.1)))
 }
 
-/// Whether everybody's orphans come to us.
+/// Whether this is process 1, which all orphans of the namespace come to.
 fn is_first() -> bool {
     std::process::id() == 1
 }
 
-/// While this lives, processes whose parents end become children of ours (`PR_SET_CHILD_SUBREAPER`):
-/// neither a process group nor a session of its own takes them away.
+/// While this lives, orphans become children of this process (`PR_SET_CHILD_SUBREAPER`), even from other process
+/// groups and sessions.
 #[derive(Debug)]
 pub struct Orphans {
-    /// What was there before is not ours to end: whoever became us by exec may have had children.
+    /// Children from before, which must not be killed: the program that exec'd this one may have had some.
     before: HashSet<i32>,
-    /// When this began, in the kernel's ticks since boot. Who began earlier and becomes our child now
-    /// was left by somebody else.
+    /// Start of this guard, in the kernel's ticks since boot. Orphans that began earlier were left by somebody else.
     since: u64,
     was_subreaper: bool,
 }
 
 impl Orphans {
-    /// Begins to take them in.
     pub fn adopt() -> io::Result<Self> {
         let since = ticks()?;
         let before = children()?.into_iter().collect();
@@ -47,8 +46,7 @@ impl Orphans {
         Ok(Self { before, since, was_subreaper })
     }
 
-    /// Ends all of them, and what they started in turn, which comes to us when they end. To be called
-    /// when no other child is running.
+    /// Kills all of them, and the children that they leave in turn. Call it only when no other child is running.
     pub fn end(&self) -> io::Result<()> {
         let mut spared = self.before.clone();
         loop {
@@ -59,8 +57,8 @@ impl Orphans {
             }
             for number in left {
                 let pid = Pid::from_raw(number);
-                // Ours, and not reaped yet, so the number is still its. Who has other rights than we do
-                // cannot be ended, and would be waited for until it ends.
+                // A child that has not been reaped, so the process ID is its own. One with other rights cannot be
+                // killed, and waiting for it would take until it ends.
                 if self.is_theirs(number) && kill(pid, Signal::SIGKILL).is_ok() {
                     let _ = waitpid(pid, None);
                 } else {
@@ -91,15 +89,14 @@ fn has_mark(pid: i32) -> bool {
         .is_ok_and(|variables| variables.split(|byte| *byte == 0).any(|one| one == mark.as_bytes()))
 }
 
-/// The time since boot as the kernel gives the starts of processes; a tick may be shared with what was
-/// before it.
+/// The time since boot in the unit of process start times. A tick may be shared with a process that started before.
 fn ticks() -> io::Result<u64> {
     let now = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?);
     let ticks = now.as_nanos() * u128::from(procfs::ticks_per_second()) / 1_000_000_000;
     u64::try_from(ticks).map_err(io::Error::other)
 }
 
-/// Where the kernel does not list them (`CONFIG_PROC_CHILDREN`), every process is asked for its parent.
+/// Without `CONFIG_PROC_CHILDREN` the kernel does not list children, so look at every process's parent.
 fn children() -> io::Result<Vec<i32>> {
     let me = Process::myself().map_err(io::Error::other)?;
     let tasks = me.tasks().map_err(io::Error::other)?;

@@ -9,15 +9,13 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::time::{TimeSpec, TimeValLike as _};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-/// The timer's own token; no caller's.
+/// The timer's token; callers must not use it.
 const TIMER: u64 = u64::MAX;
 
-/// What became ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ready {
     /// The descriptor that was added with this token.
     Descriptor(u64),
-    /// The deadline has passed.
     Deadline,
 }
 
@@ -30,7 +28,6 @@ pub struct Poller {
 }
 
 impl Poller {
-    /// Waits for nothing yet.
     pub fn new() -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
@@ -39,17 +36,17 @@ impl Poller {
         Ok(Self { epoll, timer, armed: None })
     }
 
-    /// Waits for something to read from `descriptor`, too.
+    /// Adds a descriptor that becomes readable.
     pub fn add(&self, descriptor: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         Ok(self.epoll.add(descriptor, EpollEvent::new(EpollFlags::EPOLLIN, token))?)
     }
 
-    /// Waits for a change that the kernel tells of as an exception: that of a mountinfo file.
+    /// Adds a descriptor with exceptional conditions (`EPOLLPRI`): the kernel reports changes of mountinfo so.
     pub fn add_exceptional(&self, descriptor: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         Ok(self.epoll.add(descriptor, EpollEvent::new(EpollFlags::EPOLLPRI, token))?)
     }
 
-    /// Waits until something is ready, or `deadline` has passed. A deadline that stays costs nothing.
+    /// Waits until something is ready, or `deadline` has passed. An unchanged deadline costs no system call.
     pub fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Vec<Ready>> {
         if deadline != self.armed {
             self.arm(deadline)?;
@@ -65,7 +62,7 @@ impl Poller {
         let mut ready = Vec::with_capacity(count);
         for event in &events[..count] {
             if event.data() == TIMER {
-                // It has to be armed again, even for the same moment.
+                // The timer has to be armed again, even for the same moment.
                 self.armed = None;
                 self.timer.unset()?;
                 ready.push(Ready::Deadline);

@@ -1,4 +1,4 @@
-//! Signals as something to be read, so that work can be given up cleanly.
+//! Signals as a readable descriptor, so that work can be given up cleanly.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,12 +23,11 @@ pub enum ServiceSignal {
 }
 
 impl Interrupt {
-    /// Begins to catch them.
     pub fn catch() -> io::Result<Self> {
         Self::of(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])
     }
 
-    /// Whether one has come. It stays where it is, for whoever reads it or is to be ended by it.
+    /// Whether a signal is pending. It stays pending.
     pub fn is_pending(&self) -> bool {
         let mut polled = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
         matches!(poll(&mut polled, PollTimeout::ZERO), Ok(count) if count > 0)
@@ -45,7 +44,7 @@ impl Interrupt {
         Ok(Self { descriptor, before })
     }
 
-    /// Waits for the next one, as a service understands it: HUP means its configuration.
+    /// Waits for the next signal and translates it: HUP asks for a reload, the others for an end.
     pub fn service_signal(&self) -> io::Result<ServiceSignal> {
         let (number, _) = self.next()?;
         Ok(if number == Signal::SIGHUP as i32 {
@@ -55,7 +54,7 @@ impl Interrupt {
         })
     }
 
-    /// Waits for the next one: its number, and whether a process sent it (not a terminal or the kernel).
+    /// Waits for the next signal: its number, and whether a process sent it (not a terminal or the kernel).
     pub(in crate::system) fn next(&self) -> io::Result<(i32, bool)> {
         loop {
             match self.descriptor.read_signal() {
@@ -76,13 +75,13 @@ impl AsFd for Interrupt {
 }
 
 impl Drop for Interrupt {
-    /// Whatever is pending is delivered now: a process that was asked to end does.
+    /// A pending signal is delivered now, and ends the process.
     fn drop(&mut self) {
         let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }
 }
 
-/// Lets every signal through again: for a child, between fork and exec.
+/// Unblocks every signal; for a child, between fork and exec.
 pub(in crate::system) fn unblock_all() -> io::Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).map_err(io::Error::from)
 }

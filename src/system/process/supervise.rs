@@ -1,4 +1,4 @@
-//! Being the parent of a command, as the first process of a container has to be.
+//! Runs a command as the first process of a container has to: forwards signals and reaps orphans.
 #![allow(unsafe_code, reason = "a closure between fork and exec")]
 
 use std::env;
@@ -35,10 +35,9 @@ pub enum CommandError {
     /// No such program, or none by that name in PATH.
     #[error("command not found")]
     NotFound,
-    /// It is there, and the kernel does not run it.
+    /// It exists, but the kernel does not run it.
     #[error(transparent)]
     Exec(#[from] ExecError),
-    /// It ran, and could not be waited for.
     #[error("wait for it: {0}")]
     Wait(io::Error),
 }
@@ -54,7 +53,7 @@ pub fn run(command: &[OsString], environment: &[(&str, OsString)]) -> Result<u8,
         Image::new(&program, command.iter(), ours.chain(inherited)).map_err(ExecError::from)?;
     let mut watched = FORWARDED.to_vec();
     watched.push(Signal::SIGCHLD);
-    // Before the start, so that no signal is lost between; the command gets an empty mask again.
+    // Block before the start, so that no signal is lost in between; the command gets an empty mask again.
     let signals = Interrupt::of(&watched).map_err(CommandError::Wait)?;
     let mut child = Command::new(&program);
     let become_program = move || {
@@ -70,7 +69,7 @@ pub fn run(command: &[OsString], environment: &[(&str, OsString)]) -> Result<u8,
 
 fn wait(signals: &Interrupt, child: u32) -> io::Result<u8> {
     let child = Pid::from_raw(i32::try_from(child).map_err(io::Error::other)?);
-    // Of what became ours and ended before we watched, nobody tells us any more.
+    // Children that ended before the signal descriptor existed are not reported: reap once.
     if let Some(status) = reap(child)? {
         return Ok(status);
     }
@@ -81,14 +80,14 @@ fn wait(signals: &Interrupt, child: u32) -> io::Result<u8> {
                 return Ok(status);
             }
         } else if from_process || number == Signal::SIGHUP as i32 {
-            // A terminal's signals reach the child by themselves: it is in our process group. But that it hung up is
-            // told to the leader of the session alone, which we may be; to be told twice does no harm.
+            // A terminal sends its signals to the whole process group, which includes the child. A hang-up goes only
+            // to the session leader, which may be this process, so forward it; receiving it twice does no harm.
             let _ = kill(child, Signal::try_from(number)?);
         }
     }
 }
 
-/// Looks a program up as a shell does: a name without a slash in PATH; better one that may be executed.
+/// Looks a program up as a shell does: a name without a slash in PATH, preferring an executable file.
 pub fn find(name: &OsStr) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {
         return Some(PathBuf::from(name)).filter(|path| path.exists());

@@ -1,0 +1,261 @@
+//! Family `builder`: whether a builder builds for each platform.
+
+use super::docker::{Seen, draft, seen};
+use crate::buildx::builder::{Builder, DRIVER, NodeStatus};
+use crate::buildx::facts::{Grade, PlatformFacts};
+use crate::buildx::inspection::Inspection;
+use crate::buildx::test_build::Built;
+use crate::doctor::check::Check;
+use crate::doctor::facts::Facts;
+use crate::doctor::finding::{Draft, Finding};
+use crate::doctor::id::CheckId;
+use crate::fix::{Command, Fix};
+use crate::phrase::Phrase;
+
+/// The builder and what was seen around it, or why there is nothing to check.
+fn found<'a>(facts: &'a Facts<'_>) -> Result<(&'a Inspection, &'a Builder), String> {
+    match seen(facts) {
+        Seen::Not(why) => Err(why),
+        Seen::Trouble(_) => Err("docker could not be asked".to_owned()),
+        Seen::Well(inspection) => {
+            let builder = inspection.builder.as_ref().map(|builder| (inspection, builder));
+            let missing = || format!("{}: there is no such builder", CheckId::BuilderPresent);
+            builder.ok_or_else(missing)
+        }
+    }
+}
+
+fn bootstrap(name: &str) -> Command {
+    Command::user(&["binfmtd", "buildx", "bootstrap"]).word(name)
+}
+
+fn made(name: &str) -> Fix {
+    Fix::run("create or repair the builder", [bootstrap(name)])
+}
+
+fn remove(name: &str) -> Command {
+    Command::user(&["docker", "buildx", "rm"]).word(name)
+}
+
+fn name<'a>(facts: &'a Facts<'_>) -> &'a str {
+    facts.builder.as_ref().map(|asked| asked.name.as_str()).unwrap_or_default()
+}
+
+pub(in crate::doctor) static PRESENT: Check = Check {
+    id: CheckId::BuilderPresent,
+    title: "the builder exists and has the right driver",
+    proves: "buildx can load the builder, which runs BuildKit in a container (driver docker-container). The docker driver uses the BuildKit inside the engine and cannot put several platforms into one image.",
+    cure: "Create it: binfmtd buildx bootstrap NAME. A builder with another driver, or of somebody else, is left alone: choose another name.",
+    run: |facts| vec![present(facts)],
+};
+
+fn present(facts: &Facts<'_>) -> Finding {
+    let draft = draft(facts, CheckId::BuilderPresent);
+    let name = name(facts);
+    let inspection = match seen(facts) {
+        Seen::Not(why) => return draft.skip(why),
+        Seen::Trouble(_) => return draft.skip("docker could not be asked"),
+        Seen::Well(inspection) => inspection,
+    };
+    let Some(builder) = &inspection.builder else {
+        let others = &inspection.seen.builders;
+        let others: Vec<&str> = others.iter().map(|other| other.name.as_str()).collect();
+        return draft
+            .fail(format!("there is no builder {name}"))
+            .with(format!("there are: {}", others.join(", ")))
+            .fix(made(name));
+    };
+    if let Some(error) = &builder.error {
+        let fix = if builder.is_ours() {
+            made(name)
+        } else {
+            Fix::run("remove the builder, which cannot be loaded", [remove(name)])
+        };
+        return draft
+            .fail(format!("buildx cannot load builder {name}"))
+            .with(error.clone())
+            .fix(fix);
+    }
+    let whose = if builder.is_ours() { "created by binfmtd" } else { "not created by binfmtd" };
+    if builder.driver == DRIVER {
+        return draft.pass(format!("builder {name} exists")).with(whose);
+    }
+    draft
+        .warn(format!("builder {name} has the driver {}, not {DRIVER}", builder.driver))
+        .with(whose)
+        .fix(Fix::run(
+            "create a builder with the right driver",
+            [Command::user(&["binfmtd", "buildx", "bootstrap"])],
+        ))
+}
+
+pub(in crate::doctor) static RUNNING: Check = Check {
+    id: CheckId::BuilderRunning,
+    title: "the builder runs",
+    proves: "The container of each node exists and answers.",
+    cure: "Start it: binfmtd buildx bootstrap NAME, or docker buildx inspect --bootstrap NAME. If the context of a node is gone: docker buildx rm NAME.",
+    run: |facts| vec![running(facts)],
+};
+
+fn running(facts: &Facts<'_>) -> Finding {
+    let draft = draft(facts, CheckId::BuilderRunning);
+    let (inspection, builder) = match found(facts) {
+        Ok(found) => found,
+        Err(why) => return draft.skip(why),
+    };
+    let name = &builder.name;
+    let nodes: Vec<String> =
+        builder.nodes.iter().map(|node| format!("{} {}", node.name, node.status.word())).collect();
+    let draft = draft.seen(nodes.join(", "));
+    let Some(node) = inspection.resting() else {
+        let versions: Vec<&str> =
+            builder.nodes.iter().filter_map(|node| node.version.as_deref()).collect();
+        return draft.pass(format!("builder {name} runs BuildKit {}", versions.join(", ")));
+    };
+    let boot = if builder.is_ours() {
+        made(name)
+    } else {
+        let boot = Command::user(&["docker", "buildx", "inspect", "--bootstrap"]);
+        Fix::run("start the builder", [boot.word(name)])
+    };
+    match &node.status {
+        NodeStatus::Broken(error) => draft
+            .fail(format!("node {} of builder {name} cannot be reached", node.name))
+            .with(error.clone())
+            .fix(Fix::run("create the builder again", [remove(name), bootstrap(name)])),
+        // The next build starts it, which takes time.
+        status => draft
+            .warn(format!("node {} of builder {name} is {}", node.name, status.word()))
+            .fix(boot),
+    }
+}
+
+fn each(
+    facts: &Facts<'_>,
+    id: CheckId,
+    judge: impl Fn(Draft, &PlatformFacts, &Builder) -> Finding,
+) -> Vec<Finding> {
+    let (inspection, builder) = match found(facts) {
+        Ok(found) => found,
+        Err(why) => return vec![draft(facts, id).skip(why)],
+    };
+    if inspection.facts.is_empty() {
+        return vec![draft(facts, id).skip("no platform is asked for")];
+    }
+    let findings = inspection
+        .facts
+        .iter()
+        .map(|platform| judge(draft(facts, id).target(&platform.target), platform, builder));
+    findings.collect()
+}
+
+pub(in crate::doctor) static BUILDS: Check = Check {
+    id: CheckId::BuilderBuilds,
+    title: "it builds for the platform",
+    proves: "A build FROM scratch, without network or cache, ran a program of the platform, which printed the nonce that it was given. What a builder advertises proves nothing: BuildKit never withdraws a platform.",
+    cure: "Register the rule and make the builder detect it: binfmtd buildx bootstrap NAME --platform PLATFORM.",
+    run: |facts| builds(facts),
+};
+
+fn builds(facts: &Facts<'_>) -> Vec<Finding> {
+    each(facts, CheckId::BuilderBuilds, |draft, platform, builder| {
+        let judgement = platform.judge(&builder.name);
+        match (&platform.built, judgement.grade) {
+            (Built::Yes { by, version, time }, _) => {
+                let by = format!("built in {:.2} s, {}", time.as_secs_f64(), by.as_str());
+                let version = version.as_deref().map(|version| format!(": {version}"));
+                draft
+                    .pass(Phrase::from("it builds for ") + own(&platform.platform))
+                    .with(by + &version.unwrap_or_default())
+            }
+            (_, Grade::Fails) if platform.kernel.works() == Some(false) && !platform.advertised => {
+                draft
+                    .skip("not built: the kernel does not run it, as the checks of the host report")
+            }
+            (_, Grade::Fails) => {
+                let sentence = judgement.sentence.unwrap_or_default();
+                let draft = draft.fail(own(&platform.platform) + " " + sentence.as_str());
+                match judgement.fix {
+                    // Without --platform, so that one command repairs all platforms.
+                    Some(_) if platform.kernel.is_lacking() => draft.fix(made(&builder.name)),
+                    Some(fix) => draft.fix(fix),
+                    None => draft,
+                }
+            }
+            (Built::NotTried(why), _) => draft.skip(format!("not built: {why}")),
+            (Built::No { why, .. }, _) => draft.fail(format!("not built: {why}")),
+        }
+    })
+}
+
+fn own(platform: &str) -> Phrase {
+    Phrase::own(platform, "these platforms")
+}
+
+pub(in crate::doctor) static FACTS: Check = Check {
+    id: CheckId::BuilderFacts,
+    title: "kernel, image, builder and build agree",
+    proves: "The kernel's rule runs the platform's programs in builds, as everywhere else on this host, and not an emulator from BuildKit's image; and the builder advertises the platform.",
+    cure: "Register the rule: binfmtd register TARGET. If the builder looked for rules before, restart it: binfmtd buildx bootstrap NAME.",
+    run: |facts| agreement(facts),
+};
+
+fn agreement(facts: &Facts<'_>) -> Vec<Finding> {
+    each(facts, CheckId::BuilderFacts, |draft, platform, builder| {
+        if let Built::NotTried(why) = &platform.built {
+            return draft.skip(format!("not built: {why}"));
+        }
+        let judgement = platform.judge(&builder.name);
+        match (judgement.grade, judgement.sentence) {
+            (Grade::Doubtful, Some(sentence)) => {
+                let finding = draft.warn(own(&platform.platform) + " " + sentence.as_str());
+                match judgement.fix {
+                    Some(fix) => finding.fix(fix),
+                    None => finding,
+                }
+            }
+            (Grade::Fails, _) => {
+                draft.skip(format!("{} reports what is wrong", CheckId::BuilderBuilds))
+            }
+            _ => draft.pass("kernel, image, builder and build agree"),
+        }
+    })
+}
+
+pub(in crate::doctor) static ORPHANS: Check = Check {
+    id: CheckId::BuilderOrphans,
+    title: "deleted builders left nothing behind",
+    proves: "The engine has no container or volume of a builder that this user's buildx does not know. The state of a builder may take hundreds of gigabytes.",
+    cure: "List them: binfmtd buildx remove --all-orphans; with --yes, those that binfmtd created are removed. The others may belong to another user's builder.",
+    run: |facts| vec![orphans(facts)],
+};
+
+fn orphans(facts: &Facts<'_>) -> Finding {
+    let draft = draft(facts, CheckId::BuilderOrphans);
+    let inspection = match seen(facts) {
+        Seen::Not(why) => return draft.skip(why),
+        Seen::Trouble(_) => return draft.skip("docker could not be asked"),
+        Seen::Well(inspection) => inspection,
+    };
+    let names = |ours: bool| -> Vec<&str> {
+        let orphans = inspection.orphans.iter().filter(|orphan| orphan.ours == ours);
+        orphans.map(|orphan| orphan.name.as_str()).collect()
+    };
+    let (ours, others) = (names(true), names(false));
+    let others = match others.as_slice() {
+        [] => String::new(),
+        // They may be another user's builders: those look the same.
+        others => format!("not created by binfmtd: {}", others.join(", ")),
+    };
+    if ours.is_empty() {
+        return draft.pass("deleted builders left nothing of binfmtd's behind").with(others);
+    }
+    draft
+        .warn("deleted builders left containers or volumes behind")
+        .with(ours.join(", "))
+        .with(others)
+        .fix(Fix::run(
+            "remove what binfmtd created",
+            [Command::user(&["binfmtd", "buildx", "remove", "--all-orphans", "--yes"])],
+        ))
+}

@@ -1,0 +1,124 @@
+//! What `--fix` changes, and what it leaves: decided from facts and findings, carried out by the caller.
+
+use std::collections::BTreeSet;
+
+use super::facts::Facts;
+use super::finding::{Finding, Status};
+use super::host::facts::{HostFacts, TargetFacts};
+use super::id::{CheckId, Family};
+use super::verdict::verdict;
+use crate::config::{Settings, Targets};
+use crate::failure::Failure;
+use crate::observation::{Observation, unfinished_name};
+use crate::plan::{self, Action, Decision, Item, Plan, Request};
+use crate::system::binfmt_misc::instance::InstanceError;
+
+/// What is to be put right on the host: first the mount, then the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repair {
+    /// Whether `binfmt_misc` is mounted first.
+    pub mount: bool,
+    /// The targets whose rules are put right.
+    pub targets: Vec<String>,
+}
+
+impl Repair {
+    pub fn new(facts: &Facts<'_>, findings: &[Finding]) -> Self {
+        let targets = wrong_targets(facts, findings);
+        Self { mount: is_to_be_mounted(&facts.host, findings, &targets), targets }
+    }
+
+    /// Whether there is, or will be, an instance whose rules could be changed.
+    pub fn has_instance(&self, facts: &HostFacts<'_>) -> bool {
+        self.mount || facts.trouble.is_none()
+    }
+
+    /// What has to be observed to plan this: everything that is asked about, and these targets.
+    pub fn observed(&self, settings: &Settings, request: &Request) -> Request {
+        let names = match (&request.only, &settings.targets) {
+            (Some(names), _) | (None, Targets::List(names)) => names,
+            (None, Targets::Auto) => return request.clone(),
+        };
+        let more = self.targets.iter().filter(|name| !names.contains(name));
+        Request { only: Some(names.iter().chain(more).cloned().collect()), takeover: false }
+    }
+
+    /// What `register` would do for these targets; and for the rules of the configuration, if everything is
+    /// asked about.
+    pub fn plan(
+        &self,
+        settings: &Settings,
+        request: &Request,
+        seen: &Observation,
+    ) -> Result<Plan, Failure> {
+        let wrong = Request { only: Some(self.targets.clone()), takeover: false };
+        let mut plan = plan::plan(settings, &wrong, seen)?;
+        if request.only.is_none() {
+            let whole = plan::plan(settings, request, seen)?;
+            plan.items.extend(whole.items.into_iter().filter(is_of_no_target));
+        }
+        Ok(plan)
+    }
+}
+
+/// Whether something is wrong, whoever can change that.
+pub fn is_failing(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.status == Status::Fail)
+}
+
+/// The builder that `bootstrap` is to repair: one that could be looked at, and fails a check of its own.
+pub fn builder_to_repair<'a>(facts: &'a Facts<'_>, findings: &[Finding]) -> Option<&'a str> {
+    let builder = facts.builder.as_ref().filter(|builder| builder.outcome.is_ok())?;
+    let is_wrong = |finding: &Finding| {
+        finding.id.family() == Family::Builder && finding.status == Status::Fail
+    };
+    findings.iter().any(is_wrong).then_some(builder.name.as_str())
+}
+
+/// The foreign targets with a finding or a bad verdict. A mere warning may leave nothing to change: the plan
+/// decides.
+fn wrong_targets(facts: &Facts<'_>, findings: &[Finding]) -> Vec<String> {
+    let told_of: BTreeSet<&str> = findings
+        .iter()
+        .filter(|finding| matches!(finding.status, Status::Fail | Status::Warn))
+        .filter_map(|finding| finding.target.as_deref())
+        .collect();
+    let is_wrong = |asked: &&TargetFacts<'_>| {
+        told_of.contains(asked.target.name.as_str()) || verdict(facts, asked).is_failure()
+    };
+    let mut names: Vec<String> = Vec::new();
+    for asked in facts.host.foreign().filter(is_wrong) {
+        if !names.contains(&asked.target.name) {
+            names.push(asked.target.name.clone());
+        }
+    }
+    names
+}
+
+/// Only the host's own instance is mounted: one of a user namespace would serve nobody outside of it, and hide the
+/// host's rules inside.
+fn is_to_be_mounted(facts: &HostFacts<'_>, findings: &[Finding], wrong: &[String]) -> bool {
+    let would_help = match &facts.trouble {
+        Some(
+            InstanceError::NoFolder | InstanceError::NotMounted | InstanceError::BrokenAutomount(_),
+        ) => true,
+        Some(InstanceError::Foreign(_) | InstanceError::Io(_)) | None => false,
+    };
+    let is_mounts_fault =
+        |finding: &Finding| finding.id == CheckId::KernelMounted && finding.status == Status::Fail;
+    let is_missed = !wrong.is_empty() || findings.iter().any(is_mounts_fault);
+    would_help && is_missed && facts.first_namespace
+}
+
+/// A rule that binfmtd registered and nobody asks for any more stays: it does no harm, and somebody may have asked
+/// for it by name. What an interrupted replacement left goes.
+fn is_of_no_target(item: &Item) -> bool {
+    item.target.is_none()
+        && item.rule.is_some()
+        && match &item.decision {
+            Decision::Change(Action::Remove { name, .. }) => {
+                name.to_str().is_some_and(|name| unfinished_name(name).is_some())
+            }
+            _ => true,
+        }
+}

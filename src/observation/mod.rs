@@ -1,0 +1,65 @@
+//! What was seen: plain data about the machine, gathered by [`observe`](crate::observe), decided upon by pure code.
+
+mod file;
+mod owner;
+mod record;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::rule::Entry;
+
+pub use file::{
+    Candidates, ElfFacts, FileId, InterpreterFault, InterpreterFile, SystemError, TrustFault,
+    TrustProblem, list_of,
+};
+pub use owner::{Owner, Runtime};
+pub use record::{Owned, Record, swap_names, unfinished_name};
+
+/// How an existing rule of somebody else serves a target, shown by running its probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Serving {
+    /// The probe runs, on the host and in an empty root.
+    Works,
+    /// The probe runs, but not by the file that the rule's path leads to now; what was seen.
+    Stale(String),
+    /// The probe runs by a file of another root: where the rule's path leads to in ours says nothing about it.
+    Elsewhere,
+    /// The probe does not run; what was seen.
+    Fails(String),
+}
+
+/// The instance of `binfmt_misc` that this process sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceFacts {
+    /// `st_dev`, which tells instances apart.
+    pub device: u64,
+    /// The switch of the instance as a whole.
+    pub enabled: bool,
+    /// Whether this process could register.
+    pub writable: bool,
+    /// In the kernel's order: newest first.
+    pub entries: Vec<Entry>,
+    /// Files that could not be read or parsed, each with the error.
+    pub unreadable: Vec<(OsString, String)>,
+}
+
+/// Everything that a plan is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The target that this machine is.
+    pub host: String,
+    /// Targets whose programs ran without any interpreter, the host's own first.
+    pub natives: Vec<String>,
+    pub instance: InstanceFacts,
+    /// By target.
+    pub interpreters: BTreeMap<String, Candidates>,
+    /// Interpreters of the configuration's own rules, by path.
+    pub others: BTreeMap<PathBuf, Result<InterpreterFile, InterpreterFault>>,
+    /// Native programs and scripts whose names end in an extension that the settings want a rule for.
+    pub captured: BTreeMap<String, PathBuf>,
+    /// By the entry's name; empty when nothing was run.
+    pub serving: BTreeMap<OsString, Serving>,
+    pub record: Record,
+}

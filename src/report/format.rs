@@ -1,0 +1,81 @@
+//! What an output format is. `docs/development/add-a-format.md` adds one step by step.
+//!
+//! A format writes to any [`Write`], so that a report can go to a file as well as to standard output.
+
+use std::fmt::Debug;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::document::{DoctorDocument, ErrorDocument};
+use super::page::Page;
+use super::schema::versioned;
+
+/// One value of `--format`.
+pub trait Format: Debug + Sync {
+    /// The value itself.
+    fn name(&self) -> &'static str;
+
+    /// Its line in the help, without a full stop.
+    fn help(&self) -> &'static str;
+
+    /// Who reads it.
+    fn audience(&self) -> Audience {
+        Audience::Program
+    }
+
+    /// Whether it always shows what takes long to find out, such as digests. Others do with `-v` only.
+    fn is_complete(&self) -> bool {
+        false
+    }
+
+    /// How it prints what a command found; `None` for a format that only has a form for the doctor's report.
+    fn any(&self) -> Option<PrintAny> {
+        None
+    }
+
+    /// Prints the doctor's report.
+    fn doctor(&self, out: &mut dyn Write, document: &DoctorDocument, page: Page) -> io::Result<()>;
+
+    /// Prints why a command ended early.
+    fn failure(&self, out: &mut dyn Write, document: &ErrorDocument) -> io::Result<()>;
+}
+
+/// Prints what any command found.
+pub type PrintAny = fn(&mut dyn Write, &dyn Document) -> io::Result<()>;
+
+/// Who reads a format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Gets progress and the steps of a longer command as they are made; failures go to standard error.
+    Person,
+    /// Gets one whole document on standard output, failures included.
+    Program,
+}
+
+/// What a command found, in the two forms that every command has.
+pub trait Document {
+    /// Two-space indents, no newline at the end.
+    fn json(&self) -> io::Result<Vec<u8>>;
+
+    /// For a person.
+    fn text(&self, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// Data, and what a person is told of it.
+pub struct Printed<'a, D, T> {
+    /// What a program gets.
+    pub data: &'a D,
+    /// Writes what a person gets.
+    pub text: T,
+}
+
+impl<D: Serialize, T: Fn(&mut dyn Write) -> io::Result<()>> Document for Printed<'_, D, T> {
+    fn json(&self) -> io::Result<Vec<u8>> {
+        Ok(serde_json::to_vec_pretty(&versioned(self.data))?)
+    }
+
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        (self.text)(out)
+    }
+}
