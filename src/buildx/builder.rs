@@ -6,16 +6,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::docker::{DockerError, DockerOutput};
+use super::driver::{self, Driver};
 use crate::config::BUILDER_MARK;
 
-/// The driver that runs `BuildKit` in a container of the engine.
-pub const DRIVER: &str = "docker-container";
 /// The mark of ours as it stands in the container's environment ([`BUILDER_MARK`]).
 const MARK_VARIABLE: &str = "BINFMTD_BUILDER=";
-/// What buildx puts before a node's name to name its container.
-pub const CONTAINER_PREFIX: &str = "buildx_buildkit_";
-/// What buildx puts behind the container's name to name the volume of its state.
-pub const STATE_SUFFIX: &str = "_state";
 
 /// A builder of the user's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +85,21 @@ impl Builder {
         self.nodes.iter().any(|node| node.platforms.iter().any(|known| known == platform))
     }
 
+    /// buildx does not tell the driver of a builder that it cannot load; that may be one of binfmtd's.
+    pub fn driver(&self) -> &'static dyn Driver {
+        if self.driver.is_empty() { driver::MANAGED } else { driver::find(&self.driver) }
+    }
+
+    /// Whether it is of the driver that binfmtd creates builders with.
+    pub fn is_managed(&self) -> bool {
+        self.driver().name() == driver::MANAGED.name()
+    }
+
+    /// The container of one of its nodes, if its driver uses containers of the engine.
+    pub fn container(&self, node: &Node) -> Option<String> {
+        Some(self.driver().containers()?.container(&node.name))
+    }
+
     /// Whether all of its nodes run.
     pub fn is_running(&self) -> bool {
         !self.nodes.is_empty() && self.nodes.iter().all(|node| node.status == NodeStatus::Running)
@@ -97,12 +107,7 @@ impl Builder {
 }
 
 impl Node {
-    /// The name of its container.
-    pub fn container(&self) -> String {
-        format!("{CONTAINER_PREFIX}{}", self.name)
-    }
-
-    /// The mark that it was made with.
+    /// The value of [`BUILDER_MARK`] that it was created with.
     pub fn mark(&self) -> Option<&str> {
         self.options.get(BUILDER_MARK).map(String::as_str)
     }

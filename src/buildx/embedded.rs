@@ -48,13 +48,13 @@ pub fn look(
     let Some(node) = builder.nodes.first() else {
         return Ok(unknown("the builder has no node".to_owned()));
     };
-    if builder.driver != super::builder::DRIVER {
+    let Some(container) = builder.container(node) else {
         return Ok(unknown(format!("the driver {} has no container to look into", builder.driver)));
-    }
+    };
     if node.status != NodeStatus::Running {
         return Ok(unknown(format!("node {} is {}", node.name, node.status.word())));
     }
-    let (container, endpoint) = (node.container(), Some(node.endpoint.as_str()));
+    let endpoint = Some(node.endpoint.as_str());
     let commands: Vec<DockerCommand> = platforms
         .iter()
         .map(|platform| {

@@ -8,15 +8,19 @@
 pub mod apply;
 pub mod builder;
 pub mod docker;
+pub mod driver;
 pub mod embedded;
 pub mod engine;
 pub mod facts;
 pub mod inspection;
 pub mod kernel;
 pub mod observe;
+pub mod options;
 pub mod plan;
 pub mod platform;
 pub mod record;
+pub mod refusal;
+pub mod spec;
 pub mod test_build;
 
 #[cfg(test)]

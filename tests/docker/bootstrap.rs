@@ -129,7 +129,7 @@ pub(crate) fn other_options(engine: &mut Engine) -> String {
     let answer = well(engine, &with(&["--driver-opt=env.COLOUR=\"green,blue\""]));
     let steps = words(&answer, "steps");
     assert_eq!(steps.len(), 3, "{answer}");
-    assert!(steps[0].starts_with("take it away and keep its state: it was made with"), "{answer}");
+    assert!(steps[0].starts_with("remove it and keep its state: it was made with"), "{answer}");
     assert_ne!(container(engine, CONTAINER, ".Id"), id);
     assert!(is_marked(engine, VOLUME));
     assert!(container(engine, CONTAINER, ".Config.Env").contains("COLOUR=green,blue"));

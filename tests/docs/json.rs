@@ -368,7 +368,14 @@ fn documents_of_builders() -> [(&'static str, Vec<Value>); 2] {
     let kinds = [OrphanKind::Container("exited".to_owned()), OrphanKind::Volume];
     let orphans: Vec<OrphanDocument> = kinds
         .into_iter()
-        .map(|kind| OrphanDocument::from(&Orphan { kind, name: "left".to_owned(), ours: true }))
+        .map(|kind| {
+            OrphanDocument::from(&Orphan {
+                kind,
+                name: "left".to_owned(),
+                node: "mine0".to_owned(),
+                ours: true,
+            })
+        })
         .collect();
     whole.orphans = Some(orphans.clone());
     let without = BuilderDocument::new(&engine(Location::Here), None, &[]);

@@ -12,21 +12,22 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use proptest::prelude::*;
 
-use super::apply::comma_separated;
-use super::builder::{Builder, DRIVER, Node, NodeStatus, read_containers, read_list, read_names};
+use super::builder::{Builder, Node, NodeStatus, read_containers, read_list, read_names};
 use super::docker::{DockerCommand, DockerError, DockerOutput};
+use super::driver::MANAGED;
 use super::embedded::{Embedded, first_file};
 use super::engine::{Engine, LocalMachine, Location, read_endpoint, version};
 use super::facts::{Grade, PlatformFacts};
 use super::kernel::Kernel;
-use super::observe::{Orphan, OrphanKind, at_work};
-use super::plan::{
-    BuilderRefusal, BuilderSpec, BuilderStep, ConfigFile, Recreate, plan, refresh, renew,
-};
+use super::observe::at_work;
+use super::options::{OptionError, parse, quote};
+use super::plan::{BuilderStep, plan, refresh, renew};
 use super::platform::Platform;
 use super::record::{self, BuilderRecord, OwnedNode};
+use super::refusal::{BuilderRefusal, Reason};
+use super::spec::{BuilderSpec, ConfigFile, Recreate};
 use super::test_build::{Build, BuildLog, Built, Runner};
-use crate::config::BUILDER_MARK;
+use crate::config::{BUILDER_MARK, ValueError};
 use crate::system::process::batch::Ended;
 use crate::target::Table;
 

@@ -1,6 +1,5 @@
 //! `binfmtd buildx bootstrap`
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -14,9 +13,12 @@ use crate::buildx::engine::{Engine, Location};
 use crate::buildx::facts::PlatformFacts;
 use crate::buildx::inspection::PlatformSupport;
 use crate::buildx::observe::{self, DockerFacts};
-use crate::buildx::plan::{self, BuilderRefusal, BuilderSpec, BuilderStep, ConfigFile, Recreate};
+use crate::buildx::options;
+use crate::buildx::plan::{self, BuilderStep};
 use crate::buildx::platform::Platform;
 use crate::buildx::record::BuilderStore;
+use crate::buildx::refusal::BuilderRefusal;
+use crate::buildx::spec::{BuilderSpec, Recreate};
 use crate::cli::context::{self, Context};
 use crate::cli::{Exit, Failure};
 use crate::config::{self, Settings, Verify};
@@ -121,17 +123,7 @@ pub(in crate::cli) fn mend(
     platforms: Vec<Platform<'_>>,
 ) -> Result<BuilderDocument, Failure> {
     let order = Order {
-        wish: BuilderSpec {
-            name: name.to_owned(),
-            options: settings.buildx.driver_options.clone(),
-            flags: settings.buildx.buildkitd_flags.clone(),
-            config: config_file(settings.buildx.buildkitd_config.as_ref())?,
-            node: None,
-            append: false,
-            endpoint: None,
-            make_current: false,
-            recreate: Recreate::Auto,
-        },
+        wish: BuilderSpec::configured(name, &settings.buildx)?,
         asked: Some(platforms),
         verify: true,
         register: true,
@@ -197,22 +189,21 @@ fn carry_out(
 }
 
 fn wish(settings: &Settings, arguments: &Arguments) -> Result<BuilderSpec, Failure> {
-    let mut options: BTreeMap<String, String> = settings.buildx.driver_options.clone();
-    for given in &arguments.options {
-        options.extend(driver_options(given)?);
+    let mut buildx = settings.buildx.clone();
+    for text in &arguments.options {
+        buildx.driver_options.extend(options::parse(text)?);
     }
-    let config = config_file(
-        arguments.buildkitd_config.as_ref().or(settings.buildx.buildkitd_config.as_ref()),
-    )?;
+    if let Some(flags) = &arguments.buildkitd_flags {
+        let flags = config::buildkitd_flags(flags);
+        let flags = flags.map_err(|why| Failure::usage(format!("--buildkitd-flags: {why}")))?;
+        buildx.buildkitd_flags = Some(flags);
+    }
+    if let Some(file) = &arguments.buildkitd_config {
+        buildx.buildkitd_config = Some(file.clone());
+    }
     let name = super::name(settings, arguments.name.as_deref())?;
-    let flags = arguments.buildkitd_flags.as_deref().map(config::buildkitd_flags).transpose();
-    let flags = flags.map_err(|why| Failure::usage(format!("--buildkitd-flags: {why}")))?;
     let node = arguments.node.as_deref().map(config::builder_name);
     Ok(BuilderSpec {
-        name,
-        options,
-        flags: flags.or_else(|| settings.buildx.buildkitd_flags.clone()),
-        config,
         node: node.transpose().map_err(Failure::usage)?,
         append: arguments.append,
         endpoint: arguments.endpoint.clone(),
@@ -222,56 +213,8 @@ fn wish(settings: &Settings, arguments: &Arguments) -> Result<BuilderSpec, Failu
             When::Always => Recreate::Always,
             When::Never => Recreate::Never,
         },
+        ..BuilderSpec::configured(&name, &buildx)?
     })
-}
-
-fn config_file(path: Option<&PathBuf>) -> Result<Option<ConfigFile>, Failure> {
-    let read = |path: &PathBuf| {
-        let content = std::fs::read(path).map_err(|error| {
-            Failure::usage(format!("buildkitd's configuration: {}: {error}", path.display()))
-        })?;
-        Ok(ConfigFile { path: path.clone(), content })
-    };
-    path.map(read).transpose()
-}
-
-/// `key=value`, or several with commas between, as buildx takes them (RFC 4180): what has a comma in it stands in quotes,
-/// where a quote is written twice. Quotes around the value alone will do as well.
-fn driver_options(text: &str) -> Result<Vec<(String, String)>, Failure> {
-    let bad = |why: &str| Failure::usage(format!("--driver-opt {text}: {why}"));
-    let mut fields = Vec::new();
-    let mut field = String::new();
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            ',' => fields.push(std::mem::take(&mut field)),
-            '"' if field.is_empty() || field.ends_with('=') => {
-                loop {
-                    match rest.next() {
-                        Some('"') if rest.next_if_eq(&'"').is_none() => break,
-                        Some(c) => field.push(c),
-                        None => return Err(bad("a quote is not closed")),
-                    }
-                }
-                if rest.peek().is_some_and(|next| *next != ',') {
-                    return Err(bad("something stands behind the quotes"));
-                }
-            }
-            '"' => {
-                return Err(bad(
-                    "a quote in the middle: put all of it in quotes, and write \"\" for one",
-                ));
-            }
-            c => field.push(c),
-        }
-    }
-    fields.push(field);
-    let split = |field: &String| {
-        let (name, value) = field.split_once('=').ok_or_else(|| bad("write KEY=VALUE"))?;
-        config::check_driver_option(name, value).map_err(|why| bad(&why.to_string()))?;
-        Ok((name.to_owned(), value.to_owned()))
-    };
-    fields.iter().map(split).collect()
 }
 
 /// An engine that is just starting answers in a moment.
@@ -381,7 +324,7 @@ impl<'a> Bootstrap<'a> {
             }
         }
         let first = plan::plan(&self.order.wish, &builders).map_err(ApplyError::from)?;
-        self.carry_out(&mut workshop, &first, None, &mut steps)?;
+        self.carry_out(&mut workshop, &first, &mut steps)?;
         if !first.is_empty() {
             builders = observe::builders(self.docker)?;
         }
@@ -401,7 +344,7 @@ impl<'a> Bootstrap<'a> {
         // A builder that was just booted has looked just now: another start would show it nothing new.
         if !unseen.is_empty() && !first.contains(&BuilderStep::Boot) {
             let planned = plan::refresh(&self.order.wish, &builder, &unseen);
-            builder = match self.mend(&mut workshop, &builder, planned, &mut steps) {
+            builder = match self.mend(&mut workshop, planned, &mut steps) {
                 Ok(fresh) => fresh,
                 Err(error) => {
                     let mut made = self.report(builder, kernels, steps)?;
@@ -432,7 +375,7 @@ impl<'a> Bootstrap<'a> {
             } else {
                 plan::renew(&self.order.wish, &made.builder, &failing)
             };
-            let mended = self.mend(&mut workshop, &made.builder, planned, &mut made.steps);
+            let mended = self.mend(&mut workshop, planned, &mut made.steps);
             match mended {
                 Ok(builder) => made = self.report(builder, kernels, made.steps)?,
                 Err(error) => {
@@ -458,12 +401,11 @@ impl<'a> Bootstrap<'a> {
         &self,
         workshop: &mut Executor<'_>,
         steps: &[BuilderStep],
-        builder: Option<&Builder>,
         done: &mut Vec<String>,
     ) -> Result<(), ApplyError> {
         for step in steps {
             tracing::info!("{step}");
-            workshop.carry_out(step, &self.order.wish, builder)?;
+            workshop.carry_out(step, &self.order.wish)?;
             done.push(step.to_string());
         }
         Ok(())
@@ -474,12 +416,11 @@ impl<'a> Bootstrap<'a> {
     fn mend(
         &self,
         workshop: &mut Executor<'_>,
-        builder: &Builder,
         steps: Result<Vec<BuilderStep>, BuilderRefusal>,
         done: &mut Vec<String>,
     ) -> Result<Builder, String> {
         let steps = steps.map_err(|refusal| refusal.to_string())?;
-        self.carry_out(workshop, &steps, Some(builder), done).map_err(|error| error.to_string())?;
+        self.carry_out(workshop, &steps, done).map_err(|error| error.to_string())?;
         self.again().map_err(|failure| failure.message)
     }
 
@@ -504,38 +445,4 @@ impl<'a> Bootstrap<'a> {
 fn is_blind(facts: &PlatformFacts) -> bool {
     let is_outdated = facts.advertised && facts.embedded.is_there();
     facts.built.works() == Some(false) && (facts.kernel.works() == Some(true) || is_outdated)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_are_read_as_buildx_reads_them() {
-        let read = |text: &str| {
-            let options = driver_options(text).map_err(|failure| failure.message)?;
-            Ok(options.into_iter().map(|(name, value)| format!("{name}|{value}")).collect())
-        };
-        let is = |text: &str, wanted: &[&str]| {
-            let read: Result<Vec<String>, String> = read(text);
-            assert_eq!(read.unwrap(), wanted, "{text}");
-        };
-        is("network=host", &["network|host"]);
-        is("network=host,env.A=b=c", &["network|host", "env.A|b=c"]);
-        is("\"env.A=b,c\",network=host", &["env.A|b,c", "network|host"]);
-        is("env.A=\"b,c\"", &["env.A|b,c"]);
-        is("\"env.A={\"\"a\"\":1}\"", &["env.A|{\"a\":1}"]);
-        is("env.A=", &["env.A|"]);
-        for (text, why) in [
-            ("env.A=a\"b\"c", "a quote in the middle"),
-            ("\"env.A=b\"c", "behind the quotes"),
-            ("\"env.A=b", "not closed"),
-            ("env.A=b,", "write KEY=VALUE"),
-            ("", "write KEY=VALUE"),
-        ] {
-            let said: Result<Vec<String>, String> = read(text);
-            let said = said.unwrap_err();
-            assert!(said.contains(why), "{text}: {said}");
-        }
-    }
 }

@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         }
         // What is left of a builder of this name whose record buildx has lost.
         let builder_of =
-            |orphan: &Orphan| workshop.store.record.builder_of(&seen.engine.id, orphan.node());
+            |orphan: &Orphan| workshop.store.record.builder_of(&seen.engine.id, &orphan.node);
         orphans.retain(|orphan| {
             orphan.ours && builder_of(orphan) == Some(name) && !arguments.keep_state
         });

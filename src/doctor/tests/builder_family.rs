@@ -1,6 +1,7 @@
 use super::*;
-use crate::buildx::builder::{Builder, DRIVER, Node, NodeStatus};
+use crate::buildx::builder::{Builder, Node, NodeStatus};
 use crate::buildx::docker::DockerError;
+use crate::buildx::driver::MANAGED;
 use crate::buildx::embedded::Embedded;
 use crate::buildx::engine::{Engine, Location};
 use crate::buildx::facts::PlatformFacts;
@@ -24,7 +25,7 @@ fn builder() -> Builder {
     };
     Builder {
         name: "mine".to_owned(),
-        driver: DRIVER.to_owned(),
+        driver: MANAGED.name().to_owned(),
         current: None,
         error: None,
         nodes: vec![node],
@@ -248,8 +249,12 @@ fn builds_that_fail_or_are_made_by_another() {
 fn what_is_left_of_builders_that_are_gone() {
     let settings = Settings::default();
     let mut host = host(&settings);
-    let orphan =
-        |name: &str, ours| Orphan { kind: OrphanKind::Volume, name: name.to_owned(), ours };
+    let orphan = |name: &str, ours| Orphan {
+        kind: OrphanKind::Volume,
+        name: name.to_owned(),
+        node: "mine0".to_owned(),
+        ours,
+    };
     let with = |orphans| Inspection { orphans, ..inspection(Some(builder()), Vec::new()) };
     ask(&mut host, Ok(with(vec![orphan("theirs", false)])));
     host.holds("builder.orphans", PASS, &["not created by binfmtd: theirs"]);

@@ -74,7 +74,8 @@ fn document_of(word: &str) -> BuilderDocument {
     let mut document = BuilderDocument::new(&engine, Some(&builder), &all).with_error(&word());
     document.steps.push(word());
     document.warnings.push(word());
-    let left = |kind| OrphanDocument::from(&Orphan { kind, name: word(), ours: false });
+    let left =
+        |kind| OrphanDocument::from(&Orphan { kind, name: word(), node: word(), ours: false });
     let left = vec![left(OrphanKind::Container(word())), left(OrphanKind::Volume)];
     document.orphans = Some(left);
     document

@@ -1,7 +1,8 @@
 //! Family `builder`: whether a builder builds for each platform.
 
 use super::docker::{Seen, draft, seen};
-use crate::buildx::builder::{Builder, DRIVER, NodeStatus};
+use crate::buildx::builder::{Builder, NodeStatus};
+use crate::buildx::driver::MANAGED;
 use crate::buildx::facts::{Grade, PlatformFacts};
 use crate::buildx::inspection::Inspection;
 use crate::buildx::test_build::Built;
@@ -77,11 +78,11 @@ fn present(facts: &Facts<'_>) -> Finding {
             .fix(fix);
     }
     let whose = if builder.is_ours() { "created by binfmtd" } else { "not created by binfmtd" };
-    if builder.driver == DRIVER {
+    if builder.driver == MANAGED.name() {
         return draft.pass(format!("builder {name} exists")).with(whose);
     }
     draft
-        .warn(format!("builder {name} has the driver {}, not {DRIVER}", builder.driver))
+        .warn(format!("builder {name} has the driver {}, not {}", builder.driver, MANAGED.name()))
         .with(whose)
         .fix(Fix::run(
             "create a builder with the right driver",
