@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::docker::{DockerError, DockerOutput};
 use super::driver::{self, Driver};
+use super::refusal::UnreachableNode;
 use crate::config::BUILDER_MARK;
 
 /// The mark of ours as it stands in the container's environment ([`BUILDER_MARK`]).
@@ -98,6 +99,22 @@ impl Builder {
     /// The container of one of its nodes, if its driver uses containers of the engine.
     pub fn container(&self, node: &Node) -> Option<String> {
         Some(self.driver().containers()?.container(&node.name))
+    }
+
+    /// The first of its nodes that buildx cannot reach.
+    pub fn unreachable_node(&self) -> Option<UnreachableNode> {
+        self.nodes.iter().find_map(|node| match &node.status {
+            NodeStatus::Broken(error) => Some(UnreachableNode {
+                builder: self.name.clone(),
+                container: self.container(node),
+                node: node.name.clone(),
+                error: error.clone(),
+            }),
+            NodeStatus::Running
+            | NodeStatus::Stopped
+            | NodeStatus::Missing
+            | NodeStatus::Other(_) => None,
+        })
     }
 
     /// Whether all of its nodes run.

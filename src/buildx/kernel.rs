@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::engine::{Engine, Location};
 use super::platform::Platform;
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -78,32 +79,58 @@ impl Kernel {
     }
 }
 
-/// What was seen of this kernel.
+/// A platform, and what the kernel that builds does with its programs.
+pub type PlatformSupport<'a> = (Platform<'a>, Kernel);
+
+/// How to look at the kernel.
+#[derive(Debug, Clone, Copy)]
+pub struct KernelOptions<'a> {
+    pub observe: ObserveOptions<'a>,
+    /// Whether to run probes; else the rules are read only.
+    pub prove: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KernelFacts {
-    /// What it does with each platform, in the order of the command.
-    pub kernels: Vec<Kernel>,
-    /// Targets that do not run and have an interpreter: a rule would do.
+pub struct KernelFacts<'a> {
+    pub platforms: Vec<PlatformSupport<'a>>,
+    /// Targets that do not run and have an interpreter: a rule is all that is missing.
     pub registrable: Vec<String>,
 }
 
-/// Looks what this kernel does with each platform; with `prove`, by running probes.
-pub fn look(
+impl KernelFacts<'_> {
+    /// The targets to register a rule for. Unless somebody named the platforms, a target without an interpreter is left out.
+    pub fn missing(&self, named: bool) -> Vec<String> {
+        if !named {
+            return self.registrable.clone();
+        }
+        let lacking = self.platforms.iter().filter(|(_, kernel)| kernel.is_lacking());
+        lacking.map(|(platform, _)| platform.target.name.clone()).collect()
+    }
+}
+
+/// What the kernel of an engine does with each platform. Of a kernel elsewhere nothing is known.
+pub fn look<'a>(
     settings: &Settings,
-    platforms: &[Platform<'_>],
-    options: ObserveOptions<'_>,
-    prove: bool,
-    progress: &mut dyn FnMut(usize, usize),
-) -> Result<KernelFacts, Failure> {
+    engine: &Engine,
+    platforms: Vec<Platform<'a>>,
+    options: KernelOptions<'_>,
+    progress: &mut dyn FnMut(&str, usize, usize),
+) -> Result<KernelFacts<'a>, Failure> {
+    if let Location::Elsewhere(why) = &engine.location {
+        let unknown = |platform| (platform, Kernel::Unknown(why.clone()));
+        let platforms = platforms.into_iter().map(unknown).collect();
+        return Ok(KernelFacts { platforms, registrable: Vec::new() });
+    }
     let names = platforms.iter().map(|platform| platform.target.name.clone());
     let request = Request { only: Some(names.collect()), takeover: false };
     let seen = match Instance::find() {
-        Ok(instance) => observe::observe(&instance, settings, &request, options)?,
-        // The rules may still be there, out of sight: the probes tell.
+        Ok(instance) => observe::observe(&instance, settings, &request, options.observe)?,
+        // Rules may be in force all the same, out of sight; the probes tell.
         Err(_) => observe::observe_without_instance(settings, &request)?,
     };
-    let kernels = if prove {
-        proved(&seen, platforms, options, progress)?
+    let kernels = if options.prove {
+        let mut progress = |done, total| progress("running probes", done, total);
+        proved(&seen, &platforms, options.observe, &mut progress)?
     } else {
         platforms.iter().map(|platform| by_rule(&seen, platform)).collect()
     };
@@ -111,10 +138,13 @@ pub fn look(
         let found = seen.interpreters.get(&platform.target.name);
         found.is_some_and(|candidates| candidates.usable.is_some())
     };
-    let lacking = platforms.iter().zip(&kernels).filter(|(_, kernel)| kernel.is_lacking());
-    let registrable = lacking.filter(|(platform, _)| has_interpreter(platform));
-    let registrable = registrable.map(|(platform, _)| platform.target.name.clone()).collect();
-    Ok(KernelFacts { kernels, registrable })
+    let platforms: Vec<PlatformSupport<'_>> = platforms.into_iter().zip(kernels).collect();
+    let registrable = platforms
+        .iter()
+        .filter(|(platform, kernel)| kernel.is_lacking() && has_interpreter(platform))
+        .map(|(platform, _)| platform.target.name.clone())
+        .collect();
+    Ok(KernelFacts { platforms, registrable })
 }
 
 fn proved(

@@ -37,6 +37,15 @@ pub enum OrphanKind {
     Volume,
 }
 
+impl OrphanKind {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Container(_) => "container",
+            Self::Volume => "volume",
+        }
+    }
+}
+
 impl DockerFacts {
     /// A builder by its name.
     pub fn builder(&self, name: &str) -> Option<&Builder> {

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 
 use super::builder::{Builder, Node, NodeStatus};
+use super::kernel::PlatformSupport;
 use super::refusal::{BuilderRefusal, Obstacle, Reason};
 use super::spec::{BuilderSpec, Recreate};
 
@@ -72,8 +73,8 @@ fn adapt(spec: &BuilderSpec, builder: &Builder) -> Result<Vec<BuilderStep>, Buil
     } else {
         check_node(spec, builder)?;
     }
-    if let Some((node, error)) = builder.nodes.iter().find_map(unreachable) {
-        return Err(BuilderRefusal::Unreachable { name: name(), node, error });
+    if let Some(node) = builder.unreachable_node() {
+        return Err(BuilderRefusal::Unreachable(node));
     }
     if !steps.is_empty() || !builder.is_running() {
         steps.push(BuilderStep::Boot);
@@ -124,15 +125,6 @@ fn is_same_endpoint(kept: &str, words: &str) -> bool {
             .any(|it| with_port(it) == with_port(kept))
 }
 
-fn unreachable(node: &Node) -> Option<(String, String)> {
-    match &node.status {
-        NodeStatus::Broken(error) => Some((node.name.clone(), error.clone())),
-        NodeStatus::Running | NodeStatus::Stopped | NodeStatus::Missing | NodeStatus::Other(_) => {
-            None
-        }
-    }
-}
-
 /// Why a builder has to be created again, if it has.
 fn recreation(spec: &BuilderSpec, builder: &Builder) -> Result<Option<Reason>, BuilderRefusal> {
     let is_other = |node: &Node| match node.mark() {
@@ -169,6 +161,17 @@ fn allowed(spec: &BuilderSpec, builder: &Builder, why: Reason) -> Result<Reason,
         Recreate::Auto | Recreate::Always => return Ok(why),
     };
     Err(BuilderRefusal::NotAgain { name, why, obstacle })
+}
+
+/// The platforms that the kernel runs, `BuildKit` has a probe for, and the builder does not advertise: it looked at the rules
+/// before theirs were there.
+pub fn undetected<'k>(builder: &Builder, kernels: &'k [PlatformSupport<'_>]) -> Vec<&'k str> {
+    let undetected = kernels.iter().filter(|(platform, kernel)| {
+        platform.is_known_to_buildkit()
+            && kernel.works() == Some(true)
+            && !builder.advertises(&platform.name)
+    });
+    undetected.map(|(platform, _)| platform.name.as_str()).collect()
 }
 
 /// What makes a running builder detect what the kernel runs by now: `BuildKit` looks when it starts, so its containers

@@ -24,13 +24,15 @@ pub enum PlatformError {
     /// For a target that OCI has no name for.
     #[error("target {0} has no name in images: Docker cannot build for it")]
     Nameless(String),
+    #[error("an empty name: no platform is asked for")]
+    Empty,
 }
 
 impl From<PlatformError> for Failure {
     fn from(error: PlatformError) -> Self {
         match error {
             PlatformError::Unknown(unknown) => unknown.into(),
-            PlatformError::Nameless(_) => Self::usage(error),
+            PlatformError::Nameless(_) | PlatformError::Empty => Self::usage(error),
         }
     }
 }
@@ -44,7 +46,29 @@ impl<'a> Platform<'a> {
         Ok(Self { name: name.to_owned(), target })
     }
 
-    /// The platform that a target is built for when nothing else is said.
+    /// By names in one or several comma-separated lists, each once.
+    pub fn find_all(table: &'a Table, lists: &[String]) -> Result<Vec<Self>, PlatformError> {
+        let mut found: Vec<Self> = Vec::new();
+        let names = lists.iter().flat_map(|list| list.split(',')).map(str::trim);
+        for name in names.filter(|name| !name.is_empty()) {
+            let platform = Self::find(table, name)?;
+            if !found.contains(&platform) {
+                found.push(platform);
+            }
+        }
+        // A script's empty variable would ask for nothing, and the command would succeed.
+        if found.is_empty() && !lists.is_empty() {
+            return Err(PlatformError::Empty);
+        }
+        Ok(found)
+    }
+
+    /// Everything that Docker could build for.
+    pub fn all(table: &'a Table) -> Vec<Self> {
+        table.targets().iter().filter_map(Self::of).collect()
+    }
+
+    /// The platform that a target is built for by default.
     pub fn of(target: &'a Target) -> Option<Self> {
         Some(Self { name: target.platforms.first()?.clone(), target })
     }

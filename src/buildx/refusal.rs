@@ -5,8 +5,9 @@ use std::fmt::{self, Display};
 use thiserror::Error;
 
 use super::driver;
+use super::message::with_fix;
 use crate::failure::Failure;
-use crate::fix::Reader;
+use crate::fix::{Command, Fix};
 
 /// What a builder would be changed for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,56 +40,80 @@ pub enum Obstacle {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BuilderRefusal {
     #[error(
-        "builder {name} has the driver {driver}, and binfmtd creates and repairs builders of docker-container only{} \
-         (binfmtd buildx verify {name} shows what this one builds)", of_driver(.name, .driver)
+        "builder {name} has the driver {driver}, and binfmtd creates and repairs builders of {} only: {}",
+        driver::MANAGED.name(), driver::find(.driver).limits()
     )]
     Driver { name: String, driver: String },
-    #[error(
-        "builder {name} was not made by binfmtd, so it is not changed ({why}); choose another name, or remove it: docker buildx \
-         rm {name}"
-    )]
+    #[error("builder {name} was not created by binfmtd, so it is not changed ({why})")]
     NotOurs { name: String, why: Reason },
-    #[error(
-        "builder {name} would have to be created again ({why}), and {obstacle} (binfmtd buildx remove {name} removes it)"
-    )]
+    #[error("builder {name} would have to be created again ({why}), and {obstacle}")]
     NotAgain { name: String, why: Reason, obstacle: Obstacle },
-    #[error("there is no builder {0} to add a node to; without --append it is created")]
+    #[error("there is no builder {0} to add a node to")]
     NothingToAppendTo(String),
-    #[error(
-        "builder {name} has no node {node}, only {nodes}; --append adds it, and without --node the builder is used as it is"
-    )]
+    #[error("builder {name} has no node {node}, only {nodes}")]
     NoSuchNode { name: String, node: String, nodes: String },
-    #[error(
-        "node {node} of builder {name} runs in {there}, not in {asked}; --append and --node add one there, or choose another name"
-    )]
+    #[error("node {node} of builder {name} runs in {there}, not in {asked}")]
     OtherEngine { name: String, node: String, there: String, asked: String },
-    /// The error is buildx' own.
-    #[error(
-        "node {node} of builder {name} cannot be reached: {error} ({})", way_out(.name, .node, .error)
-    )]
-    Unreachable { name: String, node: String, error: String },
+    #[error(transparent)]
+    Unreachable(UnreachableNode),
     /// A restart would end builds in flight.
     #[error(
-        "{container} is at work ({processes} processes), and would have to be restarted: {why}; try again when its builds are \
-         done, or use --recreate always"
+        "{container} is at work ({processes} processes), and would have to be restarted: {why}"
     )]
     Busy { container: String, processes: usize, why: Reason },
 }
 
-fn of_driver(name: &str, driver: &str) -> String {
-    let driver = driver::find(driver);
-    // Nothing here needs root, so nobody is told to use sudo.
-    let fix = driver.repair(name, None).line(Reader { uid: 0 });
-    format!(": {}; {fix}", driver.limits())
+/// A node that buildx cannot reach.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("node {node} of builder {builder} cannot be reached: {error}")]
+pub struct UnreachableNode {
+    pub builder: String,
+    pub node: String,
+    pub container: Option<String>,
+    /// buildx' words, or the engine's.
+    pub error: String,
 }
 
-fn way_out(name: &str, node: &str, error: &str) -> String {
-    match driver::MANAGED.containers() {
-        // The engine's words: it does not run anything in a paused container.
-        Some(names) if error.contains("is paused") => {
-            format!("docker unpause {}", names.container(node))
+impl UnreachableNode {
+    pub fn fix(&self) -> Fix {
+        match &self.container {
+            // The engine does not run anything in a paused container.
+            Some(container) if self.error.contains("is paused") => {
+                let unpause = Command::user(&["docker", "unpause"]).word(container);
+                Fix::run("continue its container", [unpause])
+            }
+            _ => Fix::run("remove the builder", [remove(&self.builder)]),
         }
-        _ => format!("docker buildx rm {name} removes the builder"),
+    }
+}
+
+fn remove(builder: &str) -> Command {
+    Command::user(&["docker", "buildx", "rm"]).word(builder)
+}
+
+impl BuilderRefusal {
+    pub fn fix(&self) -> Fix {
+        match self {
+            Self::Driver { name, driver } => driver::find(driver).repair(name, None),
+            Self::NotOurs { name, .. } => {
+                Fix::run("choose another name, or remove it", [remove(name)])
+            }
+            Self::NotAgain { name, .. } => {
+                let remove = Command::user(&["binfmtd", "buildx", "remove"]).word(name);
+                Fix::run("remove it first", [remove])
+            }
+            Self::NothingToAppendTo(_) => Fix::advice("without --append, the builder is created"),
+            Self::NoSuchNode { .. } => {
+                Fix::advice("--append adds it; without --node, the builder is used as it is")
+            }
+            Self::OtherEngine { .. } => {
+                Fix::advice("--append and --node add a node there; or choose another name")
+            }
+            Self::Unreachable(node) => node.fix(),
+            Self::Busy { .. } => {
+                Fix::advice("try again when its builds are done, or use --recreate always")
+            }
+        }
     }
 }
 
@@ -121,6 +146,6 @@ impl Display for Obstacle {
 
 impl From<BuilderRefusal> for Failure {
     fn from(refusal: BuilderRefusal) -> Self {
-        Self::failed(refusal)
+        Self::failed(with_fix(&refusal, &refusal.fix()))
     }
 }

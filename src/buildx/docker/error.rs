@@ -2,7 +2,9 @@
 
 use thiserror::Error;
 
+use crate::buildx::message::with_fix;
 use crate::failure::Failure;
+use crate::fix::{Command, Fix};
 use crate::system::process::batch::BatchError;
 
 /// The oldest buildx whose `ls` prints JSON.
@@ -11,113 +13,114 @@ pub const OLDEST_BUILDX: (u32, u32) = (0, 13);
 /// Why Docker could not be asked, or did not do what it was asked for.
 #[derive(Debug, Error)]
 pub enum DockerError {
-    /// There is no docker command.
-    #[error("docker: not found in PATH (install Docker's command line and its buildx plugin)")]
+    #[error("docker: not found in PATH")]
     NoDocker,
-    /// The docker command is podman's.
+    /// The docker command is podman's, of this version.
     #[error(
-        "docker is podman {0} here, which has no builders of buildx; podman build --platform uses the kernel's rules \
-         by itself: binfmtd doctor proves them"
+        "docker is podman {0} here, which has no builders of buildx; podman build --platform uses the kernel's rules"
     )]
     Podman(String),
-    /// The engine speaks Docker's language and is none.
+    /// The engine speaks Docker's API and is not Docker's.
     #[error(
-        "the engine at {endpoint} is no Docker engine (version {version}; podman's service, most likely): the \
-         docker-container driver needs Docker's"
+        "the engine at {endpoint} is not Docker's (version {version}; podman's service, most likely), which the \
+         docker-container driver needs"
     )]
-    Compatible {
-        /// Where it listens.
-        endpoint: String,
-        /// What it says of itself.
-        version: String,
-    },
-    /// Nobody answers.
-    #[error(
-        "no Docker engine outputs: {0} (start it: systemctl start docker; or choose another: docker context ls)"
-    )]
+    Compatible { endpoint: String, version: String },
+    #[error("no Docker engine answers: {0}")]
     Down(String),
-    /// The socket is there, and not for us.
-    #[error(
-        "Docker's socket may not be used: {0} (as root, or as a member of its group: usermod -aG docker USER, then log in \
-         again)"
-    )]
+    #[error("Docker's socket may not be used: {0}")]
     Denied(String),
     /// The context leads nowhere.
-    #[error("docker's context is of no use: {0} (docker context ls, docker context use NAME)")]
+    #[error("docker's context is of no use: {0}")]
     DeadContext(String),
-    /// There is no plugin.
-    #[error("docker has no buildx plugin (install docker-buildx-plugin or docker-buildx)")]
+    #[error("docker has no buildx plugin")]
     NoPlugin,
     /// The plugin is there and does not start.
-    #[error(
-        "docker's buildx plugin is of no use: {0} (install docker-buildx-plugin or docker-buildx again)"
-    )]
+    #[error("docker's buildx plugin does not work: {0}")]
     BrokenPlugin(String),
-    /// The plugin is too old.
-    #[error(
-        "buildx {0} is too old: its list of builders cannot be read before 0.13 (install docker-buildx-plugin 0.13 or later)"
-    )]
+    #[error("buildx {0} is too old: it cannot list its builders as JSON before 0.13")]
     OldPlugin(String),
-    /// The engine runs on another kernel, where we can register nothing.
+    /// The engine runs on another kernel, where nothing can be registered from here.
     #[error(
-        "the engine of context {context} is not on this machine: {why}; rules are needed over there: run binfmtd register on \
-         it, then binfmtd buildx bootstrap --remote here"
+        "the engine of context {context} is not on this machine, whose rules it does not use: {why}"
     )]
-    Elsewhere {
-        /// The context.
-        context: String,
-        /// How that was seen.
-        why: String,
-    },
-    /// `BuildKit`'s image is not there and cannot be had.
-    #[error(
-        "BuildKit's image could not be pulled: {0} (docker pull it, docker load it, or name another: --driver-opt \
-         image=IMAGE)"
-    )]
+    Elsewhere { context: String, why: String },
+    /// `BuildKit`'s image is not in the engine and cannot be pulled.
+    #[error("BuildKit's image could not be pulled: {0}")]
     Image(String),
-    /// It did not answer in time.
-    #[error("{command} did not end in {seconds} s (--timeout SECONDS waits longer)")]
-    Slow {
-        /// What was run.
-        command: String,
-        /// How long it had.
-        seconds: u64,
-    },
-    /// It failed in a way of its own.
+    #[error("{command} did not end in {seconds} s")]
+    Slow { command: String, seconds: u64 },
+    /// It failed for any other reason; the last that it said.
     #[error("{command}: {said}")]
-    Failed {
-        /// What was run.
-        command: String,
-        /// The last that it said.
-        said: String,
-    },
-    /// It said what we do not understand.
+    Failed { command: String, said: String },
     #[error("{command}: its answer could not be read: {error}")]
-    Unreadable {
-        /// What was run.
-        command: String,
-        /// Where it went wrong.
-        error: String,
-    },
+    Unreadable { command: String, error: String },
     /// It could not be run.
     #[error("{0}")]
     Batch(#[from] BatchError),
 }
 
 impl From<DockerError> for Failure {
-    fn from(trouble: DockerError) -> Self {
-        match trouble {
+    fn from(error: DockerError) -> Self {
+        let fix = error.fix();
+        let message = fix.map_or_else(|| error.to_string(), |fix| with_fix(&error, &fix));
+        match error {
             DockerError::Batch(batch) => batch.into(),
-            denied if denied.is_denied() => Self::not_permitted(denied),
-            other => Self::unavailable(other),
+            DockerError::Denied(_) => Self::not_permitted(message),
+            DockerError::NoDocker
+            | DockerError::Podman(_)
+            | DockerError::Compatible { .. }
+            | DockerError::Down(_)
+            | DockerError::DeadContext(_)
+            | DockerError::NoPlugin
+            | DockerError::BrokenPlugin(_)
+            | DockerError::OldPlugin(_)
+            | DockerError::Elsewhere { .. }
+            | DockerError::Image(_)
+            | DockerError::Slow { .. }
+            | DockerError::Failed { .. }
+            | DockerError::Unreadable { .. } => Self::unavailable(message),
         }
     }
 }
 
 impl DockerError {
-    /// Whether it is a right that is missing.
-    pub fn is_denied(&self) -> bool {
-        matches!(self, Self::Denied(_))
+    /// What to do about it, if anything is known to help.
+    pub fn fix(&self) -> Option<Fix> {
+        Some(match self {
+            Self::NoDocker => Fix::advice("install Docker's command line and its buildx plugin"),
+            Self::Podman(_) => Fix::run(
+                "check the rules that podman uses",
+                [Command::user(&["binfmtd", "doctor"])],
+            ),
+            Self::Compatible { .. } => Fix::run(
+                "choose the context of the local engine",
+                [Command::user(&["docker", "context", "use", "default"])],
+            ),
+            Self::Down(_) => Fix::run(
+                "choose another context with docker context use, or start the engine",
+                [Command::root(&["systemctl", "start", "docker"])],
+            ),
+            Self::Denied(_) => Fix::advice(
+                "add this user to the group docker (usermod -aG docker USER), then log in again",
+            ),
+            Self::DeadContext(_) => Fix::run(
+                "choose one of these with docker context use",
+                [Command::user(&["docker", "context", "ls"])],
+            ),
+            Self::NoPlugin | Self::BrokenPlugin(_) => {
+                Fix::advice("install docker-buildx-plugin or docker-buildx")
+            }
+            Self::OldPlugin(_) => Fix::advice("install docker-buildx-plugin 0.13 or later"),
+            Self::Elsewhere { .. } => Fix::advice(
+                "run binfmtd register on that machine, then binfmtd buildx bootstrap --remote here",
+            ),
+            Self::Image(_) => Fix::advice(
+                "docker pull it, docker load it, or name another: --driver-opt image=IMAGE",
+            ),
+            Self::Slow { .. } => Fix::advice("--timeout SECONDS waits longer"),
+            Self::Failed { .. } | Self::Unreadable { .. } | Self::Batch(_) => return None,
+        })
     }
 
     /// Whether it may be over in a moment: an engine that is about to start.

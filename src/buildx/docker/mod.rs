@@ -11,8 +11,9 @@ use crate::system::process::batch::{self, Batch, Ended, Finished, Limits};
 use crate::system::process::child::{Child, ExecError, Launch, Root};
 use crate::system::process::supervise;
 
-/// More output than this is no answer of docker's.
+/// docker does not write more than this.
 const LARGEST_OUTPUT: usize = 16 * 1024 * 1024;
+
 /// One thing to ask docker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DockerCommand {

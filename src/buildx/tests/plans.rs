@@ -1,55 +1,5 @@
 use super::*;
 
-fn spec() -> BuilderSpec {
-    BuilderSpec {
-        name: "mine".to_owned(),
-        options: BTreeMap::new(),
-        flags: None,
-        config: None,
-        node: None,
-        append: false,
-        endpoint: None,
-        make_current: false,
-        recreate: Recreate::Auto,
-    }
-}
-
-fn with_option(name: &str, value: &str) -> BuilderSpec {
-    BuilderSpec { options: BTreeMap::from([(name.to_owned(), value.to_owned())]), ..spec() }
-}
-
-fn node(name: &str, status: NodeStatus, made_by: Option<&BuilderSpec>) -> Node {
-    let runs = status == NodeStatus::Running;
-    Node {
-        name: name.to_owned(),
-        endpoint: "unix:///var/run/docker.sock".to_owned(),
-        status,
-        version: runs.then(|| "v0.26.2".to_owned()),
-        platforms: Vec::new(),
-        options: made_by.map(|spec| spec.all_options().collect()).unwrap_or_default(),
-        // buildx adds this one.
-        flags: vec!["--allow-insecure-entitlement=network.host".to_owned()],
-    }
-}
-
-fn builder(status: NodeStatus, made_by: Option<&BuilderSpec>) -> Builder {
-    Builder {
-        name: "mine".to_owned(),
-        driver: MANAGED.name().to_owned(),
-        current: Some(false),
-        error: None,
-        nodes: vec![node("mine0", status, made_by)],
-    }
-}
-
-fn ours(status: NodeStatus) -> Builder {
-    builder(status, Some(&spec()))
-}
-
-fn theirs(status: NodeStatus) -> Builder {
-    builder(status, None)
-}
-
 fn planned(spec: &BuilderSpec, builder: &Builder) -> Result<Vec<BuilderStep>, BuilderRefusal> {
     plan(spec, std::slice::from_ref(builder))
 }
@@ -73,7 +23,7 @@ fn words(steps: Result<Vec<BuilderStep>, BuilderRefusal>) -> Vec<&'static str> {
         Err(BuilderRefusal::NothingToAppendTo(_)) => vec!["nothing"],
         Err(BuilderRefusal::NoSuchNode { .. }) => vec!["no such node"],
         Err(BuilderRefusal::OtherEngine { .. }) => vec!["other engine"],
-        Err(BuilderRefusal::Unreachable { .. }) => vec!["unreachable"],
+        Err(BuilderRefusal::Unreachable(_)) => vec!["unreachable"],
         Err(BuilderRefusal::Busy { .. }) => vec!["busy"],
     }
 }
@@ -259,7 +209,7 @@ fn what_helps_a_builder_that_does_not_see_is_done_to_ours_alone() {
 }
 
 #[test]
-fn steps_and_refusals_say_what_they_are_about() {
+fn steps_say_what_they_are_about() {
     let why = || Reason::OtherOptions;
     for (step, said) in [
         (BuilderStep::Create, "create the builder"),
@@ -281,16 +231,6 @@ fn steps_and_refusals_say_what_they_are_about() {
         ),
     ] {
         assert_eq!(step.to_string(), said);
-    }
-    let refusals = [
-        planned(&spec(), &Builder { driver: "remote".to_owned(), ..ours(NodeStatus::Running) }),
-        planned(&with_option("network", "host"), &theirs(NodeStatus::Running)),
-        planned(&spec(), &ours(NodeStatus::Broken("boo".to_owned()))),
-        plan(&BuilderSpec { append: true, ..spec() }, &[]),
-    ];
-    for refusal in refusals {
-        let said = refusal.unwrap_err().to_string();
-        assert!(said.contains(" mine") && !said.contains('\n'), "{said}");
     }
 }
 
@@ -469,4 +409,52 @@ fn the_mark_is_an_option_like_the_others() {
         [("network".to_owned(), "host".to_owned()), (BUILDER_MARK.to_owned(), spec.mark())]
     );
     assert_eq!(BUILDER_MARK, "env.BINFMTD_BUILDER");
+}
+
+#[test]
+fn what_stands_against_creating_it_again_is_told() {
+    let always = BuilderSpec { recreate: Recreate::Always, ..spec() };
+    let never = BuilderSpec { recreate: Recreate::Never, ..with_option("network", "host") };
+    let append = BuilderSpec { append: true, node: Some("mine0".to_owned()), ..never.clone() };
+    let append = BuilderSpec { recreate: Recreate::Auto, ..append };
+    let running = || ours(NodeStatus::Running);
+    let mut several = running();
+    several.nodes.push(node("mine1", NodeStatus::Running, Some(&spec())));
+    let not_again =
+        |why, obstacle| BuilderRefusal::NotAgain { name: "mine".to_owned(), why, obstacle };
+    for (spec, builder, wanted) in [
+        (&never, running(), not_again(Reason::OtherOptions, Obstacle::Forbidden)),
+        (&append, running(), not_again(Reason::OtherOptions, Obstacle::Append)),
+        (&always, several, not_again(Reason::Requested, Obstacle::SeveralNodes)),
+    ] {
+        assert_eq!(planned(spec, &builder), Err(wanted));
+    }
+    let not_loaded = Builder { error: Some("boo".to_owned()), ..running() };
+    let why = Reason::NotLoaded("boo".to_owned());
+    let again = [BuilderStep::Remove { why }, BuilderStep::Create, BuilderStep::Boot];
+    assert_eq!(planned(&spec(), &not_loaded), Ok(again.into()));
+}
+
+#[test]
+fn what_the_kernel_runs_and_the_builder_does_not_advertise_is_undetected() {
+    let table = Table::embedded();
+    let runs = || Kernel::Runs { rule: None, version: None };
+    let mut kernels: Vec<PlatformSupport<'_>> = Vec::new();
+    for (name, kernel) in [
+        ("linux/arm64", runs()),
+        ("linux/amd64", Kernel::Native),
+        ("linux/s390x", runs()),
+        ("linux/riscv64", Kernel::NoRule),
+        ("linux/ppc64le", Kernel::HasRule("qemu-ppc64le".to_owned())),
+        // BuildKit has no probe for it, so it is never advertised.
+        ("sparc64", runs()),
+    ] {
+        let platform = Platform::find(&table, name);
+        kernels.extend(platform.ok().map(|platform| (platform, kernel)));
+    }
+    let mut builder = ours(NodeStatus::Running);
+    builder.nodes[0].platforms = vec!["linux/s390x".to_owned()];
+    assert_eq!(undetected(&builder, &kernels), ["linux/arm64", "linux/amd64"]);
+    builder.nodes[0].platforms.extend(["linux/arm64".to_owned(), "linux/amd64".to_owned()]);
+    assert_eq!(undetected(&builder, &kernels), [""; 0]);
 }

@@ -1,6 +1,6 @@
 //! `binfmtd buildx`
 
-pub(super) mod bootstrap;
+mod bootstrap;
 mod inspect;
 mod remove;
 
@@ -11,16 +11,10 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::{Exit, Failure};
-use crate::buildx::builder::Builder;
 use crate::buildx::docker::Docker;
-use crate::buildx::engine::{Engine, Location};
-use crate::buildx::facts::PlatformFacts;
-use crate::buildx::inspection::{self, InspectOptions, PlatformSupport};
-use crate::buildx::kernel::{self, Kernel, KernelFacts};
 use crate::buildx::platform::Platform;
 use crate::config::{Settings, builder_name};
 use crate::report::{BuilderDocument, outputs, text};
-use crate::system::process::batch::Limits;
 
 /// Make a builder of buildx that builds for other CPUs, look at it, prove it, or take it away
 ///
@@ -125,73 +119,12 @@ fn write_outputs(document: &BuilderDocument) -> Result<(), Failure> {
     })
 }
 
-/// Names in one or several lists, each resolved, none twice.
-fn platforms<'a>(settings: &'a Settings, lists: &[String]) -> Result<Vec<Platform<'a>>, Failure> {
-    let mut found: Vec<Platform<'a>> = Vec::new();
-    let names = lists.iter().flat_map(|list| list.split(',')).map(str::trim);
-    for name in names.filter(|name| !name.is_empty()) {
-        let platform = Platform::find(&settings.table, name)?;
-        if !found.contains(&platform) {
-            found.push(platform);
-        }
-    }
-    if found.is_empty() && !lists.is_empty() {
-        return Err(Failure::usage("an empty name: no platform is asked for"));
-    }
-    Ok(found)
-}
-
-/// The platforms of the command line, else of the configuration; `None` where neither says any.
-fn wanted<'a>(
+/// The platforms of the command line, else of the configuration; `None` if neither names any.
+fn platforms<'a>(
     settings: &'a Settings,
     lists: &[String],
 ) -> Result<Option<Vec<Platform<'a>>>, Failure> {
-    match (lists, &settings.buildx.platforms) {
-        ([], None) => Ok(None),
-        ([], Some(names)) => platforms(settings, names).map(Some),
-        (lists, _) => platforms(settings, lists).map(Some),
-    }
-}
-
-/// Everything that Docker could build for.
-fn all(settings: &Settings) -> Vec<Platform<'_>> {
-    settings.table.targets().iter().filter_map(Platform::of).collect()
-}
-
-/// What the kernel does with each, in the same order. Of a kernel elsewhere nothing is known.
-fn kernel_facts(
-    context: &Context,
-    settings: &Settings,
-    engine: &Engine,
-    platforms: &[Platform<'_>],
-    prove: bool,
-) -> Result<KernelFacts, Failure> {
-    if let Location::Elsewhere(why) = &engine.location {
-        let kernels = platforms.iter().map(|_| Kernel::Unknown(why.clone())).collect();
-        return Ok(KernelFacts { kernels, registrable: Vec::new() });
-    }
-    let mut progress = context.progress();
-    let mut progress = |done, total| progress("running probes", done, total);
-    let options = context.observing(false, Limits::default());
-    kernel::look(settings, platforms, options, prove, &mut progress)
-}
-
-/// All four facts about each platform.
-fn facts(
-    context: &Context,
-    settings: &Settings,
-    docker: &Docker,
-    builder: &Builder,
-    kernels: &[PlatformSupport<'_>],
-    build: bool,
-) -> Result<Vec<PlatformFacts>, Failure> {
-    let mut progress = context.progress();
-    let mut progress = |done, total| progress("building", done, total);
-    let effort = effort(context, build);
-    Ok(inspection::facts(docker, settings, builder, kernels, effort, &mut progress)?)
-}
-
-/// Digests are megabytes to copy: for who sees them.
-fn effort(context: &Context, build: bool) -> InspectOptions {
-    InspectOptions { build, digests: build && context.wants_all() }
+    let lists = if lists.is_empty() { settings.buildx.platforms.as_deref() } else { Some(lists) };
+    let platforms = lists.map(|lists| Platform::find_all(&settings.table, lists));
+    Ok(platforms.transpose()?)
 }

@@ -1,12 +1,10 @@
 //! `binfmtd buildx remove`
 
 use super::Patience;
-use crate::buildx::apply::Executor;
-use crate::buildx::observe::{self, Orphan};
-use crate::buildx::record::BuilderStore;
+use crate::buildx::removal::{self, RemovalRequest};
 use crate::cli::context::Context;
 use crate::cli::{Exit, Failure};
-use crate::report::{OrphanDocument, RemovalDocument, text};
+use crate::report::{RemovalDocument, text};
 
 /// Take a builder of ours away, with its container and its state
 ///
@@ -38,38 +36,13 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings_if_any()?;
     let docker = arguments.patience.docker()?;
-    let mut store = BuilderStore::open()?;
-    let seen = observe::observe(&docker)?;
-    let mut orphans = observe::orphans(&docker, &seen, &store.record)?;
     let name = &super::name(&settings, arguments.name.as_deref())?;
-    let mut document =
-        RemovalDocument { ok: true, builder: None, orphans: Vec::new(), errors: Vec::new() };
-    let mut workshop = Executor::new(&docker, &seen.engine, &mut store);
-    if !arguments.all_orphans {
-        if let Some(builder) = seen.builder(name) {
-            workshop.remove(builder, arguments.keep_state)?;
-            document.builder = Some(name.clone());
-        }
-        // What is left of a builder of this name whose record buildx has lost.
-        let builder_of =
-            |orphan: &Orphan| workshop.store.record.builder_of(&seen.engine.id, &orphan.node);
-        orphans.retain(|orphan| {
-            orphan.ours && builder_of(orphan) == Some(name) && !arguments.keep_state
-        });
-    }
-    for orphan in &orphans {
-        let mut line = OrphanDocument::from(orphan);
-        if orphan.ours && (arguments.yes || !arguments.all_orphans) {
-            match workshop.remove_orphan(orphan) {
-                Ok(()) => line.removed = true,
-                Err(error) => {
-                    document.errors.push(format!("{} {}: {error}", line.kind, line.name));
-                }
-            }
-        }
-        document.orphans.push(line);
-    }
-    document.ok = document.errors.is_empty();
+    let request = if arguments.all_orphans {
+        RemovalRequest::Orphans { remove: arguments.yes }
+    } else {
+        RemovalRequest::Builder { name, keep_state: arguments.keep_state }
+    };
+    let document = RemovalDocument::from(&removal::remove(&docker, request)?);
     context.print(&document, |out| text::removal(out, &document))?;
     Ok(Exit::of(document.ok))
 }

@@ -150,10 +150,8 @@ fn builder_facts(
     name: &str,
     host: &HostFacts<'_>,
 ) -> BuilderFacts {
-    let mut progress = context.progress();
-    let mut progress = |done, total| progress("building", done, total);
     let docker = docker.as_ref().map_err(|_| DockerError::NoDocker);
-    doctor::gather_builder(host, docker, name, &mut progress)
+    doctor::gather_builder(host, docker, name, &mut context.progress())
 }
 
 fn list(context: &Context) -> Result<Exit, Failure> {

@@ -1,12 +1,10 @@
 //! Looks at a builder, and builds for each platform that is asked about.
 
 use super::facts::BuilderFacts;
-use crate::buildx;
-use crate::buildx::builder::Builder;
 use crate::buildx::docker::{Docker, DockerError};
 use crate::buildx::engine::Location;
-use crate::buildx::inspection::{self, InspectError, InspectOptions, PlatformSupport};
-use crate::buildx::kernel::Kernel;
+use crate::buildx::inspection::{self, InspectError, InspectOptions};
+use crate::buildx::kernel::{Kernel, PlatformSupport};
 use crate::buildx::platform::Platform;
 use crate::doctor::host::facts::HostFacts;
 
@@ -15,16 +13,15 @@ pub fn gather(
     host: &HostFacts<'_>,
     docker: Result<&Docker, DockerError>,
     name: &str,
-    progress: &mut dyn FnMut(usize, usize),
+    progress: &mut dyn FnMut(&str, usize, usize),
 ) -> BuilderFacts {
-    let kernels = |seen: &buildx::observe::DockerFacts, _: &Builder| {
-        let mut kernels = on_kernel(host, &seen.engine.location);
-        inspection::sort(&mut kernels);
-        Ok(kernels)
-    };
-    let effort = InspectOptions { build: true, digests: false };
     let outcome = docker.map_err(InspectError::from).and_then(|docker| {
-        inspection::inspect(docker, host.settings, name, kernels, effort, progress)
+        let mut inspection = inspection::look(docker, name)?;
+        let mut kernels = on_kernel(host, &inspection.seen.engine.location);
+        inspection::sort(&mut kernels);
+        let options = InspectOptions { build: true, digests: false };
+        inspection.examine(docker, host.settings, &kernels, options, progress)?;
+        Ok(inspection)
     });
     BuilderFacts { name: name.to_owned(), outcome }
 }

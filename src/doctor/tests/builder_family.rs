@@ -65,7 +65,7 @@ fn inspection(builder: Option<Builder>, facts: Vec<PlatformFacts>) -> Inspection
         location: Location::Here,
     };
     let seen = Seen { engine, builders: vec![self::builder()] };
-    Inspection { seen, builder, facts, orphans: Vec::new() }
+    Inspection { seen, name: "mine".to_owned(), builder, facts, orphans: Vec::new() }
 }
 
 fn ask(host: &mut Example<'_>, outcome: Result<Inspection, InspectError>) {

@@ -3,7 +3,7 @@
 use super::docker::{Seen, draft, seen};
 use crate::buildx::builder::{Builder, NodeStatus};
 use crate::buildx::driver::MANAGED;
-use crate::buildx::facts::{Grade, PlatformFacts};
+use crate::buildx::facts::{Grade, PlatformFacts, Remedy};
 use crate::buildx::inspection::Inspection;
 use crate::buildx::test_build::Built;
 use crate::doctor::check::Check;
@@ -160,7 +160,7 @@ pub(in crate::doctor) static BUILDS: Check = Check {
 
 fn builds(facts: &Facts<'_>) -> Vec<Finding> {
     each(facts, CheckId::BuilderBuilds, |draft, platform, builder| {
-        let judgement = platform.judge(&builder.name);
+        let judgement = platform.assess();
         match (&platform.built, judgement.grade) {
             (Built::Yes { by, version, time }, _) => {
                 let by = format!("built in {:.2} s, {}", time.as_secs_f64(), by.as_str());
@@ -176,10 +176,12 @@ fn builds(facts: &Facts<'_>) -> Vec<Finding> {
             (_, Grade::Fails) => {
                 let sentence = judgement.sentence.unwrap_or_default();
                 let draft = draft.fail(own(&platform.platform) + " " + sentence.as_str());
-                match judgement.fix {
+                match judgement.remedy {
                     // Without --platform, so that one command repairs all platforms.
-                    Some(_) if platform.kernel.is_lacking() => draft.fix(made(&builder.name)),
-                    Some(fix) => draft.fix(fix),
+                    Some(Remedy::Bootstrap) => {
+                        draft.fix(builder.driver().repair(&builder.name, None))
+                    }
+                    Some(remedy) => draft.fix(remedy.fix(platform, builder)),
                     None => draft,
                 }
             }
@@ -206,12 +208,12 @@ fn agreement(facts: &Facts<'_>) -> Vec<Finding> {
         if let Built::NotTried(why) = &platform.built {
             return draft.skip(format!("not built: {why}"));
         }
-        let judgement = platform.judge(&builder.name);
+        let judgement = platform.assess();
         match (judgement.grade, judgement.sentence) {
             (Grade::Doubtful, Some(sentence)) => {
                 let finding = draft.warn(own(&platform.platform) + " " + sentence.as_str());
-                match judgement.fix {
-                    Some(fix) => finding.fix(fix),
+                match judgement.remedy {
+                    Some(remedy) => finding.fix(remedy.fix(platform, builder)),
                     None => finding,
                 }
             }
