@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::builder::Builder;
+use crate::config::Settings;
 use crate::failure::Failure;
 use crate::target::{Table, Target, UnknownTarget};
 
@@ -61,6 +62,16 @@ impl<'a> Platform<'a> {
             return Err(PlatformError::Empty);
         }
         Ok(found)
+    }
+
+    /// Those of the command line, else the configured ones; `None` if neither names any.
+    pub fn requested(
+        settings: &'a Settings,
+        lists: &[String],
+    ) -> Result<Option<Vec<Self>>, PlatformError> {
+        let configured = settings.buildx.platforms.as_deref();
+        let lists = if lists.is_empty() { configured } else { Some(lists) };
+        lists.map(|lists| Self::find_all(&settings.table, lists)).transpose()
     }
 
     /// Everything that Docker could build for.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::builder::{Builder, Node};
-use crate::config::{BUILDER_MARK, Buildx};
+use crate::config::{BUILDER_MARK, Buildx, Settings, builder_name};
 use crate::failure::Failure;
 use crate::rule::to_hex;
 
@@ -54,6 +54,11 @@ pub enum Recreate {
     Auto,
     Always,
     Never,
+}
+
+/// The name of the builder that a command is about: the one that it was given, else the configured one.
+pub fn name(settings: &Settings, given: Option<&str>) -> Result<String, Failure> {
+    builder_name(given.unwrap_or(&settings.buildx.name)).map_err(Failure::usage)
 }
 
 impl BuilderSpec {

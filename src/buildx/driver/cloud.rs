@@ -4,9 +4,9 @@ use super::fixes;
 use super::interface::Driver;
 use crate::fix::Fix;
 
-pub(super) struct Cloud;
+pub(super) struct CloudDriver;
 
-impl Driver for Cloud {
+impl Driver for CloudDriver {
     fn name(&self) -> &'static str {
         "cloud"
     }

@@ -4,9 +4,9 @@ use super::fixes;
 use super::interface::Driver;
 use crate::fix::{Command, Fix};
 
-pub(super) struct Docker;
+pub(super) struct DockerDriver;
 
-impl Driver for Docker {
+impl Driver for DockerDriver {
     fn name(&self) -> &'static str {
         "docker"
     }

@@ -4,9 +4,9 @@ use super::fixes;
 use super::interface::{Containers, Driver};
 use crate::fix::{Command, Fix};
 
-pub(super) struct DockerContainer;
+pub(super) struct DockerContainerDriver;
 
-impl Driver for DockerContainer {
+impl Driver for DockerContainerDriver {
     fn name(&self) -> &'static str {
         "docker-container"
     }

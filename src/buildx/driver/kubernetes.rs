@@ -3,9 +3,9 @@
 use super::interface::Driver;
 use crate::fix::Fix;
 
-pub(super) struct Kubernetes;
+pub(super) struct KubernetesDriver;
 
-impl Driver for Kubernetes {
+impl Driver for KubernetesDriver {
     fn name(&self) -> &'static str {
         "kubernetes"
     }

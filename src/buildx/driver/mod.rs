@@ -15,19 +15,19 @@ pub use interface::{Containers, Driver};
 
 /// Every driver that binfmtd recognizes.
 pub const DRIVERS: &[&dyn Driver] = &[
-    &docker_container::DockerContainer,
-    &docker::Docker,
-    &kubernetes::Kubernetes,
-    &remote::Remote,
-    &cloud::Cloud,
+    &docker_container::DockerContainerDriver,
+    &docker::DockerDriver,
+    &kubernetes::KubernetesDriver,
+    &remote::RemoteDriver,
+    &cloud::CloudDriver,
 ];
 
 /// The driver of the builders that binfmtd creates and repairs.
-pub const MANAGED: &dyn Driver = &docker_container::DockerContainer;
+pub const MANAGED: &dyn Driver = &docker_container::DockerContainerDriver;
 
 /// A driver by the name that `docker buildx ls` prints.
 pub fn find(name: &str) -> &'static dyn Driver {
-    DRIVERS.iter().copied().find(|driver| driver.name() == name).unwrap_or(&other::Other)
+    DRIVERS.iter().copied().find(|driver| driver.name() == name).unwrap_or(&other::OtherDriver)
 }
 
 /// How drivers name their containers in the engine.

@@ -4,9 +4,9 @@ use super::fixes;
 use super::interface::Driver;
 use crate::fix::Fix;
 
-pub(super) struct Other;
+pub(super) struct OtherDriver;
 
-impl Driver for Other {
+impl Driver for OtherDriver {
     fn name(&self) -> &'static str {
         "unknown"
     }

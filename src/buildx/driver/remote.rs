@@ -3,9 +3,9 @@
 use super::interface::Driver;
 use crate::fix::Fix;
 
-pub(super) struct Remote;
+pub(super) struct RemoteDriver;
 
-impl Driver for Remote {
+impl Driver for RemoteDriver {
     fn name(&self) -> &'static str {
         "remote"
     }

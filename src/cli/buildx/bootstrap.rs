@@ -5,93 +5,95 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::Common;
+use super::common::Common;
 use crate::buildx::bootstrap::{self, BootstrapRequest};
 use crate::buildx::options;
-use crate::buildx::spec::{BuilderSpec, Recreate};
+use crate::buildx::platform::Platform;
+use crate::buildx::spec::{self, BuilderSpec, Recreate};
 use crate::cli::context::Context;
-use crate::cli::{Exit, Failure};
+use crate::cli::exit::Exit;
 use crate::config::{self, Settings};
+use crate::failure::Failure;
 use crate::report::BuilderDocument;
 use crate::system::process::batch::Limits;
 
-/// Make a builder that builds for other CPUs, and prove that it does
+/// Create a builder that builds for other CPUs, and prove it
 ///
-/// First the kernel's rules, then a builder with the docker-container driver, then a build for each platform: from scratch, without
-/// network. Doing it again changes nothing. A builder that does not see what the kernel runs by now is restarted; only what
-/// binfmtd made is ever made anew.
+/// Registers the rules that are missing, creates a builder with the docker-container driver, and builds for each platform,
+/// FROM scratch and without network. Running it again changes nothing. A builder that has not detected the kernel's rules is
+/// restarted. Only builders that binfmtd created are ever created again.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  binfmtd buildx bootstrap                                  all that this kernel runs\n  \
-    binfmtd buildx bootstrap --platform linux/arm64,s390x     these; fails when one is not built\n  \
+    after_help = "Examples:\n  binfmtd buildx bootstrap                                  all platforms that this kernel runs\n  \
+    binfmtd buildx bootstrap --platform linux/arm64,s390x     these; fails unless each is built\n  \
     binfmtd buildx bootstrap mine --use --driver-opt network=host\n  \
     binfmtd buildx bootstrap mine --append --node far --endpoint ssh://far\n\n\
-    Exits with 0 when each platform that was asked for is built, 1 when one is not or the builder may not be changed,\n\
-    3 when there is no Docker, engine or image, or the engine is elsewhere, 4 when its socket may not be used."
+    Exit status: 0 if each requested platform is built, 1 if one is not or the builder may not be changed, 3 without\n\
+    Docker, engine or image, or if the engine is on another machine, 4 without permission to use Docker's socket."
 )]
 pub(super) struct Arguments {
-    /// The builder's name, in place of the configuration's (binfmtd)
+    /// Name of the builder, instead of the configured one (binfmtd)
     name: Option<String>,
-    /// Platforms or targets, in place of the configuration's or all that the kernel runs; more than once, or with commas
+    /// Platforms or targets, instead of the configured ones or all that the kernel runs; repeatable or comma-separated
     #[arg(long = "platform", value_name = "LIST")]
     platforms: Vec<String>,
-    /// An option of the docker-container driver: image=…, network=…, env.NAME=…; more than once
+    /// Option of the docker-container driver: image=…, network=…, env.NAME=…; repeatable
     #[arg(long = "driver-opt", value_name = "KEY=VALUE")]
     options: Vec<String>,
     /// Flags for buildkitd
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     buildkitd_flags: Option<String>,
-    /// A configuration file for buildkitd
+    /// Configuration file for buildkitd
     #[arg(long, value_name = "FILE")]
     buildkitd_config: Option<PathBuf>,
-    /// Make a further node of the builder
+    /// Add a node to the builder
     #[arg(long, requires = "node")]
     append: bool,
-    /// The node's name
+    /// Name of the node
     #[arg(long, value_name = "NODE")]
     node: Option<String>,
-    /// The engine that the node is to run in: a context or an address
+    /// Engine that the node runs in: a context or an address
     #[arg(long, value_name = "CONTEXT")]
     endpoint: Option<String>,
-    /// Make it the builder that is used where none is named
+    /// Make it the default builder
     #[arg(long = "use")]
     make_current: bool,
-    /// Whether it may be made anew, with its state kept
+    /// When to create the builder again; its state is kept
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     recreate: When,
     /// Run no probes and build nothing
     #[arg(long)]
     no_verify: bool,
-    /// Leave the kernel's rules as they are
+    /// Do not register rules
     #[arg(long)]
     no_register: bool,
-    /// The engine may be on another machine, which has rules of its own
+    /// Allow an engine on another machine, which has rules of its own
     #[arg(long)]
     remote: bool,
-    /// Seconds to wait for an engine that does not answer yet
+    /// Time to wait for an engine that does not answer yet
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=3600))]
     wait: u64,
     #[command(flatten)]
     common: Common,
 }
 
-/// When a builder is made anew.
+/// When a builder is created again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum When {
-    /// When nothing else helps
+    /// If nothing else helps
     #[default]
     Auto,
-    /// In any case
+    /// Each time
     Always,
-    /// Not at all
+    /// Never
     Never,
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     let request = BootstrapRequest {
-        spec: spec(&settings, arguments)?,
-        platforms: super::platforms(&settings, &arguments.platforms)?,
+        spec: requested(&settings, arguments)?,
+        platforms: Platform::requested(&settings, &arguments.platforms)?,
         verify: !arguments.no_verify,
         digests: context.wants_all(),
         register: !arguments.no_register,
@@ -105,7 +107,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     arguments.common.finish(context, &BuilderDocument::bootstrapped(&done))
 }
 
-fn spec(settings: &Settings, arguments: &Arguments) -> Result<BuilderSpec, Failure> {
+fn requested(settings: &Settings, arguments: &Arguments) -> Result<BuilderSpec, Failure> {
     let mut buildx = settings.buildx.clone();
     for text in &arguments.options {
         buildx.driver_options.extend(options::parse(text)?);
@@ -118,7 +120,7 @@ fn spec(settings: &Settings, arguments: &Arguments) -> Result<BuilderSpec, Failu
     if let Some(file) = &arguments.buildkitd_config {
         buildx.buildkitd_config = Some(file.clone());
     }
-    let name = super::name(settings, arguments.name.as_deref())?;
+    let name = spec::name(settings, arguments.name.as_deref())?;
     let node = arguments.node.as_deref().map(config::builder_name);
     Ok(BuilderSpec {
         node: node.transpose().map_err(Failure::usage)?,

@@ -1,27 +1,29 @@
 //! `binfmtd buildx inspect` and `binfmtd buildx verify`
 
-use super::Common;
+use super::common::Common;
 use crate::buildx::inspection::InspectRequest;
 use crate::buildx::platform::Platform;
+use crate::buildx::spec;
 use crate::cli::context::Context;
-use crate::cli::{Exit, Failure};
+use crate::cli::exit::Exit;
+use crate::failure::Failure;
 use crate::report::{BuilderDocument, OrphanDocument};
 use crate::system::process::batch::Limits;
 
-/// Show a builder: what the kernel runs, the image embeds, the builder advertises, and really builds
+/// Show what the kernel runs, the image embeds, the builder advertises, and the builder really builds
 ///
-/// Changes nothing and starts nothing. Builds a tiny program for each platform, from scratch and without network, because nothing
-/// else tells: a builder advertises a platform for as long as it runs, whether its rule is still there or not.
+/// Changes nothing and starts nothing. Builds a tiny program for each platform, FROM scratch and without network, because
+/// nothing else proves it: a builder advertises a platform for as long as it runs, even if the rule is gone.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  binfmtd buildx inspect                    the builder that the configuration names\n  \
-    binfmtd buildx inspect mine --no-verify   a quick look, without a build\n\n\
-    Exits with 1 when something that it advertises, or the kernel runs, does not build."
+    after_help = "Examples:\n  binfmtd buildx inspect                    the configured builder\n  \
+    binfmtd buildx inspect mine --no-verify   a quick look, without builds\n\n\
+    Exit status: 1 if a platform that the builder advertises or the kernel runs does not build."
 )]
 pub(super) struct InspectArguments {
-    /// The builder, in place of the configuration's (binfmtd)
+    /// Name of the builder, instead of the configured one (binfmtd)
     name: Option<String>,
-    /// KernelFacts at these platforms, in place of all that are advertised or that the kernel runs
+    /// Platforms to inspect, instead of all that the builder advertises or the kernel runs
     #[arg(long = "platform", value_name = "LIST")]
     platforms: Vec<String>,
     /// Run no probes and build nothing
@@ -31,18 +33,18 @@ pub(super) struct InspectArguments {
     common: Common,
 }
 
-/// Prove that a builder builds: a tiny program of each platform, from scratch and without network
+/// Prove that a builder builds: a tiny program of each platform, FROM scratch and without network
 ///
-/// Boots the builder where it does not run.
+/// Starts the builder if it does not run.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  binfmtd buildx verify                                  all that it advertises or the kernel runs\n  \
-    binfmtd buildx verify mine --platform linux/arm64,s390x these; fails when one is not built"
+    after_help = "Examples:\n  binfmtd buildx verify                                   all that it advertises or the kernel runs\n  \
+    binfmtd buildx verify mine --platform linux/arm64,s390x these; fails unless each is built"
 )]
 pub(super) struct VerifyArguments {
-    /// The builder, in place of the configuration's (binfmtd)
+    /// Name of the builder, instead of the configured one (binfmtd)
     name: Option<String>,
-    /// Build for these platforms, in place of the configuration's or all that are advertised or that the kernel runs
+    /// Platforms to build for, instead of the configured ones or all that the builder advertises or the kernel runs
     #[arg(long = "platform", value_name = "LIST")]
     platforms: Vec<String>,
     #[command(flatten)]
@@ -53,7 +55,7 @@ pub(super) fn inspect(context: &Context, arguments: &InspectArguments) -> Result
     let settings = context.settings()?;
     let platforms = Platform::find_all(&settings.table, &arguments.platforms)?;
     let request = InspectRequest {
-        name: super::name(&settings, arguments.name.as_deref())?,
+        name: spec::name(&settings, arguments.name.as_deref())?,
         platforms: Some(platforms).filter(|platforms| !platforms.is_empty()),
         verify: !arguments.no_verify,
         digests: context.wants_all(),
@@ -72,8 +74,8 @@ pub(super) fn inspect(context: &Context, arguments: &InspectArguments) -> Result
 pub(super) fn verify(context: &Context, arguments: &VerifyArguments) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     let request = InspectRequest {
-        name: super::name(&settings, arguments.name.as_deref())?,
-        platforms: super::platforms(&settings, &arguments.platforms)?,
+        name: spec::name(&settings, arguments.name.as_deref())?,
+        platforms: Platform::requested(&settings, &arguments.platforms)?,
         verify: true,
         digests: context.wants_all(),
     };

@@ -1,32 +1,34 @@
 //! `binfmtd buildx remove`
 
-use super::Patience;
+use super::common::Patience;
 use crate::buildx::removal::{self, RemovalRequest};
+use crate::buildx::spec;
 use crate::cli::context::Context;
-use crate::cli::{Exit, Failure};
+use crate::cli::exit::Exit;
+use crate::failure::Failure;
 use crate::report::{RemovalDocument, text};
 
-/// Take a builder of ours away, with its container and its state
+/// Remove a builder that binfmtd created, with its container and its state
 ///
-/// Only what binfmtd made is ever taken away; other builders are left alone.
+/// Builders that somebody else created are never removed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  binfmtd buildx remove                       the builder that the configuration names\n  \
-    binfmtd buildx remove mine --keep-state     and keep its cache for the next one\n  \
-    binfmtd buildx remove --all-orphans         list what builders that are gone have left\n  \
-    binfmtd buildx remove --all-orphans --yes   and take away what is ours of it"
+    after_help = "Examples:\n  binfmtd buildx remove                       the configured builder\n  \
+    binfmtd buildx remove mine --keep-state     keep its cache for the next builder of this name\n  \
+    binfmtd buildx remove --all-orphans         list what deleted builders left behind\n  \
+    binfmtd buildx remove --all-orphans --yes   remove what binfmtd created of it"
 )]
 pub(super) struct Arguments {
-    /// The builder, in place of the configuration's (binfmtd)
+    /// Name of the builder, instead of the configured one (binfmtd)
     #[arg(conflicts_with = "all_orphans")]
     name: Option<String>,
-    /// Keep the volume of its state: caches
+    /// Keep the volume with its state, such as caches
     #[arg(long, conflicts_with = "all_orphans")]
     keep_state: bool,
-    /// List containers and volumes of builders that are gone, whoever made them
+    /// List containers and volumes of deleted builders, whoever created them
     #[arg(long)]
     all_orphans: bool,
-    /// Take away those of them that binfmtd made
+    /// Remove those of them that binfmtd created
     #[arg(long, requires = "all_orphans")]
     yes: bool,
     #[command(flatten)]
@@ -36,7 +38,7 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings_if_any()?;
     let docker = arguments.patience.docker()?;
-    let name = &super::name(&settings, arguments.name.as_deref())?;
+    let name = &spec::name(&settings, arguments.name.as_deref())?;
     let request = if arguments.all_orphans {
         RemovalRequest::Orphans { remove: arguments.yes }
     } else {

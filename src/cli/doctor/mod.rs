@@ -10,8 +10,9 @@ use clap::ValueHint;
 
 use self::fix::{Repaired, Repairing};
 use super::context::{self, Context};
-use super::{Exit, Failure, buildx};
+use super::{Exit, Failure};
 use crate::buildx::docker::{Docker, DockerError};
+use crate::buildx::spec;
 use crate::doctor::{self, BuilderFacts, Facts, ForeignRoot, HostFacts};
 use crate::report::{CheckDocument, ChecksDocument, Conclusion, DoctorDocument, text};
 use crate::system::process::batch::Limits;
@@ -118,7 +119,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         facts.rootfs = Some(rootfs.run(&facts.host, arguments.repeat, limits, &mut progress)?);
     }
     if let Some(name) = &arguments.builder {
-        let name = buildx::name(&settings, Some(name))?;
+        let name = spec::name(&settings, Some(name))?;
         let docker = Docker::find(BUILD_LIMIT);
         facts.builder = Some(builder_facts(context, &docker, &name, &facts.host));
         if let (true, Ok(docker)) = (arguments.repair.fix, &docker)
