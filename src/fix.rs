@@ -93,6 +93,10 @@ pub struct Reader {
     pub uid: u32,
 }
 
+impl Reader {
+    pub const ROOT: Self = Self { uid: 0 };
+}
+
 impl Command {
     /// As root, here.
     pub fn root(argv: &[&str]) -> Self {
@@ -206,7 +210,7 @@ impl Command {
     }
 
     /// The line for a shell.
-    fn line(&self, reader: Reader) -> String {
+    pub fn line(&self, reader: Reader) -> String {
         let mut words: Vec<String> = Vec::new();
         match self.runs_as {
             RunsAs::Root if reader.uid != 0 => words.push("sudo".to_owned()),
@@ -355,7 +359,7 @@ mod tests {
 
     use super::*;
 
-    const ROOT: Reader = Reader { uid: 0 };
+    const ROOT: Reader = Reader::ROOT;
     const USER: Reader = Reader { uid: 1000 };
 
     fn register(target: &str) -> Fix {

@@ -3,7 +3,8 @@
 use clap::Subcommand;
 
 use super::context::Context;
-use super::{Exit, Failure};
+use super::exit::Exit;
+use crate::failure::Failure;
 use crate::report::ConfigDocument;
 
 /// Show or check the configuration

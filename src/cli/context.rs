@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use anstream::AutoStream;
 use serde::Serialize;
 
-use super::{Arguments, Failure};
 use crate::config::{self, Settings};
+use crate::failure::Failure;
 use crate::observe::ObserveOptions;
 use crate::plan::Request;
-use crate::report::{Audience, Format, Page, Printed};
+use crate::report::{Audience, ErrorDocument, FORMATS, Format, Page, Printed};
 use crate::system::binfmt_misc::record;
 use crate::system::process::batch::Limits;
 
@@ -26,13 +26,8 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(arguments: &Arguments) -> Self {
-        Self {
-            config: arguments.config.clone(),
-            format: arguments.format,
-            verbose: arguments.verbose > 0,
-            runtime: record::folder(),
-        }
+    pub(super) fn new(config: Option<PathBuf>, format: &'static dyn Format, verbose: bool) -> Self {
+        Self { config, format, verbose, runtime: record::folder() }
     }
 
     /// What `--config` names.
@@ -162,6 +157,21 @@ pub(super) fn print(result: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Re
             Failure::of_io(&error, format!("write the result to standard output: {error}"))
         }),
     }
+}
+
+/// Says why the command ends early: to a person on standard error, to a program on standard output.
+pub(super) fn report(failure: &Failure, code: u8, format: &dyn Format) {
+    let document = ErrorDocument::new(failure, code);
+    if format.audience() == Audience::Program {
+        let mut stdout = anstream::stdout().lock();
+        match format.failure(&mut stdout, &document).and_then(|()| stdout.flush()) {
+            Ok(()) => return,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return,
+            Err(_) => {}
+        }
+    }
+    // Nobody is left to tell when this fails.
+    let _ = FORMATS[0].failure(&mut anstream::stderr().lock(), &document);
 }
 
 /// Turns names on the command line into QEMU's, each once. A script's empty variable is an error: it would ask for

@@ -1,8 +1,9 @@
 //! `binfmtd daemon`
 
 use super::context::Context;
-use super::{Exit, Failure};
+use super::exit::Exit;
 use crate::daemon;
+use crate::failure::Failure;
 use crate::reconcile::{self, Holder};
 
 /// Keep the kernel as the configuration says, until stopped

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{ValueEnum, ValueHint};
 
 use super::context::{self, Context};
-use super::{Exit, Failure};
+use super::exit::Exit;
+use crate::failure::Failure;
 use crate::observe;
 use crate::plan::{self, Action, Decision};
 use crate::report::{ExportDocument, FileDocument, text};

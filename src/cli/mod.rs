@@ -16,7 +16,6 @@ mod unregister;
 mod which;
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,7 +29,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::compat;
 use crate::failure::Failure;
-use crate::report::{Audience, ErrorDocument, FORMATS, Format, find_format};
+use crate::report::{self, Audience, FORMATS, Format, find_format};
 use crate::shown::plain_lines;
 use crate::system::host::manager;
 pub use exit::Exit;
@@ -111,7 +110,7 @@ fn format_parser() -> impl TypedValueParser<Value = &'static dyn Format> {
 
 fn failed(failure: &Failure, format: &dyn Format) -> ExitCode {
     let exit = Exit::from(failure.kind);
-    report(failure, exit.code(), format);
+    context::report(failure, exit.code(), format);
     exit.into()
 }
 
@@ -121,10 +120,10 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return Err(Failure::usage(format!(
             "--format {} is for doctor only; every command prints {}",
             format.name(),
-            general_formats()
+            report::general_formats()
         )));
     }
-    let context = context::Context::new(arguments);
+    let context = context::Context::new(arguments.config.clone(), format, arguments.verbose > 0);
     let exit = match &arguments.command {
         Command::Register(own) => register::run(&context, own),
         Command::Unregister(own) => unregister::run(&context, own),
@@ -154,18 +153,12 @@ fn usage(error: &clap::Error, wanted: &dyn Format) -> ExitCode {
             }
             _ => lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" "),
         };
-        report(&Failure::usage(message), Exit::Usage.code(), wanted);
+        context::report(&Failure::usage(message), Exit::Usage.code(), wanted);
     } else if error.print().is_err() {
         // A broken pipe: whoever asked has gone.
         return ExitCode::SUCCESS;
     }
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Well.into() }
-}
-
-/// The formats that every command has, in words.
-fn general_formats() -> String {
-    let names = FORMATS.iter().filter(|format| format.any().is_some()).map(|format| format.name());
-    names.collect::<Vec<_>>().join(" or ")
 }
 
 /// The format that was asked for, from arguments that are not parsed yet, or cannot be.
@@ -180,21 +173,6 @@ fn wanted_format(arguments: &[OsString]) -> &'static dyn Format {
         .filter(|format| is_doctor || format.any().is_some())
         .find(|format| format.audience() == Audience::Program)
         .unwrap_or(FORMATS[0])
-}
-
-/// Says why the command ends early: to a person on standard error, to a program on standard output.
-fn report(failure: &Failure, code: u8, format: &dyn Format) {
-    let document = ErrorDocument::new(failure, code);
-    if format.audience() == Audience::Program {
-        let mut stdout = anstream::stdout().lock();
-        match format.failure(&mut stdout, &document).and_then(|()| stdout.flush()) {
-            Ok(()) => return,
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return,
-            Err(_) => {}
-        }
-    }
-    // Nobody is left to tell when this fails.
-    let _ = FORMATS[0].failure(&mut anstream::stderr().lock(), &document);
 }
 
 /// Messages go to standard error; those of the service to the journal, where it is there, with their

@@ -3,9 +3,10 @@
 use clap::ValueHint;
 
 use super::context::{self, Context};
-use super::{Exit, Failure};
+use super::exit::Exit;
 use crate::config::Verify;
 use crate::daemon::State;
+use crate::failure::Failure;
 use crate::reconcile::{self, Holder, Reconciler};
 use crate::report::{RegisterDocument, text};
 

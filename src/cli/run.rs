@@ -1,13 +1,13 @@
 //! `binfmtd run`
 
-use clap::ValueHint;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::Failure;
+use clap::ValueHint;
+
 use super::context::{self, Context};
 use crate::config::Verify;
-use crate::failure::FailureKind;
+use crate::failure::{Failure, FailureKind};
 use crate::reconcile::{self, Holder, Reconciler, Served, Unserved};
 use crate::system::binfmt_misc::private;
 use crate::system::binfmt_misc::record::FOLDER_VARIABLE;
@@ -112,7 +112,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
             let code = if matches!(error, CommandError::NotFound) { 127 } else { 126 };
             let program = arguments.command[0].to_string_lossy();
             let failure = Failure::unavailable(format_args!("{program}: {error}"));
-            super::report(&failure, code, context.format);
+            context::report(&failure, code, context.format);
             Ok(ExitCode::from(code))
         }
     }

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::context::Context;
-use super::{Exit, Failure};
+use super::exit::Exit;
 use crate::daemon::State;
+use crate::failure::Failure;
 use crate::observe;
 use crate::reconcile;
 use crate::report::{StatusDocument, text};

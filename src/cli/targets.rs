@@ -1,7 +1,8 @@
 //! `binfmtd targets`
 
 use super::context::{self, Context};
-use super::{Exit, Failure};
+use super::exit::Exit;
+use crate::failure::Failure;
 use crate::observe;
 use crate::report::{TargetsDocument, text};
 use clap::ValueHint;

@@ -5,7 +5,8 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use super::context::Context;
-use super::{Exit, Failure};
+use super::exit::Exit;
+use crate::failure::Failure;
 use crate::observe;
 use crate::plan::{Native, Request};
 use crate::reconcile;

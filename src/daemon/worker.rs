@@ -15,7 +15,7 @@ use crate::observe::{self, ObserveOptions};
 use crate::plan::{self, Action, Decision, Request};
 use crate::probe;
 use crate::reconcile::{Mode, Planning, Reconciler, Reconciliation};
-use crate::rule::{Header, winner};
+use crate::rule::{Entry, Header, winner};
 use crate::shown::quote;
 use crate::system::binfmt_misc::instance::{Instance, MOUNT_POINT};
 use crate::system::binfmt_misc::native;
@@ -73,7 +73,8 @@ impl Worker<'_> {
             let relevant = Relevant::of(&settings, &request, &seen)?;
             Ok(Reconciled {
                 instance: instance.device(),
-                others: relevant.digest_of_others(&seen.instance.entries, &seen.record),
+                others: relevant
+                    .digest_of_others(&left(&seen.instance.entries, &outcomes), &seen.record),
                 relevant,
                 undone: outcomes.iter().any(Outcome::is_undone),
                 captured: captured(&settings, &seen),
@@ -158,6 +159,20 @@ fn captured(settings: &Settings, seen: &Observation) -> Option<String> {
     ))
 }
 
+/// The entries without those that were replaced or removed: if somebody registers one of these again as it was, that is
+/// a change, and calls for another check.
+fn left(entries: &[Entry], outcomes: &[Outcome]) -> Vec<Entry> {
+    let is_gone = |entry: &Entry| {
+        let mut changed = outcomes.iter().filter(|outcome| outcome.changed);
+        changed.any(|outcome| match &outcome.item.decision {
+            Decision::Change(Action::Replace { old, .. }) => old.contains(&entry.name),
+            Decision::Change(Action::Remove { name, .. }) => *name == entry.name,
+            _ => false,
+        })
+    };
+    entries.iter().filter(|entry| !is_gone(entry)).cloned().collect()
+}
+
 fn rule_state(outcome: &Outcome, seen: &Observation) -> Option<RuleState> {
     let item = &outcome.item;
     let named = |name: &std::ffi::OsStr| {
@@ -235,5 +250,40 @@ impl Description {
             sha256: proof.pinned.and_then(|pinned| pinned.sha256),
             version: proof.version,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Item, Reason};
+    use crate::rule::parse_register;
+
+    #[test]
+    fn what_a_check_replaced_or_removed_is_news_when_it_comes_back() {
+        let entry = |name: &str| {
+            let text = b"enabled\ninterpreter /bin/true\nflags: \noffset 0\nmagic 4142\n";
+            Entry::parse(name.as_ref(), text).unwrap()
+        };
+        let entries = ["replaced", "removed", "kept", "failed"].map(entry);
+        let outcome = |decision, changed| {
+            let item = Item { target: None, machine: None, rule: None, decision };
+            Outcome { changed, ..Outcome::of(item) }
+        };
+        let remove = |name: &str| {
+            Decision::Change(Action::Remove { name: name.into(), why: Reason::Unwanted })
+        };
+        let rule = parse_register(b":kept:M::AB::/bin/true:").unwrap();
+        let old = vec!["replaced".into()];
+        let replace = Action::Replace { rule: rule.clone(), old, why: Reason::Disabled };
+        let outcomes = [
+            outcome(Decision::Change(replace), true),
+            outcome(remove("removed"), true),
+            outcome(Decision::Change(Action::Add(rule)), true),
+            outcome(remove("failed"), false),
+        ];
+        let names = |entries: &[Entry]| entries.iter().map(Entry::display_name).collect::<Vec<_>>();
+        assert_eq!(names(&left(&entries, &outcomes)), ["kept", "failed"]);
+        assert_eq!(left(&entries, &[]), entries);
     }
 }

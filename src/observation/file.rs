@@ -1,12 +1,12 @@
 //! Files: which one a path leads to, what kind of program it is, and who could replace it.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::fix::{Command, Reader};
 use crate::rule::Header;
 use crate::shown::quote;
 
@@ -117,35 +117,34 @@ pub enum TrustProblem {
 }
 
 impl TrustFault {
-    /// The command that corrects it; it takes root.
-    pub fn command(&self) -> Vec<OsString> {
+    /// The command that corrects it.
+    pub fn command(&self) -> Command {
         let words: &[&str] = match self.problem {
             TrustProblem::Owner => &["chown", "root:"],
             TrustProblem::LinkOwner => &["chown", "-h", "root:"],
             TrustProblem::Writable => &["chmod", "go-w"],
         };
-        words.iter().map(OsString::from).chain([self.path.clone().into()]).collect()
-    }
-
-    /// [`command`](Self::command) as one line for a shell.
-    pub fn command_line(&self) -> String {
-        self.command().iter().map(quote).collect::<Vec<_>>().join(" ")
+        Command::root(words).each(self.path.to_string_lossy())
     }
 
     /// What is wrong and the command, without the path: for messages that begin with it.
     pub fn sentence(&self) -> String {
+        format!("{}; run: {}", self.what(), self.command().line(Reader::ROOT))
+    }
+
+    fn what(&self) -> String {
         let Self { owner, mode, problem, .. } = self;
         let what = match problem {
             TrustProblem::Owner | TrustProblem::LinkOwner => "belongs to somebody other than root",
             TrustProblem::Writable => "users other than root may write it",
         };
-        format!("{what} (owner {owner}, mode {mode:04o}); run: {}", self.command_line())
+        format!("{what} (owner {owner}, mode {mode:04o})")
     }
 }
 
 impl fmt::Display for TrustFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", quote(&self.path), self.sentence())
+        write!(f, "{}: {}", quote(&self.path), self.what())
     }
 }
 
@@ -193,9 +192,10 @@ mod tests {
                 "users other than root may write it (owner 7, mode 4757); run: chmod go-w '/a b/q'",
             ),
         ] {
-            assert_eq!(fault(problem).to_string(), format!("'/a b/q': {said}"));
+            assert_eq!(fault(problem).sentence(), said);
+            let (what, _) = said.split_once("; run: ").unwrap();
+            assert_eq!(fault(problem).to_string(), format!("'/a b/q': {what}"));
         }
-        assert_eq!(fault(TrustProblem::Writable).command(), ["chmod", "go-w", "/a b/q"]);
     }
 
     #[test]

@@ -77,6 +77,39 @@ impl Decision {
             | Self::Refused(_) => None,
         }
     }
+
+    /// What is done or left, with why: the line of a plan without its verb.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Native => "the host runs it itself".to_owned(),
+            Self::Kept { name, .. } => {
+                let remark = self.remark().map(|remark| format!(": {remark}"));
+                format!("{}{}", name.to_string_lossy(), remark.unwrap_or_default())
+            }
+            Self::Served { by } => {
+                format!("served by {}, which is not ours", by.to_string_lossy())
+            }
+            Self::Change(action) => action.detail(),
+            Self::Refused(refusal) => refusal.to_string(),
+        }
+    }
+}
+
+impl Action {
+    fn detail(&self) -> String {
+        let registered =
+            |rule: &Rule| format!("{} → {} [{}]", rule.name(), rule.interpreter(), rule.flags());
+        match self {
+            Self::EnableInstance => "binfmt_misc as a whole".to_owned(),
+            Self::Add(rule) => registered(rule),
+            Self::Enable(rule) => rule.name().to_string(),
+            Self::Replace { rule, old, why } => {
+                let old: Vec<_> = old.iter().map(|name| name.to_string_lossy()).collect();
+                format!("{} by {}: {why}", old.join(", "), registered(rule))
+            }
+            Self::Remove { name, why } => format!("{}: {why}", name.to_string_lossy()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,41 +157,25 @@ impl fmt::Display for Reason {
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::EnableInstance => f.write_str("enable binfmt_misc as a whole"),
-            Self::Add(rule) => {
-                write!(f, "add {} → {} [{}]", rule.name(), rule.interpreter(), rule.flags())
-            }
-            Self::Enable(rule) => write!(f, "enable {}", rule.name()),
-            Self::Replace { rule, old, why } => {
-                let old: Vec<_> = old.iter().map(|name| name.to_string_lossy()).collect();
-                write!(
-                    f,
-                    "replace {} by {} → {} [{}]: {why}",
-                    old.join(", "),
-                    rule.name(),
-                    rule.interpreter(),
-                    rule.flags()
-                )
-            }
-            Self::Remove { name, why } => write!(f, "remove {}: {why}", name.to_string_lossy()),
-        }
+        let verb = match self {
+            Self::EnableInstance | Self::Enable(_) => "enable",
+            Self::Add(_) => "add",
+            Self::Replace { .. } => "replace",
+            Self::Remove { .. } => "remove",
+        };
+        write!(f, "{verb} {}", self.detail())
     }
 }
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let detail = self.detail();
         match self {
-            Self::Native => f.write_str("native: the host runs it itself"),
-            Self::Kept { name, .. } => {
-                write!(f, "keep {}", name.to_string_lossy())?;
-                self.remark().map_or(Ok(()), |remark| write!(f, ": {remark}"))
-            }
-            Self::Served { by } => {
-                write!(f, "leave alone: served by {}, which is not ours", by.to_string_lossy())
-            }
+            Self::Native => write!(f, "native: {detail}"),
+            Self::Kept { .. } => write!(f, "keep {detail}"),
+            Self::Served { .. } => write!(f, "leave alone: {detail}"),
             Self::Change(action) => action.fmt(f),
-            Self::Refused(refusal) => write!(f, "refuse: {refusal}"),
+            Self::Refused(_) => write!(f, "refuse: {detail}"),
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::observation::{InterpreterFault, list_of};
+use crate::fix::{Command, Fix, Reader};
+use crate::observation::{InterpreterFault, TrustFault, list_of};
 use crate::rule::{Extension, InterpreterPath, Name, PartError, RegisterError};
-use crate::shown::quote;
 
 /// A rule that is not registered, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,34 +100,33 @@ impl Refusal {
     }
 
     /// The way out.
-    pub fn fix(&self) -> String {
-        match self {
-            Self::TakesNative { .. } => {
-                "give it a magic and a mask that no native file has".to_owned()
-            }
-            Self::TakesCommonExtension { .. } | Self::TakesProgram { .. } => {
-                "choose an extension that no native program has".to_owned()
-            }
-            Self::TakesItself { .. } => {
-                "choose another extension, or an interpreter without it".to_owned()
-            }
-            Self::Interpreter { path, fault, .. } => remedy(path, fault),
-            Self::NoInterpreter { .. } => WITHOUT_INTERPRETER.to_owned(),
-            Self::Path(_) | Self::Rule(_) => "choose another path".to_owned(),
-            Self::NameOfOther { .. } => "remove or rename that rule".to_owned(),
-            Self::NameInUse { .. } => "give yours another name, or use --takeover".to_owned(),
-            Self::BrokenOther { name, .. } => {
-                format!("repair or remove {name}, or use --takeover to put ours before it")
-            }
+    pub fn fix(&self) -> Fix {
+        Fix::advice(match self {
+            Self::Interpreter { path, fault, .. } => return remedy(path, fault),
             Self::OldStays(refusal) => {
-                format!("{}; until then the existing rule stays", refusal.fix())
+                let mut fix = refusal.fix();
+                fix.text = fix.text + "; until then the existing rule stays";
+                return fix;
             }
-        }
+            Self::BrokenOther { name, .. } => {
+                return Fix::advice(format!(
+                    "repair or remove {name}, or use --takeover to put ours before it"
+                ));
+            }
+            Self::TakesNative { .. } => "give it a magic and a mask that no native file has",
+            Self::TakesCommonExtension { .. } | Self::TakesProgram { .. } => {
+                "choose an extension that no native program has"
+            }
+            Self::TakesItself { .. } => "choose another extension, or an interpreter without it",
+            Self::NoInterpreter { .. } => {
+                "install qemu-user-static, or set interpreter-directories"
+            }
+            Self::Path(_) | Self::Rule(_) => "choose another path",
+            Self::NameOfOther { .. } => "remove or rename that rule",
+            Self::NameInUse { .. } => "give yours another name, or use --takeover",
+        })
     }
 }
-
-/// The way out of [`Refusal::NoInterpreter`].
-const WITHOUT_INTERPRETER: &str = "install qemu-user-static, or set interpreter-directories";
 
 fn problem(fault: &InterpreterFault) -> String {
     match fault {
@@ -151,31 +150,32 @@ fn problem(fault: &InterpreterFault) -> String {
     }
 }
 
-fn remedy(path: &Path, fault: &InterpreterFault) -> String {
-    let quoted = quote(path);
-    match fault {
-        InterpreterFault::Missing => {
-            "install qemu-user-static, or qemu-user where that is static".to_owned()
-        }
+fn remedy(path: &Path, fault: &InterpreterFault) -> Fix {
+    let of_path = |text: &str, words: &[&str]| {
+        Fix::run(text, [Command::root(words).each(path.to_string_lossy())])
+    };
+    Fix::advice(match fault {
         InterpreterFault::Unreadable(_) | InterpreterFault::NotRegular => {
-            format!("look at {quoted}")
+            return of_path("look at the file", &["ls", "-lL"]);
         }
-        InterpreterFault::NotExecutable => format!("chmod a+x {quoted}"),
-        InterpreterFault::Noexec => {
-            "move it to another filesystem, or remount that one with exec".to_owned()
+        InterpreterFault::NotExecutable => return of_path("make it executable", &["chmod", "a+x"]),
+        InterpreterFault::Untrusted(faults) => {
+            return Fix::run(
+                "correct the owner and mode, or switch credentials off",
+                faults.iter().map(TrustFault::command),
+            );
         }
-        InterpreterFault::NotElf => "reinstall its package".to_owned(),
-        InterpreterFault::Foreign(_) => "install the one for this machine".to_owned(),
-        InterpreterFault::Dynamic(_) => "install a static one: qemu-user-static".to_owned(),
-        InterpreterFault::Untrusted(_) => {
-            "correct the owner and mode, or switch credentials off".to_owned()
-        }
-    }
+        InterpreterFault::Missing => "install qemu-user-static, or qemu-user where that is static",
+        InterpreterFault::Noexec => "move it to another filesystem, or remount that one with exec",
+        InterpreterFault::NotElf => "reinstall its package",
+        InterpreterFault::Foreign(_) => "install the one for this machine",
+        InterpreterFault::Dynamic(_) => "install a static one: qemu-user-static",
+    })
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.why(), self.fix())
+        write!(f, "{} ({})", self.why(), self.fix().line(Reader::ROOT))
     }
 }
 

@@ -284,8 +284,8 @@ fn what_cannot_be_is_refused_with_the_way_out() {
         (InterpreterFault::NotExecutable, "not executable (chmod a+x /q)"),
         (InterpreterFault::Noexec, "mounted noexec (move it to another"),
         (InterpreterFault::NotElf, "not an ELF program (reinstall"),
-        (InterpreterFault::Unreadable(SystemError(5)), "(os error 5) (look at /q)"),
-        (InterpreterFault::NotRegular, "cannot be read: not a regular file (look at /q)"),
+        (InterpreterFault::Unreadable(SystemError(5)), "(os error 5) (ls -lL /q)"),
+        (InterpreterFault::NotRegular, "cannot be read: not a regular file (ls -lL /q)"),
         (
             InterpreterFault::Foreign(Some("arm".to_owned())),
             "a program for arm, not for this machine",
@@ -294,7 +294,7 @@ fn what_cannot_be_is_refused_with_the_way_out() {
         (InterpreterFault::Dynamic("/lib/ld".to_owned()), "dynamically linked: it needs /lib/ld"),
         (
             InterpreterFault::Untrusted(vec![writable()]),
-            "credentials: /usr: users other than root may write it (owner 0, mode 0777); run: chmod go-w /usr (correct",
+            "credentials: /usr: users other than root may write it (owner 0, mode 0777) (chmod go-w /usr",
         ),
     ];
     for (fault, expected) in cases {

@@ -4,6 +4,7 @@
 //! all go through [`Reconciler::run`]; what differs between them is data.
 
 mod access;
+mod remove;
 mod served;
 mod settle;
 mod usable;
@@ -14,6 +15,7 @@ pub use access::{
     AccessError, Change, Denied, Holder, Unmounted, check_lifetime, check_writable, find_instance,
     writable_instance,
 };
+pub use remove::{Removal, RemovalFault, remove};
 pub use served::{Lack, Served, Unserved, served_without_us};
 
 use crate::apply::{self, Edge, Given, KernelRegistry, Outcome, Prober};

@@ -13,3 +13,9 @@ pub static FORMATS: [&dyn Format; 4] = [&Text, &Json, &Junit, &Github];
 pub fn find(name: &str) -> Option<&'static dyn Format> {
     FORMATS.into_iter().find(|format| format.name() == name)
 }
+
+/// The formats that every command has, as a sentence names them.
+pub fn general_formats() -> String {
+    let names = FORMATS.iter().filter(|format| format.any().is_some()).map(|format| format.name());
+    names.collect::<Vec<_>>().join(" or ")
+}

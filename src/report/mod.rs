@@ -17,7 +17,7 @@ pub mod text;
 
 pub use document::*;
 pub use format::{Audience, Document, Format, PrintAny, Printed};
-pub use formats::{FORMATS, find as find_format};
+pub use formats::{FORMATS, find as find_format, general_formats};
 pub use page::Page;
 pub use schema::{SCHEMA, versioned};
 

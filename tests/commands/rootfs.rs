@@ -282,7 +282,7 @@ fn no_rule_is_told_once_and_by_the_rules_own_check() {
     world.binfmtd("unregister arm64").ended(0);
     let document = doctor(&world, "--format json", &dash, &[]).ended(1).document();
     says(&document, "rule.present", "fail", &["no rule"]);
-    says(&document, "load.loader", "skip", &["exec.host says why"]);
+    says(&document, "load.loader", "skip", &["exec.host reports"]);
     assert!(document["load"]["rule"].is_null());
 }
 

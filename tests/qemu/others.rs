@@ -206,7 +206,10 @@ pub(crate) fn failing(stage: &Stage) -> Option<String> {
     stage.plant(&aarch64("qemu-aarch64-new", &stage.path("bin/qemu-useless"), "POF"));
     let examined = stage.fails(&["doctor", "aarch64"]);
     assert_eq!(examined.verdict("aarch64"), "broken");
-    says(&examined.check("rule.shadowed", "aarch64")["summary"], &["qemu-aarch64-new", "our rule"]);
+    says(
+        &examined.check("rule.shadowed", "aarch64")["summary"],
+        &["qemu-aarch64-new", "binfmtd's rule"],
+    );
     stage.well(&["register"]);
     repaired(stage, "shadowed");
     Some(format!("{} faults, and 3 kinds of shadow", FAULTS.len()))

@@ -36,7 +36,7 @@ fn what_somebody_took_from_us_is_told_once() {
     let document = world.binfmtd("--format json doctor").ended(1).document();
     let present = finding(&document, "rule.present", Some("riscv64"));
     let said = present["summary"].as_str().unwrap();
-    assert!(said.contains("somebody removed ours, qemu-riscv64"), "{present:#}");
+    assert!(said.contains("somebody removed binfmtd's, qemu-riscv64"), "{present:#}");
     assert_eq!(finding(&document, "service.record", None)["status"], "skip");
     // Else the host does.
     let document = world.json("doctor aarch64");

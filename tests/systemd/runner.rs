@@ -170,6 +170,8 @@ fn asks_before_jobs(machine: &Machine, targets: &str) {
     );
     machine.well(&["systemctl", "daemon-reload"]);
     machine.well(&["systemctl", "start", "confined.service"]);
+    // What a unit says may reach the journal after the unit has ended.
+    machine.well(&["journalctl", "--sync"]);
     let said = machine.well(&["journalctl", "--quiet", "--unit=confined.service"]);
     assert!(said.contains("2 working"), "{said}");
     let (said, passed) = job(ANOTHER);
@@ -186,6 +188,7 @@ fn takes_no_jobs_until_it_passes(machine: &Machine, install: &[&str]) {
     assert!(!passed && said.contains(TARGETS[1]), "{said}");
     let (said, started) = machine.run(&["systemctl", "restart", GITHUB[1]]);
     assert!(!started, "{said}");
+    machine.well(&["journalctl", "--sync"]);
     let journal = machine.well(&["journalctl", "--quiet", "--no-pager", "--unit", GITHUB[1]]);
     assert!(journal.contains("binfmtd preflight: error: "), "{journal}");
     // Nor does one that goes bad while it does.

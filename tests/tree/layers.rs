@@ -49,9 +49,15 @@ const SYSTEM: [&str; 4] = ["host", "files", "process", "binfmt_misc"];
 
 /// Types and constants of `system/` that the doctor's checks may name: plain data, whose definitions stand beside the
 /// code that fills them. A check must not call anything by them: `Type::function` is refused.
-const PLAIN_DATA: [&[&str]; 3] = [
+const PLAIN_DATA: [&[&str]; 9] = [
+    &["host", "limits", "HostLimits"],
     &["host", "limits", "Selinux"],
+    &["host", "surroundings", "Boot"],
     &["host", "surroundings", "Distribution"],
+    &["host", "surroundings", "Module"],
+    &["process", "batch", "Ended"],
+    &["process", "child", "ExecError"],
+    &["binfmt_misc", "instance", "InstanceError"],
     &["binfmt_misc", "instance", "MOUNT_POINT"],
 ];
 

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::report::{BuilderDocument, OrphanDocument};
 use crate::system::process::batch::Limits;
 
-/// Show what the kernel runs, the image embeds, the builder advertises, and the builder really builds
+/// Compare what the kernel runs, the image embeds, and the builder advertises and builds
 ///
 /// Changes nothing and starts nothing. Builds a tiny program for each platform, FROM scratch and without network, because
 /// nothing else proves it: a builder advertises a platform for as long as it runs, even if the rule is gone.

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  binfmtd buildx bootstrap              rules, a builder, and a test build for each platform\n  \
-    binfmtd buildx inspect                what the kernel runs, the image embeds, the builder advertises and builds\n  \
+    binfmtd buildx inspect                kernel, image, builder and builds compared\n  \
     binfmtd buildx verify                 start the builder and repeat the test builds\n  \
     binfmtd buildx remove                 remove the builder"
 )]

@@ -3,13 +3,14 @@
 use std::io::{self, Write};
 
 use super::super::context::{self, Context};
-use super::super::{Exit, Failure};
+use super::super::exit::Exit;
 use crate::buildx::bootstrap::{self, BootstrapRequest};
 use crate::buildx::docker::Docker;
 use crate::config::Settings;
 use crate::daemon::State;
 use crate::doctor::repair::{self, Repair};
 use crate::doctor::{self, Facts};
+use crate::failure::Failure;
 use crate::observation::Observation;
 use crate::observe;
 use crate::plan::{Plan, Request};

@@ -10,11 +10,12 @@ use clap::ValueHint;
 
 use self::fix::{Repaired, Repairing};
 use super::context::{self, Context};
-use super::{Exit, Failure};
+use super::exit::Exit;
 use crate::buildx::docker::{Docker, DockerError};
 use crate::buildx::spec;
 use crate::doctor::{self, BuilderFacts, Facts, ForeignRoot, HostFacts};
-use crate::report::{CheckDocument, ChecksDocument, Conclusion, DoctorDocument, text};
+use crate::failure::Failure;
+use crate::report::{self, CheckDocument, ChecksDocument, Conclusion, DoctorDocument, text};
 use crate::system::process::batch::Limits;
 use crate::verify::{Depth, Scope};
 
@@ -76,7 +77,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
             return Err(Failure::usage(format!(
                 "--format {} is for what was found; checks are explained in {}",
                 context.format.name(),
-                super::general_formats()
+                report::general_formats()
             )));
         }
         return arguments

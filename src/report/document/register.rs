@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::apply::Outcome;
 use crate::fix::Fix;
-use crate::plan::{Action, Decision};
+use crate::plan::{Action, Decision, Refusal};
 use crate::verify::Proof;
 
 /// What `register` did.
@@ -34,6 +34,9 @@ pub struct RegisterLine {
     pub remark: Option<String>,
     /// What is done and why, in words.
     pub detail: String,
+    /// `detail` without `action`, for a column of its own.
+    #[serde(skip)]
+    pub without_verb: String,
     pub error: Option<String>,
     /// The way out of a refusal.
     pub fix: Option<Fix>,
@@ -127,12 +130,13 @@ impl RegisterLine {
             proved: outcome.proof.as_ref().map(Proof::works),
             remark: decision.remark(),
             detail: decision.to_string(),
+            without_verb: decision.detail(),
             error: outcome
                 .error
                 .as_ref()
                 .map(ToString::to_string)
                 .or_else(|| refusal.map(ToString::to_string)),
-            fix: refusal.map(|refusal| Fix::advice(refusal.fix())),
+            fix: refusal.map(Refusal::fix),
         }
     }
 }

@@ -18,17 +18,8 @@ pub fn register(out: &mut dyn Write, document: &RegisterDocument, verbose: bool)
     };
     let lines = document.rules.iter().filter(interesting).map(|line| {
         let name = line.target.as_deref().or(line.rule.as_deref()).unwrap_or("binfmt_misc");
-        // The state has said the verb already.
-        let bare = |word: &str| {
-            line.detail.strip_prefix(word).map(|rest| rest.trim_start_matches([' ', ':']))
-        };
-        let detail =
-            bare(line.action.as_str()).or_else(|| bare("leave alone")).unwrap_or(&line.detail);
-        vec![
-            state(line, document.dry_run),
-            cell(name),
-            cell(line.error.as_deref().unwrap_or(detail)),
-        ]
+        let what = line.error.as_deref().unwrap_or(&line.without_verb);
+        vec![state(line, document.dry_run), cell(name), cell(what)]
     });
     rows(out, &lines.collect::<Vec<_>>())?;
     let count = |wanted: &dyn Fn(&RegisterLine) -> bool| {

@@ -260,6 +260,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
+    use crate::fix::Reader;
 
     const ROOT: Trusted = Trusted { me: 0, overflow: None };
     const IN_NAMESPACE: Trusted = Trusted { me: 0, overflow: Some(OVERFLOW_UID) };
@@ -364,7 +365,8 @@ mod tests {
         chmod(&file, 0o666);
         chmod(&inner, 0o757);
         let checked = Trust::new().check(&file).unwrap();
-        let fixes: Vec<_> = checked.faults.iter().map(TrustFault::command_line).collect();
+        let fixes: Vec<_> =
+            checked.faults.iter().map(|fault| fault.command().line(Reader::ROOT)).collect();
         let at = folder.path().display();
         assert_eq!(
             fixes,

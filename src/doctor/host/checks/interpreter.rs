@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use crate::doctor::check::Check;
 use crate::doctor::finding::{Draft, Finding};
-use crate::doctor::fixes::{relabel, remount_exec, text_of};
+use crate::doctor::fixes::{relabel, remount_exec};
 use crate::doctor::host::facts::{HostFacts, RuleFile, TargetFacts};
 use crate::doctor::host::fixes::{another, usable_one};
 use crate::doctor::id::CheckId;
-use crate::fix::{Command, Fix};
-use crate::observation::{InterpreterFault, Owner, TrustFault, TrustProblem, list_of};
+use crate::fix::Fix;
+use crate::observation::{InterpreterFault, Owner, TrustFault, list_of};
 use crate::phrase::Phrase;
 use crate::plan::{Refusal, guard};
 use crate::rule::Entry;
@@ -62,18 +62,8 @@ fn refusal(path: &Path, fault: &InterpreterFault) -> Phrase {
 /// What makes this very file usable.
 fn mended(file: &RuleFile, path: &Path, fault: &InterpreterFault) -> Fix {
     match fault {
-        InterpreterFault::NotExecutable => {
-            Fix::run("make it executable", [Command::root(&["chmod", "a+x"]).each(text_of(path))])
-        }
         InterpreterFault::Noexec => remount_exec(file.mount_point.as_deref()),
-        InterpreterFault::Unreadable(_) | InterpreterFault::NotRegular => {
-            Fix::run("look at the file", [Command::root(&["ls", "-lL"]).each(text_of(path))])
-        }
-        InterpreterFault::Missing
-        | InterpreterFault::NotElf
-        | InterpreterFault::Foreign(_)
-        | InterpreterFault::Dynamic(_)
-        | InterpreterFault::Untrusted(_) => Fix::advice(Refusal::of_interpreter(path, fault).fix()),
+        fault => Refusal::of_interpreter(path, fault).fix(),
     }
 }
 
@@ -208,18 +198,9 @@ fn trusted(facts: &HostFacts<'_>) -> Vec<Finding> {
         };
         finding.with(list_of(&file.distrust)).fix(Fix::run(
             "let only root write to the file and the folders above it",
-            file.distrust.iter().map(for_root_alone),
+            file.distrust.iter().map(TrustFault::command),
         ))
     })
-}
-
-fn for_root_alone(fault: &TrustFault) -> Command {
-    let words: &[&str] = match fault.problem {
-        TrustProblem::Owner => &["chown", "root:"],
-        TrustProblem::LinkOwner => &["chown", "-h", "root:"],
-        TrustProblem::Writable => &["chmod", "go-w"],
-    };
-    Command::root(words).each(text_of(&fault.path))
 }
 
 /// Types that confined containers (`container_t`) may execute: those of programs and libraries of the
