@@ -112,7 +112,7 @@ pub fn bootstrap<'a>(
     docker: &Docker,
     settings: &'a Settings,
     observe: ObserveOptions<'_>,
-    request: BootstrapRequest<'a>,
+    request: &BootstrapRequest<'a>,
     progress: &mut Progress<'_>,
 ) -> Result<Bootstrapped, Failure> {
     // Two bootstraps at a time would undo each other's work; the second one finds it done.
@@ -129,7 +129,7 @@ pub fn bootstrap<'a>(
         docker,
         settings,
         observe,
-        request: &request,
+        request,
         executor,
         progress,
         steps: Vec::new(),

@@ -103,7 +103,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     arguments.common.check()?;
     let docker = arguments.common.patience.docker()?;
     let observe = context.observing(false, Limits::default());
-    let done = bootstrap::bootstrap(&docker, &settings, observe, request, &mut context.progress())?;
+    let done =
+        bootstrap::bootstrap(&docker, &settings, observe, &request, &mut context.progress())?;
     arguments.common.finish(context, &BuilderDocument::bootstrapped(&done))
 }
 

@@ -54,7 +54,7 @@ impl Arguments {
         let observe = context.observing(false, Limits::default());
         let mut progress = context.progress();
         let done = request.and_then(|request| {
-            bootstrap::bootstrap(docker, settings, observe, request, &mut progress)
+            bootstrap::bootstrap(docker, settings, observe, &request, &mut progress)
         });
         step.error = done.map_or_else(|failure| Some(failure.message), |done| done.problem());
         step.done = step.error.is_none();
