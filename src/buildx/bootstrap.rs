@@ -15,6 +15,7 @@ use super::plan::{self, BuilderStep};
 use super::platform::Platform;
 use super::record::BuilderStore;
 use super::refusal::BuilderRefusal;
+use super::selection::keep_running;
 use super::spec::BuilderSpec;
 use crate::config::{Settings, Verify};
 use crate::failure::Failure;
@@ -179,7 +180,7 @@ impl<'a> Bootstrap<'a, '_> {
         self.carry_out(&planned)?;
         let builder = self.look_again()?;
         if self.request.platforms.is_none() {
-            inspection::keep_running(self.settings, &builder, &mut kernels);
+            keep_running(self.settings, &builder, &mut kernels);
         }
         let undetected = plan::undetected(&builder, &kernels);
         // A builder that was just booted has looked at the rules already.

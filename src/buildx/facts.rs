@@ -278,6 +278,16 @@ impl PlatformFacts {
     }
 }
 
+/// Emulators other than QEMU (FEX, Rosetta) do not print a version: if the kernel has a rule, the rule ran the program.
+pub fn by_rule_where_there_is_one(built: Built, kernel: &Kernel) -> Built {
+    match (built, kernel) {
+        (Built::Yes { by: Runner::Native, version, time }, Kernel::Runs { .. }) => {
+            Built::Yes { by: Runner::Rule, version, time }
+        }
+        (built, _) => built,
+    }
+}
+
 fn doubtful(sentence: &str, remedy: Option<Remedy>) -> Assessment {
     Assessment { grade: Grade::Doubtful, sentence: Some(sentence.to_owned()), remedy }
 }

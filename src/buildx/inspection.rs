@@ -1,23 +1,21 @@
 //! All that is known of a builder, for `binfmtd buildx` and for the doctor.
 
-use std::fmt::{self, Display};
-
 use thiserror::Error;
 
 use super::apply;
 use super::builder::{Builder, Node, NodeStatus};
 use super::docker::{Docker, DockerError};
 use super::embedded::{self, Embedded};
-use super::facts::PlatformFacts;
-use super::kernel::{self, Kernel, KernelOptions, PlatformSupport};
+use super::facts::{PlatformFacts, by_rule_where_there_is_one};
+use super::kernel::{self, KernelOptions, PlatformSupport};
 use super::observe::{self, DockerFacts, Orphan};
 use super::platform::Platform;
+use super::problem::{BuilderProblem, resting};
 use super::record;
-use super::refusal::UnreachableNode;
-use super::test_build::{self, Built, Runner, TestBuild};
+use super::selection::keep_interesting;
+use super::test_build::{self, Built, TestBuild};
 use crate::config::Settings;
 use crate::failure::Failure;
-use crate::fix::{Command, Fix};
 use crate::observe::{ObserveOptions, host_target};
 
 /// Why a builder could not be inspected.
@@ -61,76 +59,6 @@ pub struct Inspection {
     pub orphans: Vec<Orphan>,
 }
 
-/// Why nothing was built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BuilderProblem {
-    Missing {
-        name: String,
-        /// Names and drivers of the others.
-        others: Vec<(String, String)>,
-    },
-    NotLoaded {
-        name: String,
-        /// buildx' words.
-        error: String,
-        is_ours: bool,
-    },
-    NotRunning {
-        name: String,
-        node: String,
-        /// [`NodeStatus::word`]
-        status: String,
-        is_ours: bool,
-    },
-    Unreachable(UnreachableNode),
-}
-
-impl Display for BuilderProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing { name, others } => {
-                let others: Vec<String> =
-                    others.iter().map(|(other, driver)| format!("{other} ({driver})")).collect();
-                if !others.is_empty() {
-                    write!(f, "the builders are {}; ", others.join(", "))?;
-                }
-                write!(f, "there is no builder {name}")
-            }
-            Self::NotLoaded { name, error, .. } => {
-                write!(f, "buildx cannot load builder {name}: {error}")
-            }
-            Self::NotRunning { node, status, .. } => {
-                write!(f, "node {node} is {status}, so nothing was built")
-            }
-            Self::Unreachable(node) => node.fmt(f),
-        }
-    }
-}
-
-impl BuilderProblem {
-    pub fn fix(&self) -> Fix {
-        let bootstrap = |name: &str| Command::user(&["binfmtd", "buildx", "bootstrap"]).word(name);
-        match self {
-            Self::Missing { name, .. } => Fix::run("create it", [bootstrap(name)]),
-            Self::NotLoaded { name, is_ours: true, .. } => {
-                Fix::run("create it again", [bootstrap(name)])
-            }
-            Self::NotLoaded { name, is_ours: false, .. } => {
-                let remove = Command::user(&["docker", "buildx", "rm"]).word(name);
-                Fix::run("remove it", [remove])
-            }
-            Self::NotRunning { name, is_ours: true, .. } => {
-                Fix::run("start the builder", [bootstrap(name)])
-            }
-            Self::NotRunning { name, is_ours: false, .. } => {
-                let boot = Command::user(&["docker", "buildx", "inspect", "--bootstrap"]);
-                Fix::run("start the builder", [boot.word(name)])
-            }
-            Self::Unreachable(node) => node.fix(),
-        }
-    }
-}
-
 impl Inspection {
     /// A node that does not run.
     pub fn resting(&self) -> Option<&Node> {
@@ -139,29 +67,11 @@ impl Inspection {
 
     /// Why nothing was built, unless nobody asked for builds.
     pub fn problem(&self) -> Option<BuilderProblem> {
-        let name = self.name.clone();
         let Some(builder) = &self.builder else {
-            let others = self.seen.builders.iter();
-            let others = others.map(|other| (other.name.clone(), other.driver.clone())).collect();
-            return Some(BuilderProblem::Missing { name, others });
+            return Some(BuilderProblem::missing(&self.name, &self.seen));
         };
-        if let Some(error) = builder.error.clone() {
-            let is_ours = builder.is_ours();
-            return Some(BuilderProblem::NotLoaded { name, error, is_ours });
-        }
-        let node = self.resting()?;
-        if self.facts.iter().any(|facts| facts.built.works().is_some()) {
-            return None;
-        }
-        Some(match builder.unreachable_node() {
-            Some(node) => BuilderProblem::Unreachable(node),
-            None => BuilderProblem::NotRunning {
-                name,
-                node: node.name.clone(),
-                status: node.status.word().to_owned(),
-                is_ours: builder.is_ours(),
-            },
-        })
+        let has_built = self.facts.iter().any(|facts| facts.built.works().is_some());
+        BuilderProblem::of(builder).filter(|_| !has_built)
     }
 
     /// Finds the facts of each platform. Builds if all nodes run.
@@ -180,10 +90,6 @@ impl Inspection {
         }
         Ok(())
     }
-}
-
-fn resting(builder: &Builder) -> Option<&Node> {
-    builder.nodes.iter().find(|node| node.status != NodeStatus::Running)
 }
 
 /// Looks for a builder and at what is around it. Changes nothing and starts nothing.
@@ -319,55 +225,4 @@ pub fn facts(
             built: by_rule_where_there_is_one(built, kernel),
         });
     Ok(facts.collect())
-}
-
-/// Emulators other than QEMU (FEX, Rosetta) do not print a version: if the kernel has a rule, the rule ran the program.
-pub(super) fn by_rule_where_there_is_one(built: Built, kernel: &Kernel) -> Built {
-    match (built, kernel) {
-        (Built::Yes { by: Runner::Native, version, time }, Kernel::Runs { .. }) => {
-            Built::Yes { by: Runner::Rule, version, time }
-        }
-        (built, _) => built,
-    }
-}
-
-/// The host's own first, the others by name.
-pub fn sort(platforms: &mut [PlatformSupport<'_>]) {
-    platforms.sort_by(|(one, kernel), (other, others)| {
-        let rank = |kernel: &Kernel| *kernel != Kernel::Native;
-        (rank(kernel), &one.name).cmp(&(rank(others), &other.name))
-    });
-}
-
-/// Keeps what matters if nobody names platforms: what the kernel runs or has a rule for, and what the builder advertises.
-pub fn keep_interesting(
-    settings: &Settings,
-    builder: &Builder,
-    platforms: &mut Vec<PlatformSupport<'_>>,
-) {
-    let advertised = Platform::advertised(&settings.table, builder);
-    platforms.retain(|(platform, kernel)| {
-        kernel.works() == Some(true)
-            || kernel.rule().is_some()
-            || advertised.iter().any(|known| known.target.name == platform.target.name)
-    });
-    sort(platforms);
-}
-
-/// Keeps what a bootstrap is about if nobody names platforms: what the kernel runs; of a kernel elsewhere, what the builder
-/// advertises.
-pub fn keep_running(
-    settings: &Settings,
-    builder: &Builder,
-    platforms: &mut Vec<PlatformSupport<'_>>,
-) {
-    let advertised = Platform::advertised(&settings.table, builder);
-    platforms.retain(|(platform, kernel)| match kernel {
-        Kernel::Unknown(_) => advertised.contains(platform),
-        Kernel::HasRule(_) => true,
-        Kernel::Native | Kernel::Runs { .. } | Kernel::NoRule | Kernel::Fails { .. } => {
-            kernel.works() == Some(true)
-        }
-    });
-    sort(platforms);
 }

@@ -19,9 +19,11 @@ pub mod observe;
 pub mod options;
 pub mod plan;
 pub mod platform;
+pub mod problem;
 pub mod record;
 pub mod refusal;
 pub mod removal;
+pub mod selection;
 pub mod spec;
 pub mod test_build;
 

@@ -62,7 +62,7 @@ fn an_inspection_is_about_what_runs_has_a_rule_or_is_advertised() {
     let settings = Settings::default();
     let keep = |builder: &Builder| {
         let mut kernels = seen(&settings.table, &each());
-        inspection::keep_interesting(&settings, builder, &mut kernels);
+        keep_interesting(&settings, builder, &mut kernels);
         names(&kernels).into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     // The host's own first, the others by name.
@@ -88,7 +88,7 @@ fn a_bootstrap_is_about_what_the_kernel_runs() {
     let settings = Settings::default();
     let keep = |builder: &Builder| {
         let mut kernels = seen(&settings.table, &each());
-        inspection::keep_running(&settings, builder, &mut kernels);
+        keep_running(&settings, builder, &mut kernels);
         names(&kernels).into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     let here = ["linux/amd64", "linux/arm64", "linux/ppc64le"];
@@ -112,9 +112,9 @@ fn a_rule_ran_what_an_emulator_without_a_version_did() {
         (Runner::Rule, "linux/arm64", Runner::Rule),
     ] {
         let (_, kernel) = each().into_iter().find(|(name, _)| *name == kernel).unwrap();
-        let told = inspection::by_rule_where_there_is_one(built(by), &kernel);
+        let told = by_rule_where_there_is_one(built(by), &kernel);
         assert_eq!(told, built(wanted), "{by:?} {kernel:?}");
     }
     let no = Built::NotTried("no".to_owned());
-    assert_eq!(inspection::by_rule_where_there_is_one(no.clone(), &each()[1].1), no);
+    assert_eq!(by_rule_where_there_is_one(no.clone(), &each()[1].1), no);
 }

@@ -6,6 +6,7 @@ use crate::buildx::engine::Location;
 use crate::buildx::inspection::{self, InspectError, InspectOptions};
 use crate::buildx::kernel::{Kernel, PlatformSupport};
 use crate::buildx::platform::Platform;
+use crate::buildx::selection;
 use crate::doctor::host::facts::HostFacts;
 
 /// Builds by the builder of this name.
@@ -18,7 +19,7 @@ pub fn gather(
     let outcome = docker.map_err(InspectError::from).and_then(|docker| {
         let mut inspection = inspection::look(docker, name)?;
         let mut kernels = on_kernel(host, &inspection.seen.engine.location);
-        inspection::sort(&mut kernels);
+        selection::sort(&mut kernels);
         let options = InspectOptions { build: true, digests: false };
         inspection.examine(docker, host.settings, &kernels, options, progress)?;
         Ok(inspection)
