@@ -1,4 +1,4 @@
-//! Builders, their nodes, and what is left of them in an engine: plain data, and how it is read.
+//! Builders, their nodes and their containers: plain data, and how it is read from docker's output.
 
 use std::collections::BTreeMap;
 
@@ -10,36 +10,32 @@ use super::driver::{self, Driver};
 use super::refusal::UnreachableNode;
 use crate::config::BUILDER_MARK;
 
-/// The mark of ours as it stands in the container's environment ([`BUILDER_MARK`]).
+/// [`BUILDER_MARK`] in the environment of a container.
 const MARK_VARIABLE: &str = "BINFMTD_BUILDER=";
 
-/// A builder of the user's.
+/// A builder of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Builder {
-    /// Its name.
     pub name: String,
-    /// `docker-container`, `docker`, `kubernetes`, `remote`; empty when buildx could not load it.
+    /// As buildx names it; empty if buildx could not load the builder.
     pub driver: String,
-    /// Whether builds go to it that name no other; `None` where buildx does not say.
+    /// Whether it is the default builder; buildx 0.13 does not say.
     pub current: Option<bool>,
-    /// Why it is of no use, in buildx' words.
+    /// Why buildx cannot load it, in its words.
     pub error: Option<String>,
-    /// Its nodes.
     pub nodes: Vec<Node>,
 }
 
 /// One `BuildKit` of a builder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Its name.
     pub name: String,
     /// The engine that it runs in: an address or a context.
     pub endpoint: String,
-    /// How it is.
     pub status: NodeStatus,
     /// `BuildKit`'s version, while it runs.
     pub version: Option<String>,
-    /// What it says that it builds for, as it writes it.
+    /// What it advertises, in `BuildKit`'s spelling.
     pub platforms: Vec<String>,
     /// The driver's options.
     pub options: BTreeMap<String, String>,
@@ -47,7 +43,6 @@ pub struct Node {
     pub flags: Vec<String>,
 }
 
-/// How a node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeStatus {
     /// It answers.
@@ -56,14 +51,13 @@ pub enum NodeStatus {
     Stopped,
     /// It has no container.
     Missing,
-    /// It could not be asked; buildx' words.
+    /// buildx could not reach it; its words.
     Broken(String),
-    /// Anything else, in buildx' word.
+    /// Any other status of buildx.
     Other(String),
 }
 
 impl NodeStatus {
-    /// As it is written.
     pub fn word(&self) -> &str {
         match self {
             Self::Running => "running",
@@ -76,12 +70,11 @@ impl NodeStatus {
 }
 
 impl Builder {
-    /// Whether we made all of it: a node of ours in somebody's builder makes that none of ours.
+    /// Whether binfmtd created all of it: its node in somebody else's builder does not make the builder ours.
     pub fn is_ours(&self) -> bool {
         !self.nodes.is_empty() && self.nodes.iter().all(|node| node.mark().is_some())
     }
 
-    /// Whether any of its nodes says that it builds for a platform.
     pub fn advertises(&self, platform: &str) -> bool {
         self.nodes.iter().any(|node| node.platforms.iter().any(|known| known == platform))
     }
@@ -117,7 +110,7 @@ impl Builder {
         })
     }
 
-    /// Whether all of its nodes run.
+    /// Whether each of its nodes runs.
     pub fn is_running(&self) -> bool {
         !self.nodes.is_empty() && self.nodes.iter().all(|node| node.status == NodeStatus::Running)
     }
@@ -130,16 +123,14 @@ impl Node {
     }
 }
 
-/// A container that buildx made.
+/// A container that buildx created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
-    /// Its name.
     pub name: String,
     /// `running`, `exited` and so on.
     pub state: String,
-    /// The image that it was made from.
     pub image: String,
-    /// Whether we made it.
+    /// Whether it has the mark.
     pub ours: bool,
 }
 
@@ -177,7 +168,7 @@ struct ListedNode {
     flags: Option<Vec<String>>,
 }
 
-/// Reads `docker buildx ls --format json`: a builder a line, by some versions more than once.
+/// Reads `docker buildx ls --format json`: a line for each builder, which some versions print more than once.
 pub fn read_list(answer: &DockerOutput) -> Result<Vec<Builder>, DockerError> {
     let mut builders: Vec<Builder> = Vec::new();
     for listed in lines::<ListedBuilder>(answer)? {
@@ -196,7 +187,7 @@ impl From<ListedBuilder> for Builder {
             driver: listed.driver,
             current: listed.current,
             error: Some(listed.err).filter(|error| !error.is_empty()),
-            // One that could not be loaded has a node without anything.
+            // A builder that could not be loaded has one empty node.
             nodes: nodes.filter(|node| !node.name.is_empty()).map(Node::from).collect(),
         }
     }
@@ -217,7 +208,7 @@ impl From<ListedNode> for Node {
             endpoint: listed.endpoint,
             status,
             version: Some(listed.version).filter(|version| !version.is_empty()),
-            // A star marks what the user chose.
+            // A star marks the platforms that the user chose.
             platforms: platforms
                 .into_iter()
                 .map(|platform| platform.trim_end_matches('*').to_owned())
@@ -283,7 +274,7 @@ pub fn read_containers(answer: &DockerOutput) -> Result<Vec<Container>, DockerEr
     Ok(containers.collect())
 }
 
-/// One JSON document after the other.
+/// Reads JSON documents, one after the other.
 fn lines<T: DeserializeOwned>(answer: &DockerOutput) -> Result<Vec<T>, DockerError> {
     let documents = serde_json::Deserializer::from_slice(answer.success()?).into_iter::<T>();
     documents.collect::<Result<_, _>>().map_err(|error| answer.unreadable(error))

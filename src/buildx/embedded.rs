@@ -1,5 +1,5 @@
-//! The second of the four facts: the emulators that `BuildKit`'s image carries, which it puts in front of
-//! programs that the kernel does not run.
+//! The second of the four facts: the emulators that `BuildKit`'s image carries, which run programs that the kernel does
+//! not run.
 
 use sha2::{Digest as _, Sha256};
 
@@ -9,26 +9,23 @@ use super::platform::Platform;
 use crate::rule::to_hex;
 use crate::system::process::batch::Ended;
 
-/// What an image carries for a platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Embedded {
-    /// An emulator.
     Yes {
         /// Its name in the image.
         name: String,
-        /// What it says of itself.
+        /// As it prints it.
         version: Option<String>,
-        /// SHA-256 of its file; `None` where nobody asked for it.
+        /// SHA-256 of its file; `None` if nobody asked for it.
         sha256: Option<String>,
     },
-    /// None.
     No,
-    /// It could not be looked.
+    /// Why nobody could look.
     Unknown(String),
 }
 
 impl Embedded {
-    /// Whether there is one, as far as it is known.
+    /// Whether an emulator is known to be there.
     pub fn is_there(&self) -> bool {
         matches!(self, Self::Yes { .. })
     }
@@ -37,7 +34,7 @@ impl Embedded {
 /// Where images keep programs, in the order of their search path.
 const FOLDERS: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/bin"];
 
-/// Runs each emulator in the container of the builder's first node; with `digests`, reads their files.
+/// Runs each emulator in the container of the builder's first node; with `digests`, reads the files as well.
 pub fn look(
     docker: &Docker,
     builder: &Builder,
@@ -82,13 +79,13 @@ impl Embedded {
             let text = String::from_utf8_lossy(bytes);
             text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
         };
-        // Versions of Docker differ in where they say what the runtime said.
+        // Versions of Docker differ in where they print the runtime's words.
         let said = format!("{}{}", answer.errors, String::from_utf8_lossy(&answer.output));
         match answer.ended {
             Ended::Exited(0) => Self::Yes { name, version: first(&answer.output), sha256: None },
-            // As a shell says it: not found, or not to be started.
+            // As in a shell: not found, or not executable.
             Ended::Exited(126 | 127) if said.contains("not found") => Self::No,
-            // It is there and does not like the command.
+            // It is there and does not know the option.
             Ended::Exited(1) if said.starts_with("qemu") => {
                 Self::Yes { name, version: None, sha256: None }
             }

@@ -1,4 +1,4 @@
-//! The first of the four facts: what this kernel runs.
+//! The first of the four facts: what the kernel runs.
 
 use std::path::Path;
 
@@ -18,30 +18,27 @@ use crate::verify::{self, Depth, Proof, Scope, Subject};
 pub enum Kernel {
     /// Its own loader runs them.
     Native,
-    /// A rule does, as its probe showed.
+    /// A rule does, as a probe showed.
     Runs {
-        /// The rule's name; `None` where it is hidden from here.
+        /// `None` if the rule is not visible from here.
         rule: Option<String>,
-        /// The version of the QEMU that ran, in its own words.
+        /// What the QEMU that ran prints as its version.
         version: Option<String>,
     },
-    /// There is a rule, and nothing was run.
+    /// There is a rule of this name, and nothing was run.
     HasRule(String),
-    /// Nothing takes them.
     NoRule,
     /// The probe did not run.
     Fails {
-        /// The rule's name.
         rule: Option<String>,
-        /// What went wrong.
         why: String,
     },
-    /// Nothing is known of the kernel that builds.
+    /// Why nothing is known of the kernel that builds.
     Unknown(String),
 }
 
 impl Kernel {
-    /// What a proof shows, and the rule that takes the programs, as far as it is in sight.
+    /// From a proof, and the rule that takes the programs, if one is visible.
     pub fn of_proof(proof: &Proof, entry: Option<&Entry>) -> Self {
         let rule = entry.map(Entry::display_name);
         match () {
@@ -55,7 +52,7 @@ impl Kernel {
         }
     }
 
-    /// Whether the programs run; `None` where that was not tried.
+    /// Whether the programs run; `None` if that was not tried.
     pub fn works(&self) -> Option<bool> {
         match self {
             Self::Native | Self::Runs { .. } => Some(true),
@@ -69,7 +66,6 @@ impl Kernel {
         matches!(self, Self::NoRule | Self::Fails { .. })
     }
 
-    /// Whether a rule is there for them.
     pub fn rule(&self) -> Option<&str> {
         match self {
             Self::Runs { rule, .. } | Self::Fails { rule, .. } => rule.as_deref(),

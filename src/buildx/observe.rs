@@ -47,7 +47,6 @@ impl OrphanKind {
 }
 
 impl DockerFacts {
-    /// A builder by its name.
     pub fn builder(&self, name: &str) -> Option<&Builder> {
         self.builders.iter().find(|builder| builder.name == name)
     }
@@ -57,7 +56,7 @@ fn list() -> DockerCommand {
     DockerCommand::new(["buildx", "ls", "--format", "json"])
 }
 
-/// Where the docker command looks for an engine when nobody says otherwise.
+/// Where the docker command looks for an engine by default.
 const DEFAULT_ENDPOINT: &str = "unix:///var/run/docker.sock";
 
 /// Looks at the engine, the plugin and the builders.
@@ -74,8 +73,8 @@ pub fn observe(docker: &Docker) -> Result<DockerFacts, DockerError> {
     Ok(DockerFacts { engine, builders: read_list(&list)? })
 }
 
-/// Where the engine of a context listens. The default one is made of the environment: each command of docker's takes
-/// as long as a whole check of ours, so it is not asked about that.
+/// Where the engine of a context listens. The default context comes from the environment, so docker is not asked about it:
+/// each of its commands takes as long as a whole check of binfmtd.
 fn endpoint(docker: &Docker, context: &str) -> Result<String, DockerError> {
     if context == "default" {
         let named = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
@@ -84,12 +83,12 @@ fn endpoint(docker: &Docker, context: &str) -> Result<String, DockerError> {
     read_endpoint(&docker.run(&DockerCommand::new(["context", "inspect", context]))?)
 }
 
-/// Looks at the builders once more.
+/// Looks at the builders alone.
 pub fn builders(docker: &Docker) -> Result<Vec<Builder>, DockerError> {
     read_list(&docker.run(&list())?)
 }
 
-/// The name of the builder that builds go to that name no other: 0.13 says it here alone.
+/// The name of the default builder. buildx 0.13 shows it here only.
 pub fn current(docker: &Docker) -> Result<String, DockerError> {
     let answer = docker.run(&DockerCommand::new(["buildx", "inspect"]))?;
     let output = String::from_utf8_lossy(answer.success()?).into_owned();

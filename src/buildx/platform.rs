@@ -1,4 +1,4 @@
-//! Platforms as OCI names them, and the targets that run their programs.
+//! Platforms, which OCI names, and the targets that run their programs.
 
 use thiserror::Error;
 
@@ -7,22 +7,18 @@ use crate::config::Settings;
 use crate::failure::Failure;
 use crate::target::{Table, Target, UnknownTarget};
 
-/// One platform to build for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Platform<'a> {
     /// OCI's name: `linux/arm/v7`.
     pub name: String,
-    /// What runs its programs.
     pub target: &'a Target,
 }
 
-/// A name that stands for no platform.
+/// A name that is not a platform's.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PlatformError {
-    /// Nor for a target.
     #[error(transparent)]
     Unknown(#[from] UnknownTarget),
-    /// For a target that OCI has no name for.
     #[error("target {0} has no name in images: Docker cannot build for it")]
     Nameless(String),
     #[error("an empty name: no platform is asked for")]
@@ -84,7 +80,7 @@ impl<'a> Platform<'a> {
         Some(Self { name: target.platforms.first()?.clone(), target })
     }
 
-    /// What a builder says that it builds for, as far as the table knows it, a target once.
+    /// What a builder advertises and the table knows, each target once.
     pub fn advertised(table: &'a Table, builder: &Builder) -> Vec<Self> {
         let mut found: Vec<Self> = Vec::new();
         let names = builder.nodes.iter().flat_map(|node| &node.platforms);
@@ -107,7 +103,7 @@ impl<'a> Platform<'a> {
         self.target.identity.machines.first().copied().unwrap_or_default()
     }
 
-    /// The emulator that a `BuildKit` image may carry for it: `buildkit-qemu-aarch64`
+    /// The name of its emulator in a `BuildKit` image: `buildkit-qemu-aarch64`
     /// (`solver/llbsolver/ops/exec_binfmt.go`).
     pub fn emulator(&self) -> String {
         let architecture = self.name.split('/').nth(1).unwrap_or(&self.name);

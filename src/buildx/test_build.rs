@@ -1,4 +1,4 @@
-//! The last of the four facts: real builds of a probe, one for each platform, beside each other.
+//! The last of the four facts: real builds of a probe, one for each platform, in parallel.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,7 +28,6 @@ pub enum Runner {
 }
 
 impl Runner {
-    /// As it is written.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Native => "native",
@@ -38,31 +37,28 @@ impl Runner {
     }
 }
 
-/// What came of a build.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Built {
-    /// A `RUN` of our probe answered.
+    /// `RUN` started the probe, which answered.
     Yes {
-        /// Who ran it.
         by: Runner,
-        /// What that emulator says of itself.
+        /// The version that the emulator prints.
         version: Option<String>,
-        /// From start to end, the waiting for other builds included.
+        /// From start to end, including the wait for other builds.
         time: Duration,
     },
-    /// It did not.
     No {
         /// One sentence.
         why: String,
-        /// All that the build said.
+        /// The whole output of the build.
         log: String,
     },
-    /// It was not tried; why.
+    /// Why nothing was built.
     NotTried(String),
 }
 
 impl Built {
-    /// Whether it was; `None` where it was not tried.
+    /// Whether it was built; `None` if that was not tried.
     pub fn works(&self) -> Option<bool> {
         match self {
             Self::Yes { .. } => Some(true),
@@ -72,16 +68,14 @@ impl Built {
     }
 }
 
-/// One platform to build for.
 #[derive(Debug, Clone, Copy)]
 pub struct TestBuild<'a> {
-    /// The platform.
     pub platform: &'a Platform<'a>,
-    /// Whether the image carries an emulator for it: then a second build tells which one ran.
+    /// Whether the image carries an emulator for it: then a second build tells which emulator ran.
     pub embedded: bool,
 }
 
-/// Builds for each platform with `builder`, and tells what came of it, in the same order.
+/// Builds for each platform with `builder`, and returns the results in the same order.
 ///
 /// `FROM scratch`, without network, cache, attestations or output: nothing is pulled, and no image is left.
 pub fn build(
@@ -118,8 +112,8 @@ pub fn build(
     Ok(outcomes.collect())
 }
 
-/// The Dockerfile of the build that tells whether an emulator is put in front of every program: a program
-/// of the host's own, which no rule of the kernel's takes, runs in it only where none is.
+/// The Dockerfile of the build that tells whether `BuildKit` runs every program by the image's emulator: a program of the
+/// host's own, which no rule takes, runs only if it does not.
 const WITNESS: &str = "Dockerfile.witness";
 
 /// A build's context.
@@ -142,7 +136,7 @@ impl Build {
         std::fs::create_dir(&folder)?;
         programs::write_program(&folder.join("probe"), &program)?;
         let nonce = nonce();
-        // QEMU's variable makes it tell its version in place of running the program.
+        // With this variable, QEMU prints its version instead of running the program.
         let dockerfile = format!(
             "FROM scratch\nCOPY probe /probe\nRUN [\"/probe\", \"{nonce}\"]\n\
              ENV QEMU_VERSION=1\nRUN [\"/probe\", \"{nonce}\", \"version\"]\n"
@@ -174,7 +168,7 @@ impl Build {
             "none",
             "--provenance=false",
             "--sbom=false",
-            // Else docker's own builder keeps an image, and so does one with default-load.
+            // Otherwise docker's own builder keeps an image, and so does one with default-load.
             "--output",
             "type=cacheonly",
             "--file",
@@ -200,7 +194,7 @@ impl Build {
             }
             _ => return Built::No { why: log.why(), log: log.text },
         }
-        // Without an emulator the variable is nobody's, and the probe answers once more.
+        // Without an emulator, nothing reads the variable, and the probe answers once more.
         let lines = log.outputs.iter().filter(|output| !self.is_report(output));
         let version = lines
             .flat_map(|output| output.lines())
@@ -228,16 +222,15 @@ impl Build {
     }
 }
 
-/// What a build said.
 #[derive(Debug)]
 pub struct BuildLog {
-    /// What each step wrote.
+    /// The output of each step.
     pub outputs: Vec<String>,
     /// Why steps failed.
     pub errors: Vec<String>,
-    /// What was said beside the progress.
+    /// Lines that are not progress.
     pub rest: String,
-    /// All of it, for a person.
+    /// Everything, for a person.
     pub text: String,
 }
 
@@ -266,7 +259,7 @@ struct Chunk {
 }
 
 impl BuildLog {
-    /// Reads `--progress rawjson`: JSON documents, and between and behind them lines for people.
+    /// Reads `--progress rawjson`: JSON documents, with lines for people between and after them.
     pub fn read(errors: &str) -> Self {
         let mut names: Vec<(String, String)> = Vec::new();
         let mut outputs: Vec<(String, Vec<u8>)> = Vec::new();
@@ -306,7 +299,7 @@ impl BuildLog {
         }
     }
 
-    /// One sentence: what a program said, which tells more than its exit status.
+    /// One sentence: what a program printed, which says more than its exit status.
     pub fn why(&self) -> String {
         let said = self.outputs.iter().rev().flat_map(|output| output.lines().rev());
         let complaint = said
@@ -332,7 +325,7 @@ impl BuildLog {
     }
 }
 
-/// Documents that begin a line, and every line that belongs to none.
+/// Documents, each of which begins a line, and every other line.
 fn split(text: &str) -> (Vec<Progress>, String) {
     let mut documents = Vec::new();
     let mut rest = Vec::new();

@@ -42,7 +42,7 @@ pub enum DockerError {
     OldPlugin(String),
     /// The engine runs on another kernel, where nothing can be registered from here.
     #[error(
-        "the engine of context {context} is not on this machine, whose rules it does not use: {why}"
+        "the engine of context {context} is not on this machine, and its builds do not use the rules here: {why}"
     )]
     Elsewhere { context: String, why: String },
     /// `BuildKit`'s image is not in the engine and cannot be pulled.

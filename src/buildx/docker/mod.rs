@@ -14,14 +14,13 @@ use crate::system::process::supervise;
 /// docker does not write more than this.
 const LARGEST_OUTPUT: usize = 16 * 1024 * 1024;
 
-/// One thing to ask docker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DockerCommand {
     arguments: Vec<OsString>,
 }
 
 impl DockerCommand {
-    /// The arguments after `docker`.
+    /// By the arguments after `docker`.
     pub fn new<I, S>(arguments: I) -> Self
     where
         I: IntoIterator<Item = S>,
@@ -30,7 +29,7 @@ impl DockerCommand {
         Self { arguments: arguments.into_iter().map(Into::into).collect() }
     }
 
-    /// The same, asked of the engine behind an endpoint of a builder's node: an address or a context.
+    /// The same for the engine at the endpoint of a node: an address or a context.
     #[must_use]
     pub fn at(mut self, endpoint: Option<&str>) -> Self {
         if let Some(endpoint) = endpoint {
@@ -48,12 +47,10 @@ impl std::fmt::Display for DockerCommand {
     }
 }
 
-/// What docker answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DockerOutput {
-    /// What was asked, as a person would type it.
+    /// The command, as a person would type it.
     pub command: String,
-    /// How it ended.
     pub ended: Ended,
     /// Standard output.
     pub output: Vec<u8>,
@@ -64,12 +61,11 @@ pub struct DockerOutput {
 }
 
 impl DockerOutput {
-    /// Whether it ended well.
     pub fn is_success(&self) -> bool {
         self.ended == Ended::Exited(0)
     }
 
-    /// Standard output, or what went wrong.
+    /// Standard output, or why there is none.
     pub fn success(&self) -> Result<&[u8], DockerError> {
         match self.ended {
             Ended::Exited(0) => Ok(&self.output),
@@ -89,28 +85,26 @@ impl DockerOutput {
         }
     }
 
-    /// What could not be made of its output.
     pub fn unreadable(&self, error: impl std::fmt::Display) -> DockerError {
         DockerError::Unreadable { command: self.command.clone(), error: error.to_string() }
     }
 }
 
-/// The docker command.
 #[derive(Debug, Clone)]
 pub struct Docker {
     program: PathBuf,
-    /// For each command.
+    /// The time limit of each command.
     limit: Duration,
 }
 
 impl Docker {
-    /// Looks it up in PATH.
+    /// Looks the command up in PATH.
     pub fn find(limit: Duration) -> Result<Self, DockerError> {
         let program = supervise::find(OsStr::new("docker")).ok_or(DockerError::NoDocker)?;
         Ok(Self { program, limit })
     }
 
-    /// Asks one thing.
+    /// Runs one command.
     pub fn run(&self, command: &DockerCommand) -> Result<DockerOutput, DockerError> {
         let mut outputs = self.run_all(std::slice::from_ref(command), &mut |_| {})?;
         outputs.pop().ok_or_else(|| DockerError::Failed {
@@ -119,8 +113,7 @@ impl Docker {
         })
     }
 
-    /// Asks several things at once; the answers come in the same order. `progress` hears how many are
-    /// there.
+    /// Runs several commands at once; the outputs come in the same order. `progress` is told how many have ended.
     pub fn run_all(
         &self,
         commands: &[DockerCommand],
@@ -137,7 +130,7 @@ impl Docker {
             done: 0,
             progress,
         };
-        // Each mostly waits for the engine: as many as there are, not as many as there are cores.
+        // They mostly wait for the engine, so their number does not depend on that of the cores.
         let limits = Limits { time: self.limit, parallel: commands.len().clamp(1, 8) };
         batch::run(&mut batch, limits)?;
         match batch.refused {
