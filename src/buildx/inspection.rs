@@ -60,11 +60,6 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// A node that does not run.
-    pub fn resting(&self) -> Option<&Node> {
-        resting(self.builder.as_ref()?)
-    }
-
     /// Why nothing was built, unless nobody asked for builds.
     pub fn problem(&self) -> Option<BuilderProblem> {
         let Some(builder) = &self.builder else {

@@ -82,7 +82,12 @@ impl UnreachableNode {
                 let unpause = Command::user(&["docker", "unpause"]).word(container);
                 Fix::run("continue its container", [unpause])
             }
-            _ => Fix::run("remove the builder", [remove(&self.builder)]),
+            Some(_) => {
+                let bootstrap = Command::user(&["binfmtd", "buildx", "bootstrap"]);
+                let commands = [remove(&self.builder), bootstrap.word(&self.builder)];
+                Fix::run("create the builder again", commands)
+            }
+            None => Fix::run("remove the builder", [remove(&self.builder)]),
         }
     }
 }

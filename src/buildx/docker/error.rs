@@ -93,8 +93,8 @@ impl DockerError {
                 "check the rules that podman uses",
                 [Command::user(&["binfmtd", "doctor"])],
             ),
-            Self::Compatible { .. } => Fix::run(
-                "choose the context of the local engine",
+            Self::Compatible { .. } | Self::DeadContext(_) => Fix::run(
+                "choose the context of the local engine, or another of docker context ls",
                 [Command::user(&["docker", "context", "use", "default"])],
             ),
             Self::Down(_) => Fix::run(
@@ -103,10 +103,6 @@ impl DockerError {
             ),
             Self::Denied(_) => Fix::advice(
                 "add this user to the group docker (usermod -aG docker USER), then log in again",
-            ),
-            Self::DeadContext(_) => Fix::run(
-                "choose one of these with docker context use",
-                [Command::user(&["docker", "context", "ls"])],
             ),
             Self::NoPlugin | Self::BrokenPlugin(_) => {
                 Fix::advice("install docker-buildx-plugin or docker-buildx")

@@ -65,7 +65,7 @@ fn a_refusal_says_what_is_refused_and_what_to_do() {
         (
             BuilderRefusal::Unreachable(unreachable("boo", Some("c"))),
             "node mine0 of builder mine cannot be reached: boo",
-            "docker buildx rm mine",
+            "docker buildx rm mine && binfmtd buildx bootstrap mine",
         ),
         (
             BuilderRefusal::Busy { container: "c".to_owned(), processes: 2, why: why() },
@@ -171,7 +171,8 @@ fn what_keeps_a_builder_from_building_is_told_with_what_to_do() {
     );
     assert_eq!(
         said(ours(NodeStatus::Broken("boo".to_owned()))),
-        "node mine0 of builder mine cannot be reached: boo: docker buildx rm mine"
+        "node mine0 of builder mine cannot be reached: boo: docker buildx rm mine && binfmtd buildx \
+         bootstrap mine"
     );
     let not_loaded = |builder| said(Builder { error: Some("boo".to_owned()), ..builder });
     assert_eq!(
@@ -213,7 +214,7 @@ fn an_error_of_docker_is_told_with_what_to_do() {
         ),
         (DockerError::Down(text()), FailureKind::Unavailable, "systemctl start docker"),
         (DockerError::Denied(text()), FailureKind::NotPermitted, "usermod -aG docker USER"),
-        (DockerError::DeadContext(text()), FailureKind::Unavailable, "docker context ls"),
+        (DockerError::DeadContext(text()), FailureKind::Unavailable, "docker context use default"),
         (DockerError::NoPlugin, FailureKind::Unavailable, "docker-buildx"),
         (DockerError::BrokenPlugin(text()), FailureKind::Unavailable, "docker-buildx"),
         (DockerError::OldPlugin(text()), FailureKind::Unavailable, "0.13 or later"),

@@ -194,11 +194,14 @@ fn builders_that_are_not_as_they_should_be() {
     let mut host = host(&settings);
     let docker = Builder { driver: "docker".to_owned(), ..builder() };
     ask(&mut host, Ok(inspection(Some(docker), Vec::new())));
-    host.holds("builder.present", WARN, &["has the driver docker", "not created by binfmtd"]);
+    let words = ["has the driver docker", "not created by binfmtd", "part of the engine"];
+    host.holds("builder.present", WARN, &words);
+    assert_eq!(line(&host.says("builder.present")), "binfmtd buildx bootstrap mine-container");
     host.holds("builder.builds", SKIP, &["no platform is asked for"]);
     let dead = Builder { error: Some("no such context".to_owned()), ..builder() };
     ask(&mut host, Ok(inspection(Some(dead), Vec::new())));
     host.holds("builder.present", FAIL, &["no such context", "docker buildx rm mine"]);
+    host.holds("builder.running", SKIP, &["builder.present reports why"]);
     for (status, finding, words) in [
         (
             NodeStatus::Stopped,

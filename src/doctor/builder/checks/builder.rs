@@ -1,10 +1,11 @@
 //! Family `builder`: whether a builder builds for each platform.
 
 use super::docker::{Seen, draft, seen};
-use crate::buildx::builder::{Builder, NodeStatus};
+use crate::buildx::builder::Builder;
 use crate::buildx::driver::MANAGED;
 use crate::buildx::facts::{Grade, PlatformFacts, Remedy};
 use crate::buildx::inspection::Inspection;
+use crate::buildx::problem::BuilderProblem;
 use crate::buildx::test_build::Built;
 use crate::doctor::check::Check;
 use crate::doctor::facts::Facts;
@@ -24,18 +25,6 @@ fn found<'a>(facts: &'a Facts<'_>) -> Result<(&'a Inspection, &'a Builder), Stri
             builder.ok_or_else(missing)
         }
     }
-}
-
-fn bootstrap(name: &str) -> Command {
-    Command::user(&["binfmtd", "buildx", "bootstrap"]).word(name)
-}
-
-fn made(name: &str) -> Fix {
-    Fix::run("create or repair the builder", [bootstrap(name)])
-}
-
-fn remove(name: &str) -> Command {
-    Command::user(&["docker", "buildx", "rm"]).word(name)
 }
 
 fn name<'a>(facts: &'a Facts<'_>) -> &'a str {
@@ -64,30 +53,23 @@ fn present(facts: &Facts<'_>) -> Finding {
         return draft
             .fail(format!("there is no builder {name}"))
             .with(format!("there are: {}", others.join(", ")))
-            .fix(made(name));
+            .fix(BuilderProblem::missing(name, &inspection.seen).fix());
     };
-    if let Some(error) = &builder.error {
-        let fix = if builder.is_ours() {
-            made(name)
-        } else {
-            Fix::run("remove the builder, which cannot be loaded", [remove(name)])
-        };
+    if let (Some(error), Some(problem)) = (&builder.error, BuilderProblem::of(builder)) {
         return draft
             .fail(format!("buildx cannot load builder {name}"))
             .with(error.clone())
-            .fix(fix);
+            .fix(problem.fix());
     }
     let whose = if builder.is_ours() { "created by binfmtd" } else { "not created by binfmtd" };
-    if builder.driver == MANAGED.name() {
+    if builder.is_managed() {
         return draft.pass(format!("builder {name} exists")).with(whose);
     }
     draft
         .warn(format!("builder {name} has the driver {}, not {}", builder.driver, MANAGED.name()))
         .with(whose)
-        .fix(Fix::run(
-            "create a builder with the right driver",
-            [Command::user(&["binfmtd", "buildx", "bootstrap"])],
-        ))
+        .with(builder.driver().limits())
+        .fix(builder.driver().repair(name, None))
 }
 
 pub(in crate::doctor) static RUNNING: Check = Check {
@@ -100,34 +82,36 @@ pub(in crate::doctor) static RUNNING: Check = Check {
 
 fn running(facts: &Facts<'_>) -> Finding {
     let draft = draft(facts, CheckId::BuilderRunning);
-    let (inspection, builder) = match found(facts) {
-        Ok(found) => found,
+    let builder = match found(facts) {
+        Ok((_, builder)) => builder,
         Err(why) => return draft.skip(why),
     };
     let name = &builder.name;
     let nodes: Vec<String> =
         builder.nodes.iter().map(|node| format!("{} {}", node.name, node.status.word())).collect();
     let draft = draft.seen(nodes.join(", "));
-    let Some(node) = inspection.resting() else {
-        let versions: Vec<&str> =
-            builder.nodes.iter().filter_map(|node| node.version.as_deref()).collect();
-        return draft.pass(format!("builder {name} runs BuildKit {}", versions.join(", ")));
-    };
-    let boot = if builder.is_ours() {
-        made(name)
-    } else {
-        let boot = Command::user(&["docker", "buildx", "inspect", "--bootstrap"]);
-        Fix::run("start the builder", [boot.word(name)])
-    };
-    match &node.status {
-        NodeStatus::Broken(error) => draft
-            .fail(format!("node {} of builder {name} cannot be reached", node.name))
-            .with(error.clone())
-            .fix(Fix::run("create the builder again", [remove(name), bootstrap(name)])),
+    let problem = BuilderProblem::of(builder);
+    let fix = problem.as_ref().map(BuilderProblem::fix);
+    let finding = match problem {
+        None => {
+            let versions: Vec<&str> =
+                builder.nodes.iter().filter_map(|node| node.version.as_deref()).collect();
+            draft.pass(format!("builder {name} runs BuildKit {}", versions.join(", ")))
+        }
+        Some(BuilderProblem::NotLoaded { .. } | BuilderProblem::Missing { .. }) => {
+            return draft.skip(format!("{} reports why", CheckId::BuilderPresent));
+        }
+        Some(BuilderProblem::Unreachable(node)) => draft
+            .fail(format!("node {} of builder {name} cannot be reached", node.node))
+            .with(node.error),
         // The next build starts it, which takes time.
-        status => draft
-            .warn(format!("node {} of builder {name} is {}", node.name, status.word()))
-            .fix(boot),
+        Some(BuilderProblem::NotRunning { node, status, .. }) => {
+            draft.warn(format!("node {node} of builder {name} is {status}"))
+        }
+    };
+    match fix {
+        Some(fix) => finding.fix(fix),
+        None => finding,
     }
 }
 

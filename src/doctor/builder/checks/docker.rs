@@ -6,7 +6,6 @@ use crate::buildx::inspection::{InspectError, Inspection};
 use crate::doctor::check::Check;
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Draft, Finding, Subject};
-use crate::doctor::fixes::systemctl;
 use crate::doctor::id::CheckId;
 use crate::fix::{Command, Fix};
 use crate::system::host::surroundings::Distribution;
@@ -32,9 +31,12 @@ fn install(facts: &Facts<'_>, command: bool) -> Fix {
     Fix::run("install Docker's command line and buildx", [install.word(plugin)])
 }
 
-fn use_default() -> Fix {
-    let default = Command::user(&["docker", "context", "use", "default"]);
-    Fix::run("choose the context of the local engine", [default])
+/// With the fix of the error, if it has one.
+fn fixed(finding: Finding, error: &DockerError) -> Finding {
+    match error.fix() {
+        Some(fix) => finding.fix(fix),
+        None => finding,
+    }
 }
 
 pub(super) fn draft(facts: &Facts<'_>, id: CheckId) -> Draft {
@@ -114,27 +116,26 @@ fn engine(facts: &Facts<'_>) -> Finding {
                 .pass(format!("Docker {}{rootless} answers", engine.version))
                 .with(engine.endpoint.clone())
         }
-        Seen::Trouble(trouble) => match trouble {
-            DockerError::Down(said) => draft
-                .fail("Docker's engine does not answer")
-                .with(said.clone())
-                .fix(Fix::run("start it", [systemctl(&["start", "docker"])])),
-            DockerError::DeadContext(said) => draft
-                .fail("docker's context leads to no engine")
-                .with(said.clone())
-                .fix(use_default()),
-            DockerError::Compatible { endpoint, version } => draft
-                .fail("what answers is not a Docker engine, which the docker-container driver needs")
-                .with(format!("{endpoint}, version {version}"))
-                .fix(use_default()),
+        Seen::Trouble(error) => match error {
+            DockerError::Down(said) => {
+                fixed(draft.fail("Docker's engine does not answer").with(said.clone()), error)
+            }
+            DockerError::DeadContext(said) => {
+                fixed(draft.fail("docker's context leads to no engine").with(said.clone()), error)
+            }
+            DockerError::Compatible { endpoint, version } => {
+                let summary =
+                    "what answers is not a Docker engine, which the docker-container driver needs";
+                fixed(draft.fail(summary).with(format!("{endpoint}, version {version}")), error)
+            }
             // Another user may be able to reach the engine.
-            DockerError::Denied(said) => draft
-                .error("this user may not use Docker's socket")
-                .with(said.clone())
-                .fix(Fix::advice(
-                    "add this user to the group docker (usermod -aG docker USER), then log in again",
-                )),
-            DockerError::NoDocker | DockerError::Podman(_) => draft.skip(format!("{} reports why", CheckId::DockerCli)),
+            DockerError::Denied(said) => fixed(
+                draft.error("this user may not use Docker's socket").with(said.clone()),
+                error,
+            ),
+            DockerError::NoDocker | DockerError::Podman(_) => {
+                draft.skip(format!("{} reports why", CheckId::DockerCli))
+            }
             DockerError::NoPlugin | DockerError::OldPlugin(_) => draft.pass("the engine answers"),
             _ => draft.skip(format!("{} reports the cause", CheckId::DockerCli)),
         },
