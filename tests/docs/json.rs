@@ -9,10 +9,10 @@ use std::time::Duration;
 use binfmtd::buildx::builder::{Builder, Node, NodeStatus};
 use binfmtd::buildx::embedded::Embedded;
 use binfmtd::buildx::engine::{Engine, Location};
-use binfmtd::buildx::facts::Facts;
+use binfmtd::buildx::facts::PlatformFacts;
 use binfmtd::buildx::kernel::Kernel;
 use binfmtd::buildx::observe::{Orphan, OrphanKind};
-use binfmtd::buildx::trial::{Built, Runner};
+use binfmtd::buildx::test_build::{Built, Runner};
 use binfmtd::fix::{self, Command, Edit, Fix, RunsAs};
 use binfmtd::observation::{InstanceFacts, OwnershipRecord};
 use binfmtd::report::{
@@ -334,7 +334,7 @@ fn documents_of_builders() -> [(&'static str, Vec<Value>); 2] {
         error: words(),
         nodes: vec![node(NodeStatus::Running), node(NodeStatus::Broken("why".to_owned()))],
     };
-    let facts = |kernel, embedded, built| Facts {
+    let facts = |kernel, embedded, built| PlatformFacts {
         platform: "linux/arm64".to_owned(),
         target: "aarch64".to_owned(),
         kernel,
@@ -368,7 +368,14 @@ fn documents_of_builders() -> [(&'static str, Vec<Value>); 2] {
     let kinds = [OrphanKind::Container("exited".to_owned()), OrphanKind::Volume];
     let orphans: Vec<OrphanDocument> = kinds
         .into_iter()
-        .map(|kind| OrphanDocument::from(&Orphan { kind, name: "left".to_owned(), ours: true }))
+        .map(|kind| {
+            OrphanDocument::from(&Orphan {
+                kind,
+                name: "left".to_owned(),
+                node: "mine0".to_owned(),
+                ours: true,
+            })
+        })
         .collect();
     whole.orphans = Some(orphans.clone());
     let without = BuilderDocument::new(&engine(Location::Here), None, &[]);

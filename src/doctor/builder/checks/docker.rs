@@ -1,12 +1,11 @@
 //! Family `docker`: the docker command, the engine and the plugin that a builder needs.
 
-use crate::buildx::docker::Trouble;
+use crate::buildx::docker::DockerError;
 use crate::buildx::engine::Location;
 use crate::buildx::inspection::{InspectError, Inspection};
 use crate::doctor::check::Check;
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Draft, Finding, Subject};
-use crate::doctor::fixes::systemctl;
 use crate::doctor::id::CheckId;
 use crate::fix::{Command, Fix};
 use crate::system::host::surroundings::Distribution;
@@ -32,9 +31,12 @@ fn install(facts: &Facts<'_>, command: bool) -> Fix {
     Fix::run("install Docker's command line and buildx", [install.word(plugin)])
 }
 
-fn use_default() -> Fix {
-    let default = Command::user(&["docker", "context", "use", "default"]);
-    Fix::run("choose the context of the local engine", [default])
+/// With the fix of the error, if it has one.
+fn fixed(finding: Finding, error: &DockerError) -> Finding {
+    match error.fix() {
+        Some(fix) => finding.fix(fix),
+        None => finding,
+    }
 }
 
 pub(super) fn draft(facts: &Facts<'_>, id: CheckId) -> Draft {
@@ -46,7 +48,7 @@ pub(super) fn draft(facts: &Facts<'_>, id: CheckId) -> Draft {
 
 pub(super) enum Seen<'a> {
     Well(&'a Inspection),
-    Trouble(&'a Trouble),
+    Trouble(&'a DockerError),
     Not(String),
 }
 
@@ -76,20 +78,20 @@ fn cli(facts: &Facts<'_>) -> Finding {
         Seen::Well(found) => draft
             .pass(format!("docker {} answers", found.seen.engine.client))
             .with(format!("context {}", found.seen.engine.context)),
-        Seen::Trouble(Trouble::NoDocker) => {
+        Seen::Trouble(DockerError::NoDocker) => {
             draft.fail("there is no docker command in PATH").fix(install(facts, true))
         }
-        Seen::Trouble(trouble @ Trouble::Podman(_)) => draft
+        Seen::Trouble(trouble @ DockerError::Podman(_)) => draft
             .fail(trouble.to_string())
             .fix(Fix::advice(
                 "podman has no builders: check the host with binfmtd doctor, then use podman build --platform PLATFORM",
             )),
         // docker's answer was not understood or did not come, so nothing is known.
         Seen::Trouble(
-            trouble @ (Trouble::Slow { .. }
-            | Trouble::Failed { .. }
-            | Trouble::Unreadable { .. }
-            | Trouble::Batch(_)),
+            trouble @ (DockerError::Slow { .. }
+            | DockerError::Failed { .. }
+            | DockerError::Unreadable { .. }
+            | DockerError::Batch(_)),
         ) => draft.error(trouble.to_string()),
         Seen::Trouble(_) => draft.pass("there is a docker command"),
     }
@@ -114,28 +116,27 @@ fn engine(facts: &Facts<'_>) -> Finding {
                 .pass(format!("Docker {}{rootless} answers", engine.version))
                 .with(engine.endpoint.clone())
         }
-        Seen::Trouble(trouble) => match trouble {
-            Trouble::Down(said) => draft
-                .fail("Docker's engine does not answer")
-                .with(said.clone())
-                .fix(Fix::run("start it", [systemctl(&["start", "docker"])])),
-            Trouble::DeadContext(said) => draft
-                .fail("docker's context leads to no engine")
-                .with(said.clone())
-                .fix(use_default()),
-            Trouble::Compatible { endpoint, version } => draft
-                .fail("what answers is not a Docker engine, which the docker-container driver needs")
-                .with(format!("{endpoint}, version {version}"))
-                .fix(use_default()),
+        Seen::Trouble(error) => match error {
+            DockerError::Down(said) => {
+                fixed(draft.fail("Docker's engine does not answer").with(said.clone()), error)
+            }
+            DockerError::DeadContext(said) => {
+                fixed(draft.fail("docker's context leads to no engine").with(said.clone()), error)
+            }
+            DockerError::Compatible { endpoint, version } => {
+                let summary =
+                    "what answers is not a Docker engine, which the docker-container driver needs";
+                fixed(draft.fail(summary).with(format!("{endpoint}, version {version}")), error)
+            }
             // Another user may be able to reach the engine.
-            Trouble::Denied(said) => draft
-                .error("this user may not use Docker's socket")
-                .with(said.clone())
-                .fix(Fix::advice(
-                    "add this user to the group docker (usermod -aG docker USER), then log in again",
-                )),
-            Trouble::NoDocker | Trouble::Podman(_) => draft.skip(format!("{} reports why", CheckId::DockerCli)),
-            Trouble::NoPlugin | Trouble::OldPlugin(_) => draft.pass("the engine answers"),
+            DockerError::Denied(said) => fixed(
+                draft.error("this user may not use Docker's socket").with(said.clone()),
+                error,
+            ),
+            DockerError::NoDocker | DockerError::Podman(_) => {
+                draft.skip(format!("{} reports why", CheckId::DockerCli))
+            }
+            DockerError::NoPlugin | DockerError::OldPlugin(_) => draft.pass("the engine answers"),
             _ => draft.skip(format!("{} reports the cause", CheckId::DockerCli)),
         },
     }
@@ -179,10 +180,10 @@ fn buildx(facts: &Facts<'_>) -> Finding {
     match seen(facts) {
         Seen::Not(why) => draft.skip(why),
         Seen::Well(found) => draft.pass(format!("buildx {}", found.seen.engine.buildx)),
-        Seen::Trouble(Trouble::NoPlugin) => {
+        Seen::Trouble(DockerError::NoPlugin) => {
             draft.fail("docker has no buildx plugin").fix(install(facts, false))
         }
-        Seen::Trouble(Trouble::OldPlugin(version)) => draft
+        Seen::Trouble(DockerError::OldPlugin(version)) => draft
             .fail("buildx is too old: its list of builders cannot be read before 0.13")
             .with(version.clone())
             .fix(install(facts, false)),
