@@ -1,7 +1,7 @@
 //! A build's log is read whatever it is; what was said beside the progress is kept, and there is a reason always.
 #![no_main]
 
-use binfmtd::buildx::test_build::BuildLog;
+use binfmtd::testing::buildx::test_build::BuildLog;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &str| {

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use binfmtd::buildx::builder::{read_containers, read_list, read_names};
-use binfmtd::buildx::docker::DockerOutput;
-use binfmtd::system::process::batch::Ended;
+use binfmtd::testing::buildx::builder::{read_containers, read_list, read_names};
+use binfmtd::testing::buildx::docker::DockerOutput;
+use binfmtd::testing::system::process::batch::Ended;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -6,20 +6,20 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
-use binfmtd::buildx::builder::{Builder, Node, NodeStatus};
-use binfmtd::buildx::embedded::Embedded;
-use binfmtd::buildx::engine::{Engine, Location};
-use binfmtd::buildx::facts::PlatformFacts;
-use binfmtd::buildx::kernel::Kernel;
-use binfmtd::buildx::observe::{Orphan, OrphanKind};
-use binfmtd::buildx::test_build::{Built, Runner};
-use binfmtd::fix::{self, Command, Edit, Fix, RunsAs};
-use binfmtd::observation::{InstanceFacts, OwnershipRecord};
-use binfmtd::report::{
+use binfmtd::testing::buildx::builder::{Builder, Node, NodeStatus};
+use binfmtd::testing::buildx::embedded::Embedded;
+use binfmtd::testing::buildx::engine::{Engine, Location};
+use binfmtd::testing::buildx::facts::PlatformFacts;
+use binfmtd::testing::buildx::kernel::Kernel;
+use binfmtd::testing::buildx::observe::{Orphan, OrphanKind};
+use binfmtd::testing::buildx::test_build::{Built, Runner};
+use binfmtd::testing::fix::{self, Command, Edit, Fix, RunsAs};
+use binfmtd::testing::observation::{InstanceFacts, OwnershipRecord};
+use binfmtd::testing::report::{
     BuilderDocument, OrphanDocument, RemovalDocument, StatusDocument, versioned,
 };
-use binfmtd::rule::Entry;
-use binfmtd::target::Table;
+use binfmtd::testing::rule::Entry;
+use binfmtd::testing::target::Table;
 use serde_json::Value;
 
 use crate::markdown::{code, read, rows, sections, split};
