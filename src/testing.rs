@@ -88,7 +88,7 @@ pub mod shown {
 pub mod system {
     pub mod binfmt_misc {
         pub mod instance {
-            pub use crate::system::binfmt_misc::instance::Instance;
+            pub use crate::system::binfmt_misc::instance::{Instance, Refused};
         }
         pub mod native {
             pub use crate::system::binfmt_misc::native::{RunBy, ask};

@@ -19,7 +19,9 @@ use crate::system::process::batch::BatchError;
 use crate::system::process::signal::Interrupt;
 
 pub use edge::{Candidate, Edge, KernelRegistry, Prover, RecordStore, Registry, Tried};
-pub use error::{RuleError, TrialFault};
+pub use error::RuleError;
+#[cfg(test)]
+pub use error::TrialFault;
 pub use outcome::{Given, Outcome};
 pub use prober::Prober;
 pub use restore::restore;

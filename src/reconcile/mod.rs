@@ -13,12 +13,11 @@ mod usable;
 use std::path::Path;
 
 pub use access::{
-    AccessError, Change, Denied, Holder, Unmounted, check_lifetime, check_writable, find_instance,
-    writable_instance,
+    Change, Holder, Unmounted, check_lifetime, check_writable, find_instance, writable_instance,
 };
 pub use reconciliation::Reconciliation;
 pub use remove::{Removal, RemovalFault, remove};
-pub use served::{Lack, Served, Unserved, served_without_us};
+pub use served::{Served, Unserved, served_without_us};
 
 use crate::apply::{self, Edge, Given, KernelRegistry, Outcome, Prober};
 use crate::config::{Settings, Verify};

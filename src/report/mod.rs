@@ -16,10 +16,10 @@ mod schema;
 pub mod text;
 
 pub use document::*;
-pub use format::{Audience, Document, Format, PrintAny, Printed};
+pub use format::{Audience, Format, Printed};
 pub use formats::{FORMATS, find as find_format, general_formats};
 pub use page::Page;
-pub use schema::{SCHEMA, versioned};
+pub use schema::versioned;
 
 #[cfg(test)]
 mod tests;
