@@ -5,8 +5,8 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use super::edge::{KernelRegistry, Prover, Registry};
-use super::trial::{self, Bench, Candidate, Tried};
+use super::edge::{Candidate, KernelRegistry, Prover, Registry, Tried};
+use super::trial::{self, Bench};
 use crate::config::Settings;
 use crate::observation::Observation;
 use crate::probe::{self, ElfType};
@@ -15,27 +15,26 @@ use crate::system::binfmt_misc::private;
 use crate::system::process::batch::{BatchError, Limits};
 use crate::system::process::fork;
 use crate::target::Target;
-use crate::verify::{self, Depth, Proof, Subject};
+use crate::verify::{self, Depth, ProbeSubject, Proof};
 
-/// The prover that runs real programs.
 pub struct Prober<'a> {
     natives: Vec<&'a Target>,
     limits: Limits,
     progress: &'a mut dyn FnMut(&str, usize, usize),
 }
 
-/// What the fork of a trial says.
+/// What the forked process of a trial reports.
 #[derive(Debug, Serialize, Deserialize)]
-enum Answer {
+enum TrialReply {
     Tried(BTreeMap<usize, Tried>),
     /// The kernel or the distribution gives us no private instance.
     NoInstance(String),
-    /// There was one, and then something of ours failed: no reason to go on without a trial.
+    /// There was one, but something else failed; that is no reason to go on without a trial.
     Broke(String),
 }
 
 impl<'a> Prober<'a> {
-    /// `progress` hears what is done, how much of it, and of how much.
+    /// `progress` is told the task, how many of its steps are done, and how many there are.
     pub fn new(
         settings: &'a Settings,
         seen: &Observation,
@@ -47,17 +46,17 @@ impl<'a> Prober<'a> {
         Self { natives, limits, progress }
     }
 
-    /// Runs in a fork: whatever it does to the namespace ends with it.
-    fn try_out(&self, candidates: &[Candidate<'_>]) -> Answer {
+    /// Runs in a forked process, so what it does to its namespaces ends with it.
+    fn try_out(&self, candidates: &[Candidate<'_>]) -> TrialReply {
         let instance = match private::enter_private() {
             Ok(instance) => instance,
-            Err(error) => return Answer::NoInstance(error.to_string()),
+            Err(error) => return TrialReply::NoInstance(error.to_string()),
         };
         let (natives, limits) = (&self.natives, self.limits);
         let mut bench = Private { registry: KernelRegistry::new(&instance), natives, limits };
         match trial::trial(&mut bench, candidates) {
-            Ok(tried) => Answer::Tried(tried),
-            Err(error) => Answer::Broke(error.to_string()),
+            Ok(tried) => TrialReply::Tried(tried),
+            Err(error) => TrialReply::Broke(error.to_string()),
         }
     }
 }
@@ -65,7 +64,7 @@ impl<'a> Prober<'a> {
 impl Prover for Prober<'_> {
     fn prove(
         &mut self,
-        subjects: Vec<(usize, Subject<'_>)>,
+        subjects: Vec<(usize, ProbeSubject<'_>)>,
         task: Option<&str>,
     ) -> Result<BTreeMap<usize, Proof>, BatchError> {
         let mut progress = |done, total| {
@@ -84,14 +83,14 @@ impl Prover for Prober<'_> {
         let answer =
             fork::run(|| serde_json::to_vec(&self.try_out(candidates)).unwrap_or_default())?;
         match serde_json::from_slice(&answer).map_err(io::Error::other)? {
-            Answer::Tried(tried) => Ok(Some(tried)),
-            Answer::NoInstance(why) => {
+            TrialReply::Tried(tried) => Ok(Some(tried)),
+            TrialReply::NoInstance(why) => {
                 tracing::info!(
                     "no private instance here, so each rule is proved in place before it replaces another: {why}"
                 );
                 Ok(None)
             }
-            Answer::Broke(why) => Err(BatchError::Io(io::Error::other(why))),
+            TrialReply::Broke(why) => Err(BatchError::Io(io::Error::other(why))),
         }
     }
 }
@@ -110,7 +109,7 @@ impl Bench for Private<'_> {
 
     fn prove(
         &mut self,
-        subjects: Vec<(usize, Subject<'_>)>,
+        subjects: Vec<(usize, ProbeSubject<'_>)>,
     ) -> Result<BTreeMap<usize, Proof>, BatchError> {
         verify::prove(subjects, Depth::Quick, self.limits, &mut |_, _| {})
     }

@@ -4,33 +4,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 
-use serde::{Deserialize, Serialize};
-
-use super::edge::Registry;
+use super::edge::{Candidate, Registry, Tried};
 use super::error::TrialFault;
 use crate::rule::Rule;
 use crate::system::process::batch::BatchError;
-use crate::verify::{Proof, Subject};
-
-/// A rule that is to be tried.
-#[derive(Debug, Clone)]
-pub struct Candidate<'a> {
-    /// Its place in the plan.
-    pub place: usize,
-    pub rule: &'a Rule,
-    /// `None` where no probe can run through it.
-    pub subject: Option<Subject<'a>>,
-    /// Whether it may go without the flag `P`, which an interpreter that does not expect it cannot bear.
-    pub may_drop_p: bool,
-}
-
-/// What a trial found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Tried {
-    Works,
-    WorksWithoutP,
-    Fails(TrialFault),
-}
+use crate::verify::{ProbeSubject, Proof};
 
 /// What a trial works with.
 pub(super) trait Bench {
@@ -38,10 +16,11 @@ pub(super) trait Bench {
 
     fn prove(
         &mut self,
-        subjects: Vec<(usize, Subject<'_>)>,
+        subjects: Vec<(usize, ProbeSubject<'_>)>,
     ) -> Result<BTreeMap<usize, Proof>, BatchError>;
 
-    /// One of the host's own targets whose programs no longer run by themselves: the second line behind the guard.
+    /// A native target whose programs no longer run without an interpreter. The guard refuses such rules; this shows
+    /// what it missed.
     fn harmed(&mut self) -> io::Result<Option<String>>;
 }
 
@@ -64,14 +43,14 @@ pub(super) fn trial(
     }
     let subjects = registered.iter().filter_map(|it| Some((it.place, it.subject?)));
     let mut proofs = bench.prove(subjects.collect())?;
-    // Before any of them is judged: with all of them in place, the host's programs must run.
+    // Before `judge`, which may replace a rule: with all of them in place, the host's programs must run.
     let harmed = bench.harmed()?;
     for candidate in registered {
         let result = match (proofs.remove(&candidate.place), &harmed) {
             (Some(proof), _) => judge(bench, candidate, &proof),
-            // No probe ran through it, so it may be the rule that does harm.
+            // No probe ran through this rule, so it may be the one that does harm.
             (None, Some(target)) => Tried::Fails(TrialFault::Harm(target.clone())),
-            // All that can be said is that the kernel takes the rule.
+            // No more is known than that the kernel accepts the rule.
             (None, None) => Tried::Works,
         };
         tried.insert(candidate.place, result);

@@ -13,7 +13,7 @@ use super::observe::{self, Orphan, OrphanKind};
 use super::options;
 use super::plan::BuilderStep;
 use super::record::{BuilderStore, OwnedNode};
-use super::refusal::{BuilderRefusal, Reason};
+use super::refusal::{BuilderRefusal, ChangeReason};
 use super::spec::{BuilderSpec, Recreate};
 use crate::failure::Failure;
 use crate::system::process::batch::Ended;
@@ -136,7 +136,7 @@ impl<'a> Executor<'a> {
     /// Removes a builder of ours, with its containers and, unless `keep_state`, their volumes.
     pub fn remove(&mut self, builder: &Builder, keep_state: bool) -> Result<(), ApplyError> {
         if !builder.is_ours() {
-            let (name, why) = (builder.name.clone(), Reason::Removal);
+            let (name, why) = (builder.name.clone(), ChangeReason::Removal);
             return Err(BuilderRefusal::NotOurs { name, why }.into());
         }
         let mut words = vec!["buildx", "rm", "--force"];

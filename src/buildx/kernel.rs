@@ -11,7 +11,7 @@ use crate::observe::{self, ObserveOptions};
 use crate::plan::Request;
 use crate::rule::{Entry, winner};
 use crate::system::binfmt_misc::instance::Instance;
-use crate::verify::{self, Depth, Proof, Scope, Subject};
+use crate::verify::{self, Depth, ProbeSubject, Proof, Scope};
 
 /// What the kernel does with a platform's programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,7 +151,7 @@ fn proved(
 ) -> Result<Vec<Kernel>, Failure> {
     let subjects = platforms.iter().map(|platform| {
         let taker = taker(seen, platform);
-        (&platform.name, Subject::taken_by(platform.target, platform.machine(), taker))
+        (&platform.name, ProbeSubject::taken_by(platform.target, platform.machine(), taker))
     });
     let scope = Scope { depth: Depth::Full, again: 0, digests: false };
     let proofs = verify::prove(subjects, scope, options.limits, progress)?;

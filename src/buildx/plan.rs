@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use super::builder::{Builder, Node, NodeStatus};
 use super::kernel::PlatformSupport;
-use super::refusal::{BuilderRefusal, Obstacle, Reason};
+use super::refusal::{BuilderRefusal, ChangeReason, Obstacle};
 use super::spec::{BuilderSpec, Recreate};
 
 /// One thing to do.
@@ -20,11 +20,11 @@ pub enum BuilderStep {
         container: String,
         endpoint: String,
         is_running: bool,
-        why: Reason,
+        why: ChangeReason,
     },
     /// Remove the builder and keep its state.
     Remove {
-        why: Reason,
+        why: ChangeReason,
     },
     /// Make it the builder of builds that name none.
     MakeCurrent,
@@ -126,7 +126,10 @@ fn is_same_endpoint(kept: &str, words: &str) -> bool {
 }
 
 /// Why a builder has to be created again, if it has.
-fn recreation(spec: &BuilderSpec, builder: &Builder) -> Result<Option<Reason>, BuilderRefusal> {
+fn recreation(
+    spec: &BuilderSpec,
+    builder: &Builder,
+) -> Result<Option<ChangeReason>, BuilderRefusal> {
     let is_other = |node: &Node| match node.mark() {
         Some(mark) => mark != spec.mark(),
         None => !spec.fits(node),
@@ -140,16 +143,20 @@ fn recreation(spec: &BuilderSpec, builder: &Builder) -> Result<Option<Reason>, B
         };
     let why = match (spec.recreate, &builder.error) {
         // Adding a node leaves the others as they are.
-        (Recreate::Always, _) if !spec.append => Reason::Requested,
-        (_, Some(error)) => Reason::NotLoaded(error.clone()),
-        (_, None) if differs => Reason::OtherOptions,
+        (Recreate::Always, _) if !spec.append => ChangeReason::Requested,
+        (_, Some(error)) => ChangeReason::NotLoaded(error.clone()),
+        (_, None) if differs => ChangeReason::OtherOptions,
         (_, None) => return Ok(None),
     };
     allowed(spec, builder, why).map(Some)
 }
 
 /// Gives the reason back where it is enough to create a builder again.
-fn allowed(spec: &BuilderSpec, builder: &Builder, why: Reason) -> Result<Reason, BuilderRefusal> {
+fn allowed(
+    spec: &BuilderSpec,
+    builder: &Builder,
+    why: ChangeReason,
+) -> Result<ChangeReason, BuilderRefusal> {
     let name = spec.name.clone();
     if !builder.is_ours() {
         return Err(BuilderRefusal::NotOurs { name, why });
@@ -181,7 +188,7 @@ pub fn refresh(
     builder: &Builder,
     platforms: &[&str],
 ) -> Result<Vec<BuilderStep>, BuilderRefusal> {
-    let why = Reason::Outdated(owned(platforms));
+    let why = ChangeReason::Outdated(owned(platforms));
     if !builder.is_ours() {
         return Err(BuilderRefusal::NotOurs { name: spec.name.clone(), why });
     }
@@ -200,7 +207,7 @@ pub fn renew(
     builder: &Builder,
     platforms: &[&str],
 ) -> Result<Vec<BuilderStep>, BuilderRefusal> {
-    let why = allowed(spec, builder, Reason::StillFailing(owned(platforms)))?;
+    let why = allowed(spec, builder, ChangeReason::StillFailing(owned(platforms)))?;
     Ok(vec![BuilderStep::Remove { why }, BuilderStep::Create, BuilderStep::Boot])
 }
 

@@ -11,7 +11,7 @@ use crate::fix::{Command, Fix};
 
 /// What a builder would be changed for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
+pub enum ChangeReason {
     /// `--recreate always`
     Requested,
     /// In buildx' words.
@@ -45,9 +45,9 @@ pub enum BuilderRefusal {
     )]
     Driver { name: String, driver: String },
     #[error("builder {name} was not created by binfmtd, so it is not changed ({why})")]
-    NotOurs { name: String, why: Reason },
+    NotOurs { name: String, why: ChangeReason },
     #[error("builder {name} would have to be created again ({why}), and {obstacle}")]
-    NotAgain { name: String, why: Reason, obstacle: Obstacle },
+    NotAgain { name: String, why: ChangeReason, obstacle: Obstacle },
     #[error("there is no builder {0} to add a node to")]
     NothingToAppendTo(String),
     #[error("builder {name} has no node {node}, only {nodes}")]
@@ -60,7 +60,7 @@ pub enum BuilderRefusal {
     #[error(
         "{container} is at work ({processes} processes), and would have to be restarted: {why}"
     )]
-    Busy { container: String, processes: usize, why: Reason },
+    Busy { container: String, processes: usize, why: ChangeReason },
 }
 
 /// A node that buildx cannot reach.
@@ -122,7 +122,7 @@ impl BuilderRefusal {
     }
 }
 
-impl Display for Reason {
+impl Display for ChangeReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Requested => f.write_str("--recreate always"),

@@ -15,7 +15,7 @@ pub enum RemovalRequest<'a> {
 }
 
 #[derive(Debug)]
-pub struct Removal {
+pub struct BuilderRemoval {
     /// The builder that was removed.
     pub builder: Option<String>,
     pub orphans: Vec<OrphanRemoval>,
@@ -30,13 +30,13 @@ pub struct OrphanRemoval {
 }
 
 /// Removes what is asked for. An orphan that cannot be removed does not stop the others.
-pub fn remove(docker: &Docker, request: RemovalRequest<'_>) -> Result<Removal, Failure> {
+pub fn remove(docker: &Docker, request: RemovalRequest<'_>) -> Result<BuilderRemoval, Failure> {
     let mut store = BuilderStore::open()?;
     let seen = observe::observe(docker)?;
     let orphans = observe::orphans(docker, &seen, &store.record)?;
     let orphans = request.select(orphans, &store.record, &seen.engine.id);
     let mut executor = Executor::new(docker, &seen.engine, &mut store);
-    let mut removal = Removal { builder: None, orphans: Vec::new() };
+    let mut removal = BuilderRemoval { builder: None, orphans: Vec::new() };
     if let RemovalRequest::Builder { name, keep_state } = request
         && let Some(builder) = seen.builder(name)
     {
@@ -73,7 +73,7 @@ impl RemovalRequest<'_> {
     }
 }
 
-impl Removal {
+impl BuilderRemoval {
     /// What could not be removed, a line each.
     pub fn errors(&self) -> impl Iterator<Item = String> {
         self.orphans.iter().filter_map(|one| {

@@ -15,11 +15,11 @@ use crate::report::ConfigDocument;
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    action: Action,
+    action: ConfigCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum ConfigCommand {
     /// Print every setting in force, and where it comes from
     Show,
     /// Read every file; exit with 2 and name file and line when something is wrong
@@ -30,9 +30,11 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     let settings = context.settings()?;
     let document = ConfigDocument::new(&settings);
     match arguments.action {
-        Action::Show => context.print(&document, |out| write!(out, "{}", settings.show()))?,
+        ConfigCommand::Show => {
+            context.print(&document, |out| write!(out, "{}", settings.show()))?;
+        }
         // Silence is success; JSON is a document all the same.
-        Action::Check => context.print(&document, |_| Ok(()))?,
+        ConfigCommand::Check => context.print(&document, |_| Ok(()))?,
     }
     Ok(Exit::Well)
 }

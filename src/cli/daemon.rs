@@ -6,12 +6,12 @@ use crate::daemon;
 use crate::failure::Failure;
 use crate::reconcile::{self, Holder};
 
-/// Keep the kernel as the configuration says, until stopped
+/// Keep the rules in the kernel as configured, until stopped
 ///
-/// Registers and proves every wanted target, then waits: rules that are removed, disabled or shadowed, an
-/// interpreter that is upgraded, a configuration that changes are put right without a gap. Runs in the
-/// foreground, speaks to systemd where that started it, and gives up its capabilities once the file system
-/// is mounted. SIGHUP reads the configuration again; SIGTERM ends it, and rules stay.
+/// Registers and proves every wanted target, then waits. When a rule is removed, disabled or shadowed, an
+/// interpreter is upgraded or the configuration changes, it restores or replaces rules without a gap. Runs
+/// in the foreground, talks to systemd if that started it, and drops its capabilities once `binfmt_misc` is
+/// mounted. SIGHUP reloads the configuration; SIGTERM stops the service, and the rules stay.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  systemctl enable --now binfmtd    the usual way\n  \
     binfmtd daemon                    in a container or under another supervisor\n\n\

@@ -1,6 +1,6 @@
-//! Which rules a container of this image registered, or one of tonistiigi/binfmt's.
+//! Tells which rules a container of this image registered, or one of tonistiigi/binfmt's.
 //!
-//! Such a container takes its record of ownership with it when it ends, so the rule itself has to tell.
+//! Such a container takes its record of ownership with it when it ends, so only the rule itself can tell.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,19 +9,18 @@ use thiserror::Error;
 
 use super::arguments;
 use crate::config::Settings;
-use crate::observation::{Record, unfinished_name};
+use crate::observation::{OwnershipRecord, unfinished_name};
 use crate::rule::{Entry, Header, Magic};
 use crate::target::Target;
 
-/// What such rules look like.
 pub(super) struct ImageRules {
     folder: PathBuf,
     /// By the rule's name.
-    rules: BTreeMap<String, Expected>,
+    rules: BTreeMap<String, ImageRule>,
     settings: Settings,
 }
 
-struct Expected {
+struct ImageRule {
     /// Names of the emulator's file.
     files: Vec<String>,
     magic: Magic,
@@ -36,7 +35,7 @@ pub(super) enum NotOfImage {
     Interpreter(PathBuf),
     #[error("it lacks the flags C and F that a rule of this image has")]
     Flags,
-    #[error("it takes other programs than a rule of this image of that name")]
+    #[error("it takes other programs than the rule of that name in this image")]
     Matcher,
 }
 
@@ -48,7 +47,7 @@ impl ImageRules {
             let files: Vec<String> =
                 target.interpreters.iter().map(|file| format!("{prefix}{file}")).collect();
             for (name, magic) in target.rules() {
-                rules.insert(name.to_string(), Expected { files: files.clone(), magic });
+                rules.insert(name.to_string(), ImageRule { files: files.clone(), magic });
             }
         }
         Self { folder: folder.to_owned(), rules, settings: settings.clone() }
@@ -60,16 +59,16 @@ impl ImageRules {
 
     /// Accepts a rule of the record, or one with the name, the matcher, the emulator's path in the image, and the flags C
     /// and F, which the rules of distributions at this path lack.
-    pub(super) fn check(&self, entry: &Entry, record: &Record) -> Result<(), NotOfImage> {
+    pub(super) fn check(&self, entry: &Entry, record: &OwnershipRecord) -> Result<(), NotOfImage> {
         if record.owns(entry) {
             return Ok(());
         }
         let name = entry.display_name();
         let name = unfinished_name(&name).unwrap_or(&name);
-        let shape = self.rules.get(name).ok_or(NotOfImage::Name)?;
+        let expected = self.rules.get(name).ok_or(NotOfImage::Name)?;
         let file = entry.interpreter.file_name().map(|file| file.to_string_lossy());
         let is_here = entry.interpreter.parent() == Some(&self.folder);
-        if !is_here || !file.is_some_and(|file| shape.files.iter().any(|own| *own == file)) {
+        if !is_here || !file.is_some_and(|file| expected.files.iter().any(|own| *own == file)) {
             return Err(NotOfImage::Interpreter(entry.interpreter.clone()));
         }
         let flags = entry.flags.known;
@@ -77,7 +76,7 @@ impl ImageRules {
             return Err(NotOfImage::Flags);
         }
         // The magic is a header that the target's files have.
-        let header = Header::new(shape.magic.magic());
+        let header = Header::new(expected.magic.magic());
         if entry.matcher.magic().is_some_and(|magic| magic.matches(&header)) {
             Ok(())
         } else {
@@ -127,7 +126,7 @@ mod tests {
     #[test]
     fn only_rules_as_the_image_writes_them_are_of_the_image() {
         let image = ImageRules::new(&Settings::default(), Path::new("/usr/bin"), "");
-        let record = Record::default();
+        let record = OwnershipRecord::default();
         let (name, path) = ("qemu-aarch64", "/usr/bin/qemu-aarch64");
         for (entry, wanted) in [
             (entry(name, path, "OCF", AARCH64), Ok(())),

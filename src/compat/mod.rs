@@ -1,37 +1,32 @@
-//! The drop-in for tonistiigi/binfmt: its command line, for whoever calls the program `binfmt`.
+//! The drop-in for tonistiigi/binfmt: its command line, if the program is called by the name `binfmt`.
 //!
-//! Standard output is byte for byte that tool's. How rules are registered and which exit codes there are is ours.
+//! Standard output is the same, byte for byte; the way to register rules and the exit codes are binfmtd's.
 
 mod arguments;
+mod binfmt;
 mod environment;
 mod image;
 mod install;
 mod listing;
+mod output;
 mod uninstall;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::config::Settings;
 use crate::failure::{Failure, FailureKind};
 use crate::observe;
 use crate::plan::Request;
-use crate::shown::plain;
-use crate::system::binfmt_misc::instance::{Instance, InstanceError, MOUNT_POINT};
-use crate::system::binfmt_misc::mount::{self, Lifetime, Mount, MountError};
-use crate::system::binfmt_misc::record;
-use crate::system::host::namespace;
 use crate::system::process::batch::Limits;
 use crate::verify;
 use arguments::{Arguments, Stop};
+use binfmt::Binfmt;
 use environment::Environment;
-use image::ImageRules;
+use output::{Worst, report, say};
 
 const NAME: &str = "binfmt";
-
-/// The worst that came of all steps; `None` where all is well.
-type Worst = Option<FailureKind>;
 
 /// Whether the program was called by that name.
 pub fn is_called(arguments: &[OsString]) -> bool {
@@ -77,32 +72,8 @@ fn understand(words: &[OsString]) -> Result<(Arguments, Environment), Stop> {
 }
 
 fn print_usage() {
-    // A closed standard error leaves nobody to tell.
+    // If standard error is closed, there is nobody to tell.
     let _ = io::stderr().lock().write_all(arguments::USAGE.as_bytes());
-}
-
-/// Writes one line to standard error.
-fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", plain(line));
-}
-
-fn report(failure: &Failure) -> FailureKind {
-    say(&format!("error: {}", failure.message));
-    failure.kind
-}
-
-/// What the steps share.
-struct Binfmt {
-    settings: Settings,
-    image: ImageRules,
-    instance: Instance,
-    lifetime: Lifetime,
-    /// Held where the rules live no longer than our mount.
-    _mount: Option<Mount>,
-    /// The folder of the record of ownership.
-    runtime: PathBuf,
-    /// Whether paths in rules may belong to another root than ours.
-    in_container: bool,
 }
 
 fn carry_out(arguments: &Arguments, environment: &Environment) -> Result<Worst, Failure> {
@@ -123,7 +94,7 @@ fn carry_out(arguments: &Arguments, environment: &Environment) -> Result<Worst, 
     if arguments::list(&arguments.install).next().is_some() {
         step(binfmt.install(&arguments.install));
     }
-    // Printed last, whatever came of the rest.
+    // Printed last, even if other steps failed.
     step(binfmt.print());
     Ok(worst)
 }
@@ -137,49 +108,6 @@ fn version(settings: &Settings) -> Result<String, Failure> {
     let said = verify::version_of(&file.path, Limits::default())?.unwrap_or_default();
     let version = said.split_whitespace().skip_while(|word| *word != "version").nth(1);
     Ok(version.map_or_else(|| "unknown".to_owned(), |version| format!("v{version}")))
-}
-
-/// The instance that `--mount` names, unless it is the kernel's place. Where nothing is mounted there, the kernel's
-/// place will do: a user namespace has one instance for all its mounts.
-fn elsewhere(at: &Path) -> Result<Option<Instance>, Failure> {
-    if at == Path::new(MOUNT_POINT) {
-        return Ok(None);
-    }
-    let failed = |why| Failure::unavailable(format!("--mount {}: {why}", at.display()));
-    match Instance::open(at) {
-        Ok(instance) => Ok(Some(instance)),
-        Err(InstanceError::NotMounted | InstanceError::Foreign(_)) => Ok(None),
-        Err(InstanceError::NoFolder) => Err(failed("no such folder")),
-        Err(InstanceError::BrokenAutomount(_) | InstanceError::Io(_)) => {
-            Err(failed("cannot be opened"))
-        }
-    }
-}
-
-impl Binfmt {
-    fn open(settings: Settings, environment: &Environment, at: &Path) -> Result<Self, Failure> {
-        let in_container = namespace::in_container();
-        let (instance, lifetime, mount) = if let Some(instance) = elsewhere(at)? {
-            (instance, Lifetime::Host, None)
-        } else {
-            let mounted = mount::ensure().map_err(|error| match error {
-                MountError::NotPermitted if in_container => {
-                    Failure::not_permitted(format!("{error}: docker run --privileged"))
-                }
-                other => other.into(),
-            })?;
-            (mounted.instance, mounted.lifetime, mounted.mount)
-        };
-        Ok(Self {
-            image: ImageRules::new(&settings, &environment.folder, &environment.prefix),
-            settings,
-            instance,
-            lifetime,
-            _mount: mount,
-            runtime: record::folder(),
-            in_container,
-        })
-    }
 }
 
 #[cfg(test)]

@@ -3,29 +3,30 @@
 use std::ffi::OsString;
 
 use super::arguments;
-use super::{Binfmt, Worst, say};
+use super::binfmt::Binfmt;
+use super::output::{Worst, say};
 use crate::failure::{Failure, FailureKind};
-use crate::observation::Record;
+use crate::observation::OwnershipRecord;
 use crate::reconcile::{self, Change};
 use crate::rule::Entry;
 use crate::system::binfmt_misc::record::{self, Store};
 
 /// What has been removed so far.
-struct Removal {
-    /// As it was before anything was removed.
-    known: Record,
-    record: Record,
+struct Uninstallation {
+    /// Before anything was removed.
+    known: OwnershipRecord,
+    record: OwnershipRecord,
     gone: Vec<OsString>,
 }
 
 impl Binfmt {
-    /// Removes the rules that a list names, as far as they are of this image.
+    /// Removes the rules that a list names, if they are of this image.
     pub(super) fn uninstall(&self, words: &str) -> Result<Worst, Failure> {
         reconcile::check_writable(&self.instance, Change::Remove)?;
         let store = Store::open(&self.runtime)?;
         let facts = self.instance.look()?;
         let record = record::load(&self.runtime, self.instance.device())?;
-        let mut removal = Removal { known: record.clone(), record, gone: Vec::new() };
+        let mut removal = Uninstallation { known: record.clone(), record, gone: Vec::new() };
         let mut worst = None;
         for word in arguments::list(words) {
             let is_pattern = arguments::is_pattern(word);
@@ -49,11 +50,11 @@ impl Binfmt {
         Ok(worst)
     }
 
-    fn remove(&self, entry: &Entry, is_pattern: bool, removal: &mut Removal) -> Worst {
+    fn remove(&self, entry: &Entry, is_pattern: bool, removal: &mut Uninstallation) -> Worst {
         let name = entry.display_name();
         if let Err(why) = self.image.check(entry, &removal.known) {
             say(&format!("uninstalling: {name} left alone: {why}"));
-            // A pattern asks for those of its rules that are of this image, a name for this very rule.
+            // A pattern means the rules of this image that match; a name means this very rule.
             return (!is_pattern).then_some(FailureKind::Failed);
         }
         match self.instance.remove(&entry.name) {

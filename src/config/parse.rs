@@ -11,7 +11,7 @@ use toml::de::DeValue;
 use super::error::ConfigErrors;
 use super::fragment::{BuildxParts, DaemonParts, Fragment, NamedOverride, NamedTargets, RuleParts};
 use super::origin::Located;
-use super::reader::{Read, Reader, key_text, what};
+use super::reader::{Read, TomlReader, key_text, what};
 use super::values::{
     PreserveArgv0, ValueError, Verify, builder_name, buildkitd_flags, check_driver_option,
 };
@@ -38,7 +38,7 @@ pub(super) const RULE_KEYS: &[&str] =
 
 /// Reads one file's text. Pure: `file` is only for errors and origins.
 pub fn parse(text: &str, file: &Path) -> Result<Fragment, ConfigErrors> {
-    let mut reader = Reader::new(text, file);
+    let mut reader = TomlReader::new(text, file);
     let document = reader.document()?;
     let mut top = reader.section(String::new(), &document, KEYS);
     let mut fragment = Fragment {
@@ -129,7 +129,7 @@ fn flags(value: &DeValue<'_>) -> Result<Flags, ValueError> {
     Ok(text_of(value)?.parse::<Flags>()?)
 }
 
-fn bytes(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<Vec<u8>> {
+fn bytes(reader: &TomlReader<'_>, value: &Spanned<DeValue<'_>>) -> Read<Vec<u8>> {
     let one = |problem| vec![(None, problem)];
     let text = text_of(value.get_ref()).map_err(one)?;
     // "\x41\x42" would arrive here as AB, which are the hex digits of another byte.
@@ -190,7 +190,7 @@ fn builder(value: &DeValue<'_>) -> Result<String, ValueError> {
     Ok(name)
 }
 
-fn platforms(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<NamedTargets> {
+fn platforms(reader: &TomlReader<'_>, value: &Spanned<DeValue<'_>>) -> Read<NamedTargets> {
     let found = names(reader, value, "platforms")?;
     if found == NamedTargets::List(Vec::new()) {
         return Err(vec![(None, ValueError::NoPlatforms)]);
@@ -211,7 +211,7 @@ fn driver_option(name: &str, value: &DeValue<'_>) -> Result<String, ValueError> 
 
 /// `"auto"`, or a list of names; `of` says in errors what they name.
 fn names(
-    reader: &Reader<'_>,
+    reader: &TomlReader<'_>,
     value: &Spanned<DeValue<'_>>,
     of: &'static str,
 ) -> Read<NamedTargets> {
@@ -227,7 +227,7 @@ fn names(
     each(reader, list, name).map(NamedTargets::List)
 }
 
-fn directories(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<Vec<PathBuf>> {
+fn directories(reader: &TomlReader<'_>, value: &Spanned<DeValue<'_>>) -> Read<Vec<PathBuf>> {
     let value = value.get_ref();
     let list = value.as_array().ok_or_else(|| vec![(None, ValueError::NotPaths(what(value)))])?;
     let mut paths: Vec<PathBuf> = Vec::new();
@@ -241,7 +241,7 @@ fn directories(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Read<Vec<Pa
 
 /// Reads every element of a list and gathers all faults.
 fn each<T>(
-    reader: &Reader<'_>,
+    reader: &TomlReader<'_>,
     list: &[Spanned<DeValue<'_>>],
     read: impl Fn(&DeValue<'_>) -> Result<T, ValueError>,
 ) -> Read<Vec<Located<T>>> {

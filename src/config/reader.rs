@@ -13,14 +13,14 @@ use super::values::ValueError;
 
 /// Whether a text is TOML at all. For tables of targets, whose own reader stops at the first error.
 pub(super) fn check_syntax(text: &str, file: &Path) -> Result<(), ConfigErrors> {
-    Reader::new(text, file).document().map(|_| ())
+    TomlReader::new(text, file).document().map(|_| ())
 }
 
 /// A value, or what is wrong with it; each fault with its line, or `None` for the key's.
 pub(super) type Read<T> = Result<T, Vec<(Option<usize>, ValueError)>>;
 
 /// Gathers the faults of one text.
-pub(super) struct Reader<'x> {
+pub(super) struct TomlReader<'x> {
     pub(super) text: &'x str,
     file: Arc<Path>,
     /// Offset of each line, so that finding a line does not count from the start again.
@@ -28,7 +28,7 @@ pub(super) struct Reader<'x> {
     errors: Vec<ConfigError>,
 }
 
-impl<'x> Reader<'x> {
+impl<'x> TomlReader<'x> {
     pub(super) fn new(text: &'x str, file: &Path) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let lines = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
@@ -92,7 +92,7 @@ impl<'x> Reader<'x> {
 
 /// One table, with the known keys that have not been read yet.
 pub(super) struct Section<'r, 't, 'x> {
-    reader: &'r mut Reader<'x>,
+    reader: &'r mut TomlReader<'x>,
     prefix: String,
     found: BTreeMap<&'static str, (Origin, &'t Spanned<DeValue<'x>>)>,
 }
@@ -102,7 +102,7 @@ impl<'t, 'x> Section<'_, 't, 'x> {
     pub(super) fn get<T>(
         &mut self,
         key: &'static str,
-        read: impl FnOnce(&Reader<'x>, &'t Spanned<DeValue<'x>>) -> Read<T>,
+        read: impl FnOnce(&TomlReader<'x>, &'t Spanned<DeValue<'x>>) -> Read<T>,
     ) -> Option<Located<T>> {
         let (origin, value) = self.found.remove(key)?;
         match read(self.reader, value) {

@@ -1,4 +1,4 @@
-//! The loop: waits, turns what is ready into events, and carries out what the state machine decides.
+//! The loop: waits, turns what is ready into events for the state machine, and carries out its effects.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::AsFd as _;
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::instance::HeldInstance;
-use super::machine::{Action, Event, Machine, Notification, Now, Setup};
+use super::machine::{Effect, Event, Machine, Notification, Now, Setup};
 use super::protocol::{Job, JobRequest};
 use super::state::State;
 use super::{journal, metrics};
@@ -33,9 +33,9 @@ pub(super) struct EventLoop<'a> {
     poller: Poller,
     watcher: Watcher,
     signals: Interrupt,
-    /// Reports changes of mounts as long as it is open.
+    /// `mountinfo`: poll(2) reports changes of mounts while it is open.
     _mounts: std::fs::File,
-    /// Why the files could not be written the last time.
+    /// Why the files could not be written last time: the same failure is logged once.
     complaint: Option<String>,
 }
 
@@ -79,7 +79,7 @@ impl<'a> EventLoop<'a> {
         })
     }
 
-    /// Runs until the service is asked to stop, or cannot go on.
+    /// Runs until the service is stopped or cannot go on.
     pub(super) fn run(&mut self) -> Result<(), Failure> {
         loop {
             loop {
@@ -125,40 +125,40 @@ impl<'a> EventLoop<'a> {
                 let answer = self.helper.answer().map_err(Failure::io("the helper has ended"))?;
                 let ended = |answer: Vec<u8>| match serde_json::from_slice(&answer) {
                     Ok(result) => Event::JobEnded(result),
-                    // The helper answers nothing for a worker that died.
+                    // If a worker died, the answer is empty.
                     Err(_) => Event::WorkerDied,
                 };
                 Ok(answer.map(ended).into_iter().collect())
             }
-            // `Event::Due` comes after everything else.
+            // `run` feeds `Event::Due` when nothing else is ready.
             Ready::Deadline => Ok(Vec::new()),
         }
     }
 
-    /// Hands an event to the state machine, and whatever comes of its actions.
+    /// Hands an event to the state machine, and then the events that its effects cause.
     fn feed(&mut self, event: Event) -> Result<Fed, Failure> {
         let mut fed = Fed::Idle;
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            for action in self.machine.handle(event, now()) {
-                if let Action::End(result) = action {
+            for effect in self.machine.handle(event, now()) {
+                if let Effect::End(result) = effect {
                     return result.map(|()| Fed::Ended);
                 }
                 fed = Fed::Acted;
-                events.extend(self.carry_out(action)?);
+                events.extend(self.carry_out(effect)?);
             }
         }
         Ok(fed)
     }
 
-    fn carry_out(&mut self, action: Action) -> Result<Option<Event>, Failure> {
-        match action {
-            Action::Look { leave_alone } => return Ok(Some(self.held.look(&leave_alone))),
-            Action::Restore(actions) => return Ok(Some(self.held.restore(actions))),
-            Action::Unlock => self.held.unlock(),
-            Action::Start(job) => self.start(job)?,
-            Action::HoldMounted => return self.hold_mounted().map(Some),
-            Action::Follow(folders) => {
+    fn carry_out(&mut self, effect: Effect) -> Result<Option<Event>, Failure> {
+        match effect {
+            Effect::Look { leave_alone } => return Ok(Some(self.held.look(&leave_alone))),
+            Effect::Restore(actions) => return Ok(Some(self.held.restore(actions))),
+            Effect::Unlock => self.held.unlock(),
+            Effect::Start(job) => self.start(job)?,
+            Effect::HoldMounted => return self.hold_mounted().map(Some),
+            Effect::Follow(folders) => {
                 return Ok(Some(match self.watcher.follow(folders) {
                     Ok(changed) => Event::Followed { changed },
                     Err(error) => {
@@ -166,14 +166,14 @@ impl<'a> EventLoop<'a> {
                     }
                 }));
             }
-            Action::Compare(relevant) => self.held.compare(relevant),
-            Action::Publish => self.publish(),
-            // At worst it stays, as after a crash.
-            Action::RemoveMetrics(file) => drop(std::fs::remove_file(file)),
-            Action::Notify(notification) => return Ok(self.notify(notification)),
-            Action::Log(entry) => journal::write(&entry),
-            // `feed` takes it out.
-            Action::End(_) => {}
+            Effect::Compare(relevant) => self.held.compare(relevant),
+            Effect::Publish => self.publish(),
+            // If this fails, the file stays behind, as after a crash.
+            Effect::RemoveMetrics(file) => drop(std::fs::remove_file(file)),
+            Effect::Notify(notification) => return Ok(self.notify(notification)),
+            Effect::Log(entry) => journal::write(&entry),
+            // `feed` returns before this.
+            Effect::End(_) => {}
         }
         Ok(None)
     }
@@ -223,10 +223,9 @@ impl<'a> EventLoop<'a> {
     }
 }
 
-/// What came of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fed {
-    /// No action.
+    /// No effect.
     Idle,
     Acted,
     Ended,

@@ -1,5 +1,5 @@
-//! What the service writes to the journal. Each kind of message has an identifier that never changes:
-//! `MESSAGE_ID=` in the journal, explained by `systemd/binfmtd.catalog`.
+//! What the service writes to the journal. Each kind of message has an identifier that never changes: `MESSAGE_ID=`,
+//! which `systemd/binfmtd.catalog` explains.
 //!
 //! Fields: `TARGET=` (beside the program's own, which tracing-journald adds), `RULE=`, `INTERPRETER=`.
 
@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::protocol::RuleChange;
-use super::state::{Cause, RuleState};
+use super::state::{ChangeCause, RuleState};
 
-/// The kinds of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message {
     /// The first check is over, and what is registered works.
@@ -57,7 +56,6 @@ impl Message {
     }
 }
 
-/// A message with what it is about.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum JournalEntry {
     Ready { status: String },
@@ -72,10 +70,10 @@ pub(super) enum JournalEntry {
 
 /// How many changes were made, by cause.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Changes(pub(super) BTreeMap<Cause, u64>);
+pub(super) struct Changes(pub(super) BTreeMap<ChangeCause, u64>);
 
-impl FromIterator<Cause> for Changes {
-    fn from_iter<T: IntoIterator<Item = Cause>>(causes: T) -> Self {
+impl FromIterator<ChangeCause> for Changes {
+    fn from_iter<T: IntoIterator<Item = ChangeCause>>(causes: T) -> Self {
         let mut counts = BTreeMap::new();
         for cause in causes {
             *counts.entry(cause).or_default() += 1;
@@ -85,17 +83,19 @@ impl FromIterator<Cause> for Changes {
 }
 
 impl Changes {
-    /// What was restored: "1 rule was disabled and is enabled, 2 rules were removed and are back".
+    /// A sentence: "1 rule was disabled and is enabled again, 2 rules were removed and are back".
     fn restored(&self) -> String {
         let parts: Vec<_> = self
             .0
             .iter()
             .map(|(cause, count)| match (cause, count) {
-                (Cause::InstanceDisabled, _) => {
-                    "binfmt_misc was disabled and is enabled".to_owned()
+                (ChangeCause::InstanceDisabled, _) => {
+                    "binfmt_misc was disabled and is enabled again".to_owned()
                 }
-                (Cause::Disabled, 1) => "1 rule was disabled and is enabled".to_owned(),
-                (Cause::Disabled, count) => format!("{count} rules were disabled and are enabled"),
+                (ChangeCause::Disabled, 1) => "1 rule was disabled and is enabled again".to_owned(),
+                (ChangeCause::Disabled, count) => {
+                    format!("{count} rules were disabled and are enabled again")
+                }
                 (_, 1) => "1 rule was removed and is back".to_owned(),
                 (_, count) => format!("{count} rules were removed and are back"),
             })
@@ -146,7 +146,7 @@ pub(super) fn write(entry: &JournalEntry) {
         JournalEntry::Conflict { times, next_in } => tracing::warn!(
             message_id = Message::Conflict.id(),
             "another program undid binfmtd's changes {times} times in a row; the next attempt is in \
-             {:.1} s (it manages the same rules: stop one of the two)",
+             {:.1} s (both manage the same rules: stop one of them)",
             next_in.as_secs_f64()
         ),
         JournalEntry::Trouble(message) => {
@@ -155,7 +155,7 @@ pub(super) fn write(entry: &JournalEntry) {
         JournalEntry::OnlyHere => tracing::warn!(
             message_id = Message::OnlyHere.id(),
             "binfmt_misc is mounted in this container only, so its rules end with this service (to keep \
-             them, mount it on the host: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc)"
+             them, mount binfmt_misc on the host: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc)"
         ),
     }
 }
@@ -166,16 +166,16 @@ mod tests {
 
     #[test]
     fn changes_are_counted_by_cause_and_told_in_the_singular_and_the_plural() {
-        use Cause::{Disabled, InstanceDisabled, Removed};
+        use ChangeCause::{Disabled, InstanceDisabled, Removed};
         for (causes, sentence) in [
             (vec![Removed], "1 rule was removed and is back"),
             (vec![Removed; 3], "3 rules were removed and are back"),
-            (vec![Disabled], "1 rule was disabled and is enabled"),
-            (vec![Disabled; 2], "2 rules were disabled and are enabled"),
-            (vec![InstanceDisabled], "binfmt_misc was disabled and is enabled"),
+            (vec![Disabled], "1 rule was disabled and is enabled again"),
+            (vec![Disabled; 2], "2 rules were disabled and are enabled again"),
+            (vec![InstanceDisabled], "binfmt_misc was disabled and is enabled again"),
             (
                 vec![Disabled, Removed, Removed],
-                "2 rules were removed and are back, 1 rule was disabled and is enabled",
+                "2 rules were removed and are back, 1 rule was disabled and is enabled again",
             ),
         ] {
             let changes: Changes = causes.iter().copied().collect();

@@ -1,13 +1,13 @@
 //! The state in the text format of `OpenMetrics`.
 //!
-//! `node_exporter`'s textfile collector has to understand it as well, and reads only the older format of
-//! Prometheus: so no types `info` and `stateset`, and no exemplars.
+//! `node_exporter`'s textfile collector reads only the older format of Prometheus, so there are no types `info` and
+//! `stateset`, and no exemplars.
 
 use std::fmt::{self, Write as _};
 use std::io;
 use std::path::Path;
 
-use super::state::{Cause, Condition, State};
+use super::state::{ChangeCause, Condition, State};
 use crate::system::files::write;
 
 /// In the runtime folder, unless the configuration names another file.
@@ -19,7 +19,7 @@ pub(super) fn save(state: &State, path: &Path) -> io::Result<()> {
 }
 
 pub fn render(state: &State) -> String {
-    let mut text = Text::default();
+    let mut text = Exposition::default();
     let working = state.rules.iter().filter(|rule| rule.condition == Condition::Working).count();
     text.family("binfmtd_build_info", "gauge", "The running version; always 1.");
     text.sample("", &[("version", &state.version)], 1);
@@ -36,7 +36,7 @@ pub fn render(state: &State) -> String {
     text.family("binfmtd_rules_working", "gauge", "Of these, those whose probe ran.");
     text.sample("", &[], working);
     text.family("binfmtd_heals", "counter", "Changes made, by cause.");
-    for cause in Cause::ALL {
+    for cause in ChangeCause::ALL {
         let heals = state.heals.get(&cause).copied().unwrap_or_default();
         text.sample("_total", &[("cause", cause.as_str())], heals);
     }
@@ -85,12 +85,12 @@ pub fn render(state: &State) -> String {
 }
 
 #[derive(Default)]
-struct Text {
+struct Exposition {
     text: String,
     family: &'static str,
 }
 
-impl Text {
+impl Exposition {
     fn family(&mut self, name: &'static str, kind: &str, help: &str) {
         self.family = name;
         // Writing to a String cannot fail.
@@ -118,8 +118,8 @@ impl Text {
 mod tests {
     use super::*;
 
-    fn text() -> Text {
-        let mut text = Text::default();
+    fn text() -> Exposition {
+        let mut text = Exposition::default();
         text.family("binfmtd_heals", "counter", "Changes.");
         text
     }

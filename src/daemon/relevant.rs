@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
 use crate::failure::Failure;
-use crate::observation::{Observation, Record};
+use crate::observation::{Observation, OwnershipRecord};
 use crate::plan::{self, Native, Request};
 use crate::rule::{Entry, Flags, InterpreterPath, Matcher, Rule, parse_register};
 
@@ -17,7 +17,7 @@ use crate::rule::{Entry, Flags, InterpreterPath, Matcher, Rule, parse_register};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Relevant {
     names: BTreeSet<String>,
-    /// Register strings, of which only the matcher counts: a matcher has no other text form.
+    /// Register strings, in which only the matcher counts: a matcher alone has no text form.
     matchers: Vec<String>,
 }
 
@@ -51,8 +51,8 @@ impl Relevant {
         Ok(relevant)
     }
 
-    /// Changes when a rule that matters and is not ours appears, disappears or changes.
-    pub(super) fn digest_of_others(&self, entries: &[Entry], record: &Record) -> u64 {
+    /// A digest that changes when a rule that matters and is not ours appears, disappears or changes.
+    pub(super) fn digest_of_others(&self, entries: &[Entry], record: &OwnershipRecord) -> u64 {
         let matchers: Vec<Matcher> = self
             .matchers
             .iter()
@@ -106,7 +106,10 @@ mod tests {
             let owned = Owned { register: (*register).to_owned(), target: None, interpreter: None };
             (rule.name().to_string(), owned)
         };
-        let record = Record { rules: ours.iter().map(owned).collect(), ..Record::default() };
+        let record = OwnershipRecord {
+            rules: ours.iter().map(owned).collect(),
+            ..OwnershipRecord::default()
+        };
         let entries: Vec<Entry> = entries.iter().map(|register| entry(register)).collect();
         relevant().digest_of_others(&entries, &record)
     }
@@ -155,7 +158,7 @@ mod tests {
             others: std::collections::BTreeMap::new(),
             captured: std::collections::BTreeMap::new(),
             serving: std::collections::BTreeMap::new(),
-            record: Record::default(),
+            record: OwnershipRecord::default(),
         };
         let relevant = Relevant::of(&settings, &Request::default(), &seen).unwrap();
         assert_eq!(relevant.names, ["qemu-aarch64".to_owned()].into());

@@ -1,4 +1,4 @@
-//! What the service knows and reports: `state.json`, and the line for `systemctl status`.
+//! The state that the service reports: `state.json`, and the line for `systemctl status`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,7 +18,7 @@ pub struct State {
     pub version: String,
     /// The process of the loop.
     pub pid: u32,
-    /// When that process started, in clock ticks since boot: process numbers are used again.
+    /// When that process started, in clock ticks since boot: the kernel reuses process numbers.
     pub pid_started: u64,
     /// In seconds since 1970.
     pub started: f64,
@@ -33,7 +33,7 @@ pub struct State {
     /// The wanted rules.
     pub rules: Vec<RuleState>,
     /// How many changes were made, by cause.
-    pub heals: BTreeMap<Cause, u64>,
+    pub heals: BTreeMap<ChangeCause, u64>,
     pub last_heal: Option<Heal>,
     /// How many pauses began because another program kept undoing changes.
     pub conflicts: u64,
@@ -46,7 +46,7 @@ pub struct State {
 /// Why a change was necessary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Cause {
+pub enum ChangeCause {
     /// The rule had been removed.
     Removed,
     /// The rule had been disabled.
@@ -61,7 +61,7 @@ pub enum Cause {
     Wanted,
 }
 
-impl Cause {
+impl ChangeCause {
     pub const ALL: [Self; 6] = [
         Self::Removed,
         Self::Disabled,
@@ -93,7 +93,7 @@ pub struct Heal {
     /// From the first event to the last change.
     pub seconds: f64,
     /// The first, if there were several.
-    pub cause: Cause,
+    pub cause: ChangeCause,
     pub changes: u64,
 }
 
@@ -132,7 +132,7 @@ pub struct RuleState {
 }
 
 impl RuleState {
-    /// What messages call it: its target, or the name of a rule of the configuration.
+    /// The name in messages: its target, or the name of a rule of the configuration.
     pub(super) fn name(&self) -> &str {
         self.target.as_deref().unwrap_or(&self.rule)
     }
@@ -157,7 +157,7 @@ impl State {
     }
 
     pub fn remove(folder: &Path) {
-        // If it stays, `load` still recognizes it as that of a dead service.
+        // If this fails, `load` still ignores the file, because the process is gone.
         let _ = std::fs::remove_file(folder.join(FILE));
     }
 
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_cause_is_written_as_documents_name_it() {
-        for cause in Cause::ALL {
+        for cause in ChangeCause::ALL {
             assert_eq!(serde_json::to_value(cause).unwrap(), cause.as_str());
         }
     }

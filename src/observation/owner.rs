@@ -6,19 +6,19 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
-use super::Record;
+use super::OwnershipRecord;
 use crate::rule::Entry;
 
-/// Who registers a rule, as far as files tell. In documents its text.
+/// Who registers a rule, as far as files tell. Documents contain its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     /// The record of ownership names it.
     Binfmtd,
-    /// A line of this file in `binfmt.d` says the same as the rule.
+    /// A line of this file in `binfmt.d` describes the same rule.
     SystemdBinfmt {
         file: PathBuf,
     },
-    /// This state file of update-binfmts says the same as the rule.
+    /// This state file of update-binfmts describes the same rule.
     UpdateBinfmts {
         file: PathBuf,
     },
@@ -44,7 +44,11 @@ pub enum Runtime {
 
 impl Owner {
     /// By the record first, then by the files of other tools, which are known by the rule's name.
-    pub fn of<'a>(entry: &Entry, record: &Record, files: &'a BTreeMap<String, Self>) -> &'a Self {
+    pub fn of<'a>(
+        entry: &Entry,
+        record: &OwnershipRecord,
+        files: &'a BTreeMap<String, Self>,
+    ) -> &'a Self {
         if record.owns(entry) {
             return &Self::Binfmtd;
         }

@@ -11,7 +11,7 @@ use crate::rule::{Entry, parse_register};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Owned {
-    /// The register string as text; two are the same rule when these are equal.
+    /// The register string as text; equal strings mean the same rule.
     pub register: String,
     /// For rules of the table.
     pub target: Option<String>,
@@ -22,7 +22,7 @@ pub struct Owned {
 /// The rules that binfmtd registered, by name, in one instance of one boot.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Record {
+pub struct OwnershipRecord {
     pub schema: u32,
     /// `boot_id` of the kernel; a record of another boot is void.
     pub boot: String,
@@ -54,7 +54,7 @@ pub fn unfinished_name(name: &str) -> Option<&str> {
     })
 }
 
-impl Record {
+impl OwnershipRecord {
     /// The version that this program writes.
     pub const SCHEMA: u32 = 1;
 
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn a_forgotten_rule_is_gone_by_either_name() {
         let owned = Owned { register: String::new(), target: None, interpreter: None };
-        let mut record = Record::default();
+        let mut record = OwnershipRecord::default();
         for name in ["a", "b"] {
             record.rules.insert(name.to_owned(), owned.clone());
             record.coming.insert(name.to_owned(), owned.clone());

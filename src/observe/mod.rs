@@ -1,4 +1,4 @@
-//! system → observation: looks at everything that a plan needs, and changes nothing.
+//! Observes everything that a plan needs, and changes nothing.
 
 mod captured;
 mod interpreters;
@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::config::Settings;
 use crate::failure::Failure;
-use crate::observation::{InstanceFacts, Observation, Record, Serving};
+use crate::observation::{InstanceFacts, Observation, OwnershipRecord, Serving};
 use crate::plan::guard::Needs;
 use crate::plan::{self, Native, Request};
 use crate::rule::winner;
@@ -19,9 +19,9 @@ use crate::system::binfmt_misc::instance::Instance;
 use crate::system::binfmt_misc::record;
 use crate::system::files::interpreter::Inspector;
 use crate::system::process::batch::Limits;
-use crate::verify::{self, Depth, Subject};
+use crate::verify::{self, Depth, ProbeSubject};
 
-use interpreters::Finder;
+use interpreters::InterpreterFinder;
 
 pub use natives::host_target;
 pub use owners::{names_of_binfmt_d, other_owners};
@@ -37,7 +37,7 @@ pub struct ObserveOptions<'a> {
     pub limits: Limits,
 }
 
-/// Looks at the instance, the interpreters, what runs natively, and how other people's rules serve.
+/// Observes the instance, the interpreters, which targets are native, and how rules of others serve.
 pub fn observe(
     instance: &Instance,
     settings: &Settings,
@@ -55,7 +55,7 @@ pub fn observe(
     Ok(seen)
 }
 
-/// The same where there is no instance to look at: as if it were empty.
+/// Observes without an instance, as if it were empty.
 pub fn observe_without_instance(
     settings: &Settings,
     request: &Request,
@@ -64,7 +64,7 @@ pub fn observe_without_instance(
     let natives = natives::natives(settings, host)?;
     let native = Native::new(&settings.table, &natives);
     let mut inspector = Inspector::default();
-    let mut finder = Finder { settings, native: &native, inspector: &mut inspector };
+    let mut finder = InterpreterFinder { settings, native: &native, inspector: &mut inspector };
     let interpreters = finder.of_targets(request)?;
     let of_rule = |custom: &crate::config::CustomRule| {
         let path = custom.rule.interpreter().as_path();
@@ -86,12 +86,12 @@ pub fn observe_without_instance(
         others,
         captured: captured::captured_names(settings, &native, &inspector)?,
         serving: BTreeMap::new(),
-        record: Record::default(),
+        record: OwnershipRecord::default(),
         natives,
     })
 }
 
-/// Runs the probes of wanted targets whose programs somebody else's rule takes.
+/// Runs the probes of wanted targets whose programs a rule of others takes.
 fn serving(
     settings: &Settings,
     request: &Request,
@@ -104,7 +104,7 @@ fn serving(
             let Some(header) = target.header(*machine) else { continue };
             let entry = winner(&seen.instance.entries, &header, Path::new("/"));
             if let Some(entry) = entry.filter(|entry| !seen.record.owns(entry)) {
-                let subject = Subject::taken_by(target, *machine, Some(entry));
+                let subject = ProbeSubject::taken_by(target, *machine, Some(entry));
                 subjects.push(((&entry.name, subjects.len()), subject));
             }
         }

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use super::Action;
-use crate::observation::{FileId, InstanceFacts, Record};
+use crate::observation::{FileId, InstanceFacts, OwnershipRecord};
 use crate::rule::{Entry, Rule, parse_register};
 
 /// The actions that restore the recorded rules without a trial: each is exactly the rule that was proved, with
@@ -15,7 +15,7 @@ use crate::rule::{Entry, Rule, parse_register};
 /// `on_disk` returns the file that a path leads to now; rules named in `wait` are not added yet.
 pub fn restore(
     instance: &InstanceFacts,
-    record: &Record,
+    record: &OwnershipRecord,
     on_disk: &dyn Fn(&Path) -> Option<FileId>,
     wait: &BTreeSet<String>,
 ) -> Vec<Action> {
@@ -53,7 +53,7 @@ fn is_unchanged(
 }
 
 /// Recorded rules that are not registered.
-pub fn missing(instance: &InstanceFacts, record: &Record) -> Vec<OsString> {
+pub fn missing(instance: &InstanceFacts, record: &OwnershipRecord) -> Vec<OsString> {
     let there: HashSet<&OsStr> =
         instance.entries.iter().map(|entry| entry.name.as_os_str()).collect();
     let is_missing = |name: &&String| !there.contains(OsStr::new(name));

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::config::{CustomRule, Origin, Override, PreserveArgv0, Targets, Verify};
 use crate::observation::{
-    Candidates, ElfFacts, FileId, InstanceFacts, InterpreterFault, InterpreterFile, Owned, Record,
-    Serving, SystemError, TrustFault, TrustProblem,
+    Candidates, ElfFacts, FileId, InstanceFacts, InterpreterFault, InterpreterFile, Owned,
+    OwnershipRecord, Serving, SystemError, TrustFault, TrustProblem,
 };
 use crate::rule::{Entry, Header, Magic, MagicError, Matcher, Rule, parse_register};
 
@@ -40,7 +40,10 @@ impl Situation {
             others: [(PathBuf::from("/usr/bin/tool"), Ok(file("/usr/bin/tool")))].into(),
             captured: std::collections::BTreeMap::new(),
             serving: std::collections::BTreeMap::new(),
-            record: Record { schema: Record::SCHEMA, ..Record::default() },
+            record: OwnershipRecord {
+                schema: OwnershipRecord::SCHEMA,
+                ..OwnershipRecord::default()
+            },
         };
         Self { settings, request: Request::default(), seen }
     }

@@ -1,9 +1,10 @@
-//! The one road from settings to the kernel: lock → observe → plan → apply, and again where somebody undid it.
+//! The only way from settings to the kernel: lock → observe → plan → apply, and again if somebody undid it.
 //!
 //! `register`, `run`, `buildx bootstrap`, `doctor --fix`, the drop-in for tonistiigi/binfmt and the service's worker
 //! all go through [`Reconciler::run`]; what differs between them is data.
 
 mod access;
+mod reconciliation;
 mod remove;
 mod served;
 mod settle;
@@ -15,6 +16,7 @@ pub use access::{
     AccessError, Change, Denied, Holder, Unmounted, check_lifetime, check_writable, find_instance,
     writable_instance,
 };
+pub use reconciliation::Reconciliation;
 pub use remove::{Removal, RemovalFault, remove};
 pub use served::{Lack, Served, Unserved, served_without_us};
 
@@ -23,12 +25,12 @@ use crate::config::{Settings, Verify};
 use crate::failure::Failure;
 use crate::observation::Observation;
 use crate::observe::{self, ObserveOptions};
-use crate::plan::{self, Decision, Plan, Request};
+use crate::plan::{self, Plan, Request};
 use crate::system::binfmt_misc::instance::Instance;
 use crate::system::binfmt_misc::record::Store;
 use crate::system::process::batch::Limits;
 
-/// What to bring into the state that the settings describe, and how.
+/// Brings an instance into the state that the settings describe.
 pub struct Reconciler<'a> {
     pub instance: &'a Instance,
     /// The folder of the record of ownership and its lock.
@@ -57,20 +59,14 @@ pub enum Planning<'a> {
 /// Who reconciles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// A command holds the lock from its first look on, and does again what somebody undid meanwhile.
+    /// A command holds the lock from its first look on, and repeats what somebody has undone in the meantime.
     Command,
-    /// The service hears of what somebody undid. While the lock is held, its loop puts nothing back, and proofs
-    /// take long: a plan without changes is proved without the lock.
+    /// The service's loop notices when somebody undoes something, but restores nothing while the lock is held. Proofs
+    /// take long, so a plan without changes is proved without the lock.
     Service,
 }
 
-/// What was seen last, and what became of each line of the plan.
-pub struct Reconciliation {
-    pub seen: Observation,
-    pub outcomes: Vec<Outcome>,
-}
-
-type Progress<'a> = dyn FnMut(&str, usize, usize) + 'a;
+type ProgressFn<'a> = dyn FnMut(&str, usize, usize) + 'a;
 
 impl<'a> Reconciler<'a> {
     /// With the options of `register`.
@@ -87,8 +83,8 @@ impl<'a> Reconciler<'a> {
 }
 
 impl Reconciler<'_> {
-    /// Observes, plans and applies; `progress` hears what is done, how much of it, and of how much.
-    pub fn run(&self, progress: &mut Progress<'_>) -> Result<Reconciliation, Failure> {
+    /// `progress` is told the task, how many of its steps are done, and how many there are.
+    pub fn run(&self, progress: &mut ProgressFn<'_>) -> Result<Reconciliation, Failure> {
         match self.mode {
             Mode::Command => settle::settle(|| self.locked(progress)),
             Mode::Service => {
@@ -108,19 +104,19 @@ impl Reconciler<'_> {
         Ok(Reconciliation { seen, outcomes: plan.items.into_iter().map(Outcome::of).collect() })
     }
 
-    fn locked(&self, progress: &mut Progress<'_>) -> Result<Reconciliation, Failure> {
+    fn locked(&self, progress: &mut ProgressFn<'_>) -> Result<Reconciliation, Failure> {
         let store = Store::open(self.runtime).map_err(Failure::io("record of ownership"))?;
         let (seen, plan) = self.look()?;
         self.apply(seen, plan, Some(&store), progress)
     }
 
-    /// Without the store, nothing is changed, and what stands is proved.
+    /// Without the store, changes nothing and proves the registered rules.
     fn apply(
         &self,
         seen: Observation,
         plan: Plan,
         store: Option<&Store>,
-        progress: &mut Progress<'_>,
+        progress: &mut ProgressFn<'_>,
     ) -> Result<Reconciliation, Failure> {
         let given = Given { settings: self.settings, seen: &seen, private: self.private };
         let registry = &mut KernelRegistry::new(self.instance);
@@ -146,22 +142,5 @@ impl Reconciler<'_> {
             Planning::Custom(plan) => plan(&mut seen)?,
         };
         Ok((seen, plan))
-    }
-}
-
-impl Reconciliation {
-    /// A line for each rule that is not as it was asked for, for a caller that goes on all the same.
-    pub fn failures(&self) -> Vec<String> {
-        let failed = self.outcomes.iter().filter(|outcome| !outcome.is_well());
-        let line = |outcome: &Outcome| {
-            let item = &outcome.item;
-            let name = item.target.as_deref().or(item.rule.as_deref()).unwrap_or("binfmt_misc");
-            match (&outcome.error, &item.decision) {
-                (Some(error), _) => format!("{name}: {error}"),
-                (None, Decision::Refused(refusal)) => format!("{name}: {refusal}"),
-                (None, other) => format!("{name}: {other}"),
-            }
-        };
-        failed.map(line).collect()
     }
 }

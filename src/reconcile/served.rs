@@ -8,7 +8,7 @@ use crate::observe;
 use crate::plan::{self, Request};
 use crate::system::process::batch::Limits;
 use crate::target::Target;
-use crate::verify::{self, Depth, Proof, Subject};
+use crate::verify::{self, Depth, ProbeSubject, Proof};
 
 /// What is known of the targets that are asked for, where nothing could be registered.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Served {
     Lacking(Vec<Unserved>),
     /// Nothing names the targets, or programs may not be run.
     Unknown,
-    /// They could not be run.
+    /// The check itself failed.
     Unchecked(Failure),
 }
 
@@ -35,7 +35,7 @@ pub struct Unserved {
 pub enum Lack {
     NoRule,
     NoProbe,
-    /// What the probe met.
+    /// Why its probe failed.
     Fails(String),
 }
 
@@ -74,7 +74,7 @@ fn unserved(
         .flat_map(|target| target.identity.machines.iter().map(|machine| (*target, *machine)))
         .collect();
     let subjects = programs.iter().map(|(target, machine)| {
-        ((&target.name, *machine), Subject::taken_by(target, *machine, None))
+        ((&target.name, *machine), ProbeSubject::taken_by(target, *machine, None))
     });
     let proofs = verify::prove(subjects, Depth::Quick, limits, progress)?;
     let lacking = programs.iter().filter_map(|(target, machine)| {

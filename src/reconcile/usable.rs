@@ -36,7 +36,7 @@ mod tests {
 
     use super::*;
     use crate::config::{CustomRule, Origin};
-    use crate::observation::{Candidates, InstanceFacts, InterpreterFault, Owned, Record};
+    use crate::observation::{Candidates, InstanceFacts, InterpreterFault, Owned, OwnershipRecord};
     use crate::rule::parse_register;
 
     fn nothing() -> Observation {
@@ -54,7 +54,7 @@ mod tests {
             others: BTreeMap::new(),
             captured: BTreeMap::new(),
             serving: BTreeMap::new(),
-            record: Record::default(),
+            record: OwnershipRecord::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::judge::NoSetUserId;
-use super::subject::{Depth, Subject};
+use super::subject::{Depth, ProbeSubject};
 use crate::observation::FileId;
 use crate::probe;
 use crate::system::files::identity;
@@ -30,7 +30,7 @@ pub(super) struct ProbeFiles {
     /// The position-independent kind, as seen from within.
     pub(super) shared: Option<(PathBuf, FileId)>,
     pub(super) set_user_id: Result<SetUserId, NoSetUserId>,
-    /// The program that tells its CPU.
+    /// The program that reports the CPU that it sees.
     pub(super) cpu: Option<PathBuf>,
 }
 
@@ -57,7 +57,7 @@ impl ProbeFolder {
     pub(super) fn write(
         &self,
         number: usize,
-        subject: &Subject<'_>,
+        subject: &ProbeSubject<'_>,
         depth: Depth,
     ) -> io::Result<Option<ProbeFiles>> {
         let Some(content) = probe::build(subject.target, subject.machine) else { return Ok(None) };
@@ -80,7 +80,7 @@ impl ProbeFolder {
     fn write_shared(
         &self,
         name: &str,
-        subject: &Subject<'_>,
+        subject: &ProbeSubject<'_>,
     ) -> io::Result<Option<(PathBuf, FileId)>> {
         let Some(content) = probe::build_shared(subject.target, subject.machine) else {
             return Ok(None);
@@ -91,7 +91,7 @@ impl ProbeFolder {
         Ok(Some((Path::new("/").join(name), identity::id_of(&path)?)))
     }
 
-    fn write_cpu(&self, name: &str, subject: &Subject<'_>) -> io::Result<Option<PathBuf>> {
+    fn write_cpu(&self, name: &str, subject: &ProbeSubject<'_>) -> io::Result<Option<PathBuf>> {
         let Some(content) = probe::build_cpu(subject.target, subject.machine) else {
             return Ok(None);
         };
@@ -103,7 +103,7 @@ impl ProbeFolder {
     fn write_set_user_id(
         &self,
         name: &str,
-        subject: &Subject<'_>,
+        subject: &ProbeSubject<'_>,
         content: &[u8],
     ) -> Result<SetUserId, NoSetUserId> {
         if !subject.credentials {

@@ -1,4 +1,4 @@
-//! Exec is the truth: runs probes through the kernel and says what came of it.
+//! Runs probes through the kernel, because only an exec shows whether a rule works, and judges the results.
 
 mod files;
 mod judge;
@@ -13,4 +13,4 @@ mod subject;
 pub use level::{Level, LevelOutcome};
 pub use proof::{FailedRun, Pinned, Proof};
 pub use prove::{nonce, prove, version_of};
-pub use subject::{Depth, Scope, Subject};
+pub use subject::{Depth, ProbeSubject, Scope};

@@ -1,27 +1,27 @@
-//! Runs the probes of subjects, and hands what was seen to the judge.
+//! Runs the probes of subjects, and has the results judged.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::Path;
 
 use super::files::{ProbeFiles, ProbeFolder};
-use super::judge::{self, NoSetUserId, Seen};
+use super::judge::{self, NoSetUserId, RunEvidence};
 use super::pinned::{self, Digests};
 use super::proof::Proof;
 use super::run::{self, Again, Finish, Ran, STATUS, Task};
-use super::subject::{Depth, Scope, Subject};
+use super::subject::{Depth, ProbeSubject, Scope};
 use crate::system::process::batch::{BatchError, Limits};
 use crate::system::process::child::{ExecError, Root};
 
-/// Proves each subject, in this order; a target without a probe is not in the result. `progress` hears how many runs are
-/// done, and of how many.
+/// Proves the subjects in this order; targets without a probe are missing from the result. `progress` is told how
+/// many runs are done, and how many there are.
 pub fn prove<'a, K: Ord>(
-    subjects: impl IntoIterator<Item = (K, Subject<'a>)>,
+    subjects: impl IntoIterator<Item = (K, ProbeSubject<'a>)>,
     scope: impl Into<Scope>,
     limits: Limits,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<BTreeMap<K, Proof>, BatchError> {
-    let (keys, subjects): (Vec<K>, Vec<Subject<'a>>) = subjects.into_iter().unzip();
+    let (keys, subjects): (Vec<K>, Vec<ProbeSubject<'a>>) = subjects.into_iter().unzip();
     if subjects.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -31,7 +31,7 @@ pub fn prove<'a, K: Ord>(
 
 /// One proof for each subject, in the same order.
 fn prove_all(
-    subjects: &[Subject<'_>],
+    subjects: &[ProbeSubject<'_>],
     scope: Scope,
     limits: Limits,
     progress: &mut dyn FnMut(usize, usize),
@@ -43,7 +43,7 @@ fn prove_all(
         .enumerate()
         .map(|(number, subject)| folder.write(number, subject, scope.depth))
         .collect::<Result<_, _>>()?;
-    let mut plan = Plan { folder: folder.path(), nonce: &nonce, scope, tasks: Vec::new() };
+    let mut plan = TaskList { folder: folder.path(), nonce: &nonce, scope, tasks: Vec::new() };
     let mut places: Vec<Option<Places>> =
         files.iter().map(|files| Some(plan.of(files.as_ref()?))).collect();
     let mut ran = run::run(&plan.tasks, limits, progress)?;
@@ -78,11 +78,11 @@ fn prove_all(
 }
 
 fn collect<'a>(
-    subject: &Subject<'a>,
+    subject: &ProbeSubject<'a>,
     files: ProbeFiles,
     ran: &mut RanTasks,
     digests: &mut Digests<'_>,
-) -> Seen<'a> {
+) -> RunEvidence<'a> {
     let tasks = [&mut ran.host, &mut ran.empty, &mut ran.fixed];
     let executable = tasks.into_iter().flatten().find_map(|ran| ran.executable.take());
     let rule_path = subject.interpreter;
@@ -96,7 +96,7 @@ fn collect<'a>(
         let run = run(&mut ran.set_user_id).ok_or(NoSetUserId::NotAsked)?;
         Ok((run, program.owner))
     });
-    Seen {
+    RunEvidence {
         host,
         again,
         empty: run(&mut ran.empty),
@@ -117,7 +117,7 @@ struct Tasks<T> {
     version: Option<T>,
     set_user_id: Option<T>,
     cpu: Option<T>,
-    /// In an empty root, of the kind that ran on the host, where the other kind did not.
+    /// In an empty root: the program that ran on the host, if the position-independent one did not.
     fixed: Option<T>,
 }
 
@@ -139,14 +139,14 @@ impl Places {
 }
 
 /// The tasks of all subjects.
-struct Plan<'a> {
+struct TaskList<'a> {
     folder: &'a Path,
     nonce: &'a str,
     scope: Scope,
     tasks: Vec<Task<'a>>,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> TaskList<'a> {
     fn add(&mut self, task: Task<'a>) -> usize {
         self.tasks.push(task);
         self.tasks.len() - 1
@@ -168,7 +168,7 @@ impl<'a> Plan<'a> {
             return Places { empty: Some(self.add(task)), ..Places::default() };
         }
         let host = Task { again: self.scope.again, ..self.on_host(&files.path, release) };
-        // Another root and another kind of program at once: mostly both work.
+        // Another root and another kind of program in one run: mostly both work.
         let shared = files.shared.as_ref().map_or(&files.inside, |(path, _)| path);
         let empty = self.inside(shared, Finish::Terminate);
         let environment: &[(&str, &str)] = &[("QEMU_VERSION", "1")];
@@ -187,19 +187,19 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// What else has to be run to tell what the run in an empty root means.
+    /// Adds the run that tells what a failed run in an empty root means.
     fn one_more(&mut self, files: &'a ProbeFiles, places: &mut Places, ran: &[Ran]) {
         let first = |place: Option<usize>| Some(&ran.get(place?)?.first);
         let Some(empty) = first(places.empty) else { return };
         let refused = empty.started == Err(ExecError::NotPermitted);
         let runs_on_host = || first(places.host).is_some_and(run::Run::answered);
         match self.scope.depth {
-            // Where this process may not change its root, a quick look is to be had on the host.
+            // If this process may not change its root, the host has to do at quick depth.
             Depth::Quick if refused => {
                 let task = self.on_host(&files.path, Finish::Release(STATUS));
                 places.host = Some(self.add(task));
             }
-            // It is the root that makes the difference, or the kind of program.
+            // Either the root makes the difference, or the kind of program.
             Depth::Full if !refused && !empty.answered() && runs_on_host() => {
                 let task = self.inside(&files.inside, Finish::Terminate);
                 places.fixed = Some(self.add(task));

@@ -20,7 +20,7 @@ pub struct Scope {
     pub depth: Depth,
     /// How many further runs there are, for what fails only now and then.
     pub again: u32,
-    /// Whether to take the digest of each interpreter, which reads megabytes. Whether it is the file on disk is told
+    /// Whether to take the digest of each interpreter, which reads megabytes. Whether it is the file on disk is known
     /// without it.
     pub digests: bool,
 }
@@ -33,7 +33,7 @@ impl From<Depth> for Scope {
 
 /// A target to prove, and the rule that should serve it.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
+pub struct ProbeSubject<'a> {
     pub target: &'a Target,
     /// One of the target's values of `e_machine`.
     pub machine: u16,
@@ -43,7 +43,7 @@ pub struct Subject<'a> {
     pub credentials: bool,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> ProbeSubject<'a> {
     /// For the entry that takes the target's programs; `None` where none is in sight.
     pub fn taken_by(target: &'a Target, machine: u16, entry: Option<&'a Entry>) -> Self {
         Self {

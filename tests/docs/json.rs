@@ -14,7 +14,7 @@ use binfmtd::buildx::kernel::Kernel;
 use binfmtd::buildx::observe::{Orphan, OrphanKind};
 use binfmtd::buildx::test_build::{Built, Runner};
 use binfmtd::fix::{self, Command, Edit, Fix, RunsAs};
-use binfmtd::observation::{InstanceFacts, Record};
+use binfmtd::observation::{InstanceFacts, OwnershipRecord};
 use binfmtd::report::{
     BuilderDocument, OrphanDocument, RemovalDocument, StatusDocument, versioned,
 };
@@ -299,7 +299,7 @@ fn status_of_a_newer_kernel() -> Value {
         entries: vec![entry],
         unreadable: vec![("broken".into(), "why".to_owned())],
     };
-    let (table, record, owners) = (Table::embedded(), Record::default(), BTreeMap::new());
+    let (table, record, owners) = (Table::embedded(), OwnershipRecord::default(), BTreeMap::new());
     let document = StatusDocument::new(&table, &facts, &record, &owners, true, Some(state()));
     serde_json::to_value(versioned(&document)).unwrap()
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use binfmtd::daemon::{Cause, Condition, Heal, Message, RuleState, State, render};
+use binfmtd::daemon::{ChangeCause, Condition, Heal, Message, RuleState, State, render};
 
 use crate::generated::hold;
 use crate::markdown::{code, read, rows};
@@ -44,11 +44,11 @@ pub(crate) fn state() -> State {
             rule("aarch64", Condition::Working, None),
             rule("riscv64", Condition::Degraded, Some("died by signal 11")),
         ],
-        heals: BTreeMap::from([(Cause::Removed, 6), (Cause::Wanted, 2)]),
+        heals: BTreeMap::from([(ChangeCause::Removed, 6), (ChangeCause::Wanted, 2)]),
         last_heal: Some(Heal {
             at: 1_790_000_060.25,
             seconds: 0.0015,
-            cause: Cause::Removed,
+            cause: ChangeCause::Removed,
             changes: 2,
         }),
         conflicts: 1,
@@ -120,7 +120,7 @@ fn the_metrics_are_those_that_are_written() {
 
 #[test]
 fn every_cause_is_explained_everywhere() {
-    let all: Vec<&str> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
+    let all: Vec<&str> = ChangeCause::ALL.iter().map(|cause| cause.as_str()).collect();
     let text = read("docs/reference/metrics.md");
     let (_, causes) = text.split_once("## Causes").unwrap();
     let explained: Vec<&str> = rows(causes).iter().filter_map(|row| code(row[0])).collect();

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use binfmtd::apply::{self, Candidate, Edge, Given, KernelRegistry, Prover, RuleError, Tried};
 use binfmtd::config::{Settings, Verify};
-use binfmtd::observation::{Observation, Record};
+use binfmtd::observation::{Observation, OwnershipRecord};
 use binfmtd::plan::{Action, Decision, Item, Plan, Reason};
 use binfmtd::rule::{Flags, InterpreterPath, Matcher, Name, Rule};
 use binfmtd::system::binfmt_misc::instance::Instance;
 use binfmtd::system::process::batch::BatchError;
-use binfmtd::verify::{Proof, Subject};
+use binfmtd::verify::{ProbeSubject, Proof};
 
 use crate::support::stage::{Qemu, Stage};
 use crate::support::{INSTANCE, need};
@@ -27,7 +27,7 @@ struct Nobody;
 impl Prover for Nobody {
     fn prove(
         &mut self,
-        _: Vec<(usize, Subject<'_>)>,
+        _: Vec<(usize, ProbeSubject<'_>)>,
         _: Option<&str>,
     ) -> Result<BTreeMap<usize, Proof>, BatchError> {
         Ok(BTreeMap::new())
@@ -53,7 +53,7 @@ fn replace_rule(
         others: BTreeMap::new(),
         captured: BTreeMap::new(),
         serving: BTreeMap::new(),
-        record: Record::default(),
+        record: OwnershipRecord::default(),
     };
     let (rule, old, why) = (rule.clone(), vec![old], Reason::InterpreterReplaced);
     let decision = Decision::Change(Action::Replace { rule, old, why });

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::machine::{ANOTHER, ENGINE, Held, LAST, LONG, Machine, TARGETS};
 use crate::support::stage::eventually;
-use binfmtd::daemon::{Cause, Message};
+use binfmtd::daemon::{ChangeCause, Message};
 
 const DROP_IN: &str = "/run/systemd/system/binfmtd.service.d/10-notify.conf";
 
@@ -109,7 +109,8 @@ fn explained(machine: &Machine) {
     let said = machine.sh("LC_ALL=C.UTF-8 journalctl -u binfmtd.service -x");
     for (message, what) in [(Message::Ready, working.as_str()), (Message::Changed, "[POF]")] {
         let entry = CATALOGUE.split("\n-- ").find_map(|entry| entry.strip_prefix(message.id()));
-        let entry = entry.expect("an entry").trim().replace("@CAUSE@", Cause::Wanted.as_str());
+        let entry =
+            entry.expect("an entry").trim().replace("@CAUSE@", ChangeCause::Wanted.as_str());
         let mut wanted = format!("{what}\n");
         for line in entry.lines() {
             let _ = writeln!(wanted, "░░ {line}");

@@ -8,21 +8,22 @@ mod restored;
 mod standing;
 mod tried;
 
-use crate::plan::Reason;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
 use std::io;
 use std::time::Duration;
 
 use fake::FakeKernel;
 
 use super::*;
-use crate::config::Verify;
+use crate::config::Settings;
 use crate::failure::FailureKind;
-use crate::observation::{FileId, InstanceFacts, Owned, Record};
-use crate::rule::{InterpreterPath, Matcher};
+use crate::observation::{FileId, InstanceFacts, Observation, Owned, OwnershipRecord};
+use crate::plan::{Action, Item, Reason};
+use crate::rule::{Entry, InterpreterPath, Matcher, Rule};
 use crate::system::binfmt_misc::instance::Refused;
-use crate::verify::{Level, LevelOutcome};
+use crate::verify::{Level, LevelOutcome, ProbeSubject, Proof};
 
 const OLD: &str = "/usr/bin/old";
 const NEW: &str = "/usr/bin/new";
@@ -146,7 +147,7 @@ struct FakeProver {
 impl Prover for FakeProver {
     fn prove(
         &mut self,
-        subjects: Vec<(usize, Subject<'_>)>,
+        subjects: Vec<(usize, ProbeSubject<'_>)>,
         _: Option<&str>,
     ) -> Result<BTreeMap<usize, Proof>, BatchError> {
         let names: Vec<&str> =
@@ -174,13 +175,13 @@ impl Prover for FakeProver {
 
 struct FakeStore {
     kernel: FakeKernel,
-    saved: RefCell<Vec<Record>>,
+    saved: RefCell<Vec<OwnershipRecord>>,
     /// How many saves go well.
     room: Cell<usize>,
 }
 
 impl RecordStore for FakeStore {
-    fn save(&self, record: &Record) -> io::Result<()> {
+    fn save(&self, record: &OwnershipRecord) -> io::Result<()> {
         self.kernel.note("save");
         let Some(room) = self.room.get().checked_sub(1) else {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
@@ -195,7 +196,7 @@ impl RecordStore for FakeStore {
 struct Scene {
     kernel: FakeKernel,
     settings: Settings,
-    record: Record,
+    record: OwnershipRecord,
     private: bool,
     prover: FakeProver,
     store: FakeStore,
@@ -213,7 +214,7 @@ impl Scene {
         };
         let store =
             FakeStore { kernel: kernel.clone(), saved: RefCell::default(), room: Cell::new(9) };
-        let (settings, record) = (Settings::default(), Record::default());
+        let (settings, record) = (Settings::default(), OwnershipRecord::default());
         Self { kernel, settings, record, private: false, prover, store }
     }
 
@@ -311,7 +312,7 @@ impl Scene {
         Some(entry.interpreter.display().to_string())
     }
 
-    fn last_record(&self) -> Record {
+    fn last_record(&self) -> OwnershipRecord {
         self.store.saved.borrow().last().unwrap().clone()
     }
 }

@@ -93,7 +93,7 @@ impl Bench for FakeBench {
 
     fn prove(
         &mut self,
-        subjects: Vec<(usize, Subject<'_>)>,
+        subjects: Vec<(usize, ProbeSubject<'_>)>,
     ) -> Result<BTreeMap<usize, Proof>, BatchError> {
         let mut found: BTreeMap<usize, Proof> =
             subjects.iter().map(|(place, _)| (*place, works())).collect();
@@ -118,7 +118,7 @@ fn try_with(bench: &mut FakeBench, targets: &[(&str, &str)]) -> Vec<(usize, Trie
     let rules: Vec<Rule> = targets.iter().map(|(target, path)| rule(target, path)).collect();
     let candidates = rules.iter().enumerate().map(|(place, rule)| {
         let target = settings.table.find(targets[place].0).unwrap();
-        let subject = Subject::taken_by(target, target.identity.machines[0], None);
+        let subject = ProbeSubject::taken_by(target, target.identity.machines[0], None);
         let subject = (place + 1 < targets.len()).then_some(subject);
         Candidate { place, rule, subject, may_drop_p: true }
     });

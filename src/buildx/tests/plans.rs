@@ -189,7 +189,7 @@ fn what_helps_a_builder_that_does_not_see_is_done_to_ours_alone() {
     several.nodes.push(node("mine1", NodeStatus::Stopped, Some(&spec())));
     several.nodes[1].endpoint = "far".to_owned();
     let steps = refresh(&spec(), &several, &platforms).unwrap();
-    let why = Reason::Outdated(platforms.map(str::to_owned).into());
+    let why = ChangeReason::Outdated(platforms.map(str::to_owned).into());
     let restart = |node: &str, endpoint: &str| BuilderStep::Restart {
         container: format!("buildx_buildkit_{node}"),
         endpoint: endpoint.to_owned(),
@@ -210,7 +210,7 @@ fn what_helps_a_builder_that_does_not_see_is_done_to_ours_alone() {
 
 #[test]
 fn steps_say_what_they_are_about() {
-    let why = || Reason::OtherOptions;
+    let why = || ChangeReason::OtherOptions;
     for (step, said) in [
         (BuilderStep::Create, "create the builder"),
         (BuilderStep::Append, "add the node"),
@@ -423,14 +423,14 @@ fn what_stands_against_creating_it_again_is_told() {
     let not_again =
         |why, obstacle| BuilderRefusal::NotAgain { name: "mine".to_owned(), why, obstacle };
     for (spec, builder, wanted) in [
-        (&never, running(), not_again(Reason::OtherOptions, Obstacle::Forbidden)),
-        (&append, running(), not_again(Reason::OtherOptions, Obstacle::Append)),
-        (&always, several, not_again(Reason::Requested, Obstacle::SeveralNodes)),
+        (&never, running(), not_again(ChangeReason::OtherOptions, Obstacle::Forbidden)),
+        (&append, running(), not_again(ChangeReason::OtherOptions, Obstacle::Append)),
+        (&always, several, not_again(ChangeReason::Requested, Obstacle::SeveralNodes)),
     ] {
         assert_eq!(planned(spec, &builder), Err(wanted));
     }
     let not_loaded = Builder { error: Some("boo".to_owned()), ..running() };
-    let why = Reason::NotLoaded("boo".to_owned());
+    let why = ChangeReason::NotLoaded("boo".to_owned());
     let again = [BuilderStep::Remove { why }, BuilderStep::Create, BuilderStep::Boot];
     assert_eq!(planned(&spec(), &not_loaded), Ok(again.into()));
 }

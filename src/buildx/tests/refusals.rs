@@ -15,7 +15,7 @@ fn unreachable(error: &str, container: Option<&str>) -> UnreachableNode {
 
 #[test]
 fn a_refusal_says_what_is_refused_and_what_to_do() {
-    let why = || Reason::OtherOptions;
+    let why = || ChangeReason::OtherOptions;
     for (refusal, said, fix) in [
         (
             BuilderRefusal::Driver { name: mine(), driver: "docker".to_owned() },
@@ -96,15 +96,15 @@ fn a_paused_container_is_continued() {
 fn reasons_and_obstacles_are_clauses() {
     let all = || vec!["linux/arm64".to_owned(), "linux/s390x".to_owned()];
     for (reason, said) in [
-        (Reason::Requested, "--recreate always"),
-        (Reason::NotLoaded("boo".to_owned()), "buildx cannot load it: boo"),
-        (Reason::OtherOptions, "it was made with other options"),
-        (Reason::Outdated(all()), "what it knows of linux/arm64, linux/s390x is out of date"),
+        (ChangeReason::Requested, "--recreate always"),
+        (ChangeReason::NotLoaded("boo".to_owned()), "buildx cannot load it: boo"),
+        (ChangeReason::OtherOptions, "it was made with other options"),
+        (ChangeReason::Outdated(all()), "what it knows of linux/arm64, linux/s390x is out of date"),
         (
-            Reason::StillFailing(all()),
+            ChangeReason::StillFailing(all()),
             "after a restart it still does not build for linux/arm64, linux/s390x",
         ),
-        (Reason::Removal, "it would be removed"),
+        (ChangeReason::Removal, "it would be removed"),
     ] {
         assert_eq!(reason.to_string(), said);
     }

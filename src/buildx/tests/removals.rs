@@ -50,7 +50,7 @@ fn a_removal_is_of_a_builder_or_of_what_is_left() {
 fn what_could_not_be_removed_is_told() {
     let failed = || ApplyError::InvalidOption("boo".to_owned());
     let [one, another, third, ..] = <[Orphan; 5]>::try_from(orphans()).unwrap();
-    let removal = Removal {
+    let removal = BuilderRemoval {
         builder: None,
         orphans: vec![
             OrphanRemoval { orphan: one, outcome: Some(Err(failed())) },

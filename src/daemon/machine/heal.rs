@@ -1,17 +1,17 @@
-//! What a look at the instance leads to: rules are restored, or checked, or left alone for now.
+//! Deals with the result of a look at the instance: rules are restored, or checked, or left alone for now.
 
 use std::time::Instant;
 
-use super::event::{Action, LookResult, Now};
+use super::event::{Effect, LookResult, Now};
 use super::jobs::FILES_SETTLE;
 use super::model::{Baseline, Machine, Retry};
 use crate::apply::RuleError;
 use crate::daemon::journal::{Changes, JournalEntry};
-use crate::daemon::state::{Cause, Condition};
+use crate::daemon::state::{ChangeCause, Condition};
 use crate::failure::Failure;
 use crate::plan;
 
-/// Whether a look is over, or goes on with [`Action::Restore`].
+/// Whether a look is over, or goes on with [`Effect::Restore`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LookStep {
     Over,
@@ -20,7 +20,7 @@ pub(super) enum LookStep {
 
 impl Machine {
     pub(super) fn instance_changed(&mut self, now: Now) {
-        // The first check sees it anyway.
+        // The first check will see the change anyway.
         if self.baseline.is_some() {
             self.looks.changed(now.at);
         }
@@ -28,7 +28,7 @@ impl Machine {
 
     pub(super) fn look(&mut self, now: Now) {
         let leave_alone = self.looks.start(&self.claimed, now.at);
-        self.act(Action::Look { leave_alone });
+        self.emit(Effect::Look { leave_alone });
     }
 
     pub(super) fn lock_busy(&mut self, now: Now) {
@@ -41,7 +41,7 @@ impl Machine {
         }
     }
 
-    /// It may be possible later: out of descriptors or memory, for example.
+    /// It may succeed later, after a lack of descriptors or memory, for example.
     pub(super) fn look_failed(&mut self, failure: Failure, now: Now) {
         self.looks.lock_taken();
         self.fail(failure, Retry::Check, now);
@@ -57,22 +57,22 @@ impl Machine {
         let restorable = result.restorable.iter().filter(|it| !self.refused.contains(it));
         let actions: Vec<_> = restorable.cloned().collect();
         if actions.is_empty() {
-            self.act(Action::Unlock);
+            self.emit(Effect::Unlock);
             if !self.jobs.is_settling() {
                 self.compare(result, now);
             }
         } else if let Some(until) = self.pace.wait(now.at) {
-            self.act(Action::Unlock);
+            self.emit(Effect::Unlock);
             self.looks.pause(until);
             self.report_pause(until, now);
         } else {
-            self.act(Action::Restore(actions));
+            self.emit(Effect::Restore(actions));
             return LookStep::Restoring;
         }
         LookStep::Over
     }
 
-    /// Nothing can be restored: whether a check is needed.
+    /// Nothing has to be restored; starts a check if the instance has changed.
     fn compare(&mut self, result: LookResult, now: Now) {
         let first_change = self.looks.first_change(now.at);
         self.end_pause();
@@ -94,7 +94,7 @@ impl Machine {
         if is_same && is_in_step {
             return;
         }
-        // A check may replace rules of others, so it pauses as well when they keep coming back.
+        // A check may replace rules of others, so it too is delayed when they keep coming back.
         let until = self.pace.wait(now.at);
         if let Some(until) = until {
             self.looks.pause_for_check();
@@ -115,7 +115,7 @@ impl Machine {
                 Err(error) => {
                     self.log(JournalEntry::Trouble(error.to_string()));
                     self.refused.push(action);
-                    // No event comes from what was not written, and the rule is missing now.
+                    // A failed write causes no event, and the rule is missing now.
                     self.looks.by(now.at);
                 }
             }
@@ -139,7 +139,7 @@ impl Machine {
         self.log(JournalEntry::Restored { changes, rule, took });
     }
 
-    /// The instance is mounted read-only, for example; a check says more.
+    /// The instance may be mounted read-only, for example; a check finds out.
     pub(super) fn restore_failed(&mut self, failure: Failure, now: Now) {
         self.looks.settled();
         self.fail(failure, Retry::Check, now);
@@ -164,12 +164,12 @@ impl Machine {
     }
 }
 
-fn cause_of(action: &plan::Action) -> Cause {
+fn cause_of(action: &plan::Action) -> ChangeCause {
     match action {
-        plan::Action::EnableInstance => Cause::InstanceDisabled,
-        plan::Action::Enable(_) => Cause::Disabled,
+        plan::Action::EnableInstance => ChangeCause::InstanceDisabled,
+        plan::Action::Enable(_) => ChangeCause::Disabled,
         plan::Action::Add(_) | plan::Action::Replace { .. } | plan::Action::Remove { .. } => {
-            Cause::Removed
+            ChangeCause::Removed
         }
     }
 }

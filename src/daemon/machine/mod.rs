@@ -1,8 +1,8 @@
-//! What the service decides: a state, an event and the time give a new state and actions.
+//! The decisions of the service: (state, event, time) → (new state, effects).
 //!
 //! Nothing here reads a clock or touches the system, so every case of timing is a unit test. The driver
-//! (`event_loop.rs`) carries the actions out in order, and feeds what comes of them back as events. Of
-//! [`Action::Look`] and [`Action::Restore`] the answers come before any other event.
+//! (`event_loop.rs`) carries out the effects in order, and reports their results as events. The results of
+//! [`Effect::Look`] and [`Effect::Restore`] come before any other event.
 
 mod check;
 mod event;
@@ -15,7 +15,7 @@ mod publication;
 mod tests;
 mod verdicts;
 
-pub(super) use event::{Action, Event, LookResult, Notification, Now};
+pub(super) use event::{Effect, Event, LookResult, Notification, Now};
 pub(super) use model::{Machine, Setup};
 
 use crate::daemon::journal::JournalEntry;
@@ -25,11 +25,9 @@ use heal::LookStep;
 use model::{Readiness, Retry};
 
 impl Machine {
-    pub(super) fn handle(&mut self, event: Event, now: Now) -> Vec<Action> {
-        if !self.has_ended() {
-            self.transition(event, now);
-        }
-        self.take_actions()
+    pub(super) fn handle(&mut self, event: Event, now: Now) -> Vec<Effect> {
+        self.transition(event, now);
+        self.take_effects()
     }
 
     fn transition(&mut self, event: Event, now: Now) {
@@ -43,7 +41,7 @@ impl Machine {
             Event::MountsChanged { mounted, folders_moved } => {
                 let before = std::mem::replace(&mut self.mounted, mounted);
                 let is_another = mounted != before && mounted != Some(self.state.instance);
-                // The worker opens it: an automount may block whoever triggers it.
+                // Left to the worker: an automount may block the process that triggers it.
                 if is_another || folders_moved {
                     self.files_changed(now);
                 }
@@ -82,10 +80,10 @@ impl Machine {
             Event::NotificationLost(lost) => self.publication.lost(&lost, now.at),
             Event::ReloadRequested => self.reload(now),
             Event::StopRequested => {
-                self.act(Action::Notify(Notification::Stopping));
-                // Whoever reads it would take it for the current state.
-                self.act(Action::RemoveMetrics(self.metrics_file.clone()));
-                self.act(Action::End(Ok(())));
+                self.emit(Effect::Notify(Notification::Stopping));
+                // A reader would take the file for the current state.
+                self.emit(Effect::RemoveMetrics(self.metrics_file.clone()));
+                self.emit(Effect::End(Ok(())));
             }
             Event::Due => self.due(now),
         }
@@ -94,19 +92,19 @@ impl Machine {
     /// Does what is due, the most urgent first.
     fn due(&mut self, now: Now) {
         if self.publication.take_watchdog(now.at) {
-            self.act(Action::Notify(Notification::Watchdog));
+            self.emit(Effect::Notify(Notification::Watchdog));
         }
         if self.looks.is_due(now.at) {
-            // What it finds may call for a job at once.
+            // Its result may call for a job at once.
             return self.look(now);
         }
         if self.jobs.is_overdue(now.at) {
             let minutes = jobs::LONGEST_JOB.as_secs() / 60;
             let failure = format!("a full check has not ended for {minutes} minutes");
-            return self.act(Action::End(Err(Failure::unavailable(failure))));
+            return self.emit(Effect::End(Err(Failure::unavailable(failure))));
         }
         if let Some(job) = self.jobs.start(now.at) {
-            self.act(Action::Start(job));
+            self.emit(Effect::Start(job));
         }
         let is_checked =
             self.jobs.is_at_rest() || self.jobs.is_idle() && self.state.trouble.is_some();
@@ -115,9 +113,9 @@ impl Machine {
         }
         if self.publication.take_changed(now.at) {
             self.state.status = self.state.status_line();
-            self.act(Action::Publish);
+            self.emit(Effect::Publish);
             if let Some(notification) = self.publication.notification(&self.state.status) {
-                self.act(Action::Notify(notification));
+                self.emit(Effect::Notify(notification));
             }
         }
     }

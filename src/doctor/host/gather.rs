@@ -24,7 +24,7 @@ use crate::system::host::namespace;
 use crate::system::host::privilege;
 use crate::system::host::surroundings;
 use crate::target::Target;
-use crate::verify::{self, Scope, Subject};
+use crate::verify::{self, ProbeSubject, Scope};
 
 /// Looks at the host and runs the probes of the targets that are asked about.
 ///
@@ -91,7 +91,7 @@ pub fn gather<'a>(
     who.extend(own.filter(|own| asked > 0 && !who.contains(own)));
     let subjects = who.iter().map(|(target, machine)| {
         let entry = facts.winner(target, *machine);
-        ((&target.name, *machine), Subject::taken_by(target, *machine, entry))
+        ((&target.name, *machine), ProbeSubject::taken_by(target, *machine, entry))
     });
     let mut proofs = verify::prove(subjects, scope, options.limits, progress)?;
     let natives = proofs.values().filter(|proof| proof.native);

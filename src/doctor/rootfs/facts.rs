@@ -2,7 +2,31 @@
 
 use std::path::PathBuf;
 
-use crate::verify::load::{Outcome, Part};
+use thiserror::Error;
+
+use crate::doctor::id::CheckId;
+use crate::verify::load::{Tally, Workload, WorkloadCommand};
+
+/// What was run, and what came of it; or why nothing was.
+pub(in crate::doctor) type WorkloadResult = Result<(WorkloadCommand, Tally), NotRun>;
+
+/// Why a workload was not run.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotRun {
+    #[error("no command was given: --exec CMD")]
+    NoCommand,
+    #[error("not asked for: --exec was given")]
+    OtherCommand,
+    #[error("there is no shell in it ({})", .looked_for.join(", "))]
+    NoShell { looked_for: &'static [&'static str] },
+    #[error(
+        "no program in it needs a loader: the shell and {} are static or not there",
+        .looked_for.join(", ")
+    )]
+    NothingDynamic { looked_for: &'static [&'static str] },
+    #[error("the loader that it needs does not start, as {} reports", CheckId::LoadLoader)]
+    LoaderFails,
+}
 
 /// What came of running its programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,20 +46,20 @@ pub struct RootfsFacts {
     pub mount_point: Option<PathBuf>,
     /// A loader that a program in it needs, and that is not in it.
     pub missing_loader: Option<PathBuf>,
-    /// Each part once, in the order of [`Part::ALL`].
+    /// Each part once, in the order of [`Workload::ALL`].
     pub parts: Vec<LoadedPart>,
 }
 
 /// What came of one part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadedPart {
-    pub part: Part,
-    pub outcome: Outcome,
+    pub part: Workload,
+    pub outcome: WorkloadResult,
 }
 
 impl RootfsFacts {
     /// A part's outcome.
-    pub fn outcome(&self, wanted: Part) -> Option<&Outcome> {
+    pub fn outcome(&self, wanted: Workload) -> Option<&WorkloadResult> {
         self.parts.iter().find(|loaded| loaded.part == wanted).map(|loaded| &loaded.outcome)
     }
 }

@@ -4,10 +4,9 @@ use std::ffi::OsString;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
-use super::facts::{LoadedPart, RootfsFacts};
+use super::facts::{LoadedPart, NotRun, RootfsFacts, WorkloadResult};
 use crate::config::Settings;
 use crate::doctor::host::facts::HostFacts;
-use crate::doctor::id::CheckId;
 use crate::failure::Failure;
 use crate::observation::ElfFacts;
 use crate::plan::Request;
@@ -17,7 +16,7 @@ use crate::system::files::identity;
 use crate::system::files::rootfs::{NoProgram, RootFilesystem};
 use crate::system::process::batch::Limits;
 use crate::system::process::child::ExecError;
-use crate::verify::load::{self, Job, Outcome, Part, SEARCH_PATH};
+use crate::verify::load::{self, SEARCH_PATH, Workload, WorkloadCommand};
 
 /// Shells that have `-c`.
 const SHELLS: [&str; 5] = ["/bin/sh", "/usr/bin/sh", "/bin/bash", "/bin/dash", "/bin/ash"];
@@ -37,7 +36,7 @@ pub struct ForeignRoot {
     shell: Option<Program>,
     /// A program that needs a loader.
     dynamic: Option<Program>,
-    command: Option<Job>,
+    command: Option<WorkloadCommand>,
 }
 
 #[derive(Debug, Clone)]
@@ -101,7 +100,7 @@ impl ForeignRoot {
         };
         let target = target.name.clone();
         Ok(Self {
-            command: command.map(|path| Job::ends_well(path, words.to_vec())),
+            command: command.map(|path| WorkloadCommand::ends_well(path, words.to_vec())),
             told_by: telling.path,
             header: telling.elf.header,
             target,
@@ -142,29 +141,23 @@ impl ForeignRoot {
                 self.target
             )));
         }
-        let mut run = |what: &[(Part, Job)]| {
-            let jobs: Vec<Job> = what.iter().map(|(_, job)| job.clone()).collect();
+        let mut run = |what: &[(Workload, WorkloadCommand)]| {
+            let jobs: Vec<WorkloadCommand> = what.iter().map(|(_, job)| job.clone()).collect();
             load::load(self.root.as_fd(), &jobs, times, limits, progress)
         };
-        let mut outcomes: Vec<(Part, Outcome)> = Vec::new();
+        let mut outcomes: Vec<(Workload, WorkloadResult)> = Vec::new();
         // If the loader does not start, what needs it need not be run.
         let (now, later): (Vec<_>, Vec<_>) =
-            self.jobs().into_iter().partition(|(part, _)| *part == Part::Loader);
+            self.jobs().into_iter().partition(|(part, _)| *part == Workload::Loader);
         for some in [now, later] {
             let (runnable, blocked): (Vec<_>, Vec<_>) =
                 some.into_iter().partition(|(part, _)| !self.is_blocked(*part, &outcomes));
-            let runnable: Vec<(Part, Job)> = runnable
+            let runnable: Vec<(Workload, WorkloadCommand)> = runnable
                 .into_iter()
                 .filter_map(|(part, job)| Some((part, keep(part, job, &mut outcomes)?)))
                 .collect();
             for (part, _) in blocked {
-                outcomes.push((
-                    part,
-                    Err(format!(
-                        "the loader that it needs does not start, as {} reports",
-                        CheckId::LoadLoader
-                    )),
-                ));
+                outcomes.push((part, Err(NotRun::LoaderFails)));
             }
             let tallies = run(&runnable)?;
             outcomes.extend(
@@ -174,7 +167,7 @@ impl ForeignRoot {
                     .map(|((part, job), tally)| (part, Ok((job, tally)))),
             );
         }
-        let refused = |outcome: &Outcome| {
+        let refused = |outcome: &WorkloadResult| {
             outcome.as_ref().is_ok_and(|(_, tally)| {
                 tally.well == 0 && tally.refused == Some(ExecError::NotPermitted)
             })
@@ -188,7 +181,7 @@ impl ForeignRoot {
         let rule =
             winner(entries, &self.header, &self.told_by).map(crate::rule::Entry::display_name);
         let missing = self.dynamic.as_ref().and_then(|program| program.elf.loader.as_ref());
-        let parts = Part::ALL.into_iter().filter_map(|part| {
+        let parts = Workload::ALL.into_iter().filter_map(|part| {
             let place = outcomes.iter().position(|(known, _)| *known == part)?;
             Some(LoadedPart { part, outcome: outcomes.swap_remove(place).1 })
         });
@@ -205,47 +198,52 @@ impl ForeignRoot {
         })
     }
 
-    fn jobs(&self) -> Vec<(Part, Result<Job, String>)> {
-        Part::ALL.into_iter().map(|part| (part, self.job(part))).collect()
+    fn jobs(&self) -> Vec<(Workload, Result<WorkloadCommand, NotRun>)> {
+        Workload::ALL.into_iter().map(|part| (part, self.job(part))).collect()
     }
 
-    fn job(&self, part: Part) -> Result<Job, String> {
+    fn job(&self, part: Workload) -> Result<WorkloadCommand, NotRun> {
         match (part, &self.command) {
-            (Part::Command, Some(command)) => return Ok(command.clone()),
-            (Part::Command, None) => return Err("no command was given: --exec CMD".to_owned()),
-            (_, Some(_)) => return Err("not asked for: --exec was given".to_owned()),
+            (Workload::Command, Some(command)) => return Ok(command.clone()),
+            (Workload::Command, None) => return Err(NotRun::NoCommand),
+            (_, Some(_)) => return Err(NotRun::OtherCommand),
             _ => {}
         }
         let shell = self.shell.as_ref();
-        let no_shell = || format!("there is no shell in it ({})", SHELLS.join(", "));
-        if part != Part::Loader {
-            return shell.and_then(|shell| Job::of_shell(part, &shell.path)).ok_or_else(no_shell);
+        let no_shell = || NotRun::NoShell { looked_for: &SHELLS };
+        if part != Workload::Loader {
+            return shell
+                .and_then(|shell| WorkloadCommand::of_shell(part, &shell.path))
+                .ok_or_else(no_shell);
         }
-        let program = self.dynamic.as_ref().ok_or_else(|| {
-            format!(
-                "no program in it needs a loader: the shell and {} are static or not there",
-                PROGRAMS.join(", ")
-            )
-        })?;
+        let program =
+            self.dynamic.as_ref().ok_or(NotRun::NothingDynamic { looked_for: &PROGRAMS })?;
         if shell.is_some_and(|shell| shell.path == program.path) {
-            return Job::of_shell(part, &program.path).ok_or_else(no_shell);
+            return WorkloadCommand::of_shell(part, &program.path).ok_or_else(no_shell);
         }
-        Ok(Job::ends_well(program.path.clone(), vec![program.path.clone().into_os_string()]))
+        Ok(WorkloadCommand::ends_well(
+            program.path.clone(),
+            vec![program.path.clone().into_os_string()],
+        ))
     }
 
     /// Whether a part runs the shell, whose loader did not start.
-    fn is_blocked(&self, part: Part, outcomes: &[(Part, Outcome)]) -> bool {
-        let runs_shell = matches!(part, Part::Shell | Part::Signal | Part::Pipes);
+    fn is_blocked(&self, part: Workload, outcomes: &[(Workload, WorkloadResult)]) -> bool {
+        let runs_shell = matches!(part, Workload::Shell | Workload::Signal | Workload::Pipes);
         let is_dynamic = self.shell.as_ref().is_some_and(|shell| shell.elf.loader.is_some());
         let failed = outcomes.iter().any(|(known, outcome)| {
-            *known == Part::Loader && outcome.as_ref().is_ok_and(|(_, tally)| tally.well == 0)
+            *known == Workload::Loader && outcome.as_ref().is_ok_and(|(_, tally)| tally.well == 0)
         });
         runs_shell && is_dynamic && failed && self.command.is_none()
     }
 }
 
 /// The job; if there is none, its reason becomes the part's outcome.
-fn keep(part: Part, job: Result<Job, String>, outcomes: &mut Vec<(Part, Outcome)>) -> Option<Job> {
+fn keep(
+    part: Workload,
+    job: Result<WorkloadCommand, NotRun>,
+    outcomes: &mut Vec<(Workload, WorkloadResult)>,
+) -> Option<WorkloadCommand> {
     match job {
         Ok(job) => Some(job),
         Err(why) => {

@@ -1,9 +1,10 @@
 use super::verdicts::rootfs;
 use super::*;
+use crate::doctor::rootfs::facts::NotRun;
 use crate::system::process::child::ExecError;
-use crate::verify::load::{Part, Tally};
+use crate::verify::load::{Tally, Workload};
 
-fn with(part: Part, tally: Tally) -> (Settings, Part, Tally) {
+fn with(part: Workload, tally: Tally) -> (Settings, Workload, Tally) {
     (Settings::default(), part, tally)
 }
 
@@ -26,14 +27,15 @@ fn refused(error: ExecError) -> Tally {
 
 #[test]
 fn nothing_is_said_where_nothing_was_asked_or_run() {
-    loaded!(host, Part::Shell, Tally::of(3, 3));
+    loaded!(host, Workload::Shell, Tally::of(3, 3));
     let found = host.says("load.shell");
     assert_eq!(found.target.as_deref(), Some("arm"));
     assert_eq!(found.subject, Subject::Rootfs { path: "/r".to_owned() });
     host.holds("load.shell", PASS, &["3 of 3 runs", "/bin/true in /r, taken by qemu-arm"]);
     host.holds("load.pipes", SKIP, &["not run"]);
-    host.0.rootfs.as_mut().unwrap().parts[0].outcome = Err("there is no shell in it".to_owned());
-    host.holds("load.shell", SKIP, &["there is no shell in it"]);
+    host.0.rootfs.as_mut().unwrap().parts[0].outcome =
+        Err(NotRun::NoShell { looked_for: &["/bin/sh"] });
+    host.holds("load.shell", SKIP, &["there is no shell in it (/bin/sh)"]);
     host.0.rootfs = None;
     host.holds("load.shell", SKIP, &["--rootfs DIR"]);
     assert_eq!(host.says("load.shell").subject, Subject::Host);
@@ -41,7 +43,7 @@ fn nothing_is_said_where_nothing_was_asked_or_run() {
 
 #[test]
 fn a_mount_that_forbids_programs() {
-    loaded!(host, Part::Loader, refused(ExecError::Denied));
+    loaded!(host, Workload::Loader, refused(ExecError::Denied));
     host.0.rootfs.as_mut().unwrap().noexec = true;
     let words = ["permission denied: /r is", "mount its filesystem without noexec"];
     host.holds("load.loader", FAIL, &words);
@@ -54,11 +56,11 @@ fn what_a_probe_ran_into_is_told_of_the_probe() {
     for (error, ran, told_by) in
         [(ExecError::Format, Ran::Not, "exec.host"), (ExecError::Denied, Ran::Badly, "exec.host")]
     {
-        loaded!(host, Part::Loader, refused(error));
+        loaded!(host, Workload::Loader, refused(error));
         host.targets[0].proof = Some(proof(ran));
         host.holds("load.loader", SKIP, &["none of its programs starts", told_by]);
     }
-    loaded!(host, Part::Loader, refused(ExecError::Denied));
+    loaded!(host, Workload::Loader, refused(ExecError::Denied));
     let levels = [
         (Level::Host, LevelOutcome::Pass(String::new())),
         (Level::EmptyRoot, LevelOutcome::Fail(String::new())),
@@ -69,28 +71,28 @@ fn what_a_probe_ran_into_is_told_of_the_probe() {
 
 #[test]
 fn a_loader_that_is_not_there() {
-    loaded!(host, Part::Loader, Tally::of(2, 0));
+    loaded!(host, Workload::Loader, Tally::of(2, 0));
     host.0.rootfs.as_mut().unwrap().missing_loader = Some("/lib/ld.so".into());
     let words = ["needs the loader /lib/ld.so, which is not in /r", "put /lib/ld.so", "into /r"];
     host.holds("load.loader", FAIL, &words);
     // Once it ran, it was there.
-    loaded!(host, Part::Loader, Tally::of(2, 1));
+    loaded!(host, Workload::Loader, Tally::of(2, 1));
     host.0.rootfs.as_mut().unwrap().missing_loader = Some("/lib/ld.so".into());
     host.holds("load.loader", FAIL, &["1 of 2 runs"]);
 }
 
 #[test]
 fn the_way_out_is_by_what_took_it() {
-    loaded!(host, Part::Shell, refused(ExecError::Format));
+    loaded!(host, Workload::Shell, refused(ExecError::Format));
     host.0.rootfs.as_mut().unwrap().rule = None;
     assert_eq!(line(&host.says("load.shell")), "binfmtd register arm");
-    loaded!(host, Part::Shell, Tally::of(3, 0));
+    loaded!(host, Workload::Shell, Tally::of(3, 0));
     host.holds("load.shell", FAIL, &["none of 3 runs", "another version of QEMU"]);
     host.0.rootfs.as_mut().unwrap().rule = Some("pie".to_owned());
     assert_eq!(line(&host.says("load.shell")), "binfmtd register arm --takeover");
-    loaded!(host, Part::Command, Tally::of(3, 0));
+    loaded!(host, Workload::Command, Tally::of(3, 0));
     assert_eq!(line(&host.says("load.command")), "chroot /r /bin/true");
-    loaded!(host, Part::Pipes, Tally::of(3, 1));
+    loaded!(host, Workload::Pipes, Tally::of(3, 1));
     let words = ["1 of 3 runs", "until then repeat", "kernel.randomize_va_space is 2"];
     host.holds("load.pipes", FAIL, &words);
     host.limits.randomize = None;

@@ -26,7 +26,7 @@ use crate::doctor::{CheckId, Finding, Status, Subject, Verdict, checks, find, le
 use crate::fix::{Fix, Reader};
 use crate::observation::{
     Candidates, ElfFacts, FileId, InstanceFacts, InterpreterFault, InterpreterFile, Observation,
-    Owned, Owner, Record, SystemError, TrustFault, TrustProblem,
+    Owned, Owner, OwnershipRecord, SystemError, TrustFault, TrustProblem,
 };
 use crate::plan::Native;
 use crate::rule::{Entry, Flags, InterpreterPath, Matcher, Rule};
@@ -92,7 +92,10 @@ fn host(settings: &Settings) -> Example<'_> {
             others: BTreeMap::new(),
             captured: BTreeMap::new(),
             serving: BTreeMap::new(),
-            record: Record { schema: Record::SCHEMA, ..Record::default() },
+            record: OwnershipRecord {
+                schema: OwnershipRecord::SCHEMA,
+                ..OwnershipRecord::default()
+            },
         },
         files: files(),
         named: false,

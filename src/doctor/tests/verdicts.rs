@@ -1,12 +1,12 @@
 use super::*;
-use crate::doctor::rootfs::facts::{LoadedPart, RootfsFacts};
+use crate::doctor::rootfs::facts::{LoadedPart, NotRun, RootfsFacts};
 use crate::system::process::batch::Ended;
 use crate::verify::FailedRun;
-use crate::verify::load::{Job, Part, Tally};
+use crate::verify::load::{Tally, Workload, WorkloadCommand};
 
 /// A root filesystem of arm, one part of which ran so often.
-pub(super) fn rootfs(part: Part, tally: Tally) -> RootfsFacts {
-    let job = Job::ends_well("/bin/true".into(), vec!["/bin/true".into()]);
+pub(super) fn rootfs(part: Workload, tally: Tally) -> RootfsFacts {
+    let job = WorkloadCommand::ends_well("/bin/true".into(), vec!["/bin/true".into()]);
     RootfsFacts {
         folder: "/r".into(),
         told_by: "/bin/true".into(),
@@ -86,18 +86,18 @@ fn real_programs_tell_more_than_a_probe() {
     for (well, runs, verdict) in
         [(3, 3, Verdict::Working), (1, 3, Verdict::Flaky), (0, 3, Verdict::Broken)]
     {
-        host.0.rootfs = Some(rootfs(Part::Shell, Tally::of(runs, well)));
+        host.0.rootfs = Some(rootfs(Workload::Shell, Tally::of(runs, well)));
         assert_eq!(of(&host), verdict);
     }
     // Of another target, or another value of e_machine.
     host.0.rootfs.as_mut().unwrap().machine = 41;
     assert_eq!(of(&host), Verdict::Working);
     host.0.rootfs =
-        Some(RootfsFacts { target: "mips".to_owned(), ..rootfs(Part::Shell, Tally::of(3, 0)) });
+        Some(RootfsFacts { target: "mips".to_owned(), ..rootfs(Workload::Shell, Tally::of(3, 0)) });
     assert_eq!(of(&host), Verdict::Working);
     // Nothing was run.
-    host.0.rootfs = Some(rootfs(Part::Shell, Tally::of(3, 0)));
-    host.0.rootfs.as_mut().unwrap().parts[0].outcome = Err("why".to_owned());
+    host.0.rootfs = Some(rootfs(Workload::Shell, Tally::of(3, 0)));
+    host.0.rootfs.as_mut().unwrap().parts[0].outcome = Err(NotRun::NoCommand);
     assert_eq!(of(&host), Verdict::Working);
 }
 

@@ -13,7 +13,7 @@ use crate::buildx::inspection::Inspection;
 use crate::buildx::kernel::Kernel;
 use crate::buildx::message::with_fix;
 use crate::buildx::observe::{Orphan, OrphanKind};
-use crate::buildx::removal::Removal;
+use crate::buildx::removal::BuilderRemoval;
 use crate::buildx::test_build::Built;
 use crate::fix::{Fix, Reader};
 use crate::system::host::privilege;
@@ -409,8 +409,8 @@ impl From<&Orphan> for OrphanDocument {
     }
 }
 
-impl From<&Removal> for RemovalDocument {
-    fn from(removal: &Removal) -> Self {
+impl From<&BuilderRemoval> for RemovalDocument {
+    fn from(removal: &BuilderRemoval) -> Self {
         let orphans = removal.orphans.iter().map(|one| OrphanDocument {
             removed: matches!(one.outcome, Some(Ok(()))),
             ..OrphanDocument::from(&one.orphan)

@@ -25,7 +25,7 @@ pub use checks::{CheckDocument, CheckText, ChecksDocument};
 pub use config::ConfigDocument;
 pub use doctor::{Conclusion, DoctorDocument, HostDocument};
 pub use error::{EarlyEnd, ErrorDocument};
-pub use export::{ExportDocument, FileDocument};
+pub use export::{ExportDocument, ExportTool, FileDocument};
 pub use fix::FixDocument;
 pub use load::{LoadDocument, LoadRuns};
 pub use register::{RegisterAction, RegisterDocument, RegisterLine};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::daemon::{Cause, State};
-use crate::observation::{InstanceFacts, Owner, Record};
+use crate::daemon::{ChangeCause, State};
+use crate::observation::{InstanceFacts, Owner, OwnershipRecord};
 use crate::rule::{self, Entry, Magic, Matcher, Takers};
 use crate::target::{Table, Target};
 
@@ -79,14 +79,14 @@ impl StatusDocument {
     pub fn new(
         table: &Table,
         instance: &InstanceFacts,
-        record: &Record,
+        record: &OwnershipRecord,
         owners: &BTreeMap<String, Owner>,
         host: bool,
         mut service: Option<State>,
     ) -> Self {
         // In state.json, causes that never occurred are left out.
         if let Some(state) = &mut service {
-            for cause in Cause::ALL {
+            for cause in ChangeCause::ALL {
                 state.heals.entry(cause).or_default();
             }
         }
@@ -121,7 +121,7 @@ impl RuleDocument {
         entry: &Entry,
         before: Option<&Entry>,
         enabled: bool,
-        record: &Record,
+        record: &OwnershipRecord,
         owners: &BTreeMap<String, Owner>,
     ) -> Self {
         let magic = entry.matcher.magic();

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{BAD, Cell, DOUBTFUL, GOOD, QUIET, STRONG, cell, rows, styled};
+use super::layout::{BAD, Cell, DOUBTFUL, GOOD, QUIET, STRONG, cell, rows, styled};
 use crate::report::{
     BuilderDocument, BuilderState, EngineDocument, NodeDocument, OrphanDocument, PlatformDocument,
     RemovalDocument,

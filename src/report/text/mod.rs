@@ -20,7 +20,7 @@ pub use builder::{builder, removal};
 pub use checks::{check, checks};
 pub use doctor::doctor;
 pub use fix::{fixes, nothing_to_fix, steps};
-use layout::{BAD, Cell, DOUBTFUL, GOOD, QUIET, STRONG, cell, rows, styled};
+use layout::BAD;
 pub use register::{register, unregister};
 pub use status::status;
 pub use targets::{export, targets};

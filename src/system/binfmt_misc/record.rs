@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::observation::{FileId, Record};
+use crate::observation::{FileId, OwnershipRecord};
 use crate::system::files::identity;
 use crate::system::files::lock;
 use crate::system::files::lock::Lock;
@@ -45,7 +45,7 @@ impl Store {
         Ok(lock.map(|lock| Self { folder: folder.to_owned(), _lock: lock }))
     }
 
-    pub fn save(&self, record: &Record) -> io::Result<()> {
+    pub fn save(&self, record: &OwnershipRecord) -> io::Result<()> {
         let path = path_in(&self.folder);
         let content = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
         write::write_atomically(&path, &content, 0o644)
@@ -75,7 +75,7 @@ pub fn id(folder: &Path) -> Option<FileId> {
 
 /// Whether the record cannot be parsed. One of another boot or instance is not damaged.
 pub fn is_damaged(folder: &Path) -> bool {
-    read(folder).is_ok_and(|content| serde_json::from_slice::<Record>(&content).is_err())
+    read(folder).is_ok_and(|content| serde_json::from_slice::<OwnershipRecord>(&content).is_err())
 }
 
 /// Regular files only: reading a pipe in its place could block for ever.
@@ -88,10 +88,14 @@ fn read(folder: &Path) -> io::Result<Vec<u8>> {
 
 /// Reads the record for this boot and this instance. Without one, or when it is old or cannot be parsed, the result
 /// is empty: then no rule is ours, and none will be touched.
-pub fn load(folder: &Path, instance: u64) -> io::Result<Record> {
+pub fn load(folder: &Path, instance: u64) -> io::Result<OwnershipRecord> {
     let boot = machine::boot_id()?;
-    let empty =
-        Record { schema: Record::SCHEMA, boot: boot.clone(), instance, ..Record::default() };
+    let empty = OwnershipRecord {
+        schema: OwnershipRecord::SCHEMA,
+        boot: boot.clone(),
+        instance,
+        ..OwnershipRecord::default()
+    };
     let content = match read(folder) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(empty),
@@ -104,9 +108,9 @@ pub fn load(folder: &Path, instance: u64) -> io::Result<Record> {
         tracing::warn!("the record of ownership is left out: {fault}");
         return Ok(empty);
     }
-    Ok(match serde_json::from_slice::<Record>(&content) {
+    Ok(match serde_json::from_slice::<OwnershipRecord>(&content) {
         Ok(record)
-            if (record.schema, record.instance) == (Record::SCHEMA, instance)
+            if (record.schema, record.instance) == (OwnershipRecord::SCHEMA, instance)
                 && record.boot == boot =>
         {
             record

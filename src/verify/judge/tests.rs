@@ -56,8 +56,8 @@ fn pinned() -> Pinned {
 }
 
 /// Every level was asked for, and all is well.
-fn full() -> Seen<'static> {
-    Seen {
+fn full() -> RunEvidence<'static> {
+    RunEvidence {
         host: Some(released()),
         again: Again::default(),
         empty: Some(terminated()),
@@ -70,12 +70,12 @@ fn full() -> Seen<'static> {
     }
 }
 
-fn quick(empty: Run) -> Seen<'static> {
-    Seen { host: None, empty: Some(empty), ..full() }
+fn quick(empty: Run) -> RunEvidence<'static> {
+    RunEvidence { host: None, empty: Some(empty), ..full() }
 }
 
 #[track_caller]
-fn level(seen: Seen<'_>, level: Level) -> LevelOutcome {
+fn level(seen: RunEvidence<'_>, level: Level) -> LevelOutcome {
     judge(seen).level(level).unwrap().clone()
 }
 
@@ -129,7 +129,8 @@ fn a_quick_look_is_one_run_in_an_empty_root() {
     assert!(proof.works());
     assert_eq!(proof.failed_run(Level::Host), None);
 
-    let nothing = judge(Seen { executed: Executed::Unknown, empty: None, ..quick(released()) });
+    let nothing =
+        judge(RunEvidence { executed: Executed::Unknown, empty: None, ..quick(released()) });
     for level in [Level::EmptyRoot, Level::Argv0, Level::Status] {
         skips(nothing.level(level).unwrap(), "not run");
     }
@@ -140,14 +141,14 @@ fn a_quick_look_is_one_run_in_an_empty_root() {
 #[test]
 fn where_the_root_may_not_be_changed_the_host_tells() {
     let refused = || Run::never(ExecError::NotPermitted);
-    let proof = judge(Seen { empty: Some(refused()), ..full() });
+    let proof = judge(RunEvidence { empty: Some(refused()), ..full() });
     skips(proof.level(Level::EmptyRoot).unwrap(), "may not change its root");
     skips(proof.level(Level::Pie).unwrap(), "may not change its root");
     skips(proof.level(Level::Signal).unwrap(), "did not run");
     passes(proof.level(Level::Host).unwrap(), "");
     assert!(proof.works());
     // On the host the same answer is one about the program.
-    fails(&level(Seen { host: Some(refused()), ..full() }, Level::Host), "not permitted");
+    fails(&level(RunEvidence { host: Some(refused()), ..full() }, Level::Host), "not permitted");
 }
 
 #[test]
@@ -180,7 +181,8 @@ fn a_run_without_an_answer_says_how_it_ended() {
 
 #[test]
 fn a_failure_may_be_of_the_kind_of_program() {
-    let with = |empty: Run, fixed: Option<Run>| judge(Seen { empty: Some(empty), fixed, ..full() });
+    let with =
+        |empty: Run, fixed: Option<Run>| judge(RunEvidence { empty: Some(empty), fixed, ..full() });
     let proof = with(silent(Signaled(11)), Some(terminated()));
     fails(proof.level(Level::Pie).unwrap(), "a position-independent program (ET_DYN): it died");
     passes(proof.level(Level::EmptyRoot).unwrap(), "");
@@ -195,17 +197,20 @@ fn a_failure_may_be_of_the_kind_of_program() {
     skips(proof.level(Level::Pie).unwrap(), "no program of it ran");
     fails(proof.level(Level::EmptyRoot).unwrap(), "signal 11");
     assert!(proof.failed_run(Level::Pie).is_none() && proof.failed_run(Level::EmptyRoot).is_some());
-    skips(&level(Seen { empty: None, ..full() }, Level::Pie), "not run");
+    skips(&level(RunEvidence { empty: None, ..full() }, Level::Pie), "not run");
 }
 
 #[test]
 fn arguments_come_through_or_not() {
-    let of = |words: &[&str]| level(Seen { host: Some(saw(words)), ..full() }, Level::Argv0);
+    let of = |words: &[&str]| level(RunEvidence { host: Some(saw(words)), ..full() }, Level::Argv0);
     passes(&of(&[ARGV0, NONCE]), "argv[0] came through");
     warns(&of(&["/tmp/probe", NONCE]), "it sees argv[0] \"/tmp/probe\" in place of");
     fails(&of(&["/tmp/probe", ARGV0, NONCE]), "its arguments are shifted");
     fails(&of(&[NONCE]), "its arguments are shifted");
-    skips(&level(Seen { host: Some(silent(Exited(0))), ..full() }, Level::Argv0), "did not run");
+    skips(
+        &level(RunEvidence { host: Some(silent(Exited(0))), ..full() }, Level::Argv0),
+        "did not run",
+    );
 
     let shifted = judge(quick(saw(&["/tmp/probe", ARGV0, NONCE])));
     assert!(shifted.arguments_are_shifted() && !shifted.works());
@@ -216,10 +221,10 @@ fn arguments_come_through_or_not() {
 
 #[test]
 fn a_status_comes_through_or_not() {
-    let of = |run| level(Seen { host: Some(run), ..full() }, Level::Status);
+    let of = |run| level(RunEvidence { host: Some(run), ..full() }, Level::Status);
     passes(&of(released()), "exit status 42 came through");
     for (ended, said) in [
-        (Some(Exited(0)), "to exit with status 42: it exited with status 0"),
+        (Some(Exited(0)), "should have exited with status 42: it exited with status 0"),
         (Some(Signaled(42)), ": it died by signal 42"),
         (Some(TimedOut), ": it did not end in time"),
         (Some(Flooded), ": it wrote without end"),
@@ -232,20 +237,23 @@ fn a_status_comes_through_or_not() {
 
 #[test]
 fn a_signal_ends_it_or_not() {
-    let of = |run| level(Seen { empty: Some(run), ..full() }, Level::Signal);
+    let of = |run| level(RunEvidence { empty: Some(run), ..full() }, Level::Signal);
     passes(&of(terminated()), "it died by the signal");
-    fails(&of(answered(Signaled(9))), "to die by SIGTERM: it died by signal 9");
-    fails(&of(answered(Exited(SIGTERM))), "to die by SIGTERM: it exited with status 15");
+    fails(&of(answered(Signaled(9))), "SIGTERM should have killed it: it died by signal 9");
+    fails(
+        &of(answered(Exited(SIGTERM))),
+        "SIGTERM should have killed it: it exited with status 15",
+    );
     skips(&of(silent(Signaled(SIGTERM))), "did not run");
 }
 
 #[test]
 fn a_set_user_id_program_has_its_owners_rights_or_not() {
-    let of = |set_user_id| level(Seen { set_user_id, ..full() }, Level::Credentials);
+    let of = |set_user_id| level(RunEvidence { set_user_id, ..full() }, Level::Credentials);
     let user = |effective_user| Run { effective_user, ..released() };
-    passes(&of(Ok((user(Some(65534)), 65534))), "of uid 65534 ran as that");
+    passes(&of(Ok((user(Some(65534)), 65534))), "of uid 65534 ran with that uid");
     fails(&of(Ok((user(Some(0)), 65534))), "of uid 65534 ran as uid 0, though");
-    skips(&of(Ok((user(None), 65534))), "did not run long enough");
+    skips(&of(Ok((user(None), 65534))), "ended before it could be inspected");
     fails(&of(Ok((silent(Exited(1)), 65534))), "a set-user-ID program: it exited with status 1");
     for (why, said) in [
         (NoSetUserId::NoFlag, "no flag C"),
@@ -255,7 +263,7 @@ fn a_set_user_id_program_has_its_owners_rights_or_not() {
     ] {
         skips(&of(Err(why)), said);
     }
-    let failed = judge(Seen { set_user_id: Ok((silent(Exited(1)), 1)), ..full() });
+    let failed = judge(RunEvidence { set_user_id: Ok((silent(Exited(1)), 1)), ..full() });
     assert_eq!(failed.failed_run(Level::Credentials).unwrap().ended, Some(Exited(1)));
 }
 
@@ -266,7 +274,7 @@ fn further_runs_are_counted() {
         for run in more {
             again.add(run);
         }
-        judge(Seen { host: Some(first), again, ..full() })
+        judge(RunEvidence { host: Some(first), again, ..full() })
     };
     let proof = of(released(), vec![released(), released()]);
     passes(proof.level(Level::Repeat).unwrap(), "3 of 3 runs answered");
@@ -293,7 +301,8 @@ fn further_runs_are_counted() {
 
 #[test]
 fn the_interpreter_is_the_file_on_disk_or_not() {
-    let of = |executed, rule_path| level(Seen { executed, rule_path, ..full() }, Level::Identity);
+    let of =
+        |executed, rule_path| level(RunEvidence { executed, rule_path, ..full() }, Level::Identity);
     let path = Some(Path::new(PATH));
     let other = || Pinned { is_on_disk: false, ..pinned() };
     let elsewhere = || Pinned { is_elsewhere: true, ..other() };
@@ -302,21 +311,22 @@ fn the_interpreter_is_the_file_on_disk_or_not() {
         &of(runs(pinned(), AtPath::File), path),
         &format!("the interpreter that runs is {PATH}"),
     );
-    skips(&of(Executed::Unknown, path), "did not run long enough");
+    skips(&of(Executed::Unknown, path), "ended before it could be inspected");
     skips(&of(runs(other(), AtPath::File), None), "no visible rule names an interpreter");
     skips(&of(runs(elsewhere(), AtPath::Nothing), path), "a file of another root");
     warns(&of(runs(other(), AtPath::Nothing), path), "is gone from the disk");
-    fails(&of(runs(other(), AtPath::NoFile), path), "is now no regular file");
+    fails(&of(runs(other(), AtPath::NoFile), path), "is no longer a regular file");
     fails(&of(runs(other(), AtPath::File), path), "runs /old/qemu, which is not the file that");
 
-    let serving =
-        |pinned, at_path| judge(Seen { executed: runs(pinned, at_path), ..full() }).serving();
+    let serving = |pinned, at_path| {
+        judge(RunEvidence { executed: runs(pinned, at_path), ..full() }).serving()
+    };
     assert_eq!(serving(pinned(), AtPath::File), Serving::Works);
     assert_eq!(serving(elsewhere(), AtPath::Nothing), Serving::Elsewhere);
     for at_path in [AtPath::Nothing, AtPath::NoFile, AtPath::File] {
         assert!(matches!(serving(other(), at_path), Serving::Stale(_)), "{at_path:?}");
     }
-    let proof = judge(Seen { host: Some(silent(Exited(1))), ..full() });
+    let proof = judge(RunEvidence { host: Some(silent(Exited(1))), ..full() });
     assert!(matches!(proof.serving(), Serving::Fails(why) if why.contains("status 1")));
 }
 
@@ -324,7 +334,7 @@ fn the_interpreter_is_the_file_on_disk_or_not() {
 fn a_native_program_has_neither_rule_nor_interpreter() {
     let version = Some(Run { output: "it is version 1".to_owned(), ..silent(Exited(0)) });
     let set_user_id = Ok((silent(Exited(1)), 1));
-    let proof = judge(Seen { executed: Executed::Itself, version, set_user_id, ..full() });
+    let proof = judge(RunEvidence { executed: Executed::Itself, version, set_user_id, ..full() });
     assert!(proof.native && proof.works());
     assert_eq!((&proof.pinned, &proof.version), (&None, &None));
     skips(proof.level(Level::Identity).unwrap(), "there is no interpreter");
@@ -337,7 +347,7 @@ fn nobody_took_it_only_where_execve_says_so() {
     assert!(nobody(ExecError::Format));
     assert!(!nobody(ExecError::NoInterpreter));
     // The host's run decides where there is one.
-    let proof = judge(Seen { empty: Some(Run::never(ExecError::Format)), ..full() });
+    let proof = judge(RunEvidence { empty: Some(Run::never(ExecError::Format)), ..full() });
     assert!(!proof.nobody);
     assert_eq!(proof.failed_run(Level::EmptyRoot).unwrap().refused, Some(ExecError::Format));
     assert_eq!(proof.failure(), Some(ExecError::Format.to_string().as_str()));
@@ -350,7 +360,7 @@ fn times_are_of_runs_that_answered() {
     again.add(lasting(released(), 4).unwrap());
     again.add(lasting(released(), 5).unwrap());
     again.add(lasting(silent(Exited(1)), 1).unwrap());
-    let proof = judge(Seen {
+    let proof = judge(RunEvidence {
         host: lasting(released(), 9),
         empty: lasting(silent(Exited(1)), 2),
         fixed: lasting(terminated(), 6),
@@ -358,8 +368,11 @@ fn times_are_of_runs_that_answered() {
         ..full()
     });
     assert_eq!((proof.time.as_millis(), proof.cost.map(|it| it.as_millis())), (9, Some(4)));
-    let proof =
-        judge(Seen { host: lasting(released(), 9), fixed: lasting(terminated(), 6), ..full() });
+    let proof = judge(RunEvidence {
+        host: lasting(released(), 9),
+        fixed: lasting(terminated(), 6),
+        ..full()
+    });
     assert_eq!(proof.cost, Some(Duration::from_millis(6)));
 }
 
@@ -367,7 +380,7 @@ fn times_are_of_runs_that_answered() {
 fn what_is_written_is_cut() {
     let version = |output: &str| {
         let version = Some(Run { output: output.to_owned(), ..silent(Exited(0)) });
-        judge(Seen { version, ..full() }).version
+        judge(RunEvidence { version, ..full() }).version
     };
     assert_eq!(version(" qemu-arm version 7.2 \nmore").as_deref(), Some("qemu-arm version 7.2"));
     assert_eq!((version("hello\nversion 1"), version("")), (None, None));
@@ -383,7 +396,7 @@ fn what_is_written_is_cut() {
     assert_eq!((words.len(), words.ends_with("eo")), (MOST_WORDS, true));
 
     let cpu = Some(Run { output: "none".to_owned(), ..silent(Exited(0)) });
-    assert_eq!(judge(Seen { cpu, ..full() }).cpu, None);
+    assert_eq!(judge(RunEvidence { cpu, ..full() }).cpu, None);
     let cpu = Some(Run { output: "00000000\n".repeat(4), ..silent(Exited(0)) });
-    assert_eq!(judge(Seen { cpu, ..full() }).cpu, Some(CpuLevel::V1));
+    assert_eq!(judge(RunEvidence { cpu, ..full() }).cpu, Some(CpuLevel::V1));
 }

@@ -19,9 +19,9 @@ fn a_removed_rule_is_restored_and_proved() {
         ],
     );
     let heal = service.state().last_heal.unwrap();
-    assert_eq!((heal.cause, heal.changes), (Cause::Removed, 1));
+    assert_eq!((heal.cause, heal.changes), (ChangeCause::Removed, 1));
     assert!((heal.seconds - 0.001).abs() < 1e-9 && (heal.at - 1010.001).abs() < 1e-6, "{heal:?}");
-    assert_eq!(service.state().heals, [(Cause::Removed, 1)].into());
+    assert_eq!(service.state().heals, [(ChangeCause::Removed, 1)].into());
     service.check_ends(|_| {});
     service.run(60_000);
     service.story(LONG, &["5000 look", "5000 look"]);
@@ -46,7 +46,7 @@ fn several_are_restored_together_and_counted_by_cause() {
     );
     assert_eq!(service.state().last_heal.unwrap().changes, 4);
     let heals = &service.state().heals;
-    assert_eq!((heals[&Cause::Removed], heals[&Cause::InstanceDisabled]), (2, 1));
+    assert_eq!((heals[&ChangeCause::Removed], heals[&ChangeCause::InstanceDisabled]), (2, 1));
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn what_the_worker_could_register_is_restored_again() {
         service.run(1);
         service.all();
         service.world.refuses.clear();
-        service.check_ends(|it| it.changes = vec![changed(Cause::Wanted, name)]);
+        service.check_ends(|it| it.changes = vec![changed(ChangeCause::Wanted, name)]);
         service.run(5);
         let told = service.all();
         assert_eq!(told.iter().any(|(_, it)| it == "restore qemu-arm"), expected, "{told:?}");

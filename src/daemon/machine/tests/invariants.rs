@@ -198,7 +198,7 @@ impl Run {
                 result.rules = (0..*rules)
                     .map(|it| if it == 1 { degraded(name(it), "why") } else { working(name(it)) })
                     .collect();
-                let causes = [Cause::Disabled, Cause::Wanted, Cause::Interpreter];
+                let causes = [ChangeCause::Disabled, ChangeCause::Wanted, ChangeCause::Interpreter];
                 let changes = 0..usize::from(*changes);
                 result.changes = changes.map(|it| changed(causes[it], "qemu-arm")).collect();
                 (result.undone, result.others) = (*undone, self.service.world.look.others);

@@ -16,7 +16,7 @@ use super::*;
 use crate::apply::RuleError;
 use crate::daemon::protocol::{Job, Reconciled, RuleChange};
 use crate::daemon::relevant::Relevant;
-use crate::daemon::state::{Cause, Condition, RuleState, State};
+use crate::daemon::state::{ChangeCause, Condition, RuleState, State};
 use crate::observation::FileId;
 use crate::plan;
 use crate::rule::{Rule, parse_register};
@@ -58,7 +58,7 @@ fn enable(name: &str) -> plan::Action {
     plan::Action::Enable(rule(name))
 }
 
-fn changed(cause: Cause, rule: &str) -> RuleChange {
+fn changed(cause: ChangeCause, rule: &str) -> RuleChange {
     let rule = Some(rule.to_owned());
     RuleChange { cause, what: "a change".to_owned(), rule, target: None, interpreter: None }
 }
@@ -244,31 +244,31 @@ impl Service {
     fn feed(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            for action in self.machine.handle(event, self.now()) {
-                let what = self.tell(&action);
+            for effect in self.machine.handle(event, self.now()) {
+                let what = self.tell(&effect);
                 self.told.push(format!("{} {what}", self.now.as_millis()));
-                events.extend(self.answer(action));
+                events.extend(self.answer(effect));
             }
         }
     }
 
-    fn answer(&mut self, action: Action) -> Option<Event> {
+    fn answer(&mut self, effect: Effect) -> Option<Event> {
         let world = &mut self.world;
-        match action {
-            Action::Look { .. } if world.lock_is_busy => Some(Event::LockBusy),
-            Action::Look { .. } if world.look_fails => {
+        match effect {
+            Effect::Look { .. } if world.lock_is_busy => Some(Event::LockBusy),
+            Effect::Look { .. } if world.look_fails => {
                 Some(Event::LookFailed(failure("cannot look")))
             }
-            Action::Look { leave_alone } => {
+            Effect::Look { leave_alone } => {
                 let mut result = world.look.clone();
                 result.restorable.retain(|action| !leave_alone.contains(&named(action)));
                 world.look.record_changed = false;
                 Some(Event::Looked(result))
             }
-            Action::Restore(_) if world.restore_fails => {
+            Effect::Restore(_) if world.restore_fails => {
                 Some(Event::RestoreFailed(failure("read-only")))
             }
-            Action::Restore(actions) => {
+            Effect::Restore(actions) => {
                 let results = actions.into_iter().map(|action| {
                     let name = named(&action);
                     if world.refuses.contains(&name.as_str()) {
@@ -281,40 +281,40 @@ impl Service {
                 });
                 Some(Event::Restored(results.collect()))
             }
-            Action::HoldMounted => Some(match &world.mounted {
+            Effect::HoldMounted => Some(match &world.mounted {
                 Ok(device) => Event::InstanceHeld(*device),
                 Err(error) => Event::NoInstance(error.clone()),
             }),
-            Action::Follow(_) => Some(match &world.follow {
+            Effect::Follow(_) => Some(match &world.follow {
                 Ok(changed) => Event::Followed { changed: *changed },
                 Err(failure) => Event::FollowFailed(failure.clone()),
             }),
-            Action::Notify(notification) if world.manager_is_deaf => {
+            Effect::Notify(notification) if world.manager_is_deaf => {
                 Some(Event::NotificationLost(notification))
             }
             _ => None,
         }
     }
 
-    fn tell(&self, action: &Action) -> String {
-        match action {
-            Action::Look { leave_alone } if leave_alone.is_empty() => "look".to_owned(),
-            Action::Look { leave_alone } => format!("look, leave {leave_alone:?}"),
-            Action::Restore(actions) => {
+    fn tell(&self, effect: &Effect) -> String {
+        match effect {
+            Effect::Look { leave_alone } if leave_alone.is_empty() => "look".to_owned(),
+            Effect::Look { leave_alone } => format!("look, leave {leave_alone:?}"),
+            Effect::Restore(actions) => {
                 format!("restore {}", actions.iter().map(named).collect::<Vec<_>>().join(", "))
             }
-            Action::Unlock => "unlock".to_owned(),
-            Action::Start(Job::Reconcile) => "start a check".to_owned(),
-            Action::Start(Job::Describe) => "start a description".to_owned(),
-            Action::HoldMounted => "hold".to_owned(),
-            Action::Follow(folders) => format!("follow {}", folders.len()),
-            Action::Compare(_) => "compare".to_owned(),
-            Action::Publish => format!("publish {:?}", self.machine.state().status),
-            Action::RemoveMetrics(file) => format!("remove {}", file.display()),
-            Action::Notify(Notification::Ready { status }) => format!("READY {status:?}"),
-            Action::Notify(Notification::Status(status)) => format!("STATUS {status:?}"),
-            Action::Notify(other) => format!("{other:?}"),
-            Action::Log(entry) => match entry {
+            Effect::Unlock => "unlock".to_owned(),
+            Effect::Start(Job::Reconcile) => "start a check".to_owned(),
+            Effect::Start(Job::Describe) => "start a description".to_owned(),
+            Effect::HoldMounted => "hold".to_owned(),
+            Effect::Follow(folders) => format!("follow {}", folders.len()),
+            Effect::Compare(_) => "compare".to_owned(),
+            Effect::Publish => format!("publish {:?}", self.machine.state().status),
+            Effect::RemoveMetrics(file) => format!("remove {}", file.display()),
+            Effect::Notify(Notification::Ready { status }) => format!("READY {status:?}"),
+            Effect::Notify(Notification::Status(status)) => format!("STATUS {status:?}"),
+            Effect::Notify(other) => format!("{other:?}"),
+            Effect::Log(entry) => match entry {
                 JournalEntry::Ready { .. } => "log ready".to_owned(),
                 JournalEntry::Restored { changes, rule, took } => {
                     let changes = changes.0.iter().map(|(cause, it)| format!("{it} {cause:?}"));
@@ -330,8 +330,8 @@ impl Service {
                 JournalEntry::Trouble(message) => format!("log trouble {message}"),
                 JournalEntry::OnlyHere => "log only here".to_owned(),
             },
-            Action::End(Ok(())) => "end".to_owned(),
-            Action::End(Err(failure)) => format!("end: {failure}"),
+            Effect::End(Ok(())) => "end".to_owned(),
+            Effect::End(Err(failure)) => format!("end: {failure}"),
         }
     }
 

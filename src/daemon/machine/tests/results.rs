@@ -60,9 +60,9 @@ fn changes_are_told_counted_and_timed_from_the_first_event() {
     service.run(900);
     service.check_ends(|it| {
         it.changes = vec![
-            changed(Cause::Wanted, "qemu-arm"),
-            changed(Cause::Interpreter, "qemu-mips"),
-            changed(Cause::Wanted, "qemu-ppc"),
+            changed(ChangeCause::Wanted, "qemu-arm"),
+            changed(ChangeCause::Interpreter, "qemu-mips"),
+            changed(ChangeCause::Wanted, "qemu-ppc"),
         ];
     });
     service.run(LONG);
@@ -77,17 +77,22 @@ fn changes_are_told_counted_and_timed_from_the_first_event() {
             "1000 look",
         ],
     );
-    assert_eq!(service.state().heals, [(Cause::Wanted, 2), (Cause::Interpreter, 1)].into());
+    assert_eq!(
+        service.state().heals,
+        [(ChangeCause::Wanted, 2), (ChangeCause::Interpreter, 1)].into()
+    );
     let heal = service.state().last_heal.unwrap();
-    assert_eq!((heal.cause, heal.changes), (Cause::Interpreter, 3));
+    assert_eq!((heal.cause, heal.changes), (ChangeCause::Interpreter, 3));
     assert!((heal.seconds - 1.0).abs() < 1e-9, "{heal:?}");
 }
 
 #[test]
 fn what_was_disabled_is_checked_again_at_once() {
-    for (cause, expected) in
-        [(Cause::Disabled, true), (Cause::InstanceDisabled, true), (Cause::Removed, false)]
-    {
+    for (cause, expected) in [
+        (ChangeCause::Disabled, true),
+        (ChangeCause::InstanceDisabled, true),
+        (ChangeCause::Removed, false),
+    ] {
         let mut service = Service::ready();
         service.event(Event::ReloadRequested);
         service.all();

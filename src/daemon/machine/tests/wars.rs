@@ -152,7 +152,7 @@ fn what_a_check_changed_counts_as_work_that_may_be_undone() {
     service.event(Event::ReloadRequested);
     service.check_ends(|it| {
         it.pause_after = 0;
-        it.changes = vec![changed(Cause::Wanted, "qemu-arm")];
+        it.changes = vec![changed(ChangeCause::Wanted, "qemu-arm")];
     });
     service.all();
     service.remove("qemu-arm");

@@ -14,14 +14,14 @@ use crate::rule::Entry;
 use crate::shown::quote;
 use crate::system::process::child::ExecError;
 use crate::verify::Level;
-use crate::verify::load::{Job, Part, Tally};
+use crate::verify::load::{Tally, Workload, WorkloadCommand};
 
 pub(in crate::doctor) static LOADER: Check = Check {
     id: CheckId::LoadLoader,
     title: "a dynamic program finds its loader and libraries",
     proves: "The loader in the root filesystem started a program, which printed what was expected.",
     cure: "Put the loader and the C library into the root filesystem (libc6 of that architecture, or musl), or unpack it completely. If they are there, try another version of QEMU.",
-    run: |facts| each(facts, Part::Loader),
+    run: |facts| each(facts, Workload::Loader),
 };
 
 pub(in crate::doctor) static SHELL: Check = Check {
@@ -29,7 +29,7 @@ pub(in crate::doctor) static SHELL: Check = Check {
     title: "a shell forks, makes a pipe and starts a program",
     proves: "What every RUN line of a Dockerfile and every maintainer script does: fork, pipe, exec of a foreign program by a foreign program, and its exit status.",
     cure: "Install another version of QEMU, then binfmtd register TARGET.",
-    run: |facts| each(facts, Part::Shell),
+    run: |facts| each(facts, Workload::Shell),
 };
 
 pub(in crate::doctor) static SIGNAL: Check = Check {
@@ -37,7 +37,7 @@ pub(in crate::doctor) static SIGNAL: Check = Check {
     title: "a shell catches a signal, and dies from one",
     proves: "A signal handler ran, and the parent of a shell that sent SIGTERM to itself saw it die from that.",
     cure: "Install another version of QEMU, then binfmtd register TARGET.",
-    run: |facts| each(facts, Part::Signal),
+    run: |facts| each(facts, Workload::Signal),
 };
 
 pub(in crate::doctor) static PIPES: Check = Check {
@@ -45,7 +45,7 @@ pub(in crate::doctor) static PIPES: Check = Check {
     title: "a loop of pipes completes",
     proves: "About thirty processes of a shell loop, connected by pipes, printed what was expected; with --repeat, every time.",
     cure: "Install another version of QEMU, then binfmtd register TARGET. Failures that happen only sometimes mostly come from the combination of QEMU's version and the kernel's address space randomization (kernel.randomize_va_space).",
-    run: |facts| each(facts, Part::Pipes),
+    run: |facts| each(facts, Workload::Pipes),
 };
 
 pub(in crate::doctor) static COMMAND: Check = Check {
@@ -53,21 +53,21 @@ pub(in crate::doctor) static COMMAND: Check = Check {
     title: "the command of --exec succeeds",
     proves: "The given command ran in the root filesystem and exited with 0; with --repeat, every time.",
     cure: "Run it by itself to see its whole output: chroot DIR COMMAND. If it works on a real machine of that CPU, try another version of QEMU.",
-    run: |facts| each(facts, Part::Command),
+    run: |facts| each(facts, Workload::Command),
 };
 
 /// The check that judges a part.
-pub fn id_of(part: Part) -> CheckId {
+pub fn id_of(part: Workload) -> CheckId {
     match part {
-        Part::Loader => CheckId::LoadLoader,
-        Part::Shell => CheckId::LoadShell,
-        Part::Signal => CheckId::LoadSignal,
-        Part::Pipes => CheckId::LoadPipes,
-        Part::Command => CheckId::LoadCommand,
+        Workload::Loader => CheckId::LoadLoader,
+        Workload::Shell => CheckId::LoadShell,
+        Workload::Signal => CheckId::LoadSignal,
+        Workload::Pipes => CheckId::LoadPipes,
+        Workload::Command => CheckId::LoadCommand,
     }
 }
 
-fn each(facts: &Facts<'_>, part: Part) -> Vec<Finding> {
+fn each(facts: &Facts<'_>, part: Workload) -> Vec<Finding> {
     let id = id_of(part);
     let Some(load) = &facts.rootfs else {
         return vec![Draft::host(id).skip("no root filesystem was named: --rootfs DIR")];
@@ -83,7 +83,7 @@ fn each(facts: &Facts<'_>, part: Part) -> Vec<Finding> {
     };
     vec![match load.outcome(part) {
         None => draft.skip("not run"),
-        Some(Err(why)) => draft.skip(why.clone()),
+        Some(Err(why)) => draft.skip(why.to_string()),
         Some(Ok((job, tally))) => judge(facts, asked, load, draft, part, job, tally),
     }]
 }
@@ -93,8 +93,8 @@ fn judge(
     asked: Option<&TargetFacts<'_>>,
     load: &RootfsFacts,
     draft: Draft,
-    part: Part,
-    job: &Job,
+    part: Workload,
+    job: &WorkloadCommand,
     tally: &Tally,
 ) -> Finding {
     let Tally { runs, well, .. } = *tally;
@@ -121,7 +121,8 @@ fn judge(
         return draft
             .skip(format!("none of its programs starts, as {} reports", exec::id_of(told)));
     }
-    if let Some(loader) = load.missing_loader.as_ref().filter(|_| well == 0 && part == Part::Loader)
+    if let Some(loader) =
+        load.missing_loader.as_ref().filter(|_| well == 0 && part == Workload::Loader)
     {
         let shown = loader.display();
         return draft
@@ -149,7 +150,7 @@ fn judge(
         _ if well == 0 && load.rule.is_some() && usual.is_some() && load.rule != usual => {
             registered(&load.target, Others::Replace)
         }
-        Part::Command => {
+        Workload::Command => {
             let chroot = Command::root(&["chroot"]).word(load.folder.to_string_lossy());
             let words = job.words.iter().map(|word| word.to_string_lossy());
             let alone = words.fold(chroot, Command::word);
