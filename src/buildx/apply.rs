@@ -150,7 +150,7 @@ impl<'a> Executor<'a> {
         }
         for node in &builder.nodes {
             // buildx leaves the volume of a node whose container is gone.
-            if let Some(names) = builder.driver().containers() {
+            if let Some(names) = &builder.driver().containers {
                 let volume = names.volume(&node.name);
                 let command = DockerCommand::new(["volume", "rm", "--force", &volume]);
                 self.run(&command.at(Some(&node.endpoint)))?;
@@ -184,7 +184,7 @@ pub(super) fn create_command(
 ) -> DockerCommand {
     let mut words: Vec<OsString> = ["buildx", "create", "--name", &spec.name]
         .into_iter()
-        .chain(["--driver", driver::MANAGED.name(), "--node", node])
+        .chain(["--driver", driver::MANAGED.name, "--node", node])
         .map(OsString::from)
         .collect();
     if append {

@@ -80,18 +80,18 @@ impl Builder {
     }
 
     /// buildx does not tell the driver of a builder that it cannot load; that may be one of binfmtd's.
-    pub fn driver(&self) -> &'static dyn Driver {
+    pub fn driver(&self) -> &'static Driver {
         if self.driver.is_empty() { driver::MANAGED } else { driver::find(&self.driver) }
     }
 
     /// Whether it is of the driver that binfmtd creates builders with.
     pub fn is_managed(&self) -> bool {
-        self.driver().name() == driver::MANAGED.name()
+        self.driver().name == driver::MANAGED.name
     }
 
     /// The container of one of its nodes, if its driver uses containers of the engine.
     pub fn container(&self, node: &Node) -> Option<String> {
-        Some(self.driver().containers()?.container(&node.name))
+        Some(self.driver().containers.as_ref()?.container(&node.name))
     }
 
     /// The first of its nodes that buildx cannot reach.

@@ -59,8 +59,8 @@ impl Remedy {
             Self::Register => {
                 Fix::run("register the target's rule", [Command::register(&facts.target)])
             }
-            Self::Restart => builder.driver().restart(&builder.name),
-            Self::Bootstrap => builder.driver().repair(&builder.name, Some(&facts.platform)),
+            Self::Restart => (builder.driver().restart)(&builder.name),
+            Self::Bootstrap => (builder.driver().repair)(&builder.name, Some(&facts.platform)),
             Self::Repeat => Fix::run(
                 "see how often the kernel runs it",
                 [doctor().word("--repeat").word("20").target(&facts.target)],

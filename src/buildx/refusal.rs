@@ -41,7 +41,7 @@ pub enum Obstacle {
 pub enum BuilderRefusal {
     #[error(
         "builder {name} has the driver {driver}, and binfmtd creates and repairs builders of {} only: {}",
-        driver::MANAGED.name(), driver::find(.driver).limits()
+        driver::MANAGED.name, driver::find(.driver).limits
     )]
     Driver { name: String, driver: String },
     #[error("builder {name} was not created by binfmtd, so it is not changed ({why})")]
@@ -99,7 +99,7 @@ fn remove(builder: &str) -> Command {
 impl BuilderRefusal {
     pub fn fix(&self) -> Fix {
         match self {
-            Self::Driver { name, driver } => driver::find(driver).repair(name, None),
+            Self::Driver { name, driver } => (driver::find(driver).repair)(name, None),
             Self::NotOurs { name, .. } => {
                 Fix::run("choose another name, or remove it", [remove(name)])
             }

@@ -2,24 +2,27 @@ use super::*;
 
 #[test]
 fn every_driver_tells_what_it_is() {
-    let names: Vec<&str> = DRIVERS.iter().map(|driver| driver.name()).collect();
+    let names: Vec<&str> = DRIVERS.iter().map(|driver| driver.name).collect();
     assert_eq!(names, ["docker-container", "docker", "kubernetes", "remote", "cloud"]);
-    for driver in DRIVERS {
-        assert_eq!(driver::find(driver.name()).name(), driver.name());
-        let fixes =
-            [driver.repair("mine", None), driver.repair("mine", Some("x")), driver.restart("mine")];
+    for driver in &DRIVERS {
+        assert_eq!(driver::find(driver.name).name, driver.name);
+        let fixes = [
+            (driver.repair)("mine", None),
+            (driver.repair)("mine", Some("x")),
+            (driver.restart)("mine"),
+        ];
         for fix in fixes {
             assert!(!fix.text.to_string().is_empty() && !fix.line(ROOT).is_empty());
         }
         // It follows a colon.
-        let limits = driver.limits();
+        let limits = driver.limits;
         assert!(limits.starts_with("its BuildKit ") && !limits.ends_with('.'), "{limits}");
-        assert_eq!(driver.containers().is_some(), driver.name() == MANAGED.name());
+        assert_eq!(driver.containers.is_some(), driver.name == MANAGED.name);
     }
     for unknown in ["", "docker-containers", "DOCKER"] {
-        assert_eq!(driver::find(unknown).name(), "unknown");
-        assert!(driver::find(unknown).containers().is_none());
-        assert!(driver::find(unknown).limits().contains("does not know"));
+        assert_eq!(driver::find(unknown).name, "unknown");
+        assert!(driver::find(unknown).containers.is_none());
+        assert!(driver::find(unknown).limits.contains("does not know"));
     }
 }
 

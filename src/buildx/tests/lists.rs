@@ -48,7 +48,7 @@ fn a_builder_is_read_in_each_of_its_states() {
         ] {
             let mine = one(text);
             assert_eq!(mine.name, "mine");
-            assert_eq!(mine.driver, MANAGED.name());
+            assert_eq!(mine.driver, MANAGED.name);
             assert_eq!(mine.current, current(is_current));
             assert_eq!(mine.error, None);
             assert!(mine.is_ours());
@@ -91,7 +91,7 @@ fn what_is_of_no_use_is_told_by_builder_or_node() {
         let names: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["far", "kube", "lost", "mine", "default"]);
         let drivers: Vec<&str> = all.iter().map(|one| one.driver.as_str()).collect();
-        assert_eq!(drivers, ["remote", "kubernetes", MANAGED.name(), MANAGED.name(), "docker"]);
+        assert_eq!(drivers, ["remote", "kubernetes", MANAGED.name, MANAGED.name, "docker"]);
         assert_eq!(all[0].current, is_current);
         assert_eq!(all[0].nodes[0].status, NodeStatus::Missing);
         assert_eq!(all[1].nodes[0].options["namespace"], "builds");

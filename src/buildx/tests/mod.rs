@@ -112,7 +112,7 @@ fn node(name: &str, status: NodeStatus, made_by: Option<&BuilderSpec>) -> Node {
 fn builder(status: NodeStatus, made_by: Option<&BuilderSpec>) -> Builder {
     Builder {
         name: "mine".to_owned(),
-        driver: MANAGED.name().to_owned(),
+        driver: MANAGED.name.to_owned(),
         current: Some(false),
         error: None,
         nodes: vec![node("mine0", status, made_by)],

@@ -298,7 +298,7 @@ fn specs() -> impl Strategy<Value = BuilderSpec> {
 fn found() -> impl Strategy<Value = Option<Builder>> {
     let nodes = proptest::collection::vec((statuses(), proptest::option::of(specs())), 1..3);
     let error = proptest::option::weighted(0.2, Just("boo".to_owned()));
-    let driver = prop_oneof![4 => Just(MANAGED.name()), 1 => Just(""), 1 => Just("remote")];
+    let driver = prop_oneof![4 => Just(MANAGED.name), 1 => Just(""), 1 => Just("remote")];
     let one = (nodes, error, driver, any::<bool>()).prop_map(|(nodes, error, driver, current)| {
         let nodes = nodes.iter().enumerate();
         let nodes = nodes.map(|(number, (status, made_by))| {

@@ -25,7 +25,7 @@ fn builder() -> Builder {
     };
     Builder {
         name: "mine".to_owned(),
-        driver: MANAGED.name().to_owned(),
+        driver: MANAGED.name.to_owned(),
         current: None,
         error: None,
         nodes: vec![node],

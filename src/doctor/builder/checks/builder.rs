@@ -66,10 +66,10 @@ fn present(facts: &Facts<'_>) -> Finding {
         return draft.pass(format!("builder {name} exists")).with(whose);
     }
     draft
-        .warn(format!("builder {name} has the driver {}, not {}", builder.driver, MANAGED.name()))
+        .warn(format!("builder {name} has the driver {}, not {}", builder.driver, MANAGED.name))
         .with(whose)
-        .with(builder.driver().limits())
-        .fix(builder.driver().repair(name, None))
+        .with(builder.driver().limits)
+        .fix((builder.driver().repair)(name, None))
 }
 
 pub(in crate::doctor) static RUNNING: Check = Check {
@@ -163,7 +163,7 @@ fn builds(facts: &Facts<'_>) -> Vec<Finding> {
                 match judgement.remedy {
                     // Without --platform, so that one command repairs all platforms.
                     Some(Remedy::Bootstrap) => {
-                        draft.fix(builder.driver().repair(&builder.name, None))
+                        draft.fix((builder.driver().repair)(&builder.name, None))
                     }
                     Some(remedy) => draft.fix(remedy.fix(platform, builder)),
                     None => draft,
