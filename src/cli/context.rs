@@ -36,7 +36,7 @@ impl Context {
     }
 
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
-        Ok(config::load(Path::new("/"), self.config.as_deref())?)
+        config::load(Path::new("/"), self.config.as_deref())
     }
 
     /// The same for commands that show or remove what is there. A fault in the configuration must not stop them,

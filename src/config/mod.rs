@@ -16,7 +16,7 @@ mod values;
 
 use std::path::Path;
 
-pub use error::{ConfigError, ConfigErrors};
+pub use error::ConfigError;
 pub use files::places;
 pub use fragment::Fragment;
 #[cfg(test)]
@@ -32,6 +32,7 @@ pub use values::{
 };
 
 use self::validate::Whole;
+use crate::failure::Failure;
 use crate::target::Table;
 
 /// Reads the configuration below `root` (`/`, but for tests).
@@ -39,7 +40,7 @@ use crate::target::Table;
 /// `explicit` is the file that `--config` names, not relative to `root`: it replaces the main file and all drop-ins,
 /// and has to exist. Tables of targets are read either way. Links are followed as on the running system, so an
 /// absolute one leaves `root`.
-pub fn load(root: &Path, explicit: Option<&Path>) -> Result<Settings, ConfigErrors> {
+pub fn load(root: &Path, explicit: Option<&Path>) -> Result<Settings, Failure> {
     let found = files::find(root, explicit);
     let mut errors = found.errors;
     let mut whole = Whole { settings: errors.is_empty(), table: errors.is_empty() };
@@ -58,9 +59,7 @@ pub fn load(root: &Path, explicit: Option<&Path>) -> Result<Settings, ConfigErro
     let mut table = Table::embedded();
     for (path, text) in found.tables {
         let read = reader::check_syntax(&text, &path).and_then(|()| {
-            table
-                .extend(&text)
-                .map_err(|error| ConfigErrors::new(vec![ConfigError::of_table(&path, error)]))
+            table.extend(&text).map_err(|error| vec![ConfigError::of_table(&path, error)])
         });
         if let Err(faults) = read {
             whole.table = false;
@@ -72,7 +71,7 @@ pub fn load(root: &Path, explicit: Option<&Path>) -> Result<Settings, ConfigErro
         Ok(settings) if errors.is_empty() => Ok(settings),
         validated => {
             errors.extend(validated.err().into_iter().flatten());
-            Err(ConfigErrors::new(errors))
+            Err(errors.into())
         }
     }
 }

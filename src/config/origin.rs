@@ -4,14 +4,14 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde::ser::{SerializeStruct as _, Serializer};
+use serde::{Serialize, Serializer};
 
 use crate::shown::plain;
 
 /// The place that a value came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Origin {
+    #[serde(serialize_with = "lossy")]
     pub file: Arc<Path>,
     /// The line, from 1.
     pub line: usize,
@@ -24,14 +24,9 @@ impl fmt::Display for Origin {
     }
 }
 
-impl Serialize for Origin {
-    /// The file's name may not be UTF-8; JSON has to be valid anyway.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut origin = serializer.serialize_struct("Origin", 2)?;
-        origin.serialize_field("file", &self.file.to_string_lossy())?;
-        origin.serialize_field("line", &self.line)?;
-        origin.end()
-    }
+/// The file's name may not be UTF-8; JSON has to be valid anyway.
+fn lossy<S: Serializer>(file: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&file.to_string_lossy())
 }
 
 /// A value and where it was written.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::error::ConfigErrors;
+use super::error::ConfigError;
 use super::fragment::{BuildxParts, DaemonParts, Fragment, NamedOverride, NamedTargets, RuleParts};
 use super::origin::Located;
 use super::reader::{Read, TomlReader, key_text, what};
@@ -37,7 +37,7 @@ pub(super) const RULE_KEYS: &[&str] =
     &["magic", "mask", "offset", "extension", "interpreter", "flags"];
 
 /// Reads one file's text. Pure: `file` is only for errors and origins.
-pub fn parse(text: &str, file: &Path) -> Result<Fragment, ConfigErrors> {
+pub fn parse(text: &str, file: &Path) -> Result<Fragment, Vec<ConfigError>> {
     let mut reader = TomlReader::new(text, file);
     let document = reader.document()?;
     let mut top = reader.section(String::new(), &document, KEYS);

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ConfigError, ConfigErrors};
+use super::error::ConfigError;
 use super::origin::{Located, Origin};
 use super::values::ValueError;
 
 /// Whether a text is TOML at all. For tables of targets, whose own reader stops at the first error.
-pub(super) fn check_syntax(text: &str, file: &Path) -> Result<(), ConfigErrors> {
+pub(super) fn check_syntax(text: &str, file: &Path) -> Result<(), Vec<ConfigError>> {
     TomlReader::new(text, file).document().map(|_| ())
 }
 
@@ -43,7 +43,7 @@ impl<'x> TomlReader<'x> {
     }
 
     /// The whole text as a table, or all places where it is not TOML.
-    pub(super) fn document(&self) -> Result<DeTable<'x>, ConfigErrors> {
+    pub(super) fn document(&self) -> Result<DeTable<'x>, Vec<ConfigError>> {
         let (document, mut faults) = DeTable::parse_recoverable(self.text);
         if faults.is_empty() {
             return Ok(document.into_inner());
@@ -58,7 +58,7 @@ impl<'x> TomlReader<'x> {
                 errors.push(ConfigError { line, ..ConfigError::of_file(&self.file, problem) });
             }
         }
-        Err(ConfigErrors::new(errors))
+        Err(errors)
     }
 
     /// Separates a table's keys into known ones and faults.
@@ -81,12 +81,12 @@ impl<'x> TomlReader<'x> {
         Section { reader: self, prefix, found }
     }
 
-    pub(super) fn finish<T>(mut self, read: T) -> Result<T, ConfigErrors> {
+    pub(super) fn finish<T>(mut self, read: T) -> Result<T, Vec<ConfigError>> {
         if self.errors.is_empty() {
             return Ok(read);
         }
         self.errors.sort_by_key(|error| error.line);
-        Err(ConfigErrors::new(self.errors))
+        Err(self.errors)
     }
 }
 

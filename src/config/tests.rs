@@ -14,9 +14,9 @@ const WHOLE: Whole = Whole { settings: true, table: true };
 
 fn read(text: &str) -> Result<Settings, String> {
     let file = Path::new(FILE);
-    let fragment = parse(text, file).map_err(|errors| errors.to_string())?;
-    validate(fragment, Table::embedded(), vec![file.to_owned()], WHOLE)
-        .map_err(|errors| errors.to_string())
+    let read = parse(text, file)
+        .and_then(|fragment| validate(fragment, Table::embedded(), vec![file.to_owned()], WHOLE));
+    read.map_err(|errors| Failure::from(errors).message)
 }
 
 /// The errors without the file's name, which is the same in all.
@@ -567,7 +567,7 @@ fn platforms_are_not_judged_by_half_a_table() {
     let settings = validate(fragment.clone(), Table::embedded(), Vec::new(), half).unwrap();
     assert_eq!(settings.buildx.platforms, Some(vec!["linux/arm64".into()]));
     let errors = validate(fragment.clone(), Table::embedded(), Vec::new(), WHOLE).unwrap_err();
-    assert_eq!(errors.iter().count(), 2, "{errors}");
+    assert_eq!(errors.len(), 2, "{errors:?}");
 
     let mut table = Table::embedded();
     let added =
@@ -597,7 +597,7 @@ fn no_text_can_forge_a_line_of_output() {
         assert!(found.iter().all(|error| !error.contains('\x1b')), "{found:?}");
     }
     let error = parse("verify = 1", Path::new("/a\nb")).unwrap_err();
-    assert_eq!(error.to_string(), "/a\\nb:1: verify: 1 is none of before, after, off");
+    assert_eq!(Failure::from(error).message, "/a\\nb:1: verify: 1 is none of before, after, off");
 }
 
 #[test]
@@ -666,9 +666,6 @@ fn what_is_shown_is_json_too() {
     assert_eq!(json["buildx"]["driver-options"]["env.X"]["origin"]["line"], 8);
     assert_eq!(json["buildx"].get("buildkitd-flags"), None);
     assert_eq!(json["target"]["aarch64"]["flags"]["value"], "F");
-    let errors = parse("verify = 1", Path::new(FILE)).unwrap_err();
-    let json = serde_json::to_value(&errors).unwrap();
-    assert_eq!(json[0]["key"], "verify");
 }
 
 /// The sample as it ships, and with every setting in it switched on.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::error::{ConfigError, ConfigErrors};
+use super::error::ConfigError;
 use super::fragment::{BuildxParts, DaemonParts, Fragment, NamedOverride, NamedTargets, RuleParts};
 use super::origin::{Located, Origin};
 use super::reader::join;
@@ -25,7 +25,7 @@ pub(super) fn validate(
     table: Table,
     files: Vec<PathBuf>,
     whole: Whole,
-) -> Result<Settings, ConfigErrors> {
+) -> Result<Settings, Vec<ConfigError>> {
     let defaults = Settings::defaults(table);
     let mut check =
         Validator { table: &defaults.table, whole, origins: BTreeMap::new(), errors: Vec::new() };
@@ -51,7 +51,7 @@ pub(super) fn validate(
     if !errors.is_empty() {
         let place = |error: &ConfigError| files.iter().position(|file| *file == error.file);
         errors.sort_by_key(|error| (place(error), error.line));
-        return Err(ConfigErrors::new(errors));
+        return Err(errors);
     }
     Ok(Settings {
         targets,
@@ -109,45 +109,31 @@ impl<'t> Validator<'t> {
     }
 
     fn daemon(&mut self, parts: DaemonParts, defaults: Daemon) -> Daemon {
-        let DaemonParts { backstop, pause_after, longest_pause, metrics_file } = parts;
-        let key = |part: &str| join("daemon", part);
+        let backstop = self.place("daemon.backstop-minutes", parts.backstop);
+        let pause_after = self.place("daemon.pause-after", parts.pause_after);
+        let longest_pause = self.place("daemon.longest-pause-seconds", parts.longest_pause);
         Daemon {
-            backstop: self.place(&key("backstop-minutes"), backstop).unwrap_or(defaults.backstop),
-            pause_after: self
-                .place(&key("pause-after"), pause_after)
-                .unwrap_or(defaults.pause_after),
-            longest_pause: self
-                .place(&key("longest-pause-seconds"), longest_pause)
-                .unwrap_or(defaults.longest_pause),
-            metrics_file: self.place(&key("metrics-file"), metrics_file).or(defaults.metrics_file),
+            backstop: backstop.unwrap_or(defaults.backstop),
+            pause_after: pause_after.unwrap_or(defaults.pause_after),
+            longest_pause: longest_pause.unwrap_or(defaults.longest_pause),
+            metrics_file: self.place("daemon.metrics-file", parts.metrics_file),
         }
     }
 
     fn buildx(&mut self, parts: BuildxParts, defaults: Buildx) -> Buildx {
-        let BuildxParts { name, platforms, driver_options, buildkitd_flags, buildkitd_config } =
-            parts;
-        let key = |part: &str| join("buildx", part);
-        let options = key("driver-options");
+        let driver_options = parts.driver_options.into_iter().filter_map(|(name, value)| {
+            let value = self.place(&join("buildx.driver-options", &name), Some(value))?;
+            Some((name, value))
+        });
         Buildx {
-            name: self.place(&key("name"), name).unwrap_or(defaults.name),
-            platforms: match self.place(&key("platforms"), platforms) {
-                None => defaults.platforms,
-                Some(NamedTargets::Auto) => None,
+            driver_options: driver_options.collect(),
+            name: self.place("buildx.name", parts.name).unwrap_or(defaults.name),
+            platforms: match self.place("buildx.platforms", parts.platforms) {
+                None | Some(NamedTargets::Auto) => None,
                 Some(NamedTargets::List(names)) => Some(self.platforms(&names)),
             },
-            driver_options: driver_options
-                .into_iter()
-                .filter_map(|(name, value)| {
-                    let value = self.place(&join(&options, &name), Some(value))?;
-                    Some((name, value))
-                })
-                .collect(),
-            buildkitd_flags: self
-                .place(&key("buildkitd-flags"), buildkitd_flags)
-                .or(defaults.buildkitd_flags),
-            buildkitd_config: self
-                .place(&key("buildkitd-config"), buildkitd_config)
-                .or(defaults.buildkitd_config),
+            buildkitd_flags: self.place("buildx.buildkitd-flags", parts.buildkitd_flags),
+            buildkitd_config: self.place("buildx.buildkitd-config", parts.buildkitd_config),
         }
     }
 
@@ -160,9 +146,9 @@ impl<'t> Validator<'t> {
                 Some(platform) if found.contains(&platform) => {}
                 Some(platform) => found.push(platform),
                 None if self.whole.table => {
+                    let target = &target.name;
                     let problem = format!(
-                        "target {} has no name in images: Docker cannot build for it",
-                        target.name
+                        "target {target} has no name in images: Docker cannot build for it"
                     );
                     self.errors.push(ConfigError::at(&name.origin, key, problem));
                 }
@@ -196,12 +182,9 @@ impl<'t> Validator<'t> {
                 }
             }
             let slot = overrides.entry(target.clone()).or_default();
-            if let Some(interpreter) = self.place(&join(&canonical, "interpreter"), interpreter) {
-                slot.interpreter = Some(interpreter);
-            }
-            if let Some(flags) = self.place(&join(&canonical, "flags"), flags) {
-                slot.flags = Some(flags);
-            }
+            let interpreter = self.place(&join(&canonical, "interpreter"), interpreter);
+            slot.interpreter = interpreter.or(slot.interpreter.take());
+            slot.flags = self.place(&join(&canonical, "flags"), flags).or(slot.flags);
         }
         overrides
     }
@@ -277,30 +260,22 @@ impl<'t> Validator<'t> {
         mask: Option<Located<Vec<u8>>>,
         offset: Option<Located<usize>>,
     ) -> Result<Magic, ConfigError> {
-        let at = |part: &str, origin: Option<&Origin>| {
-            origin.map(|origin| (join(key, part), origin.clone()))
-        };
-        let mask_at = at("mask", mask.as_ref().map(|mask| &mask.origin));
-        let offset_at = at("offset", offset.as_ref().map(|offset| &offset.origin));
-        let magic_at = (join(key, "magic"), magic.origin.clone());
-        for (key, origin) in
-            [Some(&magic_at), mask_at.as_ref(), offset_at.as_ref()].into_iter().flatten()
-        {
-            self.origins.insert(key.clone(), origin.clone());
-        }
-        Magic::new(
-            offset.map_or(0, |offset| offset.value),
-            magic.value,
-            mask.map(|mask| mask.value),
-        )
-        .map_err(|error| {
-            let (key, origin) = match error {
-                MagicError::Lengths { .. } | MagicError::ZeroMask => mask_at,
-                MagicError::Reach { .. } => offset_at,
-                MagicError::Empty => None,
+        let origin = magic.origin.clone();
+        let keys = ["magic", "mask", "offset"].map(|part| join(key, part));
+        let magic = self.place(&keys[0], Some(magic)).unwrap_or_default();
+        let mask = self.place(&keys[1], mask);
+        let offset = self.place(&keys[2], offset).unwrap_or_default();
+        Magic::new(offset, magic, mask).map_err(|error| {
+            let key = match error {
+                MagicError::Lengths { .. } | MagicError::ZeroMask => &keys[1],
+                MagicError::Reach { .. } => &keys[2],
+                MagicError::Empty => &keys[0],
+            };
+            // A part that is not written is a fault of the magic.
+            match self.origins.get(key) {
+                Some(origin) => ConfigError::at(origin, key, error.to_string()),
+                None => ConfigError::at(&origin, &keys[0], error.to_string()),
             }
-            .unwrap_or(magic_at);
-            ConfigError::at(&origin, key, error.to_string())
         })
     }
 }

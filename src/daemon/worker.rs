@@ -121,7 +121,7 @@ impl Worker<'_> {
     }
 
     fn settings(&self) -> Result<Settings, Failure> {
-        Ok(config::load(Path::new("/"), self.config)?)
+        config::load(Path::new("/"), self.config)
     }
 
     /// Works on the mounted instance, or, if none is mounted, on the one that the service holds open.
