@@ -30,6 +30,9 @@ pub mod buildx {
     pub mod observe {
         pub use crate::buildx::observe::{Orphan, OrphanKind};
     }
+    pub mod removal {
+        pub use crate::buildx::removal::BuilderRemoval;
+    }
     pub mod test_build {
         pub use crate::buildx::test_build::{BuildLog, Built, Runner};
     }
@@ -68,9 +71,7 @@ pub mod probe {
 }
 
 pub mod report {
-    pub use crate::report::{
-        BuilderDocument, MatchState, OrphanDocument, RemovalDocument, StatusDocument, versioned,
-    };
+    pub use crate::report::{BuilderDocument, MatchState, StatusDocument, versioned};
 }
 
 pub mod rule {

@@ -164,7 +164,7 @@ impl<'a> Executor<'a> {
     pub fn remove_orphan(&mut self, orphan: &Orphan) -> Result<(), ApplyError> {
         debug_assert!(orphan.ours, "only our own");
         match orphan.kind {
-            OrphanKind::Container(_) => {
+            OrphanKind::Container => {
                 self.run(&DockerCommand::new(["container", "rm", "--force", &orphan.name]))
             }
             OrphanKind::Volume => {

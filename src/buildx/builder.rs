@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::ser::{SerializeStruct as _, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::docker::{DockerError, DockerOutput};
 use super::driver::{self, Driver};
@@ -14,7 +15,7 @@ use crate::config::BUILDER_MARK;
 const MARK_VARIABLE: &str = "BINFMTD_BUILDER=";
 
 /// A builder of the user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Builder {
     pub name: String,
     /// As buildx names it; empty if buildx could not load the builder.
@@ -27,17 +28,19 @@ pub struct Builder {
 }
 
 /// One `BuildKit` of a builder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Node {
     pub name: String,
     /// The engine that it runs in: an address or a context.
     pub endpoint: String,
+    #[serde(flatten)]
     pub status: NodeStatus,
     /// `BuildKit`'s version, while it runs.
     pub version: Option<String>,
     /// What it advertises, in `BuildKit`'s spelling.
     pub platforms: Vec<String>,
     /// The driver's options.
+    #[serde(rename = "driver-options")]
     pub options: BTreeMap<String, String>,
     /// `buildkitd`'s flags.
     pub flags: Vec<String>,
@@ -66,6 +69,22 @@ impl NodeStatus {
             Self::Broken(_) => "broken",
             Self::Other(word) => word,
         }
+    }
+
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Broken(error) => Some(error),
+            Self::Running | Self::Stopped | Self::Missing | Self::Other(_) => None,
+        }
+    }
+}
+
+impl Serialize for NodeStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut status = serializer.serialize_struct("NodeStatus", 2)?;
+        status.serialize_field("status", self.word())?;
+        status.serialize_field("error", &self.error())?;
+        status.end()
     }
 }
 
@@ -96,17 +115,13 @@ impl Builder {
 
     /// The first of its nodes that buildx cannot reach.
     pub fn unreachable_node(&self) -> Option<UnreachableNode> {
-        self.nodes.iter().find_map(|node| match &node.status {
-            NodeStatus::Broken(error) => Some(UnreachableNode {
+        self.nodes.iter().find_map(|node| {
+            Some(UnreachableNode {
+                error: node.status.error()?.to_owned(),
                 builder: self.name.clone(),
                 container: self.container(node),
                 node: node.name.clone(),
-                error: error.clone(),
-            }),
-            NodeStatus::Running
-            | NodeStatus::Stopped
-            | NodeStatus::Missing
-            | NodeStatus::Other(_) => None,
+            })
         })
     }
 
@@ -129,8 +144,7 @@ pub struct Container {
     pub name: String,
     /// `running`, `exited` and so on.
     pub state: String,
-    pub image: String,
-    /// Whether it has the mark.
+    /// Whether it has the mark of binfmtd's builders.
     pub ours: bool,
 }
 
@@ -143,28 +157,19 @@ struct ListedBuilder {
     current: Option<bool>,
     #[serde(default)]
     err: String,
-    #[serde(default)]
     nodes: Option<Vec<ListedNode>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
 struct ListedNode {
-    #[serde(default)]
     name: String,
-    #[serde(default)]
     endpoint: String,
-    #[serde(default)]
     status: String,
-    #[serde(default)]
     version: String,
-    #[serde(default)]
     err: String,
-    #[serde(default)]
     platforms: Option<Vec<String>>,
-    #[serde(default)]
     driver_opts: Option<BTreeMap<String, String>>,
-    #[serde(default)]
     flags: Option<Vec<String>>,
 }
 
@@ -248,8 +253,6 @@ struct InspectedState {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct InspectedConfig {
-    image: String,
-    #[serde(default)]
     env: Option<Vec<String>>,
 }
 
@@ -260,16 +263,11 @@ pub fn read_containers(answer: &DockerOutput) -> Result<Vec<Container>, DockerEr
     }
     let inspected: Vec<InspectedContainer> =
         serde_json::from_slice(&answer.output).map_err(|error| answer.unreadable(error))?;
+    let is_mark = |variable: &String| variable.starts_with(MARK_VARIABLE);
     let containers = inspected.into_iter().map(|one| Container {
         name: one.name.trim_start_matches('/').to_owned(),
         state: one.state.status,
-        image: one.config.image,
-        ours: one
-            .config
-            .env
-            .unwrap_or_default()
-            .iter()
-            .any(|variable| variable.starts_with(MARK_VARIABLE)),
+        ours: one.config.env.unwrap_or_default().iter().any(is_mark),
     });
     Ok(containers.collect())
 }

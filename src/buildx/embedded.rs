@@ -1,6 +1,7 @@
 //! The second of the four facts: the emulators that `BuildKit`'s image carries, which run programs that the kernel does
 //! not run.
 
+use serde::ser::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use super::builder::{Builder, NodeStatus};
@@ -28,6 +29,21 @@ impl Embedded {
     /// Whether an emulator is known to be there.
     pub fn is_there(&self) -> bool {
         matches!(self, Self::Yes { .. })
+    }
+}
+
+impl Serialize for Embedded {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (state, [name, version, sha256, why]) = match self {
+            Self::Yes { name, version, sha256 } => {
+                ("yes", [Some(name), version.as_ref(), sha256.as_ref(), None])
+            }
+            Self::No => ("no", [None; 4]),
+            Self::Unknown(why) => ("unknown", [None, None, None, Some(why)]),
+        };
+        let texts = [("name", name), ("version", version), ("sha256", sha256), ("why", why)];
+        let texts = texts.map(|(key, text)| (key, text.map(String::as_str)));
+        serializer.collect_map([("state", Some(state))].into_iter().chain(texts))
     }
 }
 

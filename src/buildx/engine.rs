@@ -1,27 +1,32 @@
 //! The engine behind the current context, and the plugin in front of it.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use serde::ser::{SerializeStruct as _, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::docker::{DockerError, DockerOutput, OLDEST_BUILDX};
 
 /// From `docker info` and `docker context inspect`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Engine {
     pub context: String,
     /// Where its engine listens: `unix:///var/run/docker.sock`.
     pub endpoint: String,
     /// Stays the same as long as the engine keeps its data.
+    #[serde(skip)]
     pub id: String,
     pub version: String,
     /// The version of the command line.
     pub client: String,
+    /// The buildx plugin's version.
+    pub buildx: String,
     /// `uname -r` where it runs.
     pub kernel: String,
     /// Whether it runs in a user namespace of its own.
     pub rootless: bool,
+    #[serde(flatten)]
     pub location: Location,
-    /// The buildx plugin's version.
-    pub buildx: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +37,19 @@ pub enum Location {
     Elsewhere(String),
 }
 
+impl Serialize for Location {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let elsewhere = match self {
+            Self::Here => None,
+            Self::Elsewhere(why) => Some(why),
+        };
+        let mut location = serializer.serialize_struct("Location", 2)?;
+        location.serialize_field("here", &elsewhere.is_none())?;
+        location.serialize_field("elsewhere", &elsewhere)?;
+        location.end()
+    }
+}
+
 /// What the engine's machine is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalMachine {
@@ -40,71 +58,56 @@ pub struct LocalMachine {
     pub name: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
 struct Info {
-    #[serde(default, rename = "ID")]
+    #[serde(rename = "ID")]
     id: String,
-    #[serde(default)]
     server_version: String,
-    #[serde(default)]
     kernel_version: String,
-    #[serde(default)]
     name: String,
-    #[serde(default)]
     product_license: String,
-    #[serde(default)]
     security_options: Option<Vec<String>>,
-    #[serde(default)]
     server_errors: Option<Vec<String>>,
     #[serde(rename = "ClientInfo")]
     client: Option<ClientInfo>,
     /// Podman's document has this field and none of the above.
-    #[serde(default, rename = "version")]
+    #[serde(rename = "version")]
     podman: Option<PodmanVersion>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
 struct ClientInfo {
-    #[serde(default)]
     version: String,
-    #[serde(default)]
     context: String,
-    #[serde(default)]
     plugins: Option<Vec<Plugin>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
 struct Plugin {
-    #[serde(default)]
     name: String,
-    #[serde(default)]
     version: String,
     /// Why the docker command does not use it.
-    #[serde(default)]
     err: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
 struct PodmanVersion {
-    #[serde(default, rename = "Version")]
-    number: String,
+    version: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
 struct InspectedContext {
-    #[serde(default)]
-    endpoints: std::collections::BTreeMap<String, Endpoint>,
+    endpoints: BTreeMap<String, Endpoint>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
 struct Endpoint {
-    #[serde(default)]
     host: String,
 }
 
@@ -124,15 +127,11 @@ impl Engine {
             DockerError::Failed { said, .. } => DockerError::Down(said),
             other => other,
         };
-        let read = match serde_json::from_slice::<Info>(&info.output) {
-            Ok(read) => read,
-            // It was cut short, and docker's error says more than the parser's.
-            Err(error) => {
-                return Err(info.success().err().unwrap_or_else(|| info.unreadable(error)));
-            }
-        };
+        // Of an output that was cut short, docker's error says more than the parser's.
+        let read: Info = serde_json::from_slice(&info.output)
+            .map_err(|error| info.success().err().unwrap_or_else(|| info.unreadable(error)))?;
         if let Some(podman) = read.podman {
-            return Err(DockerError::Podman(podman.number));
+            return Err(DockerError::Podman(podman.version));
         }
         if let Some(error) = read.server_errors.unwrap_or_default().first() {
             return Err(down(DockerError::of_words(&info.command, error)));
@@ -168,8 +167,8 @@ impl Engine {
             client: client.version,
             kernel: read.kernel_version,
             rootless: options.iter().any(|option| option == "name=rootless"),
-            location,
             buildx: buildx.version,
+            location,
         })
     }
 }
@@ -180,8 +179,8 @@ pub fn read_endpoint(context: &DockerOutput) -> Result<String, DockerError> {
         serde_json::from_slice(context.success()?).map_err(|error| context.unreadable(error))?;
     contexts
         .into_iter()
-        .find_map(|context| context.endpoints.into_iter().find(|(kind, _)| kind == "docker"))
-        .map(|(_, endpoint)| endpoint.host)
+        .find_map(|mut context| context.endpoints.remove("docker"))
+        .map(|endpoint| endpoint.host)
         .ok_or_else(|| context.unreadable("a context without an engine's endpoint"))
 }
 

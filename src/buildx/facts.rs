@@ -3,6 +3,8 @@
 //! `BuildKit` only ever adds to what it advertises (`worker/base`): a platform whose rule went away stays advertised until
 //! buildkitd ends. So only a build tells.
 
+use serde::Serialize;
+
 use super::builder::Builder;
 use super::embedded::Embedded;
 use super::kernel::Kernel;
@@ -10,7 +12,7 @@ use super::test_build::{Built, Runner};
 use crate::fix::{Command, Fix};
 
 /// What is known of one platform.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlatformFacts {
     /// OCI's name.
     pub platform: String,
@@ -23,6 +25,7 @@ pub struct PlatformFacts {
     /// Whether the builder says that it builds for the platform.
     pub advertised: bool,
     /// Whether a node of the builder does not run, and so advertises nothing.
+    #[serde(skip)]
     pub resting: bool,
     /// What the builder built.
     pub built: Built,
@@ -84,7 +87,8 @@ impl Assessment {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Grade {
     /// It builds.
     Builds,
@@ -94,18 +98,6 @@ pub enum Grade {
     Doubtful,
     /// It does not build, or would not.
     Fails,
-}
-
-impl Grade {
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Builds => "builds",
-            Self::Likely => "likely",
-            Self::Doubtful => "doubtful",
-            Self::Fails => "fails",
-        }
-    }
 }
 
 impl PlatformFacts {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde::ser::{Serialize, Serializer};
+
 use super::engine::{Engine, Location};
 use super::platform::Platform;
 use crate::config::Settings;
@@ -72,6 +74,22 @@ impl Kernel {
             Self::HasRule(rule) => Some(rule),
             Self::Native | Self::NoRule | Self::Unknown(_) => None,
         }
+    }
+}
+
+impl Serialize for Kernel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (state, version, why) = match self {
+            Self::Native => ("native", None, None),
+            Self::Runs { version, .. } => ("runs", version.as_deref(), None),
+            Self::HasRule(_) => ("has-rule", None, None),
+            Self::NoRule => ("no-rule", None, None),
+            Self::Fails { why, .. } => ("fails", None, Some(why.as_str())),
+            Self::Unknown(why) => ("unknown", None, Some(why.as_str())),
+        };
+        let (rule, state) = (self.rule(), Some(state));
+        let fields = [("state", state), ("rule", rule), ("version", version), ("why", why)];
+        serializer.collect_map(fields)
     }
 }
 

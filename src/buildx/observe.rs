@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use super::builder::{Builder, Container, read_containers, read_list, read_names};
 use super::docker::{Docker, DockerCommand, DockerError};
 use super::driver;
@@ -18,29 +20,32 @@ pub struct DockerFacts {
 }
 
 /// What a driver left in the current engine, of a node that no builder of the user's has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Orphan {
     pub kind: OrphanKind,
-    /// Its own name.
     pub name: String,
-    /// The node's name.
+    /// A container's state; `None` for a volume.
+    pub state: Option<String>,
+    #[serde(skip)]
     pub node: String,
     /// Whether binfmtd created it.
     pub ours: bool,
+    /// Whether it has been removed since.
+    pub removed: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OrphanKind {
-    /// A container, in this state.
-    Container(String),
+    Container,
     /// The volume of a node's state.
     Volume,
 }
 
 impl OrphanKind {
-    pub fn word(&self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
-            Self::Container(_) => "container",
+            Self::Container => "container",
             Self::Volume => "volume",
         }
     }
@@ -139,17 +144,17 @@ pub fn orphans(
         .filter(|name| node_of_container(name).is_some())
         .collect();
     let containers = inspect(docker, &left)?.into_iter().filter_map(|container| {
-        let Container { name, state, ours, .. } = container;
+        let Container { name, state, ours } = container;
         let node = node_of_container(&name)?;
-        let ours = ours && owns(&node);
-        Some(Orphan { kind: OrphanKind::Container(state), name, node, ours })
+        let (ours, state) = (ours && owns(&node), Some(state));
+        Some(Orphan { kind: OrphanKind::Container, name, state, node, ours, removed: false })
     });
     let mut orphans: Vec<Orphan> = containers.collect();
     orphans.sort_by(|one, other| one.name.cmp(&other.name));
     orphans.extend(volumes.into_iter().filter_map(|name| {
         let node = node_of_volume(&name)?;
-        let ours = owns(&node);
-        Some(Orphan { kind: OrphanKind::Volume, name, node, ours })
+        let (ours, state) = (owns(&node), None);
+        Some(Orphan { kind: OrphanKind::Volume, name, state, node, ours, removed: false })
     }));
     Ok(orphans)
 }

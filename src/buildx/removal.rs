@@ -1,5 +1,7 @@
 //! What is removed of builders: of a name, or what builders that are gone have left.
 
+use serde::Serialize;
+
 use super::apply::{ApplyError, Executor};
 use super::docker::Docker;
 use super::observe::{self, Orphan};
@@ -14,19 +16,16 @@ pub enum RemovalRequest<'a> {
     Orphans { remove: bool },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BuilderRemoval {
+    /// Whether everything that was asked for is gone.
+    pub ok: bool,
     /// The builder that was removed.
     pub builder: Option<String>,
-    pub orphans: Vec<OrphanRemoval>,
-}
-
-/// An orphan, and what became of it.
-#[derive(Debug)]
-pub struct OrphanRemoval {
-    pub orphan: Orphan,
-    /// `None` if it was only listed.
-    pub outcome: Option<Result<(), ApplyError>>,
+    /// What builders that are gone have left; some of it may be removed by now.
+    pub orphans: Vec<Orphan>,
+    /// What could not be removed, a line each.
+    pub errors: Vec<String>,
 }
 
 /// Removes what is asked for. An orphan that cannot be removed does not stop the others.
@@ -36,7 +35,7 @@ pub fn remove(docker: &Docker, request: RemovalRequest<'_>) -> Result<BuilderRem
     let orphans = observe::orphans(docker, &seen, &store.record)?;
     let orphans = request.select(orphans, &store.record, &seen.engine.id);
     let mut executor = Executor::new(docker, &seen.engine, &mut store);
-    let mut removal = BuilderRemoval { builder: None, orphans: Vec::new() };
+    let mut removal = BuilderRemoval::default();
     if let RemovalRequest::Builder { name, keep_state } = request
         && let Some(builder) = seen.builder(name)
     {
@@ -45,7 +44,7 @@ pub fn remove(docker: &Docker, request: RemovalRequest<'_>) -> Result<BuilderRem
     }
     for orphan in orphans {
         let outcome = request.removes(&orphan).then(|| executor.remove_orphan(&orphan));
-        removal.orphans.push(OrphanRemoval { orphan, outcome });
+        removal.add(orphan, outcome);
     }
     Ok(removal)
 }
@@ -73,12 +72,20 @@ impl RemovalRequest<'_> {
     }
 }
 
+impl Default for BuilderRemoval {
+    fn default() -> Self {
+        Self { ok: true, builder: None, orphans: Vec::new(), errors: Vec::new() }
+    }
+}
+
 impl BuilderRemoval {
-    /// What could not be removed, a line each.
-    pub fn errors(&self) -> impl Iterator<Item = String> {
-        self.orphans.iter().filter_map(|one| {
-            let error = one.outcome.as_ref()?.as_ref().err()?;
-            Some(format!("{} {}: {error}", one.orphan.kind.word(), one.orphan.name))
-        })
+    /// Adds an orphan and what became of it; `None` if it was only listed.
+    pub(super) fn add(&mut self, orphan: Orphan, outcome: Option<Result<(), ApplyError>>) {
+        let removed = matches!(outcome, Some(Ok(())));
+        if let Some(Err(error)) = outcome {
+            self.ok = false;
+            self.errors.push(format!("{} {}: {error}", orphan.kind.word(), orphan.name));
+        }
+        self.orphans.push(Orphan { removed, ..orphan });
     }
 }

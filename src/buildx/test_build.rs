@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
-use serde::Deserialize;
+use serde::ser::{SerializeStruct as _, Serializer};
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::docker::{Docker, DockerCommand, DockerError, DockerOutput};
@@ -65,6 +66,26 @@ impl Built {
             Self::No { .. } => Some(false),
             Self::NotTried(_) => None,
         }
+    }
+}
+
+impl Serialize for Built {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (state, by, version, time, why, log) = match self {
+            Self::Yes { by, version, time } => {
+                ("yes", Some(by.as_str()), version.as_ref(), Some(time), None, None)
+            }
+            Self::No { why, log } => ("no", None, None, None, Some(why), Some(log)),
+            Self::NotTried(why) => ("not-tried", None, None, None, Some(why), None),
+        };
+        let mut built = serializer.serialize_struct("Built", 6)?;
+        built.serialize_field("state", state)?;
+        built.serialize_field("by", &by)?;
+        built.serialize_field("version", &version)?;
+        built.serialize_field("seconds", &time.map(Duration::as_secs_f64))?;
+        built.serialize_field("why", &why)?;
+        built.serialize_field("log", &log)?;
+        built.end()
     }
 }
 

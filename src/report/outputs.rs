@@ -7,8 +7,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::BuilderDocument;
-use super::document::NodeDocument;
+use super::{BuilderDocument, BuilderState};
+use crate::buildx::builder::Node;
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -26,13 +26,13 @@ struct NodeOutput<'a> {
 }
 
 impl<'a> NodeOutput<'a> {
-    fn new(node: &'a NodeDocument) -> Self {
-        let options: &BTreeMap<String, String> = &node.driver_options;
+    fn new(node: &'a Node) -> Self {
+        let options: &BTreeMap<String, String> = &node.options;
         Self {
             name: &node.name,
             endpoint: &node.endpoint,
             driver_opts: options.iter().map(|(name, value)| format!("{name}={value}")).collect(),
-            status: &node.status,
+            status: node.status.word(),
             buildkitd_flags: node.flags.join(" "),
             buildkit: node.version.as_deref(),
             platforms: node.platforms.join(","),
@@ -43,8 +43,8 @@ impl<'a> NodeOutput<'a> {
 /// Writes them to the end of the file that `GITHUB_OUTPUT` names. `platforms` are those that were built
 /// (setup-buildx-action gives what is advertised).
 pub fn builder(out: &mut dyn Write, document: &BuilderDocument) -> io::Result<()> {
-    let Some(builder) = &document.builder else { return Ok(()) };
-    let platforms: Vec<&str> = document.working().map(|one| one.platform.as_str()).collect();
+    let Some(BuilderState { builder, .. }) = &document.builder else { return Ok(()) };
+    let platforms: Vec<&str> = document.working().map(|one| one.facts.platform.as_str()).collect();
     let nodes: Vec<NodeOutput<'_>> = builder.nodes.iter().map(NodeOutput::new).collect();
     let nodes = serde_json::to_string(&nodes).map_err(io::Error::other)?;
     let values = [

@@ -12,12 +12,11 @@ use binfmtd::testing::buildx::engine::{Engine, Location};
 use binfmtd::testing::buildx::facts::PlatformFacts;
 use binfmtd::testing::buildx::kernel::Kernel;
 use binfmtd::testing::buildx::observe::{Orphan, OrphanKind};
+use binfmtd::testing::buildx::removal::BuilderRemoval;
 use binfmtd::testing::buildx::test_build::{Built, Runner};
 use binfmtd::testing::fix::{self, Command, Edit, Fix, RunsAs};
 use binfmtd::testing::observation::{InstanceFacts, OwnershipRecord};
-use binfmtd::testing::report::{
-    BuilderDocument, OrphanDocument, RemovalDocument, StatusDocument, versioned,
-};
+use binfmtd::testing::report::{BuilderDocument, StatusDocument, versioned};
 use binfmtd::testing::rule::Entry;
 use binfmtd::testing::target::Table;
 use serde_json::Value;
@@ -365,25 +364,22 @@ fn documents_of_builders() -> [(&'static str, Vec<Value>); 2] {
     let mut whole = BuilderDocument::new(&elsewhere, Some(&builder), &all).with_error(&"error");
     whole.steps.push("step".to_owned());
     whole.warnings.push("warning".to_owned());
-    let kinds = [OrphanKind::Container("exited".to_owned()), OrphanKind::Volume];
-    let orphans: Vec<OrphanDocument> = kinds
-        .into_iter()
-        .map(|kind| {
-            OrphanDocument::from(&Orphan {
-                kind,
-                name: "left".to_owned(),
-                node: "mine0".to_owned(),
-                ours: true,
-            })
-        })
-        .collect();
+    let orphan = |kind, state| Orphan {
+        kind,
+        name: "left".to_owned(),
+        state,
+        node: "mine0".to_owned(),
+        ours: true,
+        removed: false,
+    };
+    let orphans = vec![orphan(OrphanKind::Container, words()), orphan(OrphanKind::Volume, None)];
     whole.orphans = Some(orphans.clone());
     let without = BuilderDocument::new(&engine(Location::Here), None, &[]);
     let removal =
-        RemovalDocument { ok: false, builder: words(), orphans, errors: vec!["error".to_owned()] };
+        BuilderRemoval { ok: false, builder: words(), orphans, errors: vec!["error".to_owned()] };
     let builders =
         [&whole, &without].map(|document| serde_json::to_value(versioned(document)).unwrap());
-    let nothing = RemovalDocument { builder: None, ..removal.clone() };
+    let nothing = BuilderRemoval { builder: None, ..removal.clone() };
     let removals =
         [&removal, &nothing].map(|document| serde_json::to_value(versioned(document)).unwrap());
     [("buildx", builders.to_vec()), ("buildx remove", removals.to_vec())]

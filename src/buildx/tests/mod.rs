@@ -28,7 +28,7 @@ use super::platform::{Platform, PlatformError};
 use super::problem::BuilderProblem;
 use super::record::{self, BuilderRecord, OwnedNode};
 use super::refusal::{BuilderRefusal, ChangeReason, Obstacle, UnreachableNode};
-use super::removal::{BuilderRemoval, OrphanRemoval, RemovalRequest};
+use super::removal::{BuilderRemoval, RemovalRequest};
 use super::selection::{keep_interesting, keep_running};
 use super::spec::{self, BuilderSpec, ConfigFile, Recreate};
 use super::test_build::{Build, BuildLog, Built, Runner};

@@ -1,11 +1,12 @@
 use super::*;
 
 fn orphan(node: &str, kind: OrphanKind, ours: bool) -> Orphan {
-    Orphan { kind, name: format!("name of {node}"), node: node.to_owned(), ours }
+    let (name, node) = (format!("name of {node}"), node.to_owned());
+    Orphan { kind, name, state: None, node, ours, removed: false }
 }
 
 fn orphans() -> Vec<Orphan> {
-    let container = || OrphanKind::Container("exited".to_owned());
+    let container = || OrphanKind::Container;
     vec![
         orphan("mine0", container(), true),
         orphan("mine0", OrphanKind::Volume, true),
@@ -48,16 +49,15 @@ fn a_removal_is_of_a_builder_or_of_what_is_left() {
 
 #[test]
 fn what_could_not_be_removed_is_told() {
-    let failed = || ApplyError::InvalidOption("boo".to_owned());
     let [one, another, third, ..] = <[Orphan; 5]>::try_from(orphans()).unwrap();
-    let removal = BuilderRemoval {
-        builder: None,
-        orphans: vec![
-            OrphanRemoval { orphan: one, outcome: Some(Err(failed())) },
-            OrphanRemoval { orphan: another, outcome: Some(Ok(())) },
-            OrphanRemoval { orphan: third, outcome: None },
-        ],
-    };
-    assert_eq!(removal.errors().collect::<Vec<_>>(), ["container name of mine0: boo"]);
+    let mut removal = BuilderRemoval::default();
+    removal.add(another, Some(Ok(())));
+    removal.add(third, None);
+    assert!(removal.ok && removal.errors.is_empty());
+    removal.add(one, Some(Err(ApplyError::InvalidOption("boo".to_owned()))));
+    assert!(!removal.ok);
+    assert_eq!(removal.errors, ["container name of mine0: boo"]);
+    let removed: Vec<bool> = removal.orphans.iter().map(|one| one.removed).collect();
+    assert_eq!(removed, [true, false, false]);
     assert_eq!(OrphanKind::Volume.word(), "volume");
 }

@@ -7,7 +7,7 @@ use crate::buildx::spec;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::failure::Failure;
-use crate::report::{BuilderDocument, OrphanDocument};
+use crate::report::BuilderDocument;
 use crate::system::process::batch::Limits;
 
 /// Compare what the kernel runs, the image embeds, and the builder advertises and builds
@@ -66,7 +66,7 @@ pub(super) fn inspect(context: &Context, arguments: &InspectArguments) -> Result
     let found = request.inspect(&docker, &settings, observe, &mut context.progress())?;
     let mut document = BuilderDocument::inspected(&found);
     if found.builder.is_some() {
-        document.orphans = Some(found.orphans.iter().map(OrphanDocument::from).collect());
+        document.orphans = Some(found.orphans);
     }
     arguments.common.finish(context, &document)
 }

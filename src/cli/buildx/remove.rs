@@ -6,7 +6,7 @@ use crate::buildx::spec;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::failure::Failure;
-use crate::report::{RemovalDocument, text};
+use crate::report::text;
 
 /// Remove a builder that binfmtd created, with its container and its state
 ///
@@ -44,7 +44,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     } else {
         RemovalRequest::Builder { name, keep_state: arguments.keep_state }
     };
-    let document = RemovalDocument::from(&removal::remove(&docker, request)?);
+    let document = removal::remove(&docker, request)?;
     context.print(&document, |out| text::removal(out, &document))?;
     Ok(Exit::of(document.ok))
 }

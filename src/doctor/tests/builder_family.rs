@@ -257,6 +257,8 @@ fn what_is_left_of_builders_that_are_gone() {
         name: name.to_owned(),
         node: "mine0".to_owned(),
         ours,
+        state: None,
+        removed: false,
     };
     let with = |orphans| Inspection { orphans, ..inspection(Some(builder()), Vec::new()) };
     ask(&mut host, Ok(with(vec![orphan("theirs", false)])));

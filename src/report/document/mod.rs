@@ -17,10 +17,7 @@ mod unregister;
 mod which;
 
 pub use binfmt::BinfmtDocument;
-pub use builder::{
-    BuilderDocument, BuilderState, EngineDocument, NodeDocument, OrphanDocument, PlatformDocument,
-    RemovalDocument,
-};
+pub use builder::{BuilderDocument, BuilderState, PlatformDocument};
 pub use checks::{CheckDocument, ChecksDocument};
 pub use config::ConfigDocument;
 #[cfg(test)]

@@ -10,9 +10,10 @@ use super::*;
 use crate::buildx::builder::{Builder, Node, NodeStatus};
 use crate::buildx::embedded::Embedded;
 use crate::buildx::engine::{Engine, Location};
-use crate::buildx::facts::PlatformFacts;
+use crate::buildx::facts::{Grade, PlatformFacts};
 use crate::buildx::kernel::Kernel;
 use crate::buildx::observe::{Orphan, OrphanKind};
+use crate::buildx::removal::BuilderRemoval;
 use crate::buildx::test_build::{Built, Runner};
 
 /// Everything that comes from elsewhere says this.
@@ -74,15 +75,21 @@ fn document_of(word: &str) -> BuilderDocument {
     let mut document = BuilderDocument::new(&engine, Some(&builder), &all).with_error(&word());
     document.steps.push(word());
     document.warnings.push(word());
-    let left =
-        |kind| OrphanDocument::from(&Orphan { kind, name: word(), node: word(), ours: false });
-    let left = vec![left(OrphanKind::Container(word())), left(OrphanKind::Volume)];
-    document.orphans = Some(left);
+    let left = |kind, state| Orphan {
+        kind,
+        name: word(),
+        state,
+        node: word(),
+        ours: false,
+        removed: false,
+    };
+    let left = [left(OrphanKind::Container, Some(word())), left(OrphanKind::Volume, None)];
+    document.orphans = Some(left.to_vec());
     document
 }
 
-fn removal_of(word: &str) -> RemovalDocument {
-    RemovalDocument {
+fn removal_of(word: &str) -> BuilderRemoval {
+    BuilderRemoval {
         ok: false,
         builder: Some(word.to_owned()),
         orphans: document_of(word).orphans.unwrap_or_default(),
@@ -126,8 +133,8 @@ fn written_outputs(document: &BuilderDocument) -> Vec<(String, String)> {
 #[test]
 fn a_step_has_the_outputs_of_setup_buildx_action() {
     let mut document = document_of("mine");
-    document.platforms[0].platform = "linux/arm64".to_owned();
-    document.platforms[2].platform = "linux/s390x".to_owned();
+    document.platforms[0].facts.platform = "linux/arm64".to_owned();
+    document.platforms[2].facts.platform = "linux/s390x".to_owned();
     let outputs = written_outputs(&document);
     let names: Vec<&str> = outputs.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["name", "driver", "platforms", "nodes"]);
@@ -149,7 +156,7 @@ fn a_step_has_the_outputs_of_setup_buildx_action() {
         })
     );
     // None, and no empty ones either.
-    document.builder.as_mut().unwrap().nodes.clear();
+    document.builder.as_mut().unwrap().builder.nodes.clear();
     assert_eq!(written_outputs(&document)[3].1, "[]");
     document.builder = None;
     let mut out = Vec::new();
@@ -241,10 +248,10 @@ fn a_document_is_well_when_nothing_fails() {
         nodes: Vec::new(),
     };
     let empty = BuilderDocument::new(&engine, Some(&builder), &[]);
-    assert!(empty.ok && empty.engine.here && empty.engine.elsewhere.is_none());
+    assert!(empty.ok && empty.engine.location == Location::Here);
     assert!(!empty.with_error(&"boo").ok);
-    let grades: Vec<&str> = document.platforms.iter().map(|one| one.grade).collect();
-    assert_eq!(grades, ["doubtful", "fails", "likely"]);
+    let grades: Vec<Grade> = document.platforms.iter().map(|one| one.grade).collect();
+    assert_eq!(grades, [Grade::Doubtful, Grade::Fails, Grade::Likely]);
     assert_eq!(document.working().count(), 2);
 }
 

@@ -3,10 +3,15 @@
 use std::io::{self, Write};
 
 use super::layout::{BAD, Cell, DOUBTFUL, GOOD, QUIET, STRONG, cell, rows, styled};
-use crate::report::{
-    BuilderDocument, BuilderState, EngineDocument, NodeDocument, OrphanDocument, PlatformDocument,
-    RemovalDocument,
-};
+use crate::buildx::builder::{Builder, NodeStatus};
+use crate::buildx::embedded::Embedded;
+use crate::buildx::engine::{Engine, Location};
+use crate::buildx::facts::Grade;
+use crate::buildx::kernel::Kernel;
+use crate::buildx::observe::{Orphan, OrphanKind};
+use crate::buildx::removal::BuilderRemoval;
+use crate::buildx::test_build::{Built, Runner};
+use crate::report::{BuilderDocument, BuilderState, PlatformDocument};
 use crate::shown::plain;
 
 /// `bootstrap`, `inspect` and `verify`; with `verbose`, logs of failed builds, too.
@@ -14,7 +19,7 @@ pub fn builder(out: &mut dyn Write, document: &BuilderDocument, verbose: bool) -
     for step in &document.steps {
         writeln!(out, "{GOOD}done{GOOD:#}  {}", plain(step))?;
     }
-    if let Some(builder) = &document.builder {
+    if let Some(BuilderState { builder, .. }) = &document.builder {
         head(out, builder, &document.engine, verbose)?;
     }
     if !document.platforms.is_empty() {
@@ -23,12 +28,12 @@ pub fn builder(out: &mut dyn Write, document: &BuilderDocument, verbose: bool) -
     }
     for one in &document.platforms {
         let Some(finding) = &one.finding else { continue };
-        let style = if one.grade == "fails" { BAD } else { DOUBTFUL };
-        writeln!(out, "\n{style}{}{style:#}  {}", plain(&one.platform), plain(finding))?;
+        let style = if one.grade == Grade::Fails { BAD } else { DOUBTFUL };
+        writeln!(out, "\n{style}{}{style:#}  {}", plain(&one.facts.platform), plain(finding))?;
         if let Some(fix) = &one.fix {
             writeln!(out, "  fix: {STRONG}{}{STRONG:#}", plain(&fix.line(document.reader)))?;
         }
-        if let (true, Some(log)) = (verbose, &one.built.log) {
+        if let (true, Built::No { log, .. }) = (verbose, &one.facts.built) {
             for line in log.lines() {
                 writeln!(out, "  {QUIET}| {}{QUIET:#}", plain(line))?;
             }
@@ -47,13 +52,8 @@ pub fn builder(out: &mut dyn Write, document: &BuilderDocument, verbose: bool) -
     conclusion(out, document)
 }
 
-fn head(
-    out: &mut dyn Write,
-    builder: &BuilderState,
-    engine: &EngineDocument,
-    verbose: bool,
-) -> io::Result<()> {
-    let whose = if builder.ours { "" } else { ", not created by binfmtd" };
+fn head(out: &mut dyn Write, builder: &Builder, engine: &Engine, verbose: bool) -> io::Result<()> {
+    let whose = if builder.is_ours() { "" } else { ", not created by binfmtd" };
     let current = if builder.current == Some(true) { ", current" } else { "" };
     let name = plain(&builder.name);
     writeln!(out, "{STRONG}{name}{STRONG:#} ({}{current}{whose})", plain(&builder.driver))?;
@@ -62,19 +62,20 @@ fn head(
     }
     for node in &builder.nodes {
         let version = node.version.as_deref().map(|version| format!(", BuildKit {version}"));
-        let error = node.error.as_deref().map(|error| format!(": {error}"));
+        let error = node.status.error().map(|error| format!(": {error}"));
+        let style = if node.status == NodeStatus::Running { GOOD } else { BAD };
         writeln!(
             out,
-            "  {} {}{}{}, {}",
+            "  {} {style}{}{style:#}{}{}, {}",
             plain(&node.name),
-            status(node),
+            plain(node.status.word()),
             plain(&error.unwrap_or_default()),
             plain(&version.unwrap_or_default()),
             plain(&node.endpoint),
         )?;
     }
     let rootless = if engine.rootless { ", rootless" } else { "" };
-    if verbose || !engine.here {
+    if verbose || engine.location != Location::Here {
         writeln!(
             out,
             "  Docker {}{rootless}, Linux {}, buildx {}, context {}",
@@ -84,16 +85,11 @@ fn head(
             plain(&engine.context)
         )?;
     }
-    if let Some(elsewhere) = &engine.elsewhere {
+    if let Location::Elsewhere(elsewhere) = &engine.location {
         let note = format!("the engine is not on this machine: {elsewhere}");
         writeln!(out, "  {DOUBTFUL}{}{DOUBTFUL:#}", plain(&note))?;
     }
     Ok(())
-}
-
-fn status(node: &NodeDocument) -> String {
-    let style = if node.status == "running" { GOOD } else { BAD };
-    format!("{style}{}{style:#}", plain(&node.status))
 }
 
 fn table(out: &mut dyn Write, platforms: &[PlatformDocument], verbose: bool) -> io::Result<()> {
@@ -101,11 +97,11 @@ fn table(out: &mut dyn Write, platforms: &[PlatformDocument], verbose: bool) -> 
     let mut lines: Vec<Vec<Cell>> = vec![head.iter().map(|title| styled(QUIET, title)).collect()];
     lines.extend(platforms.iter().map(|one| {
         vec![
-            styled(STRONG, &one.platform),
-            kernel(one),
-            embedded(one, verbose),
-            if one.advertised { cell("yes") } else { styled(QUIET, "no") },
-            built(one),
+            styled(STRONG, &one.facts.platform),
+            kernel(&one.facts.kernel),
+            embedded(&one.facts.embedded, verbose),
+            if one.facts.advertised { cell("yes") } else { styled(QUIET, "no") },
+            built(&one.facts.built),
         ]
     }));
     rows(out, &lines)
@@ -117,68 +113,67 @@ fn short(version: Option<&str>) -> String {
     words.and_then(|rest| rest.split_whitespace().next()).unwrap_or_default().to_owned()
 }
 
-fn kernel(one: &PlatformDocument) -> Cell {
-    let rule = one.kernel.rule.as_deref().unwrap_or("a rule out of sight");
-    match one.kernel.state {
-        "native" => styled(GOOD, "native"),
-        "runs" => {
-            let version = short(one.kernel.version.as_deref());
-            styled(GOOD, format!("{rule} {version}").trim_end())
+fn kernel(kernel: &Kernel) -> Cell {
+    let rule = kernel.rule().unwrap_or("a rule out of sight");
+    match kernel {
+        Kernel::Native => styled(GOOD, "native"),
+        Kernel::Runs { version, .. } => {
+            styled(GOOD, format!("{rule} {}", short(version.as_deref())).trim_end())
         }
-        "has-rule" => cell(format!("{rule}, not run")),
-        "no-rule" => styled(BAD, "no rule"),
-        "fails" => styled(BAD, format!("{rule} fails")),
-        _ => styled(QUIET, "unknown"),
+        Kernel::HasRule(_) => cell(format!("{rule}, not run")),
+        Kernel::NoRule => styled(BAD, "no rule"),
+        Kernel::Fails { .. } => styled(BAD, format!("{rule} fails")),
+        Kernel::Unknown(_) => styled(QUIET, "unknown"),
     }
 }
 
-fn embedded(one: &PlatformDocument, verbose: bool) -> Cell {
-    match one.embedded.state {
-        "yes" => {
-            let version = short(one.embedded.version.as_deref());
+fn embedded(embedded: &Embedded, verbose: bool) -> Cell {
+    match embedded {
+        Embedded::Yes { version, sha256, .. } => {
+            let version = short(version.as_deref());
             let version = if version.is_empty() { "yes" } else { &version };
-            let digest = one.embedded.sha256.as_deref().filter(|_| verbose);
+            let digest = sha256.as_deref().filter(|_| verbose);
             let digest = digest.and_then(|digest| digest.get(..12));
             cell(digest.map_or(version.to_owned(), |digest| format!("{version} {digest}")))
         }
-        "no" => styled(QUIET, "no"),
-        _ => styled(QUIET, "unknown"),
+        Embedded::No => styled(QUIET, "no"),
+        Embedded::Unknown(_) => styled(QUIET, "unknown"),
     }
 }
 
-fn built(one: &PlatformDocument) -> Cell {
-    let version = short(one.built.version.as_deref());
-    match (one.built.state, one.built.by) {
-        ("yes", Some("native")) => styled(GOOD, "yes, natively"),
-        ("yes", Some("embedded")) => {
-            styled(DOUBTFUL, format!("yes, by the embedded {version}").trim_end())
-        }
-        ("yes", _) => styled(GOOD, format!("yes, by the rule's {version}").trim_end()),
-        ("no", _) => styled(BAD, "no"),
-        _ => styled(QUIET, "not tried"),
+fn built(built: &Built) -> Cell {
+    let (by, version) = match built {
+        Built::Yes { by, version, .. } => (by, short(version.as_deref())),
+        Built::No { .. } => return styled(BAD, "no"),
+        Built::NotTried(_) => return styled(QUIET, "not tried"),
+    };
+    match by {
+        Runner::Native => styled(GOOD, "yes, natively"),
+        Runner::Embedded => styled(DOUBTFUL, format!("yes, by the embedded {version}").trim_end()),
+        Runner::Rule => styled(GOOD, format!("yes, by the rule's {version}").trim_end()),
     }
 }
 
 fn conclusion(out: &mut dyn Write, document: &BuilderDocument) -> io::Result<()> {
-    let built = document.platforms.iter().filter(|one| one.built.state == "yes").count();
-    let tried = document.platforms.iter().filter(|one| one.built.state != "not-tried").count();
-    let failing = document.platforms.iter().filter(|one| one.grade == "fails").count();
-    if document.builder.is_none() || document.platforms.is_empty() {
+    let platforms = &document.platforms;
+    let works = || platforms.iter().map(|one| one.facts.built.works());
+    let built = works().filter(|works| *works == Some(true)).count();
+    let tried = works().filter(Option::is_some).count();
+    let failing = platforms.iter().filter(|one| one.grade == Grade::Fails).count();
+    if document.builder.is_none() || platforms.is_empty() {
         return Ok(());
     }
     let style = if document.ok { GOOD } else { BAD };
+    let all = platforms.len();
     let counted = if tried == 0 {
-        format!(
-            "{} platforms, none of them built to try; {failing} would fail",
-            document.platforms.len()
-        )
+        format!("{all} platforms, none of them built to try; {failing} would fail")
     } else {
-        format!("{built} of {} platforms built", document.platforms.len())
+        format!("{built} of {all} platforms built")
     };
     writeln!(out, "\n{style}{counted}{style:#}")
 }
 
-fn list(out: &mut dyn Write, orphans: &[OrphanDocument]) -> io::Result<()> {
+fn list(out: &mut dyn Write, orphans: &[Orphan]) -> io::Result<()> {
     let lines: Vec<Vec<Cell>> = orphans
         .iter()
         .map(|one| {
@@ -188,14 +183,14 @@ fn list(out: &mut dyn Write, orphans: &[OrphanDocument]) -> io::Result<()> {
                 (false, false) => styled(QUIET, "not ours"),
             };
             let state = one.state.as_deref().unwrap_or_default();
-            vec![what, cell(one.kind), cell(&one.name), styled(QUIET, state)]
+            vec![what, cell(one.kind.word()), cell(&one.name), styled(QUIET, state)]
         })
         .collect();
     rows(out, &lines)
 }
 
 /// `remove`
-pub fn removal(out: &mut dyn Write, document: &RemovalDocument) -> io::Result<()> {
+pub fn removal(out: &mut dyn Write, document: &BuilderRemoval) -> io::Result<()> {
     if let Some(builder) = &document.builder {
         writeln!(out, "{GOOD}removed{GOOD:#}  builder {}", plain(builder))?;
     }
@@ -214,8 +209,8 @@ pub fn removal(out: &mut dyn Write, document: &RemovalDocument) -> io::Result<()
             "\nwhat is not ours may be another user's builder; if it is nobody's, take it away by hand:"
         )?;
         for one in left(false) {
-            let force = if one.kind == "container" { " --force" } else { "" };
-            writeln!(out, "  docker {} rm{force} {}", one.kind, plain(&one.name))?;
+            let force = if one.kind == OrphanKind::Container { " --force" } else { "" };
+            writeln!(out, "  docker {} rm{force} {}", one.kind.word(), plain(&one.name))?;
         }
     }
     for error in &document.errors {
