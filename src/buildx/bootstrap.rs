@@ -1,6 +1,5 @@
 //! Rules, a builder and a build for each platform: look, plan, carry out, build, and repair what does not build.
 
-use std::fmt::{self, Display};
 use std::time::{Duration, Instant};
 
 use super::apply::{ApplyError, Executor};
@@ -8,8 +7,8 @@ use super::builder::Builder;
 use super::docker::{Docker, DockerError};
 use super::engine::{Engine, Location};
 use super::facts::{Assessment, Grade, PlatformFacts};
-use super::inspection::{self, InspectOptions};
-use super::kernel::{self, KernelFacts, KernelOptions, PlatformSupport};
+use super::inspection::{self, InspectOptions, Progress};
+use super::kernel::{self, KernelFacts, PlatformSupport};
 use super::observe::{self, DockerFacts};
 use super::plan::{self, BuilderStep};
 use super::platform::Platform;
@@ -41,20 +40,13 @@ pub struct BootstrapRequest<'a> {
     pub wait: Duration,
 }
 
-/// One thing that was done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BootstrapStep {
-    /// The rule of this target.
-    Register(String),
-    Builder(BuilderStep),
-}
-
 #[derive(Debug)]
 pub struct Bootstrapped {
     pub engine: Engine,
     pub builder: Builder,
     pub facts: Vec<PlatformFacts>,
-    pub steps: Vec<BootstrapStep>,
+    /// What was done, for a person.
+    pub steps: Vec<String>,
     /// What could not be done, though nothing that was asked for needs it.
     pub warnings: Vec<String>,
     /// Why something that was needed could not be done.
@@ -95,18 +87,6 @@ impl Bootstrapped {
         self.error.as_ref().map(|error| error.message.clone()).or_else(failing)
     }
 }
-
-impl Display for BootstrapStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Register(target) => write!(f, "register {target}"),
-            Self::Builder(step) => step.fmt(f),
-        }
-    }
-}
-
-/// Told what is under way, how much of it is done, and of how much.
-pub type Progress<'p> = dyn FnMut(&str, usize, usize) + 'p;
 
 /// Does what is asked for. An error is why nothing was done, or why it was not finished and nothing is known of the result.
 pub fn bootstrap<'a>(
@@ -161,7 +141,7 @@ struct Bootstrap<'a, 'b> {
     request: &'b BootstrapRequest<'a>,
     executor: Executor<'b>,
     progress: &'b mut Progress<'b>,
-    steps: Vec<BootstrapStep>,
+    steps: Vec<String>,
     warnings: Vec<String>,
 }
 
@@ -254,7 +234,7 @@ impl<'a> Bootstrap<'a, '_> {
         }
         match self.register(&missing) {
             Ok(registered) => {
-                self.steps.extend(registered.into_iter().map(BootstrapStep::Register));
+                self.steps.extend(registered.iter().map(|target| format!("register {target}")));
                 Ok(self.look_at_kernel(engine)?.platforms)
             }
             Err(failure) => {
@@ -267,10 +247,8 @@ impl<'a> Bootstrap<'a, '_> {
     }
 
     fn look_at_kernel(&mut self, engine: &Engine) -> Result<KernelFacts<'a>, Failure> {
-        let asked = self.request.platforms.clone();
-        let platforms = asked.unwrap_or_else(|| Platform::all(&self.settings.table));
-        let options = KernelOptions { observe: self.observe, prove: self.request.verify };
-        kernel::look(self.settings, engine, platforms, options, self.progress)
+        let (platforms, prove) = (self.request.platforms.clone(), self.request.verify);
+        kernel::look(self.settings, engine, platforms, self.observe, prove, self.progress)
     }
 
     /// Returns the targets whose rules changed.
@@ -293,7 +271,7 @@ impl<'a> Bootstrap<'a, '_> {
         for step in steps {
             tracing::info!("{step}");
             self.executor.carry_out(step, &self.request.spec)?;
-            self.steps.push(BootstrapStep::Builder(step.clone()));
+            self.steps.push(step.to_string());
         }
         Ok(())
     }
@@ -304,10 +282,6 @@ impl<'a> Bootstrap<'a, '_> {
         steps: Result<Vec<BuilderStep>, BuilderRefusal>,
     ) -> Result<Builder, Failure> {
         self.carry_out(&steps?)?;
-        self.look_again()
-    }
-
-    fn look_again(&self) -> Result<Builder, Failure> {
         self.pick(observe::builders(self.docker)?)
     }
 
@@ -325,8 +299,7 @@ impl<'a> Bootstrap<'a, '_> {
         builder: &Builder,
         kernels: &[PlatformSupport<'_>],
     ) -> Result<Vec<PlatformFacts>, Failure> {
-        let (build, digests) = (self.request.verify, self.request.digests);
-        let options = InspectOptions { build, digests: build && digests };
+        let options = InspectOptions { build: self.request.verify, digests: self.request.digests };
         let (docker, settings) = (self.docker, self.settings);
         Ok(inspection::facts(docker, settings, builder, kernels, options, self.progress)?)
     }

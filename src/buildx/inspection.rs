@@ -7,7 +7,7 @@ use super::builder::{Builder, Node, NodeStatus};
 use super::docker::{Docker, DockerError};
 use super::embedded::{self, Embedded};
 use super::facts::{PlatformFacts, by_rule_where_there_is_one};
-use super::kernel::{self, KernelOptions, PlatformSupport};
+use super::kernel::{self, PlatformSupport};
 use super::observe::{self, DockerFacts, Orphan};
 use super::platform::Platform;
 use super::problem::{BuilderProblem, resting};
@@ -36,6 +36,9 @@ impl From<InspectError> for Failure {
         }
     }
 }
+
+/// Told what is under way, how much of it is done, and of how much.
+pub type Progress<'p> = dyn FnMut(&str, usize, usize) + 'p;
 
 /// What is done to find the facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +79,7 @@ impl Inspection {
         settings: &Settings,
         kernels: &[PlatformSupport<'_>],
         options: InspectOptions,
-        progress: &mut dyn FnMut(&str, usize, usize),
+        progress: &mut Progress<'_>,
     ) -> Result<(), InspectError> {
         if let Some(builder) = &self.builder {
             let can_build = resting(builder).is_none() && builder.error.is_none();
@@ -98,6 +101,9 @@ pub fn look(docker: &Docker, name: &str) -> Result<Inspection, DockerError> {
 /// What `binfmtd buildx inspect` and `verify` are asked for.
 #[derive(Debug, Clone)]
 pub struct InspectRequest<'a> {
+    pub docker: &'a Docker,
+    pub settings: &'a Settings,
+    pub observe: ObserveOptions<'a>,
     pub name: String,
     /// `None` for all that the kernel runs or the builder advertises.
     pub platforms: Option<Vec<Platform<'a>>>,
@@ -107,69 +113,48 @@ pub struct InspectRequest<'a> {
     pub digests: bool,
 }
 
-impl<'a> InspectRequest<'a> {
+impl InspectRequest<'_> {
     /// Inspects the builder as it is. Changes nothing and starts nothing.
-    pub fn inspect(
-        &self,
-        docker: &Docker,
-        settings: &'a Settings,
-        observe: ObserveOptions<'_>,
-        progress: &mut dyn FnMut(&str, usize, usize),
-    ) -> Result<Inspection, Failure> {
-        let mut inspection = look(docker, &self.name)?;
-        if let Some(builder) = &inspection.builder {
-            let engine = &inspection.seen;
-            let kernels = self.kernels(settings, engine, builder, observe, progress)?;
-            inspection.examine(docker, settings, &kernels, self.options(), progress)?;
+    pub fn inspect(&self, progress: &mut Progress<'_>) -> Result<Inspection, Failure> {
+        let mut found = look(self.docker, &self.name)?;
+        if let Some(builder) = &found.builder {
+            let kernels = self.kernels(&found.seen, builder, progress)?;
+            let options = InspectOptions { build: self.verify, digests: self.digests };
+            found.examine(self.docker, self.settings, &kernels, options, progress)?;
         }
-        Ok(inspection)
+        Ok(found)
     }
 
     /// Starts a builder that does not run, and builds if any of its nodes runs then.
-    pub fn verify(
-        &self,
-        docker: &Docker,
-        settings: &'a Settings,
-        observe: ObserveOptions<'_>,
-        progress: &mut dyn FnMut(&str, usize, usize),
-    ) -> Result<Inspection, Failure> {
-        let name = self.name.clone();
+    pub fn verify(&self, progress: &mut Progress<'_>) -> Result<Inspection, Failure> {
+        let (docker, name) = (self.docker, self.name.clone());
         let mut seen = observe::observe(docker)?;
         if seen.builder(&name).is_some_and(|builder| !builder.is_running()) {
             apply::boot(docker, &name)?;
             seen.builders = observe::builders(docker)?;
         }
         let builder = seen.builder(&name).cloned();
-        let facts = match &builder {
-            None => Vec::new(),
-            Some(builder) => {
-                let kernels = self.kernels(settings, &seen, builder, observe, progress)?;
-                let runs = |node: &Node| node.status == NodeStatus::Running;
-                let build = builder.nodes.is_empty() || builder.nodes.iter().any(runs);
-                let options = InspectOptions { build, ..self.options() };
-                facts(docker, settings, builder, &kernels, options, progress)?
-            }
-        };
-        Ok(Inspection { seen, name, builder, facts, orphans: Vec::new() })
-    }
-
-    fn options(&self) -> InspectOptions {
-        InspectOptions { build: self.verify, digests: self.verify && self.digests }
+        let mut found = Inspection { seen, name, builder, facts: Vec::new(), orphans: Vec::new() };
+        if let Some(builder) = &found.builder {
+            let kernels = self.kernels(&found.seen, builder, progress)?;
+            let runs = |node: &Node| node.status == NodeStatus::Running;
+            let build = builder.nodes.is_empty() || builder.nodes.iter().any(runs);
+            let options = InspectOptions { build, digests: self.digests };
+            found.facts = facts(docker, self.settings, builder, &kernels, options, progress)?;
+        }
+        Ok(found)
     }
 
     fn kernels(
         &self,
-        settings: &'a Settings,
         seen: &DockerFacts,
         builder: &Builder,
-        observe: ObserveOptions<'_>,
-        progress: &mut dyn FnMut(&str, usize, usize),
-    ) -> Result<Vec<PlatformSupport<'a>>, Failure> {
-        let asked = self.platforms.clone();
-        let platforms = asked.unwrap_or_else(|| Platform::all(&settings.table));
-        let options = KernelOptions { observe, prove: self.verify };
-        let mut kernels =
-            kernel::look(settings, &seen.engine, platforms, options, progress)?.platforms;
+        progress: &mut Progress<'_>,
+    ) -> Result<Vec<PlatformSupport<'_>>, Failure> {
+        let (settings, platforms) = (self.settings, self.platforms.clone());
+        let facts =
+            kernel::look(settings, &seen.engine, platforms, self.observe, self.verify, progress)?;
+        let mut kernels = facts.platforms;
         if self.platforms.is_none() {
             keep_interesting(settings, builder, &mut kernels);
         }
@@ -184,7 +169,7 @@ pub fn facts(
     builder: &Builder,
     kernels: &[PlatformSupport<'_>],
     options: InspectOptions,
-    progress: &mut dyn FnMut(&str, usize, usize),
+    progress: &mut Progress<'_>,
 ) -> Result<Vec<PlatformFacts>, InspectError> {
     let platforms: Vec<Platform<'_>> =
         kernels.iter().map(|(platform, _)| platform.clone()).collect();

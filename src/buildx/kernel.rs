@@ -96,14 +96,6 @@ impl Serialize for Kernel {
 /// A platform, and what the kernel that builds does with its programs.
 pub type PlatformSupport<'a> = (Platform<'a>, Kernel);
 
-/// How to look at the kernel.
-#[derive(Debug, Clone, Copy)]
-pub struct KernelOptions<'a> {
-    pub observe: ObserveOptions<'a>,
-    /// Whether to run probes; else the rules are read only.
-    pub prove: bool,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelFacts<'a> {
     pub platforms: Vec<PlatformSupport<'a>>,
@@ -122,14 +114,17 @@ impl KernelFacts<'_> {
     }
 }
 
-/// What the kernel of an engine does with each platform. Of a kernel elsewhere nothing is known.
+/// What the kernel of an engine does with each platform, or with every one that there is. Of a kernel elsewhere nothing is
+/// known. With `prove`, probes run; else the rules are only read.
 pub fn look<'a>(
-    settings: &Settings,
+    settings: &'a Settings,
     engine: &Engine,
-    platforms: Vec<Platform<'a>>,
-    options: KernelOptions<'_>,
+    platforms: Option<Vec<Platform<'a>>>,
+    options: ObserveOptions<'_>,
+    prove: bool,
     progress: &mut dyn FnMut(&str, usize, usize),
 ) -> Result<KernelFacts<'a>, Failure> {
+    let platforms = platforms.unwrap_or_else(|| Platform::all(&settings.table));
     if let Location::Elsewhere(why) = &engine.location {
         let unknown = |platform| (platform, Kernel::Unknown(why.clone()));
         let platforms = platforms.into_iter().map(unknown).collect();
@@ -138,13 +133,13 @@ pub fn look<'a>(
     let names = platforms.iter().map(|platform| platform.target.name.clone());
     let request = Request { only: Some(names.collect()), takeover: false };
     let seen = match Instance::find() {
-        Ok(instance) => observe::observe(&instance, settings, &request, options.observe)?,
+        Ok(instance) => observe::observe(&instance, settings, &request, options)?,
         // Rules may be in force all the same, out of sight; the probes tell.
         Err(_) => observe::observe_without_instance(settings, &request)?,
     };
-    let kernels = if options.prove {
+    let kernels = if prove {
         let mut progress = |done, total| progress("running probes", done, total);
-        proved(&seen, &platforms, options.observe, &mut progress)?
+        proved(&seen, &platforms, options, &mut progress)?
     } else {
         platforms.iter().map(|platform| by_rule(&seen, platform)).collect()
     };

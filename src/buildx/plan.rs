@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use super::builder::{Builder, Node, NodeStatus};
 use super::kernel::PlatformSupport;
-use super::refusal::{BuilderRefusal, ChangeReason, Obstacle};
+use super::refusal::{BuilderRefusal, ChangeReason};
 use super::spec::{BuilderSpec, Recreate};
 
 /// One thing to do.
@@ -162,9 +162,10 @@ fn allowed(
         return Err(BuilderRefusal::NotOurs { name, why });
     }
     let obstacle = match spec.recreate {
-        Recreate::Never => Obstacle::Forbidden,
-        Recreate::Auto | Recreate::Always if spec.append => Obstacle::Append,
-        Recreate::Auto | Recreate::Always if builder.nodes.len() > 1 => Obstacle::SeveralNodes,
+        Recreate::Never => "--recreate never forbids that",
+        Recreate::Auto | Recreate::Always if spec.append => "only a node is to be added to it",
+        // buildx does not show enough of what its further nodes were created with.
+        Recreate::Auto | Recreate::Always if builder.nodes.len() > 1 => "it has several nodes",
         Recreate::Auto | Recreate::Always => return Ok(why),
     };
     Err(BuilderRefusal::NotAgain { name, why, obstacle })

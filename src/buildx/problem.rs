@@ -1,6 +1,6 @@
 //! Why a builder builds nothing, and what to do about it.
 
-use std::fmt::{self, Display};
+use thiserror::Error;
 
 use super::builder::{Builder, Node, NodeStatus};
 use super::observe::DockerFacts;
@@ -8,49 +8,25 @@ use super::refusal::UnreachableNode;
 use crate::fix::{Command, Fix};
 
 /// Why nothing was built.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BuilderProblem {
-    Missing {
-        name: String,
-        /// Names and drivers of the others.
-        others: Vec<(String, String)>,
-    },
-    NotLoaded {
-        name: String,
-        /// buildx' words.
-        error: String,
-        is_ours: bool,
-    },
-    NotRunning {
-        name: String,
-        node: String,
-        /// [`NodeStatus::word`]
-        status: String,
-        is_ours: bool,
-    },
+    /// `others` are the builders that there are, each with its driver.
+    #[error("{}there is no builder {name}", listed(others))]
+    Missing { name: String, others: Vec<String> },
+    #[error("buildx cannot load builder {name}: {error}")]
+    NotLoaded { name: String, error: String, is_ours: bool },
+    /// `status` is a [`NodeStatus::word`].
+    #[error("node {node} is {status}, so nothing was built")]
+    NotRunning { name: String, node: String, status: String, is_ours: bool },
+    #[error(transparent)]
     Unreachable(UnreachableNode),
 }
 
-impl Display for BuilderProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing { name, others } => {
-                let others: Vec<String> =
-                    others.iter().map(|(other, driver)| format!("{other} ({driver})")).collect();
-                if !others.is_empty() {
-                    write!(f, "the builders are {}; ", others.join(", "))?;
-                }
-                write!(f, "there is no builder {name}")
-            }
-            Self::NotLoaded { name, error, .. } => {
-                write!(f, "buildx cannot load builder {name}: {error}")
-            }
-            Self::NotRunning { node, status, .. } => {
-                write!(f, "node {node} is {status}, so nothing was built")
-            }
-            Self::Unreachable(node) => node.fmt(f),
-        }
+fn listed(others: &[String]) -> String {
+    if others.is_empty() {
+        return String::new();
     }
+    format!("the builders are {}; ", others.join(", "))
 }
 
 impl BuilderProblem {
@@ -75,13 +51,11 @@ impl BuilderProblem {
             Self::Unreachable(node) => node.fix(),
         }
     }
-}
 
-impl BuilderProblem {
     pub fn missing(name: &str, seen: &DockerFacts) -> Self {
         let others = seen.builders.iter();
-        let others = others.map(|other| (other.name.clone(), other.driver.clone())).collect();
-        Self::Missing { name: name.to_owned(), others }
+        let others = others.map(|other| format!("{} ({})", other.name, other.driver));
+        Self::Missing { name: name.to_owned(), others: others.collect() }
     }
 
     /// Of a builder that is there; `None` if buildx can load it and each of its nodes runs.

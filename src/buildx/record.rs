@@ -122,27 +122,22 @@ pub fn read() -> BuilderRecord {
 /// If the record cannot be read, nothing counts as ours, so nothing is removed.
 pub(super) fn load(folder: &Path) -> BuilderRecord {
     let path = folder.join(FILE);
-    let content = match std::fs::read(&path) {
-        Ok(content) => content,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return BuilderRecord::default(),
-        Err(error) => {
-            tracing::warn!("{}: {error}; no volume is taken for ours", path.display());
-            return BuilderRecord::default();
+    read_file(&path).unwrap_or_else(|why| {
+        tracing::warn!("{}: {why}; no volume is taken for ours", path.display());
+        BuilderRecord::default()
+    })
+}
+
+fn read_file(path: &Path) -> io::Result<BuilderRecord> {
+    let content = match std::fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(BuilderRecord::default());
         }
+        read => read?,
     };
-    match serde_json::from_slice::<BuilderRecord>(&content) {
-        Ok(record) if record.schema == BuilderRecord::SCHEMA => record,
-        Ok(record) => {
-            let schema = record.schema;
-            tracing::warn!(
-                "{}: schema {schema} is not ours; no volume is taken for ours",
-                path.display()
-            );
-            BuilderRecord::default()
-        }
-        Err(error) => {
-            tracing::warn!("{}: {error}; no volume is taken for ours", path.display());
-            BuilderRecord::default()
-        }
+    let record: BuilderRecord = serde_json::from_slice(&content)?;
+    if record.schema != BuilderRecord::SCHEMA {
+        return Err(io::Error::other(format!("schema {} is not ours", record.schema)));
     }
+    Ok(record)
 }

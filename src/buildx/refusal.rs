@@ -1,7 +1,5 @@
 //! Why a builder is left as it is.
 
-use std::fmt::{self, Display};
-
 use thiserror::Error;
 
 use super::driver;
@@ -10,30 +8,22 @@ use crate::failure::Failure;
 use crate::fix::{Command, Fix};
 
 /// What a builder would be changed for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ChangeReason {
-    /// `--recreate always`
+    #[error("--recreate always")]
     Requested,
-    /// In buildx' words.
+    #[error("buildx cannot load it: {0}")]
     NotLoaded(String),
+    #[error("it was made with other options")]
     OtherOptions,
     /// It started before the kernel ran these platforms.
+    #[error("what it knows of {} is out of date", .0.join(", "))]
     Outdated(Vec<String>),
-    /// A restart did not help these platforms.
+    #[error("after a restart it still does not build for {}", .0.join(", "))]
     StillFailing(Vec<String>),
     /// `binfmtd buildx remove`
+    #[error("it would be removed")]
     Removal,
-}
-
-/// What stands against creating a builder again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Obstacle {
-    /// `--recreate never`
-    Forbidden,
-    /// Only a node is to be added.
-    Append,
-    /// buildx does not show enough of what its further nodes were created with.
-    SeveralNodes,
 }
 
 /// Why nothing is done: it would change what is not ours, or was forbidden.
@@ -47,7 +37,7 @@ pub enum BuilderRefusal {
     #[error("builder {name} was not created by binfmtd, so it is not changed ({why})")]
     NotOurs { name: String, why: ChangeReason },
     #[error("builder {name} would have to be created again ({why}), and {obstacle}")]
-    NotAgain { name: String, why: ChangeReason, obstacle: Obstacle },
+    NotAgain { name: String, why: ChangeReason, obstacle: &'static str },
     #[error("there is no builder {0} to add a node to")]
     NothingToAppendTo(String),
     #[error("builder {name} has no node {node}, only {nodes}")]
@@ -119,33 +109,6 @@ impl BuilderRefusal {
                 Fix::advice("try again when its builds are done, or use --recreate always")
             }
         }
-    }
-}
-
-impl Display for ChangeReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Requested => f.write_str("--recreate always"),
-            Self::NotLoaded(error) => write!(f, "buildx cannot load it: {error}"),
-            Self::OtherOptions => f.write_str("it was made with other options"),
-            Self::Outdated(platforms) => {
-                write!(f, "what it knows of {} is out of date", platforms.join(", "))
-            }
-            Self::StillFailing(platforms) => {
-                write!(f, "after a restart it still does not build for {}", platforms.join(", "))
-            }
-            Self::Removal => f.write_str("it would be removed"),
-        }
-    }
-}
-
-impl Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Forbidden => "--recreate never forbids that",
-            Self::Append => "only a node is to be added to it",
-            Self::SeveralNodes => "it has several nodes",
-        })
     }
 }
 

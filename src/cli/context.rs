@@ -18,7 +18,8 @@ use crate::system::process::batch::Limits;
 /// The global options.
 #[derive(Clone)]
 pub(super) struct Context {
-    config: Option<PathBuf>,
+    /// What `--config` names.
+    pub(super) config: Option<PathBuf>,
     pub(super) format: &'static dyn Format,
     pub(super) verbose: bool,
     /// The folder of the record of ownership.
@@ -28,11 +29,6 @@ pub(super) struct Context {
 impl Context {
     pub(super) fn new(config: Option<PathBuf>, format: &'static dyn Format, verbose: bool) -> Self {
         Self { config, format, verbose, runtime: record::folder() }
-    }
-
-    /// What `--config` names.
-    pub(super) fn config(&self) -> Option<&Path> {
-        self.config.as_deref()
     }
 
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
@@ -49,10 +45,6 @@ impl Context {
             }
             other => other,
         }
-    }
-
-    pub(super) fn in_runtime(&self, runtime: PathBuf) -> Self {
-        Self { runtime, ..self.clone() }
     }
 
     pub(super) fn observing(&self, run_others: bool, limits: Limits) -> ObserveOptions<'_> {

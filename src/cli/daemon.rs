@@ -20,6 +20,6 @@ pub(super) struct Arguments {}
 
 pub(super) fn run(context: &Context, _: &Arguments) -> Result<Exit, Failure> {
     let mounted = reconcile::writable_instance(Holder::Caller)?;
-    daemon::run(mounted, context.config(), &context.runtime)?;
+    daemon::run(mounted, context.config.as_deref(), &context.runtime)?;
     Ok(Exit::Well)
 }

@@ -61,7 +61,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, 
     let runtime = own_runtime.as_ref().map(|folder| folder.path().to_owned());
     let environment: Vec<(&str, OsString)> =
         runtime.iter().map(|path| (FOLDER_VARIABLE, path.clone().into_os_string())).collect();
-    let context = runtime.map_or_else(|| context.clone(), |runtime| context.in_runtime(runtime));
+    let context =
+        Context { runtime: runtime.unwrap_or_else(|| context.runtime.clone()), ..context.clone() };
     let register = || {
         let (instance, mount) = if arguments.private {
             (private::enter_private()?, None)

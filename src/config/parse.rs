@@ -45,10 +45,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Fragment, Vec<ConfigError>> {
         targets: top.get("targets", |reader, value| names(reader, value, "targets")),
         interpreter_directories: top.get("interpreter-directories", directories),
         verify: top.one("verify", |value| {
-            word(
-                value,
-                &[("before", Verify::Before), ("after", Verify::After), ("off", Verify::Off)],
-            )
+            word(value, &[Verify::Before, Verify::After, Verify::Off], Verify::as_str)
         }),
         credentials: top.one("credentials", |value| {
             value.as_bool().ok_or_else(|| ValueError::NotBoolean(what(value)))
@@ -56,14 +53,10 @@ pub fn parse(text: &str, file: &Path) -> Result<Fragment, Vec<ConfigError>> {
         preserve_argv0: top.one("preserve-argv0", |value| match value.as_bool() {
             Some(true) => Ok(PreserveArgv0::Yes),
             Some(false) => Ok(PreserveArgv0::No),
-            None => word(
-                value,
-                &[
-                    ("auto", PreserveArgv0::Auto),
-                    ("yes", PreserveArgv0::Yes),
-                    ("no", PreserveArgv0::No),
-                ],
-            ),
+            None => {
+                let all = [PreserveArgv0::Auto, PreserveArgv0::Yes, PreserveArgv0::No];
+                word(value, &all, PreserveArgv0::as_str)
+            }
         }),
         ..Fragment::default()
     };
@@ -113,10 +106,14 @@ fn text_of<'t>(value: &'t DeValue<'_>) -> Result<&'t str, ValueError> {
     value.as_str().ok_or_else(|| ValueError::NotString(what(value)))
 }
 
-fn word<T: Copy>(value: &DeValue<'_>, words: &[(&'static str, T)]) -> Result<T, ValueError> {
-    let found = value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        let words = words.iter().map(|(word, _)| *word).collect();
+fn word<T: Copy>(
+    value: &DeValue<'_>,
+    all: &[T],
+    word: fn(T) -> &'static str,
+) -> Result<T, ValueError> {
+    let found = all.iter().find(|one| value.as_str() == Some(word(**one)));
+    found.copied().ok_or_else(|| {
+        let words = all.iter().map(|one| word(*one)).collect();
         ValueError::UnknownWord { value: what(value), words }
     })
 }

@@ -27,7 +27,7 @@ use super::plan::{BuilderStep, plan, refresh, renew, undetected};
 use super::platform::{Platform, PlatformError};
 use super::problem::BuilderProblem;
 use super::record::{self, BuilderRecord, OwnedNode};
-use super::refusal::{BuilderRefusal, ChangeReason, Obstacle, UnreachableNode};
+use super::refusal::{BuilderRefusal, ChangeReason, UnreachableNode};
 use super::removal::{BuilderRemoval, RemovalRequest};
 use super::selection::{keep_interesting, keep_running};
 use super::spec::{self, BuilderSpec, ConfigFile, Recreate};

@@ -423,9 +423,13 @@ fn what_stands_against_creating_it_again_is_told() {
     let not_again =
         |why, obstacle| BuilderRefusal::NotAgain { name: "mine".to_owned(), why, obstacle };
     for (spec, builder, wanted) in [
-        (&never, running(), not_again(ChangeReason::OtherOptions, Obstacle::Forbidden)),
-        (&append, running(), not_again(ChangeReason::OtherOptions, Obstacle::Append)),
-        (&always, several, not_again(ChangeReason::Requested, Obstacle::SeveralNodes)),
+        (&never, running(), not_again(ChangeReason::OtherOptions, "--recreate never forbids that")),
+        (
+            &append,
+            running(),
+            not_again(ChangeReason::OtherOptions, "only a node is to be added to it"),
+        ),
+        (&always, several, not_again(ChangeReason::Requested, "it has several nodes")),
     ] {
         assert_eq!(planned(spec, &builder), Err(wanted));
     }

@@ -34,7 +34,7 @@ fn a_refusal_says_what_is_refused_and_what_to_do() {
             "docker buildx rm mine",
         ),
         (
-            BuilderRefusal::NotAgain { name: mine(), why: why(), obstacle: Obstacle::SeveralNodes },
+            BuilderRefusal::NotAgain { name: mine(), why: why(), obstacle: "it has several nodes" },
             "builder mine would have to be created again (it was made with other options), and it has several nodes",
             "binfmtd buildx remove mine",
         ),
@@ -93,7 +93,7 @@ fn a_paused_container_is_continued() {
 }
 
 #[test]
-fn reasons_and_obstacles_are_clauses() {
+fn reasons_are_clauses() {
     let all = || vec!["linux/arm64".to_owned(), "linux/s390x".to_owned()];
     for (reason, said) in [
         (ChangeReason::Requested, "--recreate always"),
@@ -107,13 +107,6 @@ fn reasons_and_obstacles_are_clauses() {
         (ChangeReason::Removal, "it would be removed"),
     ] {
         assert_eq!(reason.to_string(), said);
-    }
-    for (obstacle, said) in [
-        (Obstacle::Forbidden, "--recreate never forbids that"),
-        (Obstacle::Append, "only a node is to be added to it"),
-        (Obstacle::SeveralNodes, "it has several nodes"),
-    ] {
-        assert_eq!(obstacle.to_string(), said);
     }
 }
 
@@ -190,13 +183,13 @@ fn what_keeps_a_builder_from_building_is_told_with_what_to_do() {
 
 #[test]
 fn the_other_builders_are_named_where_there_is_none_of_the_name() {
-    let others = ["default", "far"].map(|name| (name.to_owned(), "docker".to_owned()));
+    let others = ["default (docker)", "far (docker)"].map(str::to_owned);
     let missing = BuilderProblem::Missing { name: mine(), others: others.into() };
     let said = "the builders are default (docker), far (docker); there is no builder mine";
     assert_eq!(missing.to_string(), said);
     let seen = DockerFacts { engine: engine(), builders: vec![ours(NodeStatus::Running)] };
     let found = Inspection { seen, ..inspection(None, Vec::new()) };
-    let others = vec![(mine(), "docker-container".to_owned())];
+    let others = vec!["mine (docker-container)".to_owned()];
     assert_eq!(found.problem(), Some(BuilderProblem::Missing { name: mine(), others }));
 }
 

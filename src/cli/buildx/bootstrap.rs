@@ -100,8 +100,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         remote: arguments.remote,
         wait: Duration::from_secs(arguments.wait),
     };
-    arguments.common.check()?;
-    let docker = arguments.common.patience.docker()?;
+    let docker = arguments.common.docker()?;
     let observe = context.observing(false, Limits::default());
     let done =
         bootstrap::bootstrap(&docker, &settings, observe, &request, &mut context.progress())?;

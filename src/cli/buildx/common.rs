@@ -28,16 +28,19 @@ impl Patience {
 #[derive(Debug, clap::Args)]
 pub(super) struct Common {
     #[command(flatten)]
-    pub(super) patience: Patience,
+    patience: Patience,
     /// Write name, driver, platforms and nodes to the file that `GITHUB_OUTPUT` names, as docker/setup-buildx-action does
     #[arg(long)]
     github_output: bool,
 }
 
 impl Common {
-    /// Refuses, before anything is done, what could not be written afterwards.
-    pub(super) fn check(&self) -> Result<(), Failure> {
-        if self.github_output { output_file().map(|_| ()) } else { Ok(()) }
+    /// The docker command. Refuses, before anything is done, what could not be written afterwards.
+    pub(super) fn docker(&self) -> Result<Docker, Failure> {
+        if self.github_output {
+            output_file()?;
+        }
+        self.patience.docker()
     }
 
     /// Prints what was found, and returns how the command ends.

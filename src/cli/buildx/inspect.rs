@@ -54,16 +54,17 @@ pub(super) struct VerifyArguments {
 pub(super) fn inspect(context: &Context, arguments: &InspectArguments) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     let platforms = Platform::find_all(&settings.table, &arguments.platforms)?;
+    let name = spec::name(&settings, arguments.name.as_deref())?;
     let request = InspectRequest {
-        name: spec::name(&settings, arguments.name.as_deref())?,
+        docker: &arguments.common.docker()?,
+        settings: &settings,
+        observe: context.observing(false, Limits::default()),
+        name,
         platforms: Some(platforms).filter(|platforms| !platforms.is_empty()),
         verify: !arguments.no_verify,
         digests: context.wants_all(),
     };
-    arguments.common.check()?;
-    let docker = arguments.common.patience.docker()?;
-    let observe = context.observing(false, Limits::default());
-    let found = request.inspect(&docker, &settings, observe, &mut context.progress())?;
+    let found = request.inspect(&mut context.progress())?;
     let mut document = BuilderDocument::inspected(&found);
     if found.builder.is_some() {
         document.orphans = Some(found.orphans);
@@ -73,15 +74,17 @@ pub(super) fn inspect(context: &Context, arguments: &InspectArguments) -> Result
 
 pub(super) fn verify(context: &Context, arguments: &VerifyArguments) -> Result<Exit, Failure> {
     let settings = context.settings()?;
+    let name = spec::name(&settings, arguments.name.as_deref())?;
+    let platforms = Platform::requested(&settings, &arguments.platforms)?;
     let request = InspectRequest {
-        name: spec::name(&settings, arguments.name.as_deref())?,
-        platforms: Platform::requested(&settings, &arguments.platforms)?,
+        docker: &arguments.common.docker()?,
+        settings: &settings,
+        observe: context.observing(false, Limits::default()),
+        name,
+        platforms,
         verify: true,
         digests: context.wants_all(),
     };
-    arguments.common.check()?;
-    let docker = arguments.common.patience.docker()?;
-    let observe = context.observing(false, Limits::default());
-    let found = request.verify(&docker, &settings, observe, &mut context.progress())?;
+    let found = request.verify(&mut context.progress())?;
     arguments.common.finish(context, &BuilderDocument::inspected(&found))
 }

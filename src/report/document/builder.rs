@@ -72,11 +72,8 @@ impl BuilderDocument {
     pub fn bootstrapped(done: &Bootstrapped) -> Self {
         let builder = Some(&done.builder);
         let document = Self::assessed(&done.engine, builder, &done.facts, done.assessments());
-        let document = Self {
-            steps: done.steps.iter().map(ToString::to_string).collect(),
-            warnings: done.warnings.clone(),
-            ..document
-        };
+        let document =
+            Self { steps: done.steps.clone(), warnings: done.warnings.clone(), ..document };
         match &done.error {
             Some(error) => document.with_error(error),
             None => document,
