@@ -18,16 +18,13 @@ pub struct PlatformFacts {
     pub platform: String,
     /// QEMU's name of the target.
     pub target: String,
-    /// What the kernel runs.
     pub kernel: Kernel,
-    /// What `BuildKit`'s image carries.
     pub embedded: Embedded,
     /// Whether the builder says that it builds for the platform.
     pub advertised: bool,
     /// Whether a node of the builder does not run, and so advertises nothing.
     #[serde(skip)]
     pub resting: bool,
-    /// What the builder built.
     pub built: Built,
 }
 
@@ -37,13 +34,11 @@ pub struct Assessment {
     pub grade: Grade,
     /// One sentence, if there is something to say.
     pub sentence: Option<String>,
-    /// What would help, if anything is known to.
     pub remedy: Option<Remedy>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
-    /// Register the rule.
     Register,
     /// Have the builder look at the rules again.
     Restart,
@@ -101,7 +96,6 @@ pub enum Grade {
 }
 
 impl PlatformFacts {
-    /// What they mean together.
     pub fn assess(&self) -> Assessment {
         match &self.built {
             Built::Yes { by, .. } => self.assess_built(*by),
@@ -151,63 +145,51 @@ impl PlatformFacts {
     }
 
     fn assess_not_built(&self, why: &str) -> Assessment {
-        match (self.kernel.works(), self.advertised, self.embedded.is_there()) {
+        let advertised = format!(
+            "advertised, and does not build: {}, and a builder never takes back what it advertised",
+            self.lost()
+        );
+        let emulated = format!("{advertised}, nor puts the emulator of its image in front of that");
+        let (sentence, remedy) = match (
+            self.kernel.works(),
+            self.advertised,
+            self.embedded.is_there(),
+        ) {
+            (None, _, _) => return fails(format!("not built: {why}"), None),
             // It advertises nothing because it does not run.
-            (Some(true), false, _) if self.resting => fails(format!("not built: {why}"), None),
+            (Some(true), false, _) if self.resting => {
+                return fails(format!("not built: {why}"), None);
+            }
             // Rules play no part.
-            (Some(true), _, _) if self.kernel == Kernel::Native => fails(
-                format!(
-                    "this machine runs it by itself, and the builder does not build it: it is on another machine, or the build \
-                     failed for a reason of its own ({why})"
-                ),
+            (Some(true), _, _) if self.kernel == Kernel::Native => (
+                "this machine runs it by itself, and the builder does not build it: it is on another machine, or the build \
+                 failed for a reason of its own",
                 None,
             ),
-            (Some(false), true, false) => fails(
-                format!(
-                    "advertised, and does not build: {}, and a builder never takes back what it advertised ({why})",
-                    self.lost()
-                ),
+            (Some(false), true, false) => (advertised.as_str(), Some(Remedy::Bootstrap)),
+            (Some(false), true, true) => (emulated.as_str(), Some(Remedy::Bootstrap)),
+            (Some(false), false, false) if self.embedded == Embedded::No => (
+                "not built: the kernel has no working rule, and BuildKit's image no emulator",
                 Some(Remedy::Bootstrap),
             ),
-            (Some(false), false, false) if self.embedded == Embedded::No => fails(
-                format!(
-                    "not built: the kernel has no working rule, and BuildKit's image no emulator ({why})"
-                ),
+            (Some(false), false, false) => {
+                ("not built: the kernel has no working rule", Some(Remedy::Bootstrap))
+            }
+            (Some(false), false, true) => (
+                "the emulator in BuildKit's image does not run it, and the kernel has no working rule",
                 Some(Remedy::Bootstrap),
             ),
-            (Some(false), false, false) => fails(
-                format!("not built: the kernel has no working rule ({why})"),
-                Some(Remedy::Bootstrap),
-            ),
-            (Some(false), true, true) => fails(
-                format!(
-                    "advertised, and does not build: {}, and a builder never takes back what it advertised, nor puts the \
-                     emulator of its image in front of that ({why})",
-                    self.lost()
-                ),
-                Some(Remedy::Bootstrap),
-            ),
-            (Some(false), false, true) => fails(
-                format!(
-                    "the emulator in BuildKit's image does not run it, and the kernel has no working rule ({why})"
-                ),
-                Some(Remedy::Bootstrap),
-            ),
-            (Some(true), true, _) => fails(
-                format!(
-                    "the kernel runs it, and the builder does not: its container sees another kernel or another instance of \
-                     binfmt_misc, or the build failed for a reason of its own ({why})"
-                ),
+            (Some(true), true, _) => (
+                "the kernel runs it, and the builder does not: its container sees another kernel or another instance of \
+                 binfmt_misc, or the build failed for a reason of its own",
                 Some(Remedy::Restart),
             ),
-            (Some(true), false, _) => fails(
-                format!(
-                    "the kernel runs it, and the builder does not know: it looked before the rule was there ({why})"
-                ),
+            (Some(true), false, _) => (
+                "the kernel runs it, and the builder does not know: it looked before the rule was there",
                 Some(Remedy::Restart),
             ),
-            (None, _, _) => fails(format!("not built: {why}"), None),
-        }
+        };
+        fails(format!("{sentence} ({why})"), remedy)
     }
 
     /// How a rule was lost that the builder once saw.

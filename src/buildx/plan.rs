@@ -60,9 +60,9 @@ pub fn plan(spec: &BuilderSpec, builders: &[Builder]) -> Result<Vec<BuilderStep>
 
 /// What to do with a builder that is there.
 fn adapt(spec: &BuilderSpec, builder: &Builder) -> Result<Vec<BuilderStep>, BuilderRefusal> {
-    let name = || spec.name.clone();
     if !builder.is_managed() {
-        return Err(BuilderRefusal::Driver { name: name(), driver: builder.driver.clone() });
+        let (name, driver) = (spec.name.clone(), builder.driver.clone());
+        return Err(BuilderRefusal::Driver { name, driver });
     }
     if let Some(why) = recreation(spec, builder)? {
         return Ok(vec![BuilderStep::Remove { why }, BuilderStep::Create, BuilderStep::Boot]);

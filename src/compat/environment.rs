@@ -71,7 +71,8 @@ impl Environment {
             return Ok(settings);
         }
         for target in settings.table.targets() {
-            let mut paths = target.interpreters.iter().map(|file| self.interpreter(file));
+            let files = target.interpreters.iter().map(|file| format!("{}{file}", self.prefix));
+            let mut paths = files.map(|file| self.folder.join(file));
             let path = paths.clone().find(|path| path.exists()).or_else(|| paths.next_back());
             let interpreter = path.map(|path| InterpreterPath::new(&path)).transpose();
             let interpreter = interpreter.map_err(Failure::usage)?;
@@ -80,9 +81,5 @@ impl Environment {
                 .insert(target.name.clone(), Override { interpreter, ..Override::default() });
         }
         Ok(settings)
-    }
-
-    fn interpreter(&self, file: &str) -> PathBuf {
-        self.folder.join(format!("{}{file}", self.prefix))
     }
 }

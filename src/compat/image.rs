@@ -14,7 +14,7 @@ use crate::rule::{Entry, Header, Magic};
 use crate::target::Target;
 
 pub(super) struct ImageRules {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// By the rule's name.
     rules: BTreeMap<String, ImageRule>,
     settings: Settings,
@@ -51,10 +51,6 @@ impl ImageRules {
             }
         }
         Self { folder: folder.to_owned(), rules, settings: settings.clone() }
-    }
-
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// Accepts a rule of the record, or one with the name, the matcher, the emulator's path in the image, and the flags C

@@ -89,7 +89,7 @@ impl Binfmt {
         if targets.is_empty() {
             return Err(Failure::unavailable(format!(
                 "no QEMU interpreter in {} (set QEMU_BINARY_PATH and QEMU_BINARY_PREFIX to where they are)",
-                self.image.folder().display()
+                self.image.folder.display()
             )));
         }
         Ok(targets)

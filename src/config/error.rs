@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::origin::Origin;
 use crate::failure::Failure;
-use crate::observation::TrustFault;
 use crate::target::TableError;
 
 /// One fault: `file:line: key: problem`.
@@ -45,10 +44,6 @@ impl ConfigError {
         Self::of_file(file, format!("cannot be read: {problem}"))
     }
 
-    pub(super) fn of_fault(fault: &TrustFault) -> Self {
-        Self::of_file(&fault.path, format!("not trusted: {}", fault.sentence()))
-    }
-
     pub(super) fn of_table(file: &Path, error: TableError) -> Self {
         match error {
             TableError::Target { line, name, problem } => Self {
@@ -71,24 +66,5 @@ impl From<Vec<ConfigError>> for Failure {
             (file, line, text)
         });
         Self::input(faults.collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::target::Table;
-
-    #[test]
-    fn a_fault_of_a_table_keeps_its_line_and_its_target() {
-        let of = |text: &str| {
-            let error = Table::embedded().extend(text).unwrap_err();
-            Failure::from(vec![ConfigError::of_table(Path::new("/t.toml"), error)]).message
-        };
-        assert_eq!(
-            of("\n[x1]\nclass = 16\nbyte-order = \"big\"\nmachines = [1]\n"),
-            "/t.toml:2: x1: class is 16; it must be 32 or 64"
-        );
-        assert!(of("\n\n[x1]\ncolour = 1\n").starts_with("/t.toml:4: unknown field \"colour\""));
     }
 }

@@ -113,7 +113,8 @@ impl Finder {
     fn accept(&mut self, faults: &[TrustFault]) -> bool {
         for fault in faults {
             if self.seen.insert(fault.clone()) {
-                self.errors.push(ConfigError::of_fault(fault));
+                let problem = format!("not trusted: {}", fault.sentence());
+                self.errors.push(ConfigError::of_file(&fault.path, problem));
             }
         }
         faults.is_empty()

@@ -60,23 +60,18 @@ impl Settings {
             None => text(&"auto"),
             Some(names) => Value::Array(names.iter().map(|name| text(name)).collect()),
         };
-        let general = [
-            (
-                "targets",
-                auto_or(match &self.targets {
-                    Targets::Auto => None,
-                    Targets::List(names) => Some(names),
-                }),
-            ),
-            (
-                "interpreter-directories",
-                Value::Array(
-                    self.interpreter_directories.iter().map(|path| text(&path.display())).collect(),
-                ),
-            ),
-            ("verify", text(&self.verify.as_str())),
-            ("credentials", Value::Boolean(self.credentials)),
-            ("preserve-argv0", text(&self.preserve_argv0.as_str())),
+        let targets = match &self.targets {
+            Targets::Auto => None,
+            Targets::List(names) => Some(names),
+        };
+        let directories = self.interpreter_directories.iter();
+        let directories = directories.map(|path| text(&path.display())).collect();
+        let general = vec![
+            ("targets", Some(auto_or(targets))),
+            ("interpreter-directories", Some(Value::Array(directories))),
+            ("verify", Some(text(&self.verify.as_str()))),
+            ("credentials", Some(Value::Boolean(self.credentials))),
+            ("preserve-argv0", Some(text(&self.preserve_argv0.as_str()))),
         ];
         let within = |section: &str, values: Vec<(&'static str, Option<Value>)>| {
             values
@@ -131,10 +126,7 @@ impl Settings {
         });
         Shown {
             files: self.sources.files.iter().map(|file| plain(&**file)).collect(),
-            settings: general
-                .into_iter()
-                .map(|(key, value)| (key, shown(key.to_owned(), value)))
-                .collect(),
+            settings: within("", general),
             daemon: within("daemon", daemon),
             buildx: ShownBuildx {
                 settings: within("buildx", buildx),

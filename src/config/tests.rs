@@ -905,3 +905,16 @@ proptest! {
         prop_assert_eq!(Fragment::default().overridden_by(fragment.clone()), fragment);
     }
 }
+
+#[test]
+fn a_fault_of_a_table_keeps_its_line_and_its_target() {
+    let of = |text: &str| {
+        let error = Table::embedded().extend(text).unwrap_err();
+        Failure::from(vec![ConfigError::of_table(Path::new("/t.toml"), error)]).message
+    };
+    assert_eq!(
+        of("\n[x1]\nclass = 16\nbyte-order = \"big\"\nmachines = [1]\n"),
+        "/t.toml:2: x1: class is 16; it must be 32 or 64"
+    );
+    assert!(of("\n\n[x1]\ncolour = 1\n").starts_with("/t.toml:4: unknown field \"colour\""));
+}

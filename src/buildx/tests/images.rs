@@ -62,3 +62,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_archives_first_file_is_found() {
+    let mut archive = vec![0; 1024];
+    archive[124..135].copy_from_slice(b"00000000005");
+    archive[512..517].copy_from_slice(b"hello");
+    assert_eq!(first_file(&archive), Some(b"hello".as_slice()));
+    archive[124..135].copy_from_slice(b"00000077777");
+    assert_eq!(first_file(&archive), None);
+    assert_eq!(first_file(b"no archive"), None);
+}

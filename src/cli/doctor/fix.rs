@@ -81,13 +81,6 @@ pub(super) struct Repaired<'a> {
     pub(super) stopped: Option<Exit>,
 }
 
-impl<'a> Repaired<'a> {
-    /// The host as it is.
-    pub(super) fn none(facts: Facts<'a>) -> Self {
-        Self { facts, fixes: None, stopped: None }
-    }
-}
-
 impl<'a> Repairing<'a, '_> {
     /// Looks, does what is to be done, and looks again.
     pub(super) fn run(

@@ -111,7 +111,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         let repairing = Repairing { context, settings, request: &request, limits, aloud };
         repairing.run(&arguments.repair, &mut look)?
     } else {
-        Repaired::none(look()?)
+        Repaired { facts: look()?, fixes: None, stopped: None }
     };
     if let Some(rootfs) = rootfs {
         let mut progress = context.progress();
