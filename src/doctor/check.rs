@@ -13,6 +13,12 @@ pub struct Check {
     pub proves: &'static str,
     /// What to do in general; a finding says it for the case at hand.
     pub cure: &'static str,
-    /// Returns a finding for the subject as a whole, or one for each target.
-    pub(super) run: fn(&Facts<'_>) -> Vec<Finding>,
+    /// Returns a finding for the subject as a whole, or one for each target. It is given the check's own id.
+    pub(super) run: fn(&Facts<'_>, CheckId) -> Vec<Finding>,
+}
+
+impl Check {
+    pub(super) fn findings(&self, facts: &Facts<'_>) -> Vec<Finding> {
+        (self.run)(facts, self.id)
+    }
 }

@@ -17,7 +17,6 @@ pub(super) enum Others {
     Replace,
 }
 
-/// `binfmtd register TARGET`
 pub(super) fn register(target: &str, others: Others) -> Command {
     let register = Command::register(target);
     match others {
@@ -103,7 +102,6 @@ pub(super) fn relabel(path: &Path, target: &str) -> Fix {
     )
 }
 
-/// `systemctl VERB UNIT`
 pub(super) fn systemctl(words: &[&str]) -> Command {
     words.iter().fold(Command::root(&["systemctl"]), |command, word| command.word(*word))
 }

@@ -42,7 +42,7 @@ pub fn find(id: &str) -> Result<&'static Check, UnknownCheck> {
 
 /// Runs every check.
 pub fn diagnose(facts: &Facts<'_>) -> Vec<Finding> {
-    checks().flat_map(|check| (check.run)(facts)).collect()
+    checks().flat_map(|check| check.findings(facts)).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::finding::{Finding, Status};
 use super::host::facts::{HostFacts, TargetFacts};
 use super::id::{CheckId, Family};
 use super::verdict::verdict;
-use crate::config::{Settings, Targets};
+use crate::config::Settings;
 use crate::failure::Failure;
 use crate::observation::{Observation, unfinished_name};
 use crate::plan::{self, Action, Decision, Item, Plan, Request};
@@ -35,12 +35,7 @@ impl Repair {
 
     /// What has to be observed to plan this: everything that is asked about, and these targets.
     pub fn observed(&self, settings: &Settings, request: &Request) -> Request {
-        let names = match (&request.only, &settings.targets) {
-            (Some(names), _) | (None, Targets::List(names)) => names,
-            (None, Targets::Auto) => return request.clone(),
-        };
-        let more = self.targets.iter().filter(|name| !names.contains(name));
-        Request { only: Some(names.iter().chain(more).cloned().collect()), takeover: false }
+        request.with(settings, &self.targets)
     }
 
     /// What `register` would do for these targets; and for the rules of the configuration, if everything is

@@ -80,12 +80,10 @@ impl<'a> Group<'a> {
         Self { targets: vec![target], findings: findings.collect() }
     }
 
-    /// The only target, where it is one.
     pub(super) fn single(&self) -> Option<&'a DoctorTarget> {
         if let [target] = self.targets.as_slice() { Some(target) } else { None }
     }
 
-    /// That of each.
     pub(super) fn verdict(&self) -> Verdict {
         self.targets[0].verdict
     }
@@ -95,7 +93,6 @@ impl<'a> Group<'a> {
         self.targets[0].required
     }
 
-    /// The targets' names.
     pub(super) fn names(&self) -> String {
         let names = self.targets.iter().map(|target| target.target.as_str());
         names.collect::<Vec<_>>().join(" ")
@@ -118,7 +115,6 @@ impl<'a> MergedFinding<'a> {
         }
     }
 
-    /// What is wrong with the host.
     pub(super) fn of_host(document: &'a DoctorDocument) -> Vec<Self> {
         let findings = document.findings_of(None).filter(|finding| finding.status.is_trouble());
         findings.map(|finding| Self::new(document, None, finding)).collect()
@@ -157,22 +153,18 @@ impl<'a> MergedFinding<'a> {
         names.into_iter().collect::<Vec<_>>().join(" ")
     }
 
-    /// The check.
     pub(super) fn id(&self) -> &'static str {
         self.of[0].id.as_str()
     }
 
-    /// That of each.
     pub(super) fn status(&self) -> Status {
         self.of[0].status
     }
 
-    /// Whether it decides how the doctor ends.
     pub(super) fn counts(&self, document: &DoctorDocument) -> bool {
         document.counts(self.of[0])
     }
 
-    /// One sentence.
     pub(super) fn summary(&self) -> String {
         let phrases: Vec<&Phrase> = self.of.iter().map(|finding| &finding.summary).collect();
         Phrase::of_all(&phrases, &self.configured)
@@ -184,7 +176,6 @@ impl<'a> MergedFinding<'a> {
         Evidence::of_all(&evidence, &self.configured)
     }
 
-    /// What helps all of them.
     pub(super) fn fix(&self) -> Option<String> {
         let fixes: Vec<&Fix> = self.of.iter().filter_map(|finding| finding.fix.as_ref()).collect();
         (!fixes.is_empty()).then(|| Fix::of_all(&fixes, &self.configured, self.reader))

@@ -9,8 +9,7 @@ use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 
 use super::document::{DoctorDocument, DoctorTarget, ErrorDocument};
-use super::format::Format;
-use super::page::Page;
+use super::format::{Format, Page};
 use crate::doctor::{Finding, Status};
 use crate::shown::plain;
 
@@ -36,7 +35,6 @@ impl Display for Xml<'_> {
     }
 }
 
-/// What becomes of a case.
 enum CaseResult {
     Pass,
     Warn,
@@ -48,7 +46,6 @@ enum CaseResult {
 struct TestCase {
     name: String,
     result: CaseResult,
-    /// One sentence.
     message: String,
     /// What a person reads next.
     text: String,
@@ -76,7 +73,6 @@ impl TestSuite<'_> {
     }
 }
 
-/// For Jenkins, GitLab and others.
 #[derive(Debug)]
 pub(super) struct Junit;
 

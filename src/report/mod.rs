@@ -11,15 +11,11 @@ mod group;
 mod json;
 mod junit;
 pub mod outputs;
-mod page;
-mod schema;
 pub mod text;
 
 pub use document::*;
-pub use format::{Audience, Document, Format, PrintAny, Printed};
+pub use format::{Audience, Document, Format, Page, PrintAny, Printed, SCHEMA, versioned};
 pub use formats::{FORMATS, find as find_format, general_formats};
-pub use page::Page;
-pub use schema::{SCHEMA, versioned};
 
 #[cfg(test)]
 mod tests;

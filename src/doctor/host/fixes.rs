@@ -1,22 +1,11 @@
 //! What brings a target's rule, by what is there.
 
-use std::path::Path;
-
 use super::facts::{HostFacts, TargetFacts};
 use crate::doctor::fixes::{Others, Switch, install_qemu, register};
 use crate::fix::Fix;
 use crate::phrase::Phrase;
 use crate::plan::{is_qemu, is_replaceable};
 use crate::rule::Entry;
-
-/// The interpreter that `register` would take.
-pub(in crate::doctor) fn usable_one<'a>(
-    facts: &'a HostFacts<'_>,
-    asked: &TargetFacts<'_>,
-) -> Option<&'a Path> {
-    let found = facts.candidates(asked.target)?.usable.as_ref()?;
-    Some(&found.path)
-}
 
 /// What brings a working interpreter, and has the rule use it.
 pub(in crate::doctor) fn another(
@@ -66,7 +55,7 @@ fn after(
     });
     let remove = in_the_way.map(|entry| Switch::Remove.command(entry));
     let then = |first: Phrase| first + ", then register the target's own";
-    if usable_one(facts, asked).is_some() {
+    if facts.usable(asked.target).is_some() {
         let text = removed.map_or_else(|| "register the target's rule".into(), then);
         return Fix::run(text, remove.into_iter().chain([register]));
     }

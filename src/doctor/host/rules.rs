@@ -36,6 +36,11 @@ impl HostFacts<'_> {
         Owner::of(entry, &self.seen.record, &self.owners)
     }
 
+    /// Whether binfmtd registered a rule as it is now.
+    pub(in crate::doctor) fn is_ours(&self, entry: &Entry) -> bool {
+        self.seen.record.owns(entry)
+    }
+
     /// The same for a report: the run-time comes first, if it is known.
     pub fn whose(&self, entry: &Entry) -> Owner {
         others::owner(entry).map_or_else(|| self.owner(entry).clone(), Owner::Runtime)

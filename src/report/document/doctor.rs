@@ -9,7 +9,6 @@ use crate::config::Targets;
 use crate::doctor::{Facts, Finding, Status, Subject, Verdict};
 use crate::fix::Reader;
 
-/// What the doctor found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DoctorDocument {
@@ -41,7 +40,6 @@ pub struct DoctorDocument {
     pub asks_for_none: bool,
 }
 
-/// The machine that was examined.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct HostDocument {

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-/// Files in another tool's format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ExportDocument {
@@ -13,7 +12,6 @@ pub struct ExportDocument {
     pub notes: Vec<String>,
 }
 
-/// One file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct FileDocument {

@@ -7,7 +7,6 @@ use crate::fix::Fix;
 use crate::plan::{Action, Decision, Refusal};
 use crate::verify::Proof;
 
-/// What `register` did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RegisterDocument {
@@ -18,7 +17,6 @@ pub struct RegisterDocument {
     pub rules: Vec<RegisterLine>,
 }
 
-/// One rule that `register` decided about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RegisterLine {
@@ -38,7 +36,6 @@ pub struct RegisterLine {
     #[serde(skip)]
     pub without_verb: String,
     pub error: Option<String>,
-    /// The way out of a refusal.
     pub fix: Option<Fix>,
 }
 
@@ -72,7 +69,6 @@ impl RegisterAction {
         }
     }
 
-    /// Whether it writes to the kernel.
     pub fn is_change(self) -> bool {
         match self {
             Self::Add | Self::Replace | Self::Enable | Self::EnableInstance | Self::Remove => true,

@@ -42,7 +42,6 @@ pub struct MachineDocument {
     pub rules: Vec<MatchingRule>,
 }
 
-/// A rule that matches a target's programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct MatchingRule {
@@ -73,7 +72,6 @@ impl MatchState {
     }
 }
 
-/// How many runs of a program answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Tries {
@@ -93,7 +91,6 @@ pub struct InterpreterDocument {
     pub pinned: Option<PinnedDocument>,
 }
 
-/// The file that the kernel runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct PinnedDocument {

@@ -5,7 +5,6 @@ use serde::Serialize;
 use crate::daemon::State;
 use crate::reconcile::{Removal, RemovalFault};
 
-/// What `unregister` did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct UnregisterDocument {

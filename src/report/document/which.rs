@@ -17,14 +17,12 @@ pub struct WhichDocument {
     pub target: Option<String>,
     /// Whether the kernel would run it without a rule.
     pub native: bool,
-    /// The rule that runs it.
     pub winner: Option<String>,
     pub interpreter: Option<String>,
     /// Every rule, in the kernel's order, and why it is it or not.
     pub rules: Vec<WhichLine>,
 }
 
-/// One rule and one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct WhichLine {

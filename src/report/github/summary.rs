@@ -75,7 +75,6 @@ pub(in crate::report) fn write(out: &mut dyn Write, document: &DoctorDocument) -
     writeln!(out)
 }
 
-/// One sentence.
 pub(super) fn conclusion(document: &DoctorDocument) -> String {
     let counts = Verdict::ALL.map(|verdict| {
         let count = document.targets.iter().filter(|target| target.verdict == verdict).count();

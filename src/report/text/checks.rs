@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use super::layout::{QUIET, STRONG};
 use crate::report::document::{CheckDocument, ChecksDocument};
 
-/// `doctor --list-checks`.
 pub fn checks(out: &mut dyn Write, document: &ChecksDocument) -> io::Result<()> {
     let width = document.checks.iter().map(|check| check.id.len()).max().unwrap_or(0);
     for check in &document.checks {
@@ -15,7 +14,6 @@ pub fn checks(out: &mut dyn Write, document: &ChecksDocument) -> io::Result<()> 
     Ok(())
 }
 
-/// `doctor --explain`.
 pub fn check(out: &mut dyn Write, document: &CheckDocument) -> io::Result<()> {
     let check = &document.check;
     writeln!(out, "{STRONG}{}{STRONG:#}: {}", check.id, check.title)?;

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use super::layout::{BAD, Cell, DOUBTFUL, GOOD, QUIET, STRONG, cell, rows, styled, wrapped};
 use crate::doctor::{Status, Verdict};
 use crate::report::document::{Conclusion, DoctorDocument, DoctorTarget, MatchState};
+use crate::report::format::Page;
 use crate::report::group::{Group, MergedFinding};
-use crate::report::page::Page;
 use crate::shown::plain;
 
 /// Where a sentence goes on that begins further to the right than it could go on.
