@@ -67,13 +67,21 @@ pub(super) enum Switch {
 }
 
 impl Switch {
-    /// For a shell that runs already.
-    pub(super) fn line(self, entry: &Entry) -> String {
+    fn line(self, entry: &Entry) -> String {
         let word = match self {
             Self::Off => "0",
             Self::Remove => "-1",
         };
         format!("echo {word} > {}", quote(&Path::new(MOUNT_POINT).join(&entry.name)))
+    }
+
+    /// By builtins of a running shell: if a rule takes native programs, no other command starts.
+    pub(super) fn at_once(self, entry: &Entry) -> Fix {
+        let text = match self {
+            Self::Off => "disable the rule, in a root shell that is already running",
+            Self::Remove => "remove the rule, in a root shell that is already running",
+        };
+        Fix::builtins(text, self.line(entry))
     }
 
     pub(super) fn command(self, entry: &Entry) -> Command {

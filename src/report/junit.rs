@@ -35,6 +35,7 @@ impl Display for Xml<'_> {
     }
 }
 
+#[derive(PartialEq, Eq)]
 enum CaseResult {
     Pass,
     Warn,
@@ -56,21 +57,6 @@ struct TestSuite<'a> {
     seconds: f64,
     properties: Vec<(&'static str, String)>,
     cases: Vec<TestCase>,
-}
-
-impl TestSuite<'_> {
-    fn count(&self, wanted: fn(&CaseResult) -> bool) -> usize {
-        self.cases.iter().filter(|case| wanted(&case.result)).count()
-    }
-
-    fn counts(&self) -> [(&'static str, usize); 4] {
-        [
-            ("tests", self.cases.len()),
-            ("failures", self.count(|result| matches!(result, CaseResult::Failure))),
-            ("errors", self.count(|result| matches!(result, CaseResult::Error))),
-            ("skipped", self.count(|result| matches!(result, CaseResult::Skipped))),
-        ]
-    }
 }
 
 #[derive(Debug)]
@@ -196,24 +182,16 @@ fn verdict(document: &DoctorDocument, target: &DoctorTarget) -> Option<TestCase>
 }
 
 fn write(out: &mut dyn Write, suites: &[TestSuite<'_>]) -> io::Result<()> {
-    let mut totals = [("tests", 0), ("failures", 0), ("errors", 0), ("skipped", 0)];
-    for suite in suites {
-        for (total, (_, count)) in totals.iter_mut().zip(suite.counts()) {
-            total.1 += count;
-        }
-    }
-    let counts = |counts: [(&str, usize); 4]| {
-        counts.map(|(name, count)| format!(" {name}=\"{count}\"")).concat()
-    };
+    let totals = counts(suites.iter().flat_map(|suite| &suite.cases));
     let seconds: f64 = suites.iter().map(|suite| suite.seconds).sum();
     writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
-    writeln!(out, "<testsuites name=\"binfmtd doctor\"{} time=\"{seconds:.3}\">", counts(totals))?;
+    writeln!(out, "<testsuites name=\"binfmtd doctor\"{totals} time=\"{seconds:.3}\">")?;
     for suite in suites {
         writeln!(
             out,
             "  <testsuite name=\"{}\"{} time=\"{:.3}\">",
             Xml(suite.name),
-            counts(suite.counts()),
+            counts(suite.cases.iter()),
             suite.seconds
         )?;
         if !suite.properties.is_empty() {
@@ -231,34 +209,38 @@ fn write(out: &mut dyn Write, suites: &[TestSuite<'_>]) -> io::Result<()> {
     writeln!(out, "</testsuites>")
 }
 
+fn counts<'a>(cases: impl Iterator<Item = &'a TestCase> + Clone) -> String {
+    let of = |result| cases.clone().filter(|case| case.result == result).count();
+    format!(
+        " tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\"",
+        cases.clone().count(),
+        of(CaseResult::Failure),
+        of(CaseResult::Error),
+        of(CaseResult::Skipped)
+    )
+}
+
 /// Readers make a line's end in an attribute a space.
 fn attribute(text: &str) -> String {
     Xml(&plain(text)).to_string()
 }
 
 fn write_case(out: &mut dyn Write, suite: &str, case: &TestCase) -> io::Result<()> {
-    write!(
-        out,
-        "    <testcase classname=\"binfmtd.{}\" name=\"{}\"",
-        attribute(suite),
-        attribute(&case.name)
-    )?;
+    let (suite, name) = (attribute(suite), attribute(&case.name));
     let (message, text) = (attribute(&case.message), Xml(&case.text));
+    write!(out, "    <testcase classname=\"binfmtd.{suite}\" name=\"{name}\"")?;
+    let mut failed = |element| {
+        let attributes = format!("message=\"{message}\" type=\"{name}\"");
+        writeln!(out, "><{element} {attributes}>{text}</{element}></testcase>")
+    };
     match case.result {
+        CaseResult::Failure => failed("failure"),
+        CaseResult::Error => failed("error"),
         CaseResult::Pass => writeln!(out, "/>"),
         CaseResult::Skipped => writeln!(out, "><skipped message=\"{message}\"/></testcase>"),
         CaseResult::Warn => {
             let end = if case.text.is_empty() { "" } else { "\n" };
             writeln!(out, "><system-out>warn: {message}{end}{text}</system-out></testcase>")
-        }
-        CaseResult::Failure | CaseResult::Error => {
-            let element =
-                if matches!(case.result, CaseResult::Error) { "error" } else { "failure" };
-            writeln!(
-                out,
-                "><{element} message=\"{message}\" type=\"{}\">{text}</{element}></testcase>",
-                attribute(&case.name)
-            )
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A target in the doctor's document.
 
+use std::fmt::{self, Display};
+
 use serde::Serialize;
 
 use crate::doctor::{Facts, HostFacts, TargetFacts, Verdict, verdict};
@@ -62,13 +64,10 @@ pub enum MatchState {
     Disabled,
 }
 
-impl MatchState {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Winner => "winner",
-            Self::Shadowed => "shadowed",
-            Self::Disabled => "disabled",
-        }
+/// The word in the document.
+impl Display for MatchState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The document of `which`.
 
+use std::fmt::{self, Display};
+
 use serde::Serialize;
 
 use crate::observation::InstanceFacts;
@@ -43,15 +45,10 @@ pub enum RuleVerdict {
     OtherExtension,
 }
 
-impl RuleVerdict {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Wins => "wins",
-            Self::Shadowed => "shadowed",
-            Self::Disabled => "disabled",
-            Self::Differs => "differs",
-            Self::OtherExtension => "other-extension",
-        }
+/// The word in the document.
+impl Display for RuleVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

@@ -241,7 +241,7 @@ fn finding(
             };
             // Its first column is where the others have theirs.
             let name = format!("{:INDENT$}{}", "", plain(&rule.name));
-            vec![cell(name), styled(style, rule.state.as_str()), cell(rule.owner.to_string())]
+            vec![cell(name), styled(style, rule.state.to_string()), cell(rule.owner.to_string())]
         })
         .collect();
     rows(out, &matching_rules)?;

@@ -25,7 +25,7 @@ pub fn which(out: &mut dyn Write, document: &WhichDocument, verbose: bool) -> io
     }
     let interesting = document.rules.iter().filter(|line| verbose || is_near(line.verdict));
     let shown = interesting.map(|line| {
-        let verdict = styled(QUIET, line.verdict.as_str());
+        let verdict = styled(QUIET, line.verdict.to_string());
         vec![cell("  "), cell(&line.rule), verdict, cell(&line.why)]
     });
     rows(out, &shown.collect::<Vec<_>>())

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::known::{self, Known, Version};
-use super::scope;
+use super::scope::{self, TargetCase};
 use crate::doctor::check::Check;
-use crate::doctor::finding::{Draft, Finding};
+use crate::doctor::finding::Finding;
 use crate::doctor::fixes::then_register;
 use crate::doctor::host::facts::{HostFacts, TargetFacts};
 use crate::doctor::id::CheckId;
@@ -37,7 +37,8 @@ pub(in crate::doctor) static VERSION: Check = Check {
     run: |facts, id| scope::proof(facts, id, version),
 };
 
-fn version(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, proof: &Proof, draft: Draft) -> Finding {
+fn version(case: TargetCase<'_>, proof: &Proof) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
     if proof.native {
         return draft.skip("native: there is no interpreter");
     }
@@ -75,7 +76,8 @@ pub(in crate::doctor) static COST: Check = Check {
     run: |facts, id| scope::proof(facts, id, cost),
 };
 
-fn cost(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, proof: &Proof, draft: Draft) -> Finding {
+fn cost(case: TargetCase<'_>, proof: &Proof) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
     let Some(time) = proof.cost else { return draft.skip("it did not run") };
     let took = format!("{:.1} ms from start to end", time.as_secs_f64() * 1000.0);
     if proof.native {
@@ -111,7 +113,8 @@ pub(in crate::doctor) static CPU_LEVEL: Check = Check {
     run: |facts, id| scope::proof_where(facts, id, |target| target.name == "x86_64", cpu_level),
 };
 
-fn cpu_level(_: &HostFacts<'_>, asked: &TargetFacts<'_>, proof: &Proof, draft: Draft) -> Finding {
+fn cpu_level(case: TargetCase<'_>, proof: &Proof) -> Finding {
+    let TargetCase { asked, draft, .. } = case;
     let Some(level) = proof.cpu else {
         return draft.skip("its programs did not run, so the CPU is unknown");
     };

@@ -4,7 +4,7 @@ use super::cause::{Cause, Symptom, Whose, cause};
 use super::emulator::{evidence, known_of};
 use super::interpreter::{is_mislabelled, is_out_of_reach};
 use super::matcher::left_out;
-use super::scope;
+use super::scope::{self, TargetCase};
 use crate::doctor::check::Check;
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Draft, Finding, Status};
@@ -112,16 +112,11 @@ pub(in crate::doctor) fn id_of(level: Level) -> CheckId {
 }
 
 fn each(facts: &Facts<'_>, id: CheckId, level: Level) -> Vec<Finding> {
-    scope::proof(facts, id, |facts, asked, proof, draft| judge(facts, asked, proof, level, draft))
+    scope::proof(facts, id, |case, proof| judge(case, proof, level))
 }
 
-fn judge(
-    facts: &HostFacts<'_>,
-    asked: &TargetFacts<'_>,
-    proof: &Proof,
-    level: Level,
-    draft: Draft,
-) -> Finding {
+fn judge(case: TargetCase<'_>, proof: &Proof, level: Level) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
     if level == Level::Credentials
         && let Some(entry) = without_credentials(facts, asked)
     {

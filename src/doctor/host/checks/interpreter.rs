@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::scope::TargetCase;
 use crate::doctor::check::Check;
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Draft, Finding};
@@ -20,17 +21,20 @@ use crate::system::host::limits::Selinux;
 fn each(
     facts: &Facts<'_>,
     id: CheckId,
-    judge: fn(&HostFacts<'_>, &TargetFacts<'_>, &Entry, &RuleFile, Draft) -> Finding,
+    judge: fn(TargetCase<'_>, &Entry, &RuleFile) -> Finding,
 ) -> Vec<Finding> {
-    let facts = &facts.host;
-    let judge = |asked: &TargetFacts<'_>| match facts.rule(asked).zip(facts.rule_file(asked)) {
-        None => asked.draft(id).skip("there is no enabled rule that names one"),
-        Some(_) if asked.runs_from_another_root() => asked
-            .draft(id)
-            .skip("its rule names a file in another root, which cannot be inspected from here"),
-        Some((entry, file)) => judge(facts, asked, entry, file, asked.draft(id)),
+    let cases = facts.host.foreign().map(|asked| TargetCase::new(facts, asked, id));
+    let judge = |case: TargetCase<'_>| {
+        let facts = case.facts;
+        match facts.rule(case.asked).zip(facts.rule_file(case.asked)) {
+            None => case.draft.skip("there is no enabled rule that names one"),
+            Some(_) if case.asked.runs_from_another_root() => case
+                .draft
+                .skip("its rule names a file in another root, which cannot be inspected from here"),
+            Some((entry, file)) => judge(case, entry, file),
+        }
     };
-    facts.foreign().map(judge).collect()
+    cases.map(judge).collect()
 }
 
 /// Whether the file in the target's rule could serve as an interpreter at all.
@@ -90,13 +94,8 @@ pub(in crate::doctor) static EXISTS: Check = Check {
     run: |facts, id| each(facts, id, exists),
 };
 
-fn exists(
-    facts: &HostFacts<'_>,
-    asked: &TargetFacts<'_>,
-    entry: &Entry,
-    found: &RuleFile,
-    draft: Draft,
-) -> Finding {
+fn exists(case: TargetCase<'_>, entry: &Entry, found: &RuleFile) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
     let path = &entry.interpreter;
     match &found.file {
         Ok(file) => draft.pass(file.path.display().to_string()),
@@ -149,13 +148,8 @@ pub(in crate::doctor) static USABLE: Check = Check {
     run: |facts, id| each(facts, id, usable),
 };
 
-fn usable(
-    facts: &HostFacts<'_>,
-    asked: &TargetFacts<'_>,
-    entry: &Entry,
-    found: &RuleFile,
-    draft: Draft,
-) -> Finding {
+fn usable(case: TargetCase<'_>, entry: &Entry, found: &RuleFile) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
     let Ok(file) = &found.file else { return draft.skip("there is no file to inspect") };
     let needs = guard::Needs { fixed: entry.flags.known.fix_binary, credentials: false };
     let Some(fault) = guard::fault(file, &facts.native, &facts.settings.table, needs) else {
@@ -189,13 +183,8 @@ pub(in crate::doctor) static TRUSTED: Check = Check {
     run: |facts, id| each(facts, id, trusted),
 };
 
-fn trusted(
-    _: &HostFacts<'_>,
-    _: &TargetFacts<'_>,
-    entry: &Entry,
-    found: &RuleFile,
-    draft: Draft,
-) -> Finding {
+fn trusted(case: TargetCase<'_>, entry: &Entry, found: &RuleFile) -> Finding {
+    let TargetCase { draft, .. } = case;
     let Ok(file) = &found.file else { return draft.skip("there is no file to inspect") };
     if file.distrust.is_empty() {
         return draft.pass("only root can replace it");
@@ -251,13 +240,8 @@ pub(in crate::doctor) static LABEL: Check = Check {
     run: |facts, id| each(facts, id, label),
 };
 
-fn label(
-    facts: &HostFacts<'_>,
-    asked: &TargetFacts<'_>,
-    _: &Entry,
-    found: &RuleFile,
-    draft: Draft,
-) -> Finding {
+fn label(case: TargetCase<'_>, _: &Entry, found: &RuleFile) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
     let Some(mode) = facts.limits.selinux else {
         return draft.skip("SELinux is off");
     };

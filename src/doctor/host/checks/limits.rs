@@ -64,8 +64,8 @@ fn page_size(facts: &HostFacts<'_>, draft: Draft) -> Finding {
     }
 }
 
-/// The value that distributions use (`CONFIG_DEFAULT_MMAP_MIN_ADDR`).
-const LOWEST_ADDRESS: u64 = 65536;
+/// The value that distributions use (`CONFIG_DEFAULT_MMAP_MIN_ADDR`); programs of every target begin above it.
+pub(super) const LOWEST_ADDRESS: u64 = 65536;
 
 const LOWEST_ADDRESS_SETTING: &str = "vm.mmap_min_addr";
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::rule::own;
-use super::scope;
+use super::scope::{self, TargetCase};
 use crate::doctor::check::Check;
-use crate::doctor::finding::{Draft, Finding};
+use crate::doctor::finding::Finding;
 use crate::doctor::fixes::{Others, registered};
 use crate::doctor::host::facts::{HostFacts, TargetFacts};
 use crate::doctor::host::fixes as host_fixes;
@@ -24,7 +24,8 @@ pub(in crate::doctor) static MATCHER: Check = Check {
     run: |facts, id| scope::rule(facts, id, matcher),
 };
 
-fn matcher(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, entry: &Entry, draft: Draft) -> Finding {
+fn matcher(case: TargetCase<'_>, entry: &Entry) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
     // A rule of somebody else that works is replaced only on request.
     let others = if facts.is_ours(entry) { Others::Keep } else { Others::Replace };
     let register = |others| registered(&asked.target.name, others);

@@ -1,7 +1,7 @@
 //! Family `rule`: is there a rule, is it the right one, does it win?
 
 use super::interpreter::is_sound;
-use super::scope;
+use super::scope::{self, TargetCase};
 use crate::doctor::check::Check;
 use crate::doctor::finding::{Draft, Finding};
 use crate::doctor::fixes::{Others, Switch, registered};
@@ -34,7 +34,8 @@ pub(in crate::doctor) static PRESENT: Check = Check {
     run: |facts, id| scope::foreign(facts, id, present),
 };
 
-fn present(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, draft: Draft) -> Finding {
+fn present(case: TargetCase<'_>) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
     let takers = facts.takers(asked);
     if !takers.is_empty() {
         return draft.pass(format!("taken by {}", named(&takers)));
@@ -104,7 +105,8 @@ pub(in crate::doctor) static ENABLED: Check = Check {
     run: |facts, id| scope::foreign(facts, id, enabled),
 };
 
-fn enabled(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, draft: Draft) -> Finding {
+fn enabled(case: TargetCase<'_>) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
     let takers = facts.takers(asked);
     let off: Vec<&Entry> = takers.iter().copied().filter(|entry| !entry.enabled).collect();
     match (takers.is_empty(), off.is_empty()) {
@@ -129,12 +131,8 @@ pub(in crate::doctor) static FIX_BINARY: Check = Check {
     run: |facts, id| scope::rule(facts, id, fix_binary),
 };
 
-fn fix_binary(
-    facts: &HostFacts<'_>,
-    asked: &TargetFacts<'_>,
-    entry: &Entry,
-    draft: Draft,
-) -> Finding {
+fn fix_binary(case: TargetCase<'_>, entry: &Entry) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
     if entry.flags.known.fix_binary {
         return draft.pass(format!("flags {}", entry.flags));
     }
@@ -166,12 +164,8 @@ pub(in crate::doctor) static CREDENTIALS: Check = Check {
     run: |facts, id| scope::rule(facts, id, credentials),
 };
 
-fn credentials(
-    facts: &HostFacts<'_>,
-    asked: &TargetFacts<'_>,
-    entry: &Entry,
-    draft: Draft,
-) -> Finding {
+fn credentials(case: TargetCase<'_>, entry: &Entry) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
     let wanted = plan::flags(facts.settings, &asked.target.name).credentials;
     let ours = facts.is_ours(entry);
     match (entry.flags.known.credentials, wanted) {
@@ -190,15 +184,6 @@ fn credentials(
                 .pass("C, as its owner wanted: set-user-ID programs get their owner's rights, and so does the interpreter, under its caller's environment")
                 .with(format!("flags {}", entry.flags)),
         }
-}
-
-/// By builtins of a running shell: if a rule takes native programs, no other command starts.
-fn at_once(switch: Switch, entry: &Entry) -> Fix {
-    let text = match switch {
-        Switch::Off => "disable the rule, in a root shell that is already running",
-        Switch::Remove => "remove the rule, in a root shell that is already running",
-    };
-    Fix::builtins(text, switch.line(entry))
 }
 
 pub(in crate::doctor) static NATIVE: Check = Check {
@@ -227,7 +212,7 @@ fn native(facts: &HostFacts<'_>, draft: impl Fn() -> Draft) -> Vec<Finding> {
             // It belongs to somebody else, so it is only disabled.
             if let Some(whose) = others::owner(entry) {
                 let whose = whose.as_str();
-                return Some(finding.with(format!("of {whose}")).fix(at_once(Switch::Off, entry)));
+                return Some(finding.with(format!("of {whose}")).fix(Switch::Off.at_once(entry)));
             }
             let finding = match facts.owner(entry) {
                 Owner::Unknown => finding,
@@ -236,7 +221,7 @@ fn native(facts: &HostFacts<'_>, draft: impl Fn() -> Draft) -> Vec<Finding> {
                 | Owner::UpdateBinfmts { .. }
                 | Owner::Runtime(_)) => finding.with(format!("{owner} brings it back")),
             };
-            Some(finding.fix(at_once(Switch::Remove, entry)))
+            Some(finding.fix(Switch::Remove.at_once(entry)))
         })
         .collect();
     if captures.is_empty() {

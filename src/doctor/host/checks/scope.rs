@@ -9,6 +9,19 @@ use crate::rule::Entry;
 use crate::target::Target;
 use crate::verify::Proof;
 
+/// One target that is judged, and the finding about it.
+pub(super) struct TargetCase<'a> {
+    pub(super) facts: &'a HostFacts<'a>,
+    pub(super) asked: &'a TargetFacts<'a>,
+    pub(super) draft: Draft,
+}
+
+impl<'a> TargetCase<'a> {
+    pub(super) fn new(facts: &'a Facts<'a>, asked: &'a TargetFacts<'a>, id: CheckId) -> Self {
+        Self { facts: &facts.host, asked, draft: asked.draft(id) }
+    }
+}
+
 const NO_INSTANCE: &str = "there is no instance to look at";
 
 pub(super) fn host(
@@ -36,34 +49,36 @@ pub(super) fn instance(
 pub(super) fn foreign(
     facts: &Facts<'_>,
     id: CheckId,
-    judge: fn(&HostFacts<'_>, &TargetFacts<'_>, Draft) -> Finding,
+    judge: fn(TargetCase<'_>) -> Finding,
 ) -> Vec<Finding> {
-    let judge = |asked: &TargetFacts<'_>| match facts.host.instance() {
-        Some(_) => judge(&facts.host, asked, asked.draft(id)),
-        None => asked.draft(id).skip(NO_INSTANCE),
+    let cases = facts.host.foreign().map(|asked| TargetCase::new(facts, asked, id));
+    let judge = |case: TargetCase<'_>| match facts.host.instance() {
+        Some(_) => judge(case),
+        None => case.draft.skip(NO_INSTANCE),
     };
-    facts.host.foreign().map(judge).collect()
+    cases.map(judge).collect()
 }
 
 /// The rule that takes the programs of each target that needs one.
 pub(super) fn rule(
     facts: &Facts<'_>,
     id: CheckId,
-    judge: fn(&HostFacts<'_>, &TargetFacts<'_>, &Entry, Draft) -> Finding,
+    judge: fn(TargetCase<'_>, &Entry) -> Finding,
 ) -> Vec<Finding> {
-    let judge = |asked: &TargetFacts<'_>| match facts.host.rule(asked) {
-        _ if facts.host.instance().is_none() => asked.draft(id).skip(NO_INSTANCE),
-        Some(entry) => judge(&facts.host, asked, entry, asked.draft(id)),
-        None => asked.draft(id).skip("there is no enabled rule"),
+    let cases = facts.host.foreign().map(|asked| TargetCase::new(facts, asked, id));
+    let judge = |case: TargetCase<'_>| match facts.host.rule(case.asked) {
+        _ if facts.host.instance().is_none() => case.draft.skip(NO_INSTANCE),
+        Some(entry) => judge(case, entry),
+        None => case.draft.skip("there is no enabled rule"),
     };
-    facts.host.foreign().map(judge).collect()
+    cases.map(judge).collect()
 }
 
 /// What running the probe of each target proved.
 pub(super) fn proof(
     facts: &Facts<'_>,
     id: CheckId,
-    judge: impl Fn(&HostFacts<'_>, &TargetFacts<'_>, &Proof, Draft) -> Finding,
+    judge: impl Fn(TargetCase<'_>, &Proof) -> Finding,
 ) -> Vec<Finding> {
     proof_where(facts, id, |_| true, judge)
 }
@@ -73,12 +88,15 @@ pub(super) fn proof_where(
     facts: &Facts<'_>,
     id: CheckId,
     is_concerned: fn(&Target) -> bool,
-    judge: impl Fn(&HostFacts<'_>, &TargetFacts<'_>, &Proof, Draft) -> Finding,
+    judge: impl Fn(TargetCase<'_>, &Proof) -> Finding,
 ) -> Vec<Finding> {
     let targets = facts.host.targets.iter().filter(|asked| is_concerned(asked.target));
-    let judge = |asked: &TargetFacts<'_>| match &asked.proof {
-        Some(proof) => judge(&facts.host, asked, proof, asked.draft(id)),
-        None => asked.draft(id).skip("there is no probe for this target, so nothing was run"),
+    let judge = |asked| {
+        let case = TargetCase::new(facts, asked, id);
+        match &asked.proof {
+            Some(proof) => judge(case, proof),
+            None => case.draft.skip("there is no probe for this target, so nothing was run"),
+        }
     };
     targets.map(judge).collect()
 }

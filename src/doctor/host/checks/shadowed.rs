@@ -1,9 +1,9 @@
 //! Family `rule`: several rules for the same programs.
 
 use super::rule::{named, own};
-use super::scope;
+use super::scope::{self, TargetCase};
 use crate::doctor::check::Check;
-use crate::doctor::finding::{Draft, Finding};
+use crate::doctor::finding::Finding;
 use crate::doctor::fixes::{Others, Switch, registered};
 use crate::doctor::host::facts::{HostFacts, TargetFacts};
 use crate::doctor::host::fixes as host_fixes;
@@ -54,7 +54,8 @@ pub(in crate::doctor) static SHADOWED: Check = Check {
     run: |facts, id| scope::foreign(facts, id, shadowed),
 };
 
-fn shadowed(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, draft: Draft) -> Finding {
+fn shadowed(case: TargetCase<'_>) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
     let takers = facts.takers(asked);
     let on: Vec<&Entry> = takers.into_iter().filter(|entry| entry.enabled).collect();
     let Some((winner, behind)) = on.split_first() else {

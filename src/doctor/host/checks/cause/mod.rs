@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use super::known::Known;
+use super::limits::LOWEST_ADDRESS;
 use crate::doctor::fixes::{
     Others, Switch, install_qemu, registered, relabel, text_of, then_register,
 };
@@ -20,9 +21,6 @@ use crate::system::process::batch::Ended;
 use crate::system::process::child::ExecError;
 use crate::target::{Class, Target};
 use crate::verify::{FailedRun, Level};
-
-/// The value that distributions use (`CONFIG_DEFAULT_MMAP_MIN_ADDR`); programs of every target begin above it.
-const USUAL_LOWEST_ADDRESS: u64 = 65_536;
 
 /// What is known about a run that failed.
 #[derive(Debug, Clone)]
@@ -131,7 +129,7 @@ fn limit(symptom: &Symptom<'_>) -> Option<Cause> {
         return Some(Cause::ours(says, lift("--nproc=unlimited"), "setrlimit(2)"));
     }
     if let Some(lowest) = symptom.limits.lowest_address
-        && lowest > USUAL_LOWEST_ADDRESS
+        && lowest > LOWEST_ADDRESS
         && symptom.has(&[
             "Unable to reserve",
             "guest_base",
@@ -145,7 +143,7 @@ fn limit(symptom: &Symptom<'_>) -> Option<Cause> {
         let says = format!(
             "vm.mmap_min_addr is {lowest}, and QEMU has to place a {width} program's low addresses below it"
         );
-        let setting = format!("vm.mmap_min_addr={USUAL_LOWEST_ADDRESS}");
+        let setting = format!("vm.mmap_min_addr={LOWEST_ADDRESS}");
         let lower = Command::root(&["sysctl", "-w"]).word(setting).at(symptom.place.clone());
         let cure = Fix::run("lower it to what distributions set", [lower]);
         return Some(Cause::host(
@@ -244,12 +242,8 @@ fn refusal(symptom: &Symptom<'_>) -> Option<Cause> {
         && (symptom.refused(&ExecError::Loop) || symptom.refused(&ExecError::Format))
     {
         let rule = Phrase::own(format!("rule {}", captor.display_name()), "a rule");
-        // The rule takes native programs, so no command would start.
-        let cure = Fix::builtins(
-            "remove the rule, in a root shell that is already running",
-            Switch::Remove.line(captor),
-        );
         let says = rule + " takes " + symptom.own() + " itself";
+        let cure = Switch::Remove.at_once(captor);
         return Some(Cause::host(says, cure, "execve(2), exec_binprm of Linux's fs/exec.c"));
     }
     if symptom.refused(&ExecError::Busy) {
