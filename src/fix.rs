@@ -1,4 +1,4 @@
-//! A way out, as data: commands and edits that a program can carry out, and one sentence for a person.
+//! A fix, as data: commands and edits that a program can carry out, and one sentence for a person.
 //!
 //! Every output format renders the same data, so a command never has to be cut out of a sentence. Shape in JSON:
 //! `docs/reference/json.md`.
@@ -13,9 +13,9 @@ use crate::shown::quote;
 /// What to do about a finding or a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fix {
-    /// One sentence. Where neither commands nor edits would help, it says whose it is to do.
+    /// One sentence. If neither commands nor edits would help, it says who has to do what.
     pub text: Phrase,
-    /// In this order, each only if the one before succeeded.
+    /// Each runs only if the one before it succeeded.
     pub commands: Vec<Command>,
     /// One line of shell builtins, only where no program can start: a rule captures the native ones.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,11 +42,11 @@ pub struct Command {
 enum Argument {
     /// The same for every target.
     Word(String),
-    /// One target's own, and of no use for another: a path, a rule's name in a script.
+    /// For one target only, such as a rule's name in a script: commands that differ in it are not merged.
     Own(String),
-    /// One of several that the command takes at once: `chmod a+x A B`.
+    /// An argument of a command that accepts several: `chmod a+x A B`.
     Each(String),
-    /// The same for a target's name, of a command that without any name is about every configured target.
+    /// A target's name, for a command that handles all configured targets if none is named.
     Target(String),
 }
 
@@ -79,7 +79,7 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Edit {
-    /// The file, as text: its name may be no UTF-8.
+    /// As text: the name may not be UTF-8.
     pub file: String,
     /// Whether it is a new file.
     pub create: bool,
@@ -128,21 +128,21 @@ impl Command {
         self
     }
 
-    /// A word of one target alone.
+    /// A word for one target only.
     #[must_use]
     pub fn own(mut self, word: impl Into<String>) -> Self {
         self.argv.push(Argument::Own(word.into()));
         self
     }
 
-    /// A word of which the command takes several.
+    /// An argument of which the command accepts several.
     #[must_use]
     pub fn each(mut self, word: impl Into<String>) -> Self {
         self.argv.push(Argument::Each(word.into()));
         self
     }
 
-    /// The target's name, of which the command takes several, and without any does all.
+    /// A target's name, for a command that handles all configured targets if none is named.
     #[must_use]
     pub fn target(mut self, name: impl Into<String>) -> Self {
         self.argv.push(Argument::Target(name.into()));
@@ -155,7 +155,7 @@ impl Command {
         self
     }
 
-    /// Without this variable of the environment, which would decide otherwise.
+    /// Without this variable of the environment, which would change what the command does.
     #[must_use]
     pub fn without(mut self, variable: &'static str) -> Self {
         self.unset.push(variable);
@@ -166,15 +166,14 @@ impl Command {
         self.argv.iter().map(Argument::as_str)
     }
 
-    /// Whether the two differ in nothing but words that a single command could take together, or that are each
-    /// target's own.
+    /// Whether the two differ only in arguments that one command could take together, or in per-target words.
     fn is_like(&self, other: &Self) -> bool {
         (self.runs_as, &self.place, &self.unset) == (other.runs_as, &other.place, &other.unset)
             && self.argv.len() == other.argv.len()
             && self.argv.iter().zip(&other.argv).all(|(one, another)| one.is_like(another))
     }
 
-    /// One command that does what all of these do; `None` where each has a word of its own.
+    /// Merges commands that are alike into one; `None` if they differ in a per-target word.
     fn of_all(commands: &[&Self], configured: &BTreeSet<&str>) -> Option<Self> {
         let (first, _) = commands.split_first()?;
         let mut argv = Vec::new();
@@ -230,7 +229,7 @@ impl Argument {
 }
 
 impl Fix {
-    /// No command would help: the sentence says what would, and whose it is to do.
+    /// No command would help: the sentence says what would, and who has to do it.
     pub fn advice(text: impl Into<Phrase>) -> Self {
         Self { text: text.into(), commands: Vec::new(), shell: None, edits: Vec::new() }
     }
@@ -251,7 +250,7 @@ impl Fix {
         self
     }
 
-    /// Whether the two say and do the same, each of its own target.
+    /// Whether the two differ in per-target values only, so that they can be merged.
     pub fn is_like(&self, other: &Self) -> bool {
         self.text.is_like(&other.text)
             && (&self.shell, &self.edits) == (&other.shell, &other.edits)
@@ -259,8 +258,8 @@ impl Fix {
             && self.commands.iter().zip(&other.commands).all(|(one, another)| one.is_like(another))
     }
 
-    /// Of several that are alike, what to copy or to read: [`Fix::line`] of all at once, where that is possible.
-    /// `configured` are the targets that a command without names is about.
+    /// Merges fixes that are alike: the commands to copy, or the sentence if the commands cannot be merged.
+    /// `configured` are the targets that a command without names handles.
     pub fn of_all(fixes: &[&Self], configured: &BTreeSet<&str>, reader: Reader) -> String {
         let Some((first, _)) = fixes.split_first() else { return String::new() };
         let merged: Option<Vec<Command>> = (0..first.commands.len())

@@ -1,4 +1,4 @@
-//! Sentences in parts, so that what is said of one target can be said of several at once.
+//! Sentences in parts, so that the sentences about several targets can be merged into one.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -7,26 +7,26 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
-/// A sentence or a command; in a document its text, as it is of one target.
+/// A sentence or a command about one target. A document has its text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Phrase(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
-    /// The same of whoever it is said; other words mean another thing.
+    /// The same for every target: sentences with other words are not merged.
     Words(String),
-    /// The one's own, and what stands there when it is said of several who differ in it.
+    /// A per-target value, and the generic wording used when findings are merged.
     Own { this: String, any: String },
-    /// The same of a file. Of several that are in one folder, the folder is told.
+    /// The same for a file. If all files are in one folder, the merged wording names it.
     File { before: &'static str, path: PathBuf, any: &'static str },
-    /// An argument of a command that takes several, with the space before it.
+    /// An argument of a command that accepts several, with the space before it.
     Argument(String),
-    /// The same of a target's name, of a command that without any means all that are configured.
+    /// A target's name, for a command that handles all configured targets if none is named.
     Target(String),
 }
 
 impl Phrase {
-    /// What is one's own; `any` takes its place when it is said of several who differ in it.
+    /// A per-target value; `any` replaces it when findings with different values are merged.
     pub fn own(this: impl Into<String>, any: impl Into<String>) -> Self {
         Self(vec![Part::Own { this: this.into(), any: any.into() }])
     }
@@ -35,18 +35,17 @@ impl Phrase {
         Self(vec![Part::File { before: "", path: path.as_ref().to_owned(), any }])
     }
 
-    /// The interpreter, as evidence.
     pub fn interpreter(path: impl AsRef<Path>) -> Self {
         let path = path.as_ref().to_owned();
         Self(vec![Part::File { before: "interpreter ", path, any: "interpreters" }])
     }
 
-    /// An argument of a command that takes several.
+    /// An argument of a command that accepts several.
     pub fn argument(argument: impl Into<String>) -> Self {
         Self(vec![Part::Argument(argument.into())])
     }
 
-    /// The target as an argument of a command that takes several, and without any does all.
+    /// A target's name, for a command that handles all configured targets if none is named.
     pub fn target(name: impl Into<String>) -> Self {
         Self(vec![Part::Target(name.into())])
     }
@@ -55,19 +54,18 @@ impl Phrase {
         self.0.iter().all(|part| part.this().is_empty())
     }
 
-    /// Whether the two say the same, each of its own case.
+    /// Whether the two differ in per-target values only, so that they can be merged.
     pub fn is_like(&self, other: &Self) -> bool {
         self.0.len() == other.0.len()
             && self.0.iter().zip(&other.0).all(|(one, another)| one.is_like(another))
     }
 
-    /// Whether nothing is left of it when it is said of several.
+    /// Whether nothing is left of it after merging.
     fn is_private(&self) -> bool {
         self.0.iter().all(|part| matches!(part, Part::Own { any, .. } if any.is_empty()))
     }
 
-    /// Of several that are alike: all of them in one. `configured` are the targets that a command
-    /// without names is about.
+    /// Merges phrases that are alike. `configured` are the targets that a command without names handles.
     pub fn of_all(phrases: &[&Self], configured: &BTreeSet<&str>) -> String {
         let Some((first, others)) = phrases.split_first() else { return String::new() };
         let parts = first.0.iter().enumerate();
@@ -181,7 +179,7 @@ impl<T: Into<Self>> Add<T> for Phrase {
     }
 }
 
-/// What was seen, piece by piece; in a document one text.
+/// What was seen, piece by piece. A document has one text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence(Vec<Phrase>);
 
@@ -190,23 +188,23 @@ impl Evidence {
         self.0.is_empty()
     }
 
-    /// Adds a piece that says something.
+    /// Adds a piece, unless it is empty.
     pub fn add(&mut self, piece: impl Into<Phrase>) {
         self.0.extend(Some(piece.into()).filter(|piece| !piece.is_empty()));
     }
 
-    /// What can be said of several.
+    /// The pieces that remain after merging.
     fn shared(&self) -> impl Iterator<Item = &Phrase> {
         self.0.iter().filter(|piece| !piece.is_private())
     }
 
-    /// Whether the two say the same, but for what only one can say of itself.
+    /// Whether the two can be merged.
     pub fn is_like(&self, other: &Self) -> bool {
         self.shared().count() == other.shared().count()
             && self.shared().zip(other.shared()).all(|(one, another)| one.is_like(another))
     }
 
-    /// Of several that are alike: what they have in common.
+    /// Merges evidence that is alike: what all of it has in common.
     pub fn of_all(evidence: &[&Self], configured: &BTreeSet<&str>) -> String {
         if let Some((first, others)) = evidence.split_first()
             && others.iter().all(|other| other == first)
@@ -220,20 +218,6 @@ impl Evidence {
             Phrase::of_all(&pieces, configured)
         });
         pieces.collect::<Vec<_>>().join("; ")
-    }
-}
-
-impl From<Phrase> for Evidence {
-    fn from(piece: Phrase) -> Self {
-        let mut evidence = Self::default();
-        evidence.add(piece);
-        evidence
-    }
-}
-
-impl From<String> for Evidence {
-    fn from(words: String) -> Self {
-        Phrase::from(words).into()
     }
 }
 

@@ -41,7 +41,7 @@ impl Status {
     }
 }
 
-/// What a finding is about. In JSON an object with `kind`, and what tells one of that kind from another.
+/// What a finding is about. In JSON an object with `kind`, and a name or path if there may be several of a kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Subject {
@@ -56,7 +56,7 @@ pub enum Subject {
     },
 }
 
-/// One finding; part of the report as it is.
+/// One finding, as in the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Finding {
@@ -127,7 +127,7 @@ impl Draft {
 }
 
 impl Finding {
-    /// Whether the two differ in nothing but their targets, so that one sentence and one fix do for both.
+    /// Whether the two differ in per-target values only, so that they can be merged.
     pub fn is_like(&self, other: &Self) -> bool {
         (self.id, &self.subject, self.status) == (other.id, &other.subject, other.status)
             && self.summary.is_like(&other.summary)

@@ -133,7 +133,7 @@ impl CheckId {
         })
     }
 
-    /// The id that was probably meant: up to half of the letters may be wrong, or the family left out.
+    /// The id that was probably meant: up to half of the letters may be wrong, or the family may be missing.
     fn nearest(id: &str) -> Option<Self> {
         let distance = |known: Self| {
             let whole = strsim::damerau_levenshtein(known.as_str(), id);

@@ -48,7 +48,7 @@ impl Verdict {
         matches!(self, Self::Working | Self::Native)
     }
 
-    /// Whether its programs are known not to run, or not always.
+    /// Whether its programs are known to fail, always or sometimes.
     pub fn is_failure(self) -> bool {
         matches!(self, Self::Flaky | Self::Broken | Self::Missing)
     }

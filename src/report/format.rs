@@ -12,11 +12,9 @@ use super::document::{DoctorDocument, ErrorDocument};
 /// How much is said, and how wide a line may be.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Page {
-    /// Everything that was found; without it, only what is wrong, and what several targets have in common
-    /// once.
+    /// Everything that was found. Without it only problems, merged where several targets share them.
     pub verbose: bool,
-    /// The columns of a terminal; `None` leaves lines as long as they are. Commands are never broken, because
-    /// they are there to be copied.
+    /// The columns of a terminal; `None` for no limit. Commands are never wrapped, because people copy them.
     pub width: Option<usize>,
 }
 
@@ -65,7 +63,7 @@ pub trait Document {
     fn text(&self, out: &mut dyn Write) -> io::Result<()>;
 }
 
-/// Data, and what a person is told of it.
+/// A document, and a function that writes it as text.
 pub struct Printed<'a, D, T> {
     pub data: &'a D,
     pub text: T,

@@ -26,8 +26,8 @@ pub(super) struct MergedFinding<'a> {
 }
 
 impl<'a> Group<'a> {
-    /// What is wrong with the wanted targets, in the order of each group's first target. Only targets with the
-    /// same verdict that are required alike share a group.
+    /// What is wrong with the wanted targets, in the order of each group's first target. The targets of a group have
+    /// the same verdict, and all or none of them are required.
     pub(super) fn all(
         document: &'a DoctorDocument,
         wanted: impl Fn(&DoctorTarget) -> bool,
@@ -88,7 +88,7 @@ impl<'a> Group<'a> {
         self.targets[0].verdict
     }
 
-    /// Whether they decide how the doctor ends; all of them, or none.
+    /// Whether these targets decide the exit code.
     pub(super) fn is_required(&self) -> bool {
         self.targets[0].required
     }
@@ -120,8 +120,7 @@ impl<'a> MergedFinding<'a> {
         findings.map(|finding| Self::new(document, None, finding)).collect()
     }
 
-    /// Each with its fix, which is left out where the next one has the same: it is shown there. `all` shows
-    /// every one.
+    /// Each finding with its fix. A fix that the next finding has as well is shown there only, unless `all`.
     pub(super) fn with_fixes(
         merged: &[Self],
         all: bool,
@@ -170,7 +169,7 @@ impl<'a> MergedFinding<'a> {
         Phrase::of_all(&phrases, &self.configured)
     }
 
-    /// What was seen of all; empty when nothing was.
+    /// Empty if nothing was seen.
     pub(super) fn evidence(&self) -> String {
         let evidence: Vec<&Evidence> = self.of.iter().map(|finding| &finding.evidence).collect();
         Evidence::of_all(&evidence, &self.configured)
@@ -182,7 +181,7 @@ impl<'a> MergedFinding<'a> {
     }
 }
 
-/// This check is made for each value of `e_machine`, in their order.
+/// The check has a finding for each value of `e_machine`, in their order.
 fn matching_rules<'a>(
     document: &DoctorDocument,
     target: &'a DoctorTarget,

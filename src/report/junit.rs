@@ -2,8 +2,8 @@
 //! for each check.
 //!
 //! `fail` is a failure, `error` an error, `skip` is skipped. `warn` passes and says why in
-//! `system-out`. What does not count because of `--require` is skipped and says what it would have
-//! been: a reader of this file and a reader of the exit code see the same.
+//! `system-out`. What `--require` does not name is skipped, with a message that says what was found, so that the
+//! file and the exit code agree.
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use super::format::{Format, Page};
 use crate::doctor::{Finding, Status};
 use crate::shown::plain;
 
-/// Text in XML: inside of an element, and of an attribute.
+/// Text in XML, for elements and attributes.
 struct Xml<'a>(&'a str);
 
 impl Display for Xml<'_> {
@@ -96,7 +96,7 @@ impl Format for Junit {
         write(out, &suites)
     }
 
-    /// What it was to look at could not be looked at.
+    /// A report with one case, because nothing was examined.
     fn failure(&self, out: &mut dyn Write, document: &ErrorDocument) -> io::Result<()> {
         let case = TestCase {
             name: document.error.failure.kind.as_str().to_owned(),
@@ -127,8 +127,7 @@ fn properties(target: &DoctorTarget) -> Vec<(&'static str, String)> {
 fn cases(document: &DoctorDocument, target: Option<&str>) -> Vec<TestCase> {
     let mut cases: Vec<TestCase> = Vec::new();
     for finding in document.findings_of(target) {
-        // A check is made once for each value of e_machine, or each rule: readers take cases of one
-        // name for one case.
+        // A check may have several findings about one target. Readers merge cases of the same name.
         let before =
             document.findings_of(target).take_while(|other| !std::ptr::eq(*other, finding));
         let name = match before.filter(|other| other.id == finding.id).count() {
@@ -220,7 +219,7 @@ fn counts<'a>(cases: impl Iterator<Item = &'a TestCase> + Clone) -> String {
     )
 }
 
-/// Readers make a line's end in an attribute a space.
+/// XML readers turn a line break in an attribute into a space.
 fn attribute(text: &str) -> String {
     Xml(&plain(text)).to_string()
 }

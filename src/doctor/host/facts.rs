@@ -63,7 +63,7 @@ pub struct HostFacts<'a> {
     pub seen: Observation,
     /// What the kernel runs without a rule.
     pub native: Native,
-    /// What the interpreters' paths in the rules of the targets below lead to.
+    /// What the interpreters' paths in the targets' rules lead to.
     pub files: BTreeMap<PathBuf, RuleFile>,
     /// Whether targets were named, and no others looked at.
     pub named: bool,
@@ -80,7 +80,7 @@ pub struct TargetFacts<'a> {
     pub machine: u16,
     /// What running its probe proved; `None` if there is no probe for it.
     pub proof: Option<Proof>,
-    /// If its rule's interpreter is gone: files beside it that have other names of the same QEMU.
+    /// If its rule's interpreter is gone: the same QEMU under other names, in the same folder.
     pub renamed: Vec<PathBuf>,
 }
 
@@ -126,7 +126,7 @@ impl TargetFacts<'_> {
         self.proof.as_ref().is_some_and(Proof::works)
     }
 
-    /// Whether the kernel, which has pinned the interpreter, opened it in another root than this process has.
+    /// Whether the kernel opened the pinned interpreter in another root than this process has.
     pub(in crate::doctor) fn runs_from_another_root(&self) -> bool {
         let pinned = self.proof.as_ref().and_then(|proof| proof.pinned.as_ref());
         pinned.is_some_and(|pinned| pinned.is_elsewhere)
@@ -165,7 +165,7 @@ impl HostFacts<'_> {
         names
     }
 
-    /// Where the kernel's own state can be changed: what belongs to no namespace is the host's.
+    /// Where settings can be changed that belong to no namespace: on the host.
     pub(in crate::doctor) fn kernels_place(&self) -> Place {
         if self.container { Place::Host } else { Place::Here }
     }

@@ -27,8 +27,8 @@ use crate::verify::{self, ProbeSubject, Scope};
 
 /// Looks at the host and runs the probes of the targets that are asked about.
 ///
-/// Without names and with `targets = "auto"` these are all with an interpreter or a rule, and the native ones.
-/// Those of `also` (QEMU's names) always belong to them.
+/// Without names and with `targets = "auto"` these are the native targets and all that have an interpreter or a rule;
+/// and in any case the targets in `also` (QEMU's names).
 pub fn gather<'a>(
     settings: &'a Settings,
     request: &Request,
@@ -170,7 +170,7 @@ fn planned(files: &mut Files) -> io::Result<Vec<PlannedRule>> {
     Ok(planned)
 }
 
-/// The host's own kind of program, which others are compared with.
+/// The host's own kind of program, as the measure for what the others cost.
 fn own<'a>(settings: &'a Settings, native: &Native) -> Option<(&'a Target, u16)> {
     let target = settings.table.find(native.names().first()?).ok()?;
     Some((target, *target.identity.machines.first()?))

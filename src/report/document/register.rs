@@ -13,7 +13,7 @@ use crate::verify::Proof;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RegisterDocument {
-    /// Whether everything that was asked for is so.
+    /// Whether everything that was asked for is in place.
     pub ok: bool,
     /// Whether nothing was to be changed.
     pub dry_run: bool,

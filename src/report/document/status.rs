@@ -126,7 +126,7 @@ impl RuleDocument {
                 theirs.iter().any(|theirs| theirs.overlaps(magic))
             };
             let mut overlapping = magics.iter().filter(overlaps).map(|(target, _)| target);
-            // A rule that could take several targets' programs is of none.
+            // A rule that matches programs of several targets belongs to none of them.
             overlapping.next().filter(|_| overlapping.next().is_none())
         });
         let (offset, extension) = match &entry.matcher {

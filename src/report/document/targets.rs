@@ -27,7 +27,7 @@ pub struct TargetDocument {
     pub native: bool,
     /// The interpreter that a rule would get.
     pub interpreter: Option<String>,
-    /// Files that will not do, and why.
+    /// Files that cannot serve as interpreters, and why.
     pub unusable: Vec<String>,
     pub rules: Vec<TargetRule>,
 }
@@ -60,7 +60,7 @@ impl TargetsDocument {
 impl TargetDocument {
     fn new(table: &Table, target: &Target, native: bool, found: &Candidates) -> Self {
         let names = target.aliases.iter().chain(&target.debian).chain(&target.uname);
-        // Only what find would take: uname's names may be of several targets.
+        // Only names that `find` accepts: a name of uname's may stand for several targets.
         let is_its = |alias: &&String| {
             **alias != target.name && table.find(alias).is_ok_and(|own| own.name == target.name)
         };

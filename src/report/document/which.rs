@@ -21,7 +21,7 @@ pub struct WhichDocument {
     pub native: bool,
     pub winner: Option<String>,
     pub interpreter: Option<String>,
-    /// Every rule, in the kernel's order, and why it is it or not.
+    /// Every rule, in the kernel's order, and why it does or does not run the file.
     pub rules: Vec<WhichLine>,
 }
 

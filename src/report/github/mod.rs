@@ -33,7 +33,7 @@ impl Format for Github {
         write(out, document)?;
         match summary::append(document) {
             Ok(()) => Ok(()),
-            // Not a fault of what was examined.
+            // The host is not at fault.
             Err(error) => annotate(out, AnnotationLevel::Warning, "binfmtd", &error),
         }
     }

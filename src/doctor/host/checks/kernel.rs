@@ -75,12 +75,9 @@ fn package(distribution: Distribution, release: &str) -> Fix {
             [Command::root(&["apt-get", "install", "--reinstall"]).word(package), modprobe]
         }
         Distribution::Fedora => {
-            let packages = ["kernel-modules-core", "kernel-modules"];
-            let install =
-                packages.iter().fold(Command::root(&["dnf", "install"]), |all, package| {
-                    all.word(format!("{package}-{release}"))
-                });
-            [install, modprobe]
+            let core =
+                Command::root(&["dnf", "install"]).word(format!("kernel-modules-core-{release}"));
+            [core.word(format!("kernel-modules-{release}")), modprobe]
         }
         Distribution::Suse => {
             [Command::root(&["zypper", "install", "--force", "kernel-default"]), reboot]
@@ -105,70 +102,62 @@ fn mounted(facts: &HostFacts<'_>, draft: Draft) -> Finding {
         [] => "nothing".to_owned(),
         stack => stack.join(", then "),
     };
-    let evidence = format!("mounted there: {}", shown(&facts.stack));
+    let draft = draft.seen(format!("mounted there: {}", shown(&facts.stack)));
     if let Some(place) = &facts.elsewhere {
         let place = place.display();
-        return if facts.container {
-            draft.pass(format!("binfmt_misc is mounted on {place}: this container has it as a volume"))
-        } else {
-            draft
-                .warn(format!("binfmt_misc is mounted on {place} only, where other programs do not look for it"))
-                .fix(Fix::run(MOUNT_IT, [mount()]))
+        if facts.container {
+            return draft.pass(format!(
+                "binfmt_misc is mounted on {place}: this container has it as a volume"
+            ));
         }
-        .with(evidence);
+        return draft
+            .warn(format!(
+                "binfmt_misc is mounted on {place} only, where other programs do not look for it"
+            ))
+            .fix(Fix::run(MOUNT_IT, [mount()]));
     }
     let Some(error) = &facts.trouble else {
-        let finding = draft.pass(format!("binfmt_misc is mounted on {MOUNT_POINT}")).with(evidence);
-        return if facts.stack_before == facts.stack {
-            finding
-        } else {
-            let before = shown(&facts.stack_before);
-            finding.with(format!("before anybody looked: {before}"))
-        };
+        let finding = draft.pass(format!("binfmt_misc is mounted on {MOUNT_POINT}"));
+        if facts.stack_before == facts.stack {
+            return finding;
+        }
+        return finding.with(format!("before anybody looked: {}", shown(&facts.stack_before)));
     };
     let is_confined = facts.container || !facts.first_namespace;
     // A mount in a container vanishes with it, and takes the rules along.
     let place = if facts.first_namespace { facts.kernels_place() } else { Place::Here };
     let mount = mount().at(place.clone());
     match error {
-        _ if !facts.supported => {
-            draft.skip("the kernel has no binfmt_misc that could be mounted").with(evidence)
-        }
+        _ if !facts.supported => draft.skip("the kernel has no binfmt_misc that could be mounted"),
         _ if facts.foreign().any(TargetFacts::works) && is_confined => draft
-            .pass("no instance is visible here, and foreign programs run through rules of the host")
-            .with(evidence),
+            .pass("no instance is visible here, and foreign programs run through rules of the host"),
         error if facts.foreign().any(TargetFacts::works) => draft
             .warn(format!(
                 "{error}; foreign programs run nevertheless, through rules in a mount that somebody else holds"
             ))
-            .with(evidence)
             .fix(Fix::run(MOUNT_IT, [mount])),
         error if facts.foreign().next().is_none() => {
-            draft.skip(format!("{error}, and nothing here asks for it")).with(evidence)
+            draft.skip(format!("{error}, and nothing here asks for it"))
         }
-        InstanceError::BrokenAutomount(_) => draft
-            .fail(error.to_string())
-            .with(evidence)
-            .fix(Fix::run(
-                "unmount the broken automount, and mount binfmt_misc",
-                [Command::root(&["umount", MOUNT_POINT]).at(place), mount],
-            )),
-        InstanceError::NoFolder => draft
-            .fail(format!("{MOUNT_POINT} does not exist: the module is not loaded"))
-            .with(evidence)
-            .fix(Fix::run(
-                "load the module, and mount binfmt_misc",
-                [Command::root(&MODPROBE).at(place), mount],
-            )),
-        error => {
-            let finding = draft.fail(error.to_string()).with(evidence).fix(Fix::run(MOUNT_IT, [mount]));
+        InstanceError::BrokenAutomount(_) => {
+            let unmount = Command::root(&["umount", MOUNT_POINT]).at(place);
+            let text = "unmount the broken automount, and mount binfmt_misc";
+            draft.fail(error.to_string()).fix(Fix::run(text, [unmount, mount]))
+        }
+        InstanceError::NoFolder => {
+            let load = Command::root(&MODPROBE).at(place);
+            draft
+                .fail(format!("{MOUNT_POINT} does not exist: the module is not loaded"))
+                .fix(Fix::run("load the module, and mount binfmt_misc", [load, mount]))
+        }
+        InstanceError::NotMounted | InstanceError::Foreign(_) | InstanceError::Io(_) => {
+            let finding = draft.fail(error.to_string()).fix(Fix::run(MOUNT_IT, [mount]));
             if facts.first_namespace {
-                finding
-            } else {
-                finding.with(
-                    "this is a user namespace: an instance that was mounted here earlier still hides the host's rules",
-                )
+                return finding;
             }
+            finding.with(
+                "this is a user namespace: an instance that was mounted here earlier still hides the host's rules",
+            )
         }
     }
 }

@@ -62,7 +62,7 @@ pub(super) const KNOWN: &[Known] = &[
         targets: &["microblazeel"],
         builds: Builds::Any,
         signal: Some(11),
-        what: "every program dies by signal 11: nobody sets the one CPU's byte order to little-endian",
+        what: "every program dies by signal 11: QEMU does not set the CPU to little-endian",
         way_out: "install QEMU 10.1.2 or newer, or one before 10.0",
         source: "QEMU's commit 91fc6d8101de; measured with 10.0.2, and not so with 7.2.22 and 11.1.3",
     },

@@ -172,7 +172,7 @@ fn credentials(case: TargetCase<'_>, entry: &Entry) -> Finding {
             (false, false) => draft.pass(
                 "without C, set-user-ID programs (sudo, su) keep their caller's rights, which is the safe choice",
             ),
-            (false, true) => draft.skip("C is asked for and missing: what that comes to is told by running a program"),
+            (false, true) => draft.skip(format!("C is asked for and missing: {} reports the consequences", CheckId::ExecCredentials)),
             (true, true) => {
                 draft.pass("C, as the configuration asks: set-user-ID programs get their owner's rights")
             }

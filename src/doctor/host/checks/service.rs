@@ -241,35 +241,29 @@ fn boot(facts: &HostFacts<'_>, draft: Draft) -> Finding {
     let gone: Vec<String> =
         entries.into_iter().filter(|entry| !comes_back(entry)).map(Entry::display_name).collect();
     if gone.is_empty() {
-        draft.pass("each rule in use is registered at boot by its owner")
-    } else {
-        draft
-            .warn(format!(
-                "nobody registers these at boot, and the kernel does not keep them: {}",
-                gone.join(", ")
-            ))
-            .with(format!("binfmtd.service {}", state_of(units.ours)))
-            .fix(start_at_boot(units.ours))
+        return draft.pass("each rule in use is registered at boot by its owner");
     }
+    let (state, fix) = start_at_boot(units.ours);
+    let gone = gone.join(", ");
+    draft
+        .warn(format!("nobody registers these at boot, and the kernel does not keep them: {gone}"))
+        .with(format!("binfmtd.service {state}"))
+        .fix(fix)
 }
 
-fn start_at_boot(ours: Boot) -> Fix {
-    let text = "let the service register them";
+/// The state of the service's unit, and what makes it start at boot.
+fn start_at_boot(ours: Boot) -> (&'static str, Fix) {
     let enable = systemctl(&["enable", "--now", UNIT]);
+    let run = |commands: Vec<Command>| Fix::run("let the service register them", commands);
     match ours {
-        Boot::Absent => Fix::advice(
-            "install binfmtd's units (make install), then run systemctl enable --now binfmtd.service",
+        Boot::Absent => (
+            "is not installed",
+            Fix::advice(
+                "install binfmtd's units (make install), then run systemctl enable --now binfmtd.service",
+            ),
         ),
-        Boot::Masked => Fix::run(text, [systemctl(&["unmask", UNIT]), enable]),
-        Boot::Off | Boot::Starts => Fix::run(text, [enable]),
-    }
-}
-
-fn state_of(boot: Boot) -> &'static str {
-    match boot {
-        Boot::Absent => "is not installed",
-        Boot::Off => "is not enabled",
-        Boot::Masked => "is masked",
-        Boot::Starts => "is enabled",
+        Boot::Masked => ("is masked", run(vec![systemctl(&["unmask", UNIT]), enable])),
+        Boot::Off => ("is not enabled", run(vec![enable])),
+        Boot::Starts => ("is enabled", run(vec![enable])),
     }
 }
