@@ -181,7 +181,7 @@ fn verdict(document: &DoctorDocument, target: &DoctorTarget) -> Option<TestCase>
 }
 
 fn write(out: &mut dyn Write, suites: &[TestSuite<'_>]) -> io::Result<()> {
-    let totals = counts(suites.iter().flat_map(|suite| &suite.cases));
+    let totals = counts(&suites.iter().flat_map(|suite| &suite.cases));
     let seconds: f64 = suites.iter().map(|suite| suite.seconds).sum();
     writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
     writeln!(out, "<testsuites name=\"binfmtd doctor\"{totals} time=\"{seconds:.3}\">")?;
@@ -190,7 +190,7 @@ fn write(out: &mut dyn Write, suites: &[TestSuite<'_>]) -> io::Result<()> {
             out,
             "  <testsuite name=\"{}\"{} time=\"{:.3}\">",
             Xml(suite.name),
-            counts(suite.cases.iter()),
+            counts(&suite.cases.iter()),
             suite.seconds
         )?;
         if !suite.properties.is_empty() {
@@ -208,7 +208,7 @@ fn write(out: &mut dyn Write, suites: &[TestSuite<'_>]) -> io::Result<()> {
     writeln!(out, "</testsuites>")
 }
 
-fn counts<'a>(cases: impl Iterator<Item = &'a TestCase> + Clone) -> String {
+fn counts<'a>(cases: &(impl Iterator<Item = &'a TestCase> + Clone)) -> String {
     let of = |result| cases.clone().filter(|case| case.result == result).count();
     format!(
         " tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\"",

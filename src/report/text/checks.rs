@@ -20,7 +20,10 @@ pub fn check(out: &mut dyn Write, document: &CheckDocument) -> io::Result<()> {
     writeln!(out, "family: {}", check.family)?;
     match check.level {
         Some(level) => writeln!(out, "level:  {level}, by running a program")?,
-        None => writeln!(out, "level:  none: it judges what was read or listed, without running a program")?,
+        None => writeln!(
+            out,
+            "level:  none: it judges what was read or listed, without running a program"
+        )?,
     }
     writeln!(out, "proves: {}", check.proves)?;
     writeln!(out, "fix:    {}", check.cure)
