@@ -22,12 +22,12 @@ pub fn plain<T: AsRef<OsStr> + ?Sized>(text: &T) -> String {
     shown
 }
 
-/// The same for a text that consists of several lines.
+/// [`plain`] for each line of a text.
 pub fn plain_lines(text: &str) -> String {
     text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a character is not simply visible: controls, line and paragraph separators, changes of the writing
+/// Whether a character is more than visible text: controls, line and paragraph separators, changes of the writing
 /// direction (Unicode's UAX #9), and characters without width.
 fn deceives(c: char) -> bool {
     c.is_control()

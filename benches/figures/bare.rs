@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use binfmtd::probe;
-use binfmtd::target::Table;
+use binfmtd::testing::probe;
+use binfmtd::testing::target::Table;
 
 /// The probes of these targets, a file for each rule.
 pub(crate) fn write_probes(folder: &Path, names: &[&str]) -> Result<Vec<PathBuf>, String> {

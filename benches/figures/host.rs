@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use binfmtd::target::Table;
+use binfmtd::testing::target::Table;
 
 use crate::register::sentence;
 use crate::support::Private;
@@ -21,7 +21,8 @@ pub(crate) fn figures(setting: &Setting) -> Result<Vec<Figure>, String> {
     let folder = setting.private.folder().join("host");
     let own = fs::read("/proc/self/exe").map_err(sentence)?;
     let table = Table::embedded();
-    let target = table.of_header(&binfmtd::rule::Header::new(&own)).ok_or("an unknown machine")?;
+    let target =
+        table.of_header(&binfmtd::testing::rule::Header::new(&own)).ok_or("an unknown machine")?;
     // A static program of some hundred bytes: nothing is quicker to start.
     let program = bare::write_probes(&folder, &[&target.name])?.remove(0);
     let mut figures = Vec::new();

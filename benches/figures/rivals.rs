@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use binfmtd::target::Table;
+use binfmtd::testing::target::Table;
 
 use crate::measure::{self, Moment};
 use crate::register::{Place, entries, sentence};

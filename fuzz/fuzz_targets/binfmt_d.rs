@@ -1,7 +1,7 @@
 //! Each line stands for itself: a file of the rules that were read reads as those rules.
 #![no_main]
 
-use binfmtd::rule::parse_binfmt_d;
+use binfmtd::testing::rule::parse_binfmt_d;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

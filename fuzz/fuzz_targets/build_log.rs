@@ -1,11 +1,11 @@
 //! A build's log is read whatever it is; what was said beside the progress is kept, and there is a reason always.
 #![no_main]
 
-use binfmtd::buildx::trial::Log;
+use binfmtd::testing::buildx::test_build::BuildLog;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &str| {
-    let log = Log::read(data);
+    let log = BuildLog::read(data);
     assert!(!log.why().is_empty());
     assert!(log.text.ends_with(&log.rest));
     for line in log.rest.lines() {

@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use binfmtd::buildx::builder::{read_containers, read_list, read_names};
-use binfmtd::buildx::docker::Answer;
-use binfmtd::system::process::batch::Ended;
+use binfmtd::testing::buildx::builder::{read_containers, read_list, read_names};
+use binfmtd::testing::buildx::docker::DockerOutput;
+use binfmtd::testing::system::process::batch::Ended;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let answer = Answer {
-        question: "docker buildx ls --format json".to_owned(),
+    let answer = DockerOutput {
+        command: "docker buildx ls --format json".to_owned(),
         ended: Ended::Exited(0),
         output: data.to_vec(),
         errors: String::new(),

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use binfmtd::config::parse;
+use binfmtd::testing::config::parse;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &str| {

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use binfmtd::rule::{Entry, Header, InterpreterPath, Rule, MatchResult, judge, winner};
+use binfmtd::testing::rule::{Entry, Header, InterpreterPath, Rule, MatchResult, judge, winner};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

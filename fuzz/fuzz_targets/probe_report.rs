@@ -1,7 +1,7 @@
 //! A report is read when it is complete, and says what was written.
 #![no_main]
 
-use binfmtd::probe::Report;
+use binfmtd::testing::probe::Report;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

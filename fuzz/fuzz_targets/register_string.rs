@@ -1,7 +1,7 @@
 //! What we read we can write, and the kernel would take it.
 #![no_main]
 
-use binfmtd::rule::{MAX_REGISTER_STRING, MIN_REGISTER_STRING, parse_register};
+use binfmtd::testing::rule::{MAX_REGISTER_STRING, MIN_REGISTER_STRING, parse_register};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -3,9 +3,9 @@
 
 use std::sync::LazyLock;
 
-use binfmtd::probe;
-use binfmtd::rule::Header;
-use binfmtd::target::Table;
+use binfmtd::testing::probe;
+use binfmtd::testing::rule::Header;
+use binfmtd::testing::target::Table;
 use libfuzzer_sys::fuzz_target;
 
 /// Read once: that takes longer than all the rest.

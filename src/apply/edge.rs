@@ -23,45 +23,46 @@ pub struct Edge<'a> {
 
 /// An instance of `binfmt_misc`, as far as apply uses it.
 pub trait Registry {
-    /// Opens `register`, so that a failure is one of all rules.
+    /// Opens `register` first, so that a failure to open it is reported once and not for each rule.
     fn open(&mut self) -> io::Result<()>;
     fn look(&self) -> io::Result<InstanceFacts>;
     fn register(&mut self, rule: &Rule) -> Result<(), Refused>;
     fn remove(&mut self, name: &OsStr) -> io::Result<()>;
     fn enable(&mut self, name: &OsStr) -> io::Result<()>;
-    /// Switches the instance as a whole on.
+    /// Turns on the instance itself: `status` holds the switch for all its rules.
     fn enable_all(&mut self) -> io::Result<()>;
 }
 
 /// Runs probes. Keys are places in the plan.
 pub trait Prover {
-    /// A target without a probe is not in the result. `task` is for a person who waits; `None` for a short one.
+    /// Targets without a probe are missing from the result. `task` is shown to the person who waits; `None` for a
+    /// proof too short to be shown.
     fn prove(
         &mut self,
         subjects: Vec<(usize, ProbeSubject<'_>)>,
         task: Option<&str>,
     ) -> Result<BTreeMap<usize, Proof>, BatchError>;
 
-    /// Tries rules in a private instance; `None` where the kernel has none for us.
+    /// Tries rules in a private instance; `None` if the kernel gives this process none.
     fn trial(
         &mut self,
         candidates: &[Candidate<'_>],
     ) -> Result<Option<BTreeMap<usize, Tried>>, BatchError>;
 }
 
-/// A rule that is to be tried.
 #[derive(Debug, Clone)]
 pub struct Candidate<'a> {
     /// Its place in the plan.
     pub place: usize,
     pub rule: &'a Rule,
-    /// `None` where no probe can run through it.
+    /// `None` if no probe can run through the rule.
     pub subject: Option<ProbeSubject<'a>>,
-    /// Whether it may go without the flag `P`, which an interpreter that does not expect it cannot bear.
+    /// Whether the rule may be registered without the flag `P`: an interpreter that does not expect it takes the
+    /// additional argument for one of the program's.
     pub may_drop_p: bool,
 }
 
-/// What a trial found.
+/// What a trial showed about a candidate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tried {
     Works,
@@ -69,7 +70,6 @@ pub enum Tried {
     Fails(TrialFault),
 }
 
-/// Where the record of ownership is kept.
 pub trait RecordStore {
     fn save(&self, record: &OwnershipRecord) -> io::Result<()>;
 }
@@ -80,14 +80,13 @@ impl RecordStore for Store {
     }
 }
 
-/// For proofs alone, which record nothing.
+/// For [`prove`](super::prove), which records nothing.
 impl RecordStore for () {
     fn save(&self, _: &OwnershipRecord) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// The kernel's own.
 pub struct KernelRegistry<'a> {
     instance: &'a Instance,
     registrar: Option<Registrar>,

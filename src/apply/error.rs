@@ -11,12 +11,12 @@ use crate::system::binfmt_misc::instance::Refused;
 pub enum RuleError {
     #[error("register {rule} with interpreter {interpreter}: {refused}")]
     Register { rule: Name, interpreter: InterpreterPath, refused: Refused },
-    /// What it replaced is gone, and it could not take its own name.
+    /// The old rule is gone, and the new one keeps its temporary name.
     #[error(
         "register {rule} with interpreter {interpreter}: {refused}; it works under the name {temporary}"
     )]
     Misnamed { rule: Name, interpreter: InterpreterPath, refused: Refused, temporary: String },
-    #[error("a temporary name for {rule}: {said}")]
+    #[error("choose a temporary name for {rule}: {said}")]
     TemporaryName { rule: Name, said: String },
     #[error("enable {rule}: {said}")]
     Enable { rule: Name, said: String },
@@ -24,27 +24,27 @@ pub enum RuleError {
     EnableInstance { said: String },
     #[error("remove {name}: {said}")]
     Remove { name: String, said: String },
-    #[error("remove {name}: {said}; both rules are there now")]
+    #[error("remove {name}: {said}; the old and the new rule are both registered now")]
     OldStays { name: String, said: String },
-    #[error("remove {name}: {said}; it does no harm")]
+    #[error("remove {name}: {said}; a leftover rule of that name does no harm")]
     TemporaryStays { name: String, said: String },
     #[error("tried in a private instance: {0}")]
     Trial(TrialFault),
-    /// What its probe met.
+    /// Why its probe failed.
     #[error("{0}")]
     Probe(String),
-    #[error("it could not be proved")]
+    #[error("its probe could not be run")]
     Unproved,
     #[error("{why}; the rule was taken back")]
     TakenBack { why: Box<Self> },
-    #[error("{why}; and {name} could not be taken back: {said}")]
+    #[error("{why}; removing {name} again failed: {said}")]
     NotTakenBack { why: Box<Self>, name: String, said: String },
-    /// What its probe met tells nothing about it.
+    /// So the probe's failure says nothing about the rule.
     #[error("somebody removed or disabled the rule before it was proved")]
     Undone,
 }
 
-/// Why a rule did not pass its trial. It comes from a forked process.
+/// Why a rule failed its trial. Serialized, because the trial runs in a forked process.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum TrialFault {
     /// In the kernel's words.
@@ -52,7 +52,7 @@ pub enum TrialFault {
     Refused(String),
     #[error("with it, {0} programs no longer run by themselves")]
     Harm(String),
-    /// What its probe met.
+    /// Why its probe failed.
     #[error("{0}")]
     Probe(String),
 }

@@ -1,5 +1,5 @@
-//! New rules in the real instance: registered beside the old ones, proved there where no trial did it, made final
-//! or taken back.
+//! Registers new rules beside the old ones in the real instance, proves them there if no trial has, and then makes
+//! them final or takes them back.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -14,7 +14,7 @@ use crate::system::process::batch::BatchError;
 use crate::verify::Proof;
 
 impl Work<'_, '_> {
-    /// Switches on what is to be switched on, and puts every new rule beside what is there.
+    /// Enables what the plan enables, and registers each new rule beside the ones that it replaces.
     pub(super) fn register(&mut self) {
         let registry = &mut *self.edge.registry;
         for outcome in &mut self.outcomes {
@@ -49,7 +49,8 @@ impl Work<'_, '_> {
         }
     }
 
-    /// Proves what is pending where it stands: it is newest, so it wins, and nothing has gone yet.
+    /// Proves pending rules in place. The kernel asks the newest rule first, so a probe runs through it while the old
+    /// rule is still there.
     pub(super) fn prove_pending(&mut self) -> Result<(), BatchError> {
         let given = self.given;
         let subjects = pending_rules(&self.outcomes, &self.pending)
@@ -75,10 +76,10 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    /// Registers a pending rule anew without the flag `P`, and proves that.
+    /// Registers a pending rule again without the flag `P`, and proves that one.
     fn begin_without_p(&mut self, place: usize) -> Result<(), BatchError> {
         let Some(pending) = self.pending.remove(&place) else { return Ok(()) };
-        // If it cannot be removed, its name is taken, which the next step reports.
+        // If it cannot be removed, its name stays taken, and registering it again reports that.
         let _ = self.edge.registry.remove(&pending.name);
         self.drop_p(place);
         let rule = new_rules(&self.outcomes).find(|(at, ..)| *at == place);
@@ -96,7 +97,7 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    /// Lets a pending rule stand, or takes it back.
+    /// Keeps a pending rule, or takes it back if its proof failed.
     fn judge_pending(&mut self, place: usize, proof: Proof) {
         let name = self.pending.get(&place).map(|pending| pending.name.clone());
         let stands = || name.is_some_and(|name| self.is_in_force(|entry| entry.name == name));
@@ -110,7 +111,7 @@ impl Work<'_, '_> {
         }
     }
 
-    /// Removes a pending rule; what it was to replace still stands.
+    /// Removes a pending rule; the rule that it was to replace is still there.
     fn take_back(&mut self, place: usize, why: RuleError) {
         let Some(pending) = self.pending.remove(&place) else { return };
         let why = Box::new(why);
@@ -129,14 +130,14 @@ impl Work<'_, '_> {
         }
     }
 
-    /// Makes pending rules final, and removes what is to go.
+    /// Makes pending rules final, and removes the rules that the plan removes.
     pub(super) fn commit(&mut self) {
         let registry = &mut *self.edge.registry;
         let mut gone: BTreeSet<OsString> = BTreeSet::new();
         let mut finished = Vec::new();
         for (place, _, rule) in pending_rules(&self.outcomes, &self.pending) {
             let Some(mut pending) = self.pending.get(&place).cloned() else { continue };
-            // One entry may make way for several rules, of which one may have its name by now.
+            // Several rules may replace the same entry, and one of them may have taken its name already.
             pending.old.retain(|old| !gone.contains(old));
             finished.push((place, replace::finish(registry, rule, &pending)));
             gone.extend(pending.old);

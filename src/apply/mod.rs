@@ -1,4 +1,4 @@
-//! Carries a plan out: trial, make-before-break, rollback, record of ownership.
+//! Carries out a plan: trial, make-before-break, rollback, record of ownership.
 
 mod edge;
 mod error;
@@ -19,7 +19,9 @@ use crate::system::process::batch::BatchError;
 use crate::system::process::signal::Interrupt;
 
 pub use edge::{Candidate, Edge, KernelRegistry, Prover, RecordStore, Registry, Tried};
-pub use error::{RuleError, TrialFault};
+pub use error::RuleError;
+#[cfg(test)]
+pub use error::TrialFault;
 pub use outcome::{Given, Outcome};
 pub use prober::Prober;
 pub use restore::restore;
@@ -28,7 +30,7 @@ use outcome::{may_drop_p, new_rules, subject};
 use record::Moment;
 use work::Work;
 
-/// Carries `plan` out, line by line; one that fails never stops the others.
+/// Carries out `plan` line by line; a line that fails never stops the others.
 pub fn apply(plan: Plan, given: Given<'_>, edge: Edge<'_>) -> Result<Vec<Outcome>, Failure> {
     let mut work = Work::new(plan, given, edge);
     if work.writes() {
@@ -45,7 +47,7 @@ pub fn apply(plan: Plan, given: Given<'_>, edge: Edge<'_>) -> Result<Vec<Outcome
     Ok(work.end())
 }
 
-/// Proves what stands, for a plan without changes: needs no lock.
+/// Proves the rules of a plan without changes, which needs no lock.
 pub fn prove(plan: Plan, given: Given<'_>, edge: Edge<'_>) -> Result<Vec<Outcome>, Failure> {
     let mut work = Work::new(plan, given, edge);
     if given.settings.verify != Verify::Off {
@@ -64,9 +66,10 @@ impl Work<'_, '_> {
         self.edge.registry.open().map_err(Failure::io("open register"))?;
         let verify = self.given.settings.verify;
         let tried = verify == Verify::Before && !self.given.private && self.trial()?;
-        // Before the kernel hears of it: whatever happens to this process, what is ours is known to be.
+        // Recorded before the first write to the kernel: if this process is killed, the next one still knows which
+        // rules are ours.
         let announced = self.save(Moment::Before)?;
-        // A signal waits from here on until nothing is half done.
+        // From here on a signal has to wait until no replacement is half done.
         let _interrupt = Interrupt::catch().map_err(BatchError::from)?;
         self.register();
         if verify != Verify::Off
@@ -84,8 +87,8 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    /// Tries every new rule. False where the kernel has no private instance for us: then rules are
-    /// proved in place, before the old ones go.
+    /// Tries every new rule in a private instance. Returns false if the kernel gives this process none: then rules
+    /// are proved in place, before the old ones are removed.
     fn trial(&mut self) -> Result<bool, BatchError> {
         let given = self.given;
         let candidates: Vec<Candidate<'_>> = new_rules(&self.outcomes)

@@ -1,4 +1,4 @@
-//! What a plan was made of, and what became of its lines.
+//! What a plan was made from, and what became of its lines.
 
 use std::ffi::{OsStr, OsString};
 
@@ -9,11 +9,12 @@ use crate::plan::{self, Action, Decision, Item};
 use crate::rule::Rule;
 use crate::verify::{ProbeSubject, Proof};
 
-/// What a plan was made of.
+/// What a plan was made from.
 #[derive(Clone, Copy)]
 pub struct Given<'a> {
     pub settings: &'a Settings,
-    /// Seen since the store was locked, so that no other binfmtd changed anything since.
+    /// Where rules are changed, observed after the store was locked: no other binfmtd process has changed anything
+    /// since.
     pub seen: &'a Observation,
     /// The instance is our own and empty: a trial in another one would prove nothing more.
     pub private: bool,
@@ -24,7 +25,7 @@ pub struct Given<'a> {
 pub struct Outcome {
     /// The line, with the rule as it was registered in the end.
     pub item: Item,
-    /// Whether something was written to the kernel and stands.
+    /// Whether something was written to the kernel and is still in force.
     pub changed: bool,
     pub error: Option<RuleError>,
     /// What was proved on the real instance.
@@ -32,23 +33,24 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// For a line that nothing was done about yet.
+    /// For a line that has not been carried out.
     pub fn of(item: Item) -> Self {
         Self { item, changed: false, error: None, proof: None }
     }
 
-    /// Whether what was asked for is so.
+    /// Whether everything is as the line asks for.
     pub fn is_well(&self) -> bool {
         self.error.is_none() && !matches!(self.item.decision, Decision::Refused(_))
     }
 
-    /// Whether somebody removed the rule, or switched it off, before it was proved.
+    /// Whether somebody removed or disabled the rule before it was proved.
     pub fn is_undone(&self) -> bool {
         self.error == Some(RuleError::Undone)
     }
 }
 
-/// The lines that register a rule and have no error yet: place, line, rule, and the names that go.
+/// The lines that register a rule and have no error yet: place, line, rule, and the names of the entries that it
+/// replaces.
 pub(super) fn new_rules(
     outcomes: &[Outcome],
 ) -> impl Iterator<Item = (usize, &Outcome, &Rule, &[OsString])> {
@@ -71,7 +73,8 @@ pub(super) fn may_drop_p(settings: &Settings, item: &Item, rule: &Rule) -> bool 
         && item.target.as_ref().is_some_and(|target| plan::may_drop_p(settings, target))
 }
 
-/// The target of a line, and the rule that serves it or is to; `None` for a line without a target or a rule.
+/// What to prove for a line: its target, and the rule that serves it or will; `None` for a line without a target or a
+/// rule.
 pub(super) fn subject<'a>(given: Given<'a>, item: &'a Item) -> Option<ProbeSubject<'a>> {
     let mut targets = given.settings.table.targets().iter();
     let target = targets.find(|target| Some(&target.name) == item.target.as_ref())?;
@@ -94,7 +97,7 @@ pub(super) fn subject<'a>(given: Given<'a>, item: &'a Item) -> Option<ProbeSubje
     }
 }
 
-/// The name of the rule that serves a line, or is to.
+/// The name of the rule that serves a line, or will.
 pub(super) fn server(item: &Item) -> Option<&OsStr> {
     match &item.decision {
         Decision::Kept { name, .. } | Decision::Served { by: name } => Some(name),

@@ -17,25 +17,24 @@ use crate::system::process::fork;
 use crate::target::Target;
 use crate::verify::{self, Depth, ProbeSubject, Proof};
 
-/// The prover that runs real programs.
 pub struct Prober<'a> {
     natives: Vec<&'a Target>,
     limits: Limits,
     progress: &'a mut dyn FnMut(&str, usize, usize),
 }
 
-/// What the fork of a trial says.
+/// What the forked process of a trial reports.
 #[derive(Debug, Serialize, Deserialize)]
 enum TrialReply {
     Tried(BTreeMap<usize, Tried>),
     /// The kernel or the distribution gives us no private instance.
     NoInstance(String),
-    /// There was one, and then something of ours failed: no reason to go on without a trial.
+    /// There was one, but something else failed; that is no reason to go on without a trial.
     Broke(String),
 }
 
 impl<'a> Prober<'a> {
-    /// `progress` hears what is done, how much of it, and of how much.
+    /// `progress` is told the task, how many of its steps are done, and how many there are.
     pub fn new(
         settings: &'a Settings,
         seen: &Observation,
@@ -47,7 +46,7 @@ impl<'a> Prober<'a> {
         Self { natives, limits, progress }
     }
 
-    /// Runs in a fork: whatever it does to the namespace ends with it.
+    /// Runs in a forked process, so what it does to its namespaces ends with it.
     fn try_out(&self, candidates: &[Candidate<'_>]) -> TrialReply {
         let instance = match private::enter_private() {
             Ok(instance) => instance,

@@ -10,7 +10,7 @@ use crate::observation::{FileId, Owned, OwnershipRecord, unfinished_name};
 use crate::plan::{Action, Decision, Item};
 use crate::rule::Rule;
 
-/// When a record is made.
+/// Whether the record is for a plan that is still to be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
     Before,
@@ -25,11 +25,11 @@ impl Work<'_, '_> {
         Ok(record)
     }
 
-    /// What is ours once every line that has no error is carried out; or, before it is, what was and
-    /// what will be: a run that is killed in the middle leaves both known.
+    /// [`Moment::After`]: what is ours once every line without an error has been carried out. [`Moment::Before`]: the
+    /// old rules and the new ones, so that both are known if this process is killed halfway.
     pub(super) fn record(&self, moment: Moment) -> OwnershipRecord {
         let mut record = what_is_left(self.given);
-        // What was put there is ours, even if it does not work.
+        // A registered rule is ours even if it does not work.
         let stands = |outcome: &&Outcome| outcome.error.is_none() || outcome.changed;
         for outcome in self.outcomes.iter().filter(stands) {
             let Decision::Change(action) = &outcome.item.decision else { continue };
@@ -58,7 +58,7 @@ impl Work<'_, '_> {
     }
 }
 
-/// The record, without what somebody removed from outside: it is not ours any more, should the name come back.
+/// The record without the rules that somebody else removed: if such a name comes back, that rule is not ours.
 fn what_is_left(given: Given<'_>) -> OwnershipRecord {
     let (seen, entries) = (&given.seen.record, &given.seen.instance.entries);
     let rules = entries.iter().filter_map(|entry| {
@@ -66,7 +66,7 @@ fn what_is_left(given: Given<'_>) -> OwnershipRecord {
         Some((name.to_owned(), seen.owned(entry)?.clone()))
     });
     let mut record = OwnershipRecord { rules: rules.collect(), ..seen.clone() };
-    // Of an interrupted replacement that left no temporary rule, the entries tell everything.
+    // If an interrupted replacement left no temporary rule, the entries alone tell what is ours.
     record.coming.retain(|rule, _| {
         let mut names = entries.iter().filter_map(|entry| entry.name.to_str());
         names.any(|name| unfinished_name(name) == Some(rule))

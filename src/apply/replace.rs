@@ -9,17 +9,17 @@ use crate::observation::swap_names;
 use crate::rule::Rule;
 use crate::system::binfmt_misc::instance::Refused;
 
-/// A rule that is in the kernel and not final.
+/// A rule that is registered beside the ones that it is to replace.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
-    /// The name that it goes by for now.
+    /// Its own name, or a temporary one.
     pub(super) name: OsString,
-    /// The entries that go when it is final.
+    /// The entries that are removed to make it final.
     pub(super) old: Vec<OsString>,
 }
 
-/// Puts a rule beside the ones that it replaces, as the newest, which wins. It takes its own name
-/// if that is free, else a temporary one.
+/// Registers a rule beside the ones that it replaces; the kernel asks the newest rule first. It gets its own name if
+/// that is free, else a temporary one.
 pub(super) fn begin(
     registry: &mut dyn Registry,
     rule: &Rule,
@@ -36,7 +36,7 @@ pub(super) fn begin(
         let temporary = temporary(rule, &name)?;
         match registry.register(&temporary) {
             Ok(()) => return Ok(pending(OsStr::new(&name))),
-            // A run of ours was interrupted here before, and what it left may be all that serves.
+            // An interrupted run left this rule, and it may be the only one that serves the target now.
             Err(Refused::Exists) => taken = refused_by(&temporary, Refused::Exists),
             Err(refused) => return Err(refused_by(&temporary, refused)),
         }
@@ -50,8 +50,8 @@ fn temporary(rule: &Rule, name: &str) -> Result<Rule, RuleError> {
     rule.renamed(name).map_err(|error| failed(error.to_string()))
 }
 
-/// Removes what was replaced and gives the new rule its name. From the old rule's removal on, the
-/// new one stays under one name or another, whatever fails.
+/// Removes the replaced rules and gives the new one its name. Once an old rule is removed, the new one stays
+/// registered under one of its names, whatever fails.
 pub(super) fn finish(
     registry: &mut dyn Registry,
     rule: &Rule,
@@ -75,7 +75,7 @@ pub(super) fn finish(
         .map_err(|said| RuleError::TemporaryStays { name: lossy(&pending.name), said })
 }
 
-/// A rule that somebody else has removed already is removed.
+/// It is no failure if somebody else removed the rule first.
 fn remove(registry: &mut dyn Registry, name: &OsStr) -> Result<(), String> {
     match registry.remove(name) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),

@@ -1,4 +1,4 @@
-//! Putting back what was there.
+//! Restores rules that somebody removed or disabled.
 
 use std::ffi::OsStr;
 
@@ -10,10 +10,10 @@ use crate::plan::Action;
 use crate::system::binfmt_misc::instance::{Instance, Refused};
 use crate::system::binfmt_misc::record::Store;
 
-/// Carries out what [`crate::plan::restore`] says; the results are in the order of the actions. The record
-/// names these rules already, so it stays as it is.
+/// Carries out the actions of [`crate::plan::restore`]; the results are in the same order. The record names these
+/// rules already, so it does not change.
 ///
-/// The store is locked since before the instance was looked at.
+/// `_store` shows that the lock has been held since before the instance was read.
 pub fn restore(
     actions: &[Action],
     instance: &Instance,
@@ -44,11 +44,11 @@ fn one(action: &Action, registry: &mut dyn Registry) -> Result<(), RuleError> {
             })
         }
         Action::Add(rule) => match registry.register(rule) {
-            // Somebody was faster; whether it serves, the next look tells.
+            // Somebody else was faster. The next look shows whether that rule serves.
             Ok(()) | Err(Refused::Exists) => Ok(()),
             Err(refused) => Err(refused_by(rule, refused)),
         },
-        // No restoration has these: they take something away.
+        // `plan::restore` asks for neither.
         Action::Replace { .. } | Action::Remove { .. } => Ok(()),
     }
 }

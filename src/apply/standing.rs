@@ -1,4 +1,4 @@
-//! Proves, on the real instance, everything that is asked for and was not proved there yet.
+//! Proves, in the real instance, every wanted rule that was not proved there yet.
 
 use std::ffi::OsStr;
 
@@ -23,8 +23,8 @@ impl Work<'_, '_> {
         }
         let task = Some("proving every target");
         let mut proofs = self.edge.prover.prove(subjects.clone(), task)?;
-        // A rule that nobody took and that is in force now may have been away for that moment only: the
-        // service puts rules back.
+        // No rule took the probe, yet the rule is in force now: it was missing for a moment, until the service
+        // restored it.
         let is_back = |place: &usize| {
             proofs.get(place).is_some_and(|proof| proof.nobody) && self.serves(*place)
         };
@@ -46,14 +46,14 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    /// Whether the rule that serves a line is in force at this moment.
+    /// Whether the rule that serves a line is in force right now.
     fn serves(&self, place: usize) -> bool {
         let server = server(&self.outcomes[place].item);
         server.is_some_and(|name| self.is_in_force(|entry| entry.name == name))
     }
 
-    /// Removes rules that were only added and do not work: before, nothing took these programs, and
-    /// that is the better error. What replaced something stays; there is nothing to go back to.
+    /// Removes rules that were added and do not work: without any rule, users get the clearer error (ENOEXEC). A rule
+    /// that replaced another stays, because the old one is gone.
     pub(super) fn remove_what_fails(&mut self) -> bool {
         let mut failing = Vec::new();
         for (place, outcome) in self.outcomes.iter().enumerate().filter(|(_, it)| it.changed) {
@@ -77,7 +77,7 @@ impl Work<'_, '_> {
     }
 }
 
-/// Whether a rule is to serve this line by now.
+/// Whether a rule should serve this line by now.
 fn stands(outcome: &Outcome) -> bool {
     match &outcome.item.decision {
         Decision::Kept { .. } | Decision::Served { .. } => true,

@@ -19,7 +19,8 @@ pub(super) trait Bench {
         subjects: Vec<(usize, ProbeSubject<'_>)>,
     ) -> Result<BTreeMap<usize, Proof>, BatchError>;
 
-    /// One of the host's own targets whose programs no longer run by themselves: the second line behind the guard.
+    /// A native target whose programs no longer run without an interpreter. The guard refuses such rules; this shows
+    /// what it missed.
     fn harmed(&mut self) -> io::Result<Option<String>>;
 }
 
@@ -42,14 +43,14 @@ pub(super) fn trial(
     }
     let subjects = registered.iter().filter_map(|it| Some((it.place, it.subject?)));
     let mut proofs = bench.prove(subjects.collect())?;
-    // Before any of them is judged: with all of them in place, the host's programs must run.
+    // Before `judge`, which may replace a rule: with all of them in place, the host's programs must run.
     let harmed = bench.harmed()?;
     for candidate in registered {
         let result = match (proofs.remove(&candidate.place), &harmed) {
             (Some(proof), _) => judge(bench, candidate, &proof),
-            // No probe ran through it, so it may be the rule that does harm.
+            // No probe ran through this rule, so it may be the one that does harm.
             (None, Some(target)) => Tried::Fails(TrialFault::Harm(target.clone())),
-            // All that can be said is that the kernel takes the rule.
+            // No more is known than that the kernel accepts the rule.
             (None, None) => Tried::Works,
         };
         tried.insert(candidate.place, result);

@@ -13,7 +13,7 @@ pub(super) struct Work<'a, 'e> {
     pub(super) given: Given<'a>,
     pub(super) edge: Edge<'e>,
     pub(super) outcomes: Vec<Outcome>,
-    /// Rules that are in the kernel and not final, by their places in the plan.
+    /// Rules that are registered but not final, by their places in the plan.
     pub(super) pending: BTreeMap<usize, Pending>,
 }
 
@@ -32,16 +32,15 @@ impl<'a, 'e> Work<'a, 'e> {
         }
     }
 
-    /// Whether a rule is there and enabled at this moment. If somebody took it away or switched it off
-    /// meanwhile, a failed probe says nothing about it.
+    /// Whether a rule is registered and enabled right now. If somebody has removed or disabled it, a failed probe
+    /// says nothing about it.
     pub(super) fn is_in_force(&self, is_it: impl Fn(&Entry) -> bool) -> bool {
         self.edge.registry.look().is_ok_and(|facts| {
             facts.enabled && facts.entries.iter().any(|entry| entry.enabled && is_it(entry))
         })
     }
 
-    /// A rule that somebody took away is not a change that stands. It stays recorded as ours, for
-    /// whoever puts it back.
+    /// A rule that somebody removed does not count as changed. It stays in the record, so that it can be restored.
     pub(super) fn end(mut self) -> Vec<Outcome> {
         for outcome in self.outcomes.iter_mut().filter(|outcome| outcome.is_undone()) {
             outcome.changed = false;

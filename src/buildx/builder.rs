@@ -1,49 +1,41 @@
-//! Builders, their nodes, and what is left of them in an engine: plain data, and how it is read.
+//! Builders, their nodes and their containers: plain data, and how it is read from docker's output.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::docker::{Answer, Trouble};
+use super::docker::{DockerError, DockerOutput};
+use super::driver::{self, Driver};
+use super::refusal::UnreachableNode;
 use crate::config::BUILDER_MARK;
 
-/// The driver that runs `BuildKit` in a container of the engine.
-pub const DRIVER: &str = "docker-container";
-/// The mark of ours as it stands in the container's environment ([`BUILDER_MARK`]).
+/// [`BUILDER_MARK`] in the environment of a container.
 const MARK_VARIABLE: &str = "BINFMTD_BUILDER=";
-/// What buildx puts before a node's name to name its container.
-pub const CONTAINER_PREFIX: &str = "buildx_buildkit_";
-/// What buildx puts behind the container's name to name the volume of its state.
-pub const STATE_SUFFIX: &str = "_state";
 
-/// A builder of the user's.
+/// A builder of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Builder {
-    /// Its name.
     pub name: String,
-    /// `docker-container`, `docker`, `kubernetes`, `remote`; empty when buildx could not load it.
+    /// As buildx names it; empty if buildx could not load the builder.
     pub driver: String,
-    /// Whether builds go to it that name no other; `None` where buildx does not say.
+    /// Whether it is the default builder; buildx 0.13 does not say.
     pub current: Option<bool>,
-    /// Why it is of no use, in buildx' words.
+    /// Why buildx cannot load it, in its words.
     pub error: Option<String>,
-    /// Its nodes.
     pub nodes: Vec<Node>,
 }
 
 /// One `BuildKit` of a builder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Its name.
     pub name: String,
     /// The engine that it runs in: an address or a context.
     pub endpoint: String,
-    /// How it is.
     pub status: NodeStatus,
     /// `BuildKit`'s version, while it runs.
     pub version: Option<String>,
-    /// What it says that it builds for, as it writes it.
+    /// What it advertises, in `BuildKit`'s spelling.
     pub platforms: Vec<String>,
     /// The driver's options.
     pub options: BTreeMap<String, String>,
@@ -51,7 +43,6 @@ pub struct Node {
     pub flags: Vec<String>,
 }
 
-/// How a node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeStatus {
     /// It answers.
@@ -60,14 +51,13 @@ pub enum NodeStatus {
     Stopped,
     /// It has no container.
     Missing,
-    /// It could not be asked; buildx' words.
+    /// buildx could not reach it; its words.
     Broken(String),
-    /// Anything else, in buildx' word.
+    /// Any other status of buildx.
     Other(String),
 }
 
 impl NodeStatus {
-    /// As it is written.
     pub fn word(&self) -> &str {
         match self {
             Self::Running => "running",
@@ -80,44 +70,67 @@ impl NodeStatus {
 }
 
 impl Builder {
-    /// Whether we made all of it: a node of ours in somebody's builder makes that none of ours.
+    /// Whether binfmtd created all of it: its node in somebody else's builder does not make the builder ours.
     pub fn is_ours(&self) -> bool {
         !self.nodes.is_empty() && self.nodes.iter().all(|node| node.mark().is_some())
     }
 
-    /// Whether any of its nodes says that it builds for a platform.
     pub fn advertises(&self, platform: &str) -> bool {
         self.nodes.iter().any(|node| node.platforms.iter().any(|known| known == platform))
     }
 
-    /// Whether all of its nodes run.
+    /// buildx does not tell the driver of a builder that it cannot load; that may be one of binfmtd's.
+    pub fn driver(&self) -> &'static dyn Driver {
+        if self.driver.is_empty() { driver::MANAGED } else { driver::find(&self.driver) }
+    }
+
+    /// Whether it is of the driver that binfmtd creates builders with.
+    pub fn is_managed(&self) -> bool {
+        self.driver().name() == driver::MANAGED.name()
+    }
+
+    /// The container of one of its nodes, if its driver uses containers of the engine.
+    pub fn container(&self, node: &Node) -> Option<String> {
+        Some(self.driver().containers()?.container(&node.name))
+    }
+
+    /// The first of its nodes that buildx cannot reach.
+    pub fn unreachable_node(&self) -> Option<UnreachableNode> {
+        self.nodes.iter().find_map(|node| match &node.status {
+            NodeStatus::Broken(error) => Some(UnreachableNode {
+                builder: self.name.clone(),
+                container: self.container(node),
+                node: node.name.clone(),
+                error: error.clone(),
+            }),
+            NodeStatus::Running
+            | NodeStatus::Stopped
+            | NodeStatus::Missing
+            | NodeStatus::Other(_) => None,
+        })
+    }
+
+    /// Whether each of its nodes runs.
     pub fn is_running(&self) -> bool {
         !self.nodes.is_empty() && self.nodes.iter().all(|node| node.status == NodeStatus::Running)
     }
 }
 
 impl Node {
-    /// The name of its container.
-    pub fn container(&self) -> String {
-        format!("{CONTAINER_PREFIX}{}", self.name)
-    }
-
-    /// The mark that it was made with.
+    /// The value of [`BUILDER_MARK`] that it was created with.
     pub fn mark(&self) -> Option<&str> {
         self.options.get(BUILDER_MARK).map(String::as_str)
     }
 }
 
-/// A container that buildx made.
+/// A container that buildx created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
-    /// Its name.
     pub name: String,
     /// `running`, `exited` and so on.
     pub state: String,
-    /// The image that it was made from.
     pub image: String,
-    /// Whether we made it.
+    /// Whether it has the mark.
     pub ours: bool,
 }
 
@@ -155,8 +168,8 @@ struct ListedNode {
     flags: Option<Vec<String>>,
 }
 
-/// Reads `docker buildx ls --format json`: a builder a line, by some versions more than once.
-pub fn read_list(answer: &Answer) -> Result<Vec<Builder>, Trouble> {
+/// Reads `docker buildx ls --format json`: a line for each builder, which some versions print more than once.
+pub fn read_list(answer: &DockerOutput) -> Result<Vec<Builder>, DockerError> {
     let mut builders: Vec<Builder> = Vec::new();
     for listed in lines::<ListedBuilder>(answer)? {
         if !builders.iter().any(|known| known.name == listed.name) {
@@ -174,7 +187,7 @@ impl From<ListedBuilder> for Builder {
             driver: listed.driver,
             current: listed.current,
             error: Some(listed.err).filter(|error| !error.is_empty()),
-            // One that could not be loaded has a node without anything.
+            // A builder that could not be loaded has one empty node.
             nodes: nodes.filter(|node| !node.name.is_empty()).map(Node::from).collect(),
         }
     }
@@ -195,7 +208,7 @@ impl From<ListedNode> for Node {
             endpoint: listed.endpoint,
             status,
             version: Some(listed.version).filter(|version| !version.is_empty()),
-            // A star marks what the user chose.
+            // A star marks the platforms that the user chose.
             platforms: platforms
                 .into_iter()
                 .map(|platform| platform.trim_end_matches('*').to_owned())
@@ -214,7 +227,7 @@ struct Named {
 }
 
 /// Reads the names of `docker ps --format json` and of `docker volume ls --format json`.
-pub fn read_names(answer: &Answer) -> Result<Vec<String>, Trouble> {
+pub fn read_names(answer: &DockerOutput) -> Result<Vec<String>, DockerError> {
     Ok(lines::<Named>(answer)?.into_iter().map(|named| named.name).collect())
 }
 
@@ -241,9 +254,9 @@ struct InspectedConfig {
 }
 
 /// Reads `docker container inspect`; of several, those that are there.
-pub fn read_containers(answer: &Answer) -> Result<Vec<Container>, Trouble> {
+pub fn read_containers(answer: &DockerOutput) -> Result<Vec<Container>, DockerError> {
     if !answer.errors.to_lowercase().contains("no such container") {
-        answer.well()?;
+        answer.success()?;
     }
     let inspected: Vec<InspectedContainer> =
         serde_json::from_slice(&answer.output).map_err(|error| answer.unreadable(error))?;
@@ -261,8 +274,8 @@ pub fn read_containers(answer: &Answer) -> Result<Vec<Container>, Trouble> {
     Ok(containers.collect())
 }
 
-/// One JSON document after the other.
-fn lines<T: DeserializeOwned>(answer: &Answer) -> Result<Vec<T>, Trouble> {
-    let documents = serde_json::Deserializer::from_slice(answer.well()?).into_iter::<T>();
+/// Reads JSON documents, one after the other.
+fn lines<T: DeserializeOwned>(answer: &DockerOutput) -> Result<Vec<T>, DockerError> {
+    let documents = serde_json::Deserializer::from_slice(answer.success()?).into_iter::<T>();
     documents.collect::<Result<_, _>>().map_err(|error| answer.unreadable(error))
 }

@@ -1,34 +1,31 @@
-//! The second of the four facts: the emulators that `BuildKit`'s image carries, which it puts in front of
-//! programs that the kernel does not run.
+//! The second of the four facts: the emulators that `BuildKit`'s image carries, which run programs that the kernel does
+//! not run.
 
 use sha2::{Digest as _, Sha256};
 
 use super::builder::{Builder, NodeStatus};
-use super::docker::{Answer, Docker, Question, Trouble};
+use super::docker::{Docker, DockerCommand, DockerError, DockerOutput};
 use super::platform::Platform;
 use crate::rule::to_hex;
 use crate::system::process::batch::Ended;
 
-/// What an image carries for a platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Embedded {
-    /// An emulator.
     Yes {
         /// Its name in the image.
         name: String,
-        /// What it says of itself.
+        /// As it prints it.
         version: Option<String>,
-        /// SHA-256 of its file; `None` where nobody asked for it.
+        /// SHA-256 of its file; `None` if nobody asked for it.
         sha256: Option<String>,
     },
-    /// None.
     No,
-    /// It could not be looked.
+    /// Why nobody could look.
     Unknown(String),
 }
 
 impl Embedded {
-    /// Whether there is one, as far as it is known.
+    /// Whether an emulator is known to be there.
     pub fn is_there(&self) -> bool {
         matches!(self, Self::Yes { .. })
     }
@@ -37,32 +34,32 @@ impl Embedded {
 /// Where images keep programs, in the order of their search path.
 const FOLDERS: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/bin"];
 
-/// Runs each emulator in the container of the builder's first node; with `digests`, reads their files.
+/// Runs each emulator in the container of the builder's first node; with `digests`, reads the files as well.
 pub fn look(
     docker: &Docker,
     builder: &Builder,
     platforms: &[Platform<'_>],
     digests: bool,
-) -> Result<Vec<Embedded>, Trouble> {
+) -> Result<Vec<Embedded>, DockerError> {
     let unknown = |why: String| platforms.iter().map(|_| Embedded::Unknown(why.clone())).collect();
     let Some(node) = builder.nodes.first() else {
         return Ok(unknown("the builder has no node".to_owned()));
     };
-    if builder.driver != super::builder::DRIVER {
+    let Some(container) = builder.container(node) else {
         return Ok(unknown(format!("the driver {} has no container to look into", builder.driver)));
-    }
+    };
     if node.status != NodeStatus::Running {
         return Ok(unknown(format!("node {} is {}", node.name, node.status.word())));
     }
-    let (container, endpoint) = (node.container(), Some(node.endpoint.as_str()));
-    let questions: Vec<Question> = platforms
+    let endpoint = Some(node.endpoint.as_str());
+    let commands: Vec<DockerCommand> = platforms
         .iter()
         .map(|platform| {
             let words = ["exec", &container, &platform.emulator(), "--version"];
-            Question::new(words).at(endpoint)
+            DockerCommand::new(words).at(endpoint)
         })
         .collect();
-    let answers = docker.ask_all(&questions, &mut |_| {})?;
+    let answers = docker.run_all(&commands, &mut |_| {})?;
     let mut found: Vec<Embedded> = platforms
         .iter()
         .zip(answers)
@@ -77,18 +74,18 @@ pub fn look(
 }
 
 impl Embedded {
-    pub(super) fn of(name: String, answer: &Answer) -> Self {
+    pub(super) fn of(name: String, answer: &DockerOutput) -> Self {
         let first = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes);
             text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
         };
-        // Versions of Docker differ in where they say what the runtime said.
+        // Versions of Docker differ in where they print the runtime's words.
         let said = format!("{}{}", answer.errors, String::from_utf8_lossy(&answer.output));
         match answer.ended {
             Ended::Exited(0) => Self::Yes { name, version: first(&answer.output), sha256: None },
-            // As a shell says it: not found, or not to be started.
+            // As in a shell: not found, or not executable.
             Ended::Exited(126 | 127) if said.contains("not found") => Self::No,
-            // It is there and does not like the question.
+            // It is there and does not know the option.
             Ended::Exited(1) if said.starts_with("qemu") => {
                 Self::Yes { name, version: None, sha256: None }
             }
@@ -104,13 +101,13 @@ fn digest(
     container: &str,
     endpoint: Option<&str>,
     name: &str,
-) -> Result<Option<String>, Trouble> {
-    let questions = FOLDERS.map(|folder| {
+) -> Result<Option<String>, DockerError> {
+    let commands = FOLDERS.map(|folder| {
         let words = ["cp", "--follow-link", &format!("{container}:{folder}/{name}"), "-"];
-        Question::new(words).at(endpoint)
+        DockerCommand::new(words).at(endpoint)
     });
-    for answer in docker.ask_all(&questions, &mut |_| {})? {
-        if let (true, Some(content)) = (answer.is_well(), first_file(&answer.output)) {
+    for answer in docker.run_all(&commands, &mut |_| {})? {
+        if let (true, Some(content)) = (answer.is_success(), first_file(&answer.output)) {
             return Ok(Some(to_hex(&Sha256::digest(content))));
         }
     }

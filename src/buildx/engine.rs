@@ -2,46 +2,41 @@
 
 use serde::Deserialize;
 
-use super::docker::{Answer, OLDEST_BUILDX, Trouble};
+use super::docker::{DockerError, DockerOutput, OLDEST_BUILDX};
 
-/// What `docker info` and `docker context inspect` say.
+/// From `docker info` and `docker context inspect`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Engine {
-    /// The current context.
     pub context: String,
     /// Where its engine listens: `unix:///var/run/docker.sock`.
     pub endpoint: String,
-    /// Which engine: it stays the same as long as its data lives.
+    /// Stays the same as long as the engine keeps its data.
     pub id: String,
-    /// The engine's version.
     pub version: String,
     /// The version of the command line.
     pub client: String,
     /// `uname -r` where it runs.
     pub kernel: String,
-    /// Whether it runs without root, in a user namespace of its own.
+    /// Whether it runs in a user namespace of its own.
     pub rootless: bool,
-    /// Whether it runs on the kernel that this program runs on.
     pub location: Location,
     /// The buildx plugin's version.
     pub buildx: String,
 }
 
-/// Where an engine runs, seen from here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// On this kernel.
     Here,
-    /// On another one, or nobody can tell; why it is thought so.
+    /// On another kernel, most likely, and why.
     Elsewhere(String),
 }
 
-/// The machine that this program runs on, as far as it is compared.
+/// What the engine's machine is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Here {
+pub struct LocalMachine {
     /// `uname -r`.
     pub kernel: String,
-    /// The host's name.
     pub name: String,
 }
 
@@ -64,7 +59,7 @@ struct Info {
     server_errors: Option<Vec<String>>,
     #[serde(rename = "ClientInfo")]
     client: Option<ClientInfo>,
-    /// Podman's own document has this and nothing of the above.
+    /// Podman's document has this field and none of the above.
     #[serde(default, rename = "version")]
     podman: Option<PodmanVersion>,
 }
@@ -87,7 +82,7 @@ struct Plugin {
     name: String,
     #[serde(default)]
     version: String,
-    /// Why the docker command takes it for none.
+    /// Why the docker command does not use it.
     #[serde(default)]
     err: String,
 }
@@ -114,51 +109,54 @@ struct Endpoint {
 }
 
 impl Engine {
-    /// From the answer to `docker info --format '{{json .}}'`; `endpoint` tells where the engine of a context
-    /// listens.
+    /// From the output of `docker info --format '{{json .}}'`; `endpoint` returns where the engine of a context listens.
     pub fn read(
-        info: &Answer,
-        endpoint: impl FnOnce(&str) -> Result<String, Trouble>,
-        here: &Here,
-    ) -> Result<Self, Trouble> {
-        // Who got as far as to print this talked about the engine; without any output, something else is wrong.
+        info: &DockerOutput,
+        endpoint: impl FnOnce(&str) -> Result<String, DockerError>,
+        here: &LocalMachine,
+    ) -> Result<Self, DockerError> {
+        // Output means that docker got as far as the engine; without any, something else is wrong.
         if info.output.trim_ascii().is_empty() {
-            info.well()?;
+            info.success()?;
         }
-        // Whatever it is that does not answer: it is the engine.
-        let down = |trouble| match trouble {
-            Trouble::Failed { said, .. } => Trouble::Down(said),
+        // Whatever docker says, it is the engine that does not answer.
+        let down = |error| match error {
+            DockerError::Failed { said, .. } => DockerError::Down(said),
             other => other,
         };
         let read = match serde_json::from_slice::<Info>(&info.output) {
             Ok(read) => read,
-            // One that was cut short: why tells more than where.
-            Err(error) => return Err(info.well().err().unwrap_or_else(|| info.unreadable(error))),
+            // It was cut short, and docker's error says more than the parser's.
+            Err(error) => {
+                return Err(info.success().err().unwrap_or_else(|| info.unreadable(error)));
+            }
         };
         if let Some(podman) = read.podman {
-            return Err(Trouble::Podman(podman.number));
+            return Err(DockerError::Podman(podman.number));
         }
         if let Some(error) = read.server_errors.unwrap_or_default().first() {
-            return Err(down(Trouble::of_words(&info.question, error)));
+            return Err(down(DockerError::of_words(&info.command, error)));
         }
-        // Since Docker 28 it ends with 1 in place of that, and prints a document that is empty.
-        info.well().map_err(down)?;
+        // Since Docker 28, docker exits with 1 instead, and prints an empty document.
+        info.success().map_err(down)?;
         let client = read.client.ok_or_else(|| {
             info.unreadable("nothing about the command line itself: it is older than Docker 19.03")
         })?;
         let endpoint = endpoint(&client.context)?;
         if is_of_podman(&read.server_version, &read.product_license) {
-            return Err(Trouble::Compatible { endpoint, version: read.server_version });
+            return Err(DockerError::Compatible { endpoint, version: read.server_version });
         }
         let plugins = client.plugins.unwrap_or_default();
-        let buildx =
-            plugins.into_iter().find(|plugin| plugin.name == "buildx").ok_or(Trouble::NoPlugin)?;
+        let buildx = plugins
+            .into_iter()
+            .find(|plugin| plugin.name == "buildx")
+            .ok_or(DockerError::NoPlugin)?;
         if !buildx.err.is_empty() {
-            return Err(Trouble::BrokenPlugin(buildx.err));
+            return Err(DockerError::BrokenPlugin(buildx.err));
         }
-        // A build of somebody's own may have a commit for a version: its list will tell.
+        // An unofficial build may have a commit as its version; reading its list will show.
         if version(&buildx.version).is_some_and(|version| version < OLDEST_BUILDX) {
-            return Err(Trouble::OldPlugin(buildx.version));
+            return Err(DockerError::OldPlugin(buildx.version));
         }
         let location = locate(&endpoint, &read.kernel_version, &read.name, here);
         let options = read.security_options.unwrap_or_default();
@@ -177,9 +175,9 @@ impl Engine {
 }
 
 /// Reads `docker context inspect`: where the engine listens.
-pub fn read_endpoint(context: &Answer) -> Result<String, Trouble> {
+pub fn read_endpoint(context: &DockerOutput) -> Result<String, DockerError> {
     let contexts: Vec<InspectedContext> =
-        serde_json::from_slice(context.well()?).map_err(|error| context.unreadable(error))?;
+        serde_json::from_slice(context.success()?).map_err(|error| context.unreadable(error))?;
     contexts
         .into_iter()
         .find_map(|context| context.endpoints.into_iter().find(|(kind, _)| kind == "docker"))
@@ -187,8 +185,7 @@ pub fn read_endpoint(context: &Answer) -> Result<String, Trouble> {
         .ok_or_else(|| context.unreadable("a context without an engine's endpoint"))
 }
 
-/// Docker's engine has had versions of 17 and more since 2017; podman's service gives its own, and the
-/// licence that it stands under.
+/// Docker's engine has had versions of 17 and more since 2017; podman's service reports its own version, and its licence.
 fn is_of_podman(server: &str, licence: &str) -> bool {
     licence == "Apache-2.0" && version(server).is_some_and(|(major, _)| major < 17)
 }
@@ -200,7 +197,7 @@ pub fn version(text: &str) -> Option<(u32, u32)> {
 }
 
 /// Two machines may run the same kernel release, so that alone proves nothing about an address.
-fn locate(endpoint: &str, kernel: &str, name: &str, here: &Here) -> Location {
+fn locate(endpoint: &str, kernel: &str, name: &str, here: &LocalMachine) -> Location {
     let (scheme, rest) = endpoint.split_once("://").unwrap_or(("unix", endpoint));
     if scheme == "ssh" {
         return Location::Elsewhere(format!("it is reached by {endpoint}"));

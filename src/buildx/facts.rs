@@ -1,44 +1,89 @@
-//! The four facts of each platform side by side, and what they say together. Pure.
+//! The four facts of each platform, and what they mean together. Pure.
 //!
-//! `BuildKit` only ever adds to what it advertises (`worker/base`): a rule that went away stays advertised
-//! until its process ends. So only a build tells.
+//! `BuildKit` only ever adds to what it advertises (`worker/base`): a platform whose rule went away stays advertised until
+//! buildkitd ends. So only a build tells.
 
+use super::builder::Builder;
 use super::embedded::Embedded;
 use super::kernel::Kernel;
-use super::trial::{Built, Runner};
+use super::test_build::{Built, Runner};
 use crate::fix::{Command, Fix};
 
 /// What is known of one platform.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Facts {
+pub struct PlatformFacts {
     /// OCI's name.
     pub platform: String,
-    /// QEMU's name of what runs it.
+    /// QEMU's name of the target.
     pub target: String,
-    /// What this kernel runs.
+    /// What the kernel runs.
     pub kernel: Kernel,
     /// What `BuildKit`'s image carries.
     pub embedded: Embedded,
-    /// What the builder says that it builds for.
+    /// Whether the builder says that it builds for the platform.
     pub advertised: bool,
-    /// Whether a node of the builder does not run, and so says nothing.
+    /// Whether a node of the builder does not run, and so advertises nothing.
     pub resting: bool,
-    /// What it built.
+    /// What the builder built.
     pub built: Built,
 }
 
-/// What the facts say together.
+/// What the facts mean together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judgement {
-    /// How good or bad that is.
+pub struct Assessment {
     pub grade: Grade,
-    /// One sentence, where something is to be said.
+    /// One sentence, if there is something to say.
     pub sentence: Option<String>,
-    /// What to do, where something would help.
-    pub fix: Option<Fix>,
+    /// What would help, if anything is known to.
+    pub remedy: Option<Remedy>,
 }
 
-/// How good or bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Register the rule.
+    Register,
+    /// Have the builder look at the rules again.
+    Restart,
+    /// Register the rule, and have the builder look at it.
+    Bootstrap,
+    /// Run the probe often, because it fails now and then.
+    Repeat,
+    /// Find out why the kernel does not run it.
+    Diagnose,
+}
+
+impl Remedy {
+    pub fn fix(self, facts: &PlatformFacts, builder: &Builder) -> Fix {
+        let doctor = || Command::user(&["binfmtd", "doctor"]);
+        match self {
+            Self::Register => {
+                Fix::run("register the target's rule", [Command::register(&facts.target)])
+            }
+            Self::Restart => builder.driver().restart(&builder.name),
+            Self::Bootstrap => builder.driver().repair(&builder.name, Some(&facts.platform)),
+            Self::Repeat => Fix::run(
+                "see how often the kernel runs it",
+                [doctor().word("--repeat").word("20").target(&facts.target)],
+            ),
+            Self::Diagnose => {
+                Fix::run("see why the kernel does not run it", [doctor().target(&facts.target)])
+            }
+        }
+    }
+}
+
+impl Assessment {
+    /// The same after a bootstrap: another one would not help.
+    #[must_use]
+    pub fn after_bootstrap(self) -> Self {
+        let remedy = match self.remedy {
+            Some(Remedy::Bootstrap) => Some(Remedy::Diagnose),
+            remedy => remedy,
+        };
+        Self { remedy, ..self }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grade {
     /// It builds.
@@ -63,25 +108,30 @@ impl Grade {
     }
 }
 
-impl Facts {
-    /// What they say together, of a builder of this name.
-    pub fn judge(&self, builder: &str) -> Judgement {
+impl PlatformFacts {
+    /// What they mean together.
+    pub fn assess(&self) -> Assessment {
         match &self.built {
-            Built::Yes { by, .. } => self.judge_built(*by, builder),
-            Built::No { why, .. } => self.judge_not_built(why, builder),
-            Built::NotTried(_) => self.judge_untried(builder),
+            Built::Yes { by, .. } => self.assess_built(*by),
+            Built::No { why, .. } => self.assess_not_built(why),
+            Built::NotTried(_) => self.assess_untried(),
         }
     }
 
-    fn judge_built(&self, by: Runner, builder: &str) -> Judgement {
-        let register =
-            || Some(Fix::run("register the target's rule", [Command::register(&self.target)]));
+    /// Whether a failed build may succeed once the builder has looked at the rules again: the kernel runs the program; or the
+    /// image has an emulator, which `BuildKit` does not use for what it advertises.
+    pub fn may_build_after_restart(&self) -> bool {
+        let is_outdated = self.advertised && self.embedded.is_there();
+        self.built.works() == Some(false) && (self.kernel.works() == Some(true) || is_outdated)
+    }
+
+    fn assess_built(&self, by: Runner) -> Assessment {
         match (by, self.kernel.works()) {
-            // What `docker run` needs is the kernel's rule.
+            // `docker run` needs the kernel's rule.
             (Runner::Embedded, Some(false)) => doubtful(
                 "builds, by the emulator in BuildKit's image alone: the kernel has no working rule, so docker run \
                  and docker build without this builder fail",
-                register(),
+                Some(Remedy::Register),
             ),
             (Runner::Embedded, Some(true)) if self.kernel == Kernel::Native => doubtful(
                 "builds, by the emulator in BuildKit's image, though this machine runs it by itself: the builder did not see \
@@ -91,7 +141,7 @@ impl Facts {
             (Runner::Embedded, Some(true)) => doubtful(
                 "builds, by the emulator in BuildKit's image, though the kernel runs it: the builder looked before the \
                  rule was there",
-                Some(restart(builder)),
+                Some(Remedy::Restart),
             ),
             (Runner::Rule | Runner::Native, Some(false))
                 if !matches!(self.embedded, Embedded::Unknown(_)) =>
@@ -99,23 +149,20 @@ impl Facts {
                 doubtful(
                     "builds, though the kernel did not run it just now: the rule was not there all the time, or the builder \
                      sees another instance of binfmt_misc",
-                    Some(Fix::run(
-                        "see how often the kernel runs it",
-                        [Command::user(&["binfmtd", "doctor", "--repeat", "20"])
-                            .target(&self.target)],
-                    )),
+                    Some(Remedy::Repeat),
                 )
             }
-            _ => Judgement { grade: Grade::Builds, sentence: None, fix: None },
+            (Runner::Rule | Runner::Native, Some(_)) | (_, None) => {
+                Assessment { grade: Grade::Builds, sentence: None, remedy: None }
+            }
         }
     }
 
-    fn judge_not_built(&self, why: &str, builder: &str) -> Judgement {
-        let again = Some(self.again(builder));
+    fn assess_not_built(&self, why: &str) -> Assessment {
         match (self.kernel.works(), self.advertised, self.embedded.is_there()) {
             // It advertises nothing because it does not run.
             (Some(true), false, _) if self.resting => fails(format!("not built: {why}"), None),
-            // No rule has a part in it.
+            // Rules play no part.
             (Some(true), _, _) if self.kernel == Kernel::Native => fails(
                 format!(
                     "this machine runs it by itself, and the builder does not build it: it is on another machine, or the build \
@@ -128,118 +175,123 @@ impl Facts {
                     "advertised, and does not build: {}, and a builder never takes back what it advertised ({why})",
                     self.lost()
                 ),
-                again,
+                Some(Remedy::Bootstrap),
             ),
             (Some(false), false, false) if self.embedded == Embedded::No => fails(
                 format!(
                     "not built: the kernel has no working rule, and BuildKit's image no emulator ({why})"
                 ),
-                again,
+                Some(Remedy::Bootstrap),
             ),
-            (Some(false), false, false) => {
-                fails(format!("not built: the kernel has no working rule ({why})"), again)
-            }
+            (Some(false), false, false) => fails(
+                format!("not built: the kernel has no working rule ({why})"),
+                Some(Remedy::Bootstrap),
+            ),
             (Some(false), true, true) => fails(
                 format!(
                     "advertised, and does not build: {}, and a builder never takes back what it advertised, nor puts the \
                      emulator of its image in front of that ({why})",
                     self.lost()
                 ),
-                again,
+                Some(Remedy::Bootstrap),
             ),
             (Some(false), false, true) => fails(
                 format!(
                     "the emulator in BuildKit's image does not run it, and the kernel has no working rule ({why})"
                 ),
-                again,
+                Some(Remedy::Bootstrap),
             ),
             (Some(true), true, _) => fails(
                 format!(
                     "the kernel runs it, and the builder does not: its container sees another kernel or another instance of \
                      binfmt_misc, or the build failed for a reason of its own ({why})"
                 ),
-                Some(restart(builder)),
+                Some(Remedy::Restart),
             ),
             (Some(true), false, _) => fails(
                 format!(
                     "the kernel runs it, and the builder does not know: it looked before the rule was there ({why})"
                 ),
-                Some(restart(builder)),
+                Some(Remedy::Restart),
             ),
             (None, _, _) => fails(format!("not built: {why}"), None),
         }
     }
 
-    /// Puts the rule there, and has the builder see it.
-    fn again(&self, builder: &str) -> Fix {
-        let bootstrap = Command::user(&["binfmtd", "buildx", "bootstrap"]).word(builder);
-        let bootstrap = bootstrap.word("--platform").own(&self.platform);
-        Fix::run("put the rule there, and have the builder see it", [bootstrap])
-    }
-
-    /// How a rule was lost that a builder once saw.
+    /// How a rule was lost that the builder once saw.
     fn lost(&self) -> &'static str {
         match self.kernel {
             Kernel::Fails { .. } => "the rule is there and does not work any more",
-            _ => "the rule went away after the builder started",
+            Kernel::Native
+            | Kernel::Runs { .. }
+            | Kernel::HasRule(_)
+            | Kernel::NoRule
+            | Kernel::Unknown(_) => "the rule went away after the builder started",
         }
     }
 
-    fn judge_untried(&self, builder: &str) -> Judgement {
-        let again = Some(self.again(builder));
+    fn assess_untried(&self) -> Assessment {
         match (self.kernel.works(), self.advertised, self.embedded.is_there()) {
-            // Whatever the image carries: what is advertised is not given to it.
+            // Whatever the image carries: BuildKit does not use it for what it advertises.
             (Some(false), true, _) => fails(
                 format!(
                     "advertised, and the kernel does not run it: {}; builds will fail",
                     self.lost()
                 ),
-                again,
+                Some(Remedy::Bootstrap),
             ),
             // Nobody has looked into the image.
             (Some(false), false, false) => fails(
                 "the kernel does not run it; builds fail unless BuildKit's image carries an emulator"
                     .to_owned(),
-                again,
+                Some(Remedy::Bootstrap),
             ),
-            (works, false, false) if works != Some(false) && !self.resting => {
-                let (sentence, restarted) = match self.kernel {
-                    Kernel::Native => (
-                        "this machine runs it by itself, and the builder does not say that it does: it has no probe for it, or \
-                         is on another machine",
-                        false,
-                    ),
-                    Kernel::HasRule(_) => (
-                        "the kernel has a rule for it, and the builder does not say that it builds for it: it looked before the \
-                         rule was there, has no probe for it, or the rule does not work",
-                        true,
-                    ),
-                    Kernel::Unknown(_) => {
-                        ("the builder does not say that it builds for it, and nothing was built", false)
-                    }
-                    _ => (
-                        "the kernel runs it, and the builder does not say so: it looked before the rule was there, or has no \
-                         probe for it",
-                        true,
-                    ),
-                };
-                doubtful(sentence, restarted.then(|| restart(builder)))
+            (Some(true) | None, false, false) if !self.resting => self.assess_not_advertised(),
+            (Some(_) | None, _, _) => {
+                Assessment { grade: Grade::Likely, sentence: None, remedy: None }
             }
-            _ => Judgement { grade: Grade::Likely, sentence: None, fix: None },
         }
+    }
+
+    fn assess_not_advertised(&self) -> Assessment {
+        let (sentence, remedy) = match self.kernel {
+            Kernel::Native => (
+                "this machine runs it by itself, and the builder does not say that it does: it has no probe for it, or \
+                 is on another machine",
+                None,
+            ),
+            Kernel::HasRule(_) => (
+                "the kernel has a rule for it, and the builder does not say that it builds for it: it looked before the \
+                 rule was there, has no probe for it, or the rule does not work",
+                Some(Remedy::Restart),
+            ),
+            Kernel::Unknown(_) => {
+                ("the builder does not say that it builds for it, and nothing was built", None)
+            }
+            Kernel::Runs { .. } | Kernel::NoRule | Kernel::Fails { .. } => (
+                "the kernel runs it, and the builder does not say so: it looked before the rule was there, or has no \
+                 probe for it",
+                Some(Remedy::Restart),
+            ),
+        };
+        doubtful(sentence, remedy)
     }
 }
 
-fn restart(builder: &str) -> Fix {
-    let stop = Command::user(&["docker", "buildx", "stop"]).word(builder);
-    let boot = Command::user(&["docker", "buildx", "inspect", "--bootstrap"]).word(builder);
-    Fix::run("start the builder again", [stop, boot])
+/// Emulators other than QEMU (FEX, Rosetta) do not print a version: if the kernel has a rule, the rule ran the program.
+pub fn by_rule_where_there_is_one(built: Built, kernel: &Kernel) -> Built {
+    match (built, kernel) {
+        (Built::Yes { by: Runner::Native, version, time }, Kernel::Runs { .. }) => {
+            Built::Yes { by: Runner::Rule, version, time }
+        }
+        (built, _) => built,
+    }
 }
 
-fn doubtful(sentence: &str, fix: Option<Fix>) -> Judgement {
-    Judgement { grade: Grade::Doubtful, sentence: Some(sentence.to_owned()), fix }
+fn doubtful(sentence: &str, remedy: Option<Remedy>) -> Assessment {
+    Assessment { grade: Grade::Doubtful, sentence: Some(sentence.to_owned()), remedy }
 }
 
-fn fails(sentence: String, fix: Option<Fix>) -> Judgement {
-    Judgement { grade: Grade::Fails, sentence: Some(sentence), fix }
+fn fails(sentence: String, remedy: Option<Remedy>) -> Assessment {
+    Assessment { grade: Grade::Fails, sentence: Some(sentence), remedy }
 }

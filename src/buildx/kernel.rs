@@ -1,7 +1,8 @@
-//! The first of the four facts: what this kernel runs.
+//! The first of the four facts: what the kernel runs.
 
 use std::path::Path;
 
+use super::engine::{Engine, Location};
 use super::platform::Platform;
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -17,30 +18,27 @@ use crate::verify::{self, Depth, ProbeSubject, Proof, Scope};
 pub enum Kernel {
     /// Its own loader runs them.
     Native,
-    /// A rule does, as its probe showed.
+    /// A rule does, as a probe showed.
     Runs {
-        /// The rule's name; `None` where it is hidden from here.
+        /// `None` if the rule is not visible from here.
         rule: Option<String>,
-        /// The version of the QEMU that ran, in its own words.
+        /// What the QEMU that ran prints as its version.
         version: Option<String>,
     },
-    /// There is a rule, and nothing was run.
+    /// There is a rule of this name, and nothing was run.
     HasRule(String),
-    /// Nothing takes them.
     NoRule,
     /// The probe did not run.
     Fails {
-        /// The rule's name.
         rule: Option<String>,
-        /// What went wrong.
         why: String,
     },
-    /// Nothing is known of the kernel that builds.
+    /// Why nothing is known of the kernel that builds.
     Unknown(String),
 }
 
 impl Kernel {
-    /// What a proof shows, and the rule that takes the programs, as far as it is in sight.
+    /// From a proof, and the rule that takes the programs, if one is visible.
     pub fn of_proof(proof: &Proof, entry: Option<&Entry>) -> Self {
         let rule = entry.map(Entry::display_name);
         match () {
@@ -54,7 +52,7 @@ impl Kernel {
         }
     }
 
-    /// Whether the programs run; `None` where that was not tried.
+    /// Whether the programs run; `None` if that was not tried.
     pub fn works(&self) -> Option<bool> {
         match self {
             Self::Native | Self::Runs { .. } => Some(true),
@@ -68,7 +66,6 @@ impl Kernel {
         matches!(self, Self::NoRule | Self::Fails { .. })
     }
 
-    /// Whether a rule is there for them.
     pub fn rule(&self) -> Option<&str> {
         match self {
             Self::Runs { rule, .. } | Self::Fails { rule, .. } => rule.as_deref(),
@@ -78,32 +75,58 @@ impl Kernel {
     }
 }
 
-/// What was seen of this kernel.
+/// A platform, and what the kernel that builds does with its programs.
+pub type PlatformSupport<'a> = (Platform<'a>, Kernel);
+
+/// How to look at the kernel.
+#[derive(Debug, Clone, Copy)]
+pub struct KernelOptions<'a> {
+    pub observe: ObserveOptions<'a>,
+    /// Whether to run probes; else the rules are read only.
+    pub prove: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
-    /// What it does with each platform, in the order of the question.
-    pub kernels: Vec<Kernel>,
-    /// Targets that do not run and have an interpreter: a rule would do.
+pub struct KernelFacts<'a> {
+    pub platforms: Vec<PlatformSupport<'a>>,
+    /// Targets that do not run and have an interpreter: a rule is all that is missing.
     pub registrable: Vec<String>,
 }
 
-/// Looks what this kernel does with each platform; with `prove`, by running probes.
-pub fn look(
+impl KernelFacts<'_> {
+    /// The targets to register a rule for. Unless somebody named the platforms, a target without an interpreter is left out.
+    pub fn missing(&self, named: bool) -> Vec<String> {
+        if !named {
+            return self.registrable.clone();
+        }
+        let lacking = self.platforms.iter().filter(|(_, kernel)| kernel.is_lacking());
+        lacking.map(|(platform, _)| platform.target.name.clone()).collect()
+    }
+}
+
+/// What the kernel of an engine does with each platform. Of a kernel elsewhere nothing is known.
+pub fn look<'a>(
     settings: &Settings,
-    platforms: &[Platform<'_>],
-    options: ObserveOptions<'_>,
-    prove: bool,
-    progress: &mut dyn FnMut(usize, usize),
-) -> Result<Look, Failure> {
+    engine: &Engine,
+    platforms: Vec<Platform<'a>>,
+    options: KernelOptions<'_>,
+    progress: &mut dyn FnMut(&str, usize, usize),
+) -> Result<KernelFacts<'a>, Failure> {
+    if let Location::Elsewhere(why) = &engine.location {
+        let unknown = |platform| (platform, Kernel::Unknown(why.clone()));
+        let platforms = platforms.into_iter().map(unknown).collect();
+        return Ok(KernelFacts { platforms, registrable: Vec::new() });
+    }
     let names = platforms.iter().map(|platform| platform.target.name.clone());
     let request = Request { only: Some(names.collect()), takeover: false };
     let seen = match Instance::find() {
-        Ok(instance) => observe::observe(&instance, settings, &request, options)?,
-        // The rules may still be there, out of sight: the probes tell.
+        Ok(instance) => observe::observe(&instance, settings, &request, options.observe)?,
+        // Rules may be in force all the same, out of sight; the probes tell.
         Err(_) => observe::observe_without_instance(settings, &request)?,
     };
-    let kernels = if prove {
-        proved(&seen, platforms, options, progress)?
+    let kernels = if options.prove {
+        let mut progress = |done, total| progress("running probes", done, total);
+        proved(&seen, &platforms, options.observe, &mut progress)?
     } else {
         platforms.iter().map(|platform| by_rule(&seen, platform)).collect()
     };
@@ -111,10 +134,13 @@ pub fn look(
         let found = seen.interpreters.get(&platform.target.name);
         found.is_some_and(|candidates| candidates.usable.is_some())
     };
-    let lacking = platforms.iter().zip(&kernels).filter(|(_, kernel)| kernel.is_lacking());
-    let registrable = lacking.filter(|(platform, _)| has_interpreter(platform));
-    let registrable = registrable.map(|(platform, _)| platform.target.name.clone()).collect();
-    Ok(Look { kernels, registrable })
+    let platforms: Vec<PlatformSupport<'_>> = platforms.into_iter().zip(kernels).collect();
+    let registrable = platforms
+        .iter()
+        .filter(|(platform, kernel)| kernel.is_lacking() && has_interpreter(platform))
+        .map(|(platform, _)| platform.target.name.clone())
+        .collect();
+    Ok(KernelFacts { platforms, registrable })
 }
 
 fn proved(

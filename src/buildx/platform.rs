@@ -1,36 +1,35 @@
-//! Platforms as OCI names them, and the targets that run their programs.
+//! Platforms, which OCI names, and the targets that run their programs.
 
 use thiserror::Error;
 
 use super::builder::Builder;
+use crate::config::Settings;
 use crate::failure::Failure;
 use crate::target::{Table, Target, UnknownTarget};
 
-/// One platform to build for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Platform<'a> {
     /// OCI's name: `linux/arm/v7`.
     pub name: String,
-    /// What runs its programs.
     pub target: &'a Target,
 }
 
-/// A name that stands for no platform.
+/// A name that is not a platform's.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PlatformError {
-    /// Nor for a target.
     #[error(transparent)]
     Unknown(#[from] UnknownTarget),
-    /// For a target that OCI has no name for.
     #[error("target {0} has no name in images: Docker cannot build for it")]
     Nameless(String),
+    #[error("an empty name: no platform is asked for")]
+    Empty,
 }
 
 impl From<PlatformError> for Failure {
     fn from(error: PlatformError) -> Self {
         match error {
             PlatformError::Unknown(unknown) => unknown.into(),
-            PlatformError::Nameless(_) => Self::usage(error),
+            PlatformError::Nameless(_) | PlatformError::Empty => Self::usage(error),
         }
     }
 }
@@ -44,12 +43,44 @@ impl<'a> Platform<'a> {
         Ok(Self { name: name.to_owned(), target })
     }
 
-    /// The platform that a target is built for when nothing else is said.
+    /// By names in one or several comma-separated lists, each once.
+    pub fn find_all(table: &'a Table, lists: &[String]) -> Result<Vec<Self>, PlatformError> {
+        let mut found: Vec<Self> = Vec::new();
+        let names = lists.iter().flat_map(|list| list.split(',')).map(str::trim);
+        for name in names.filter(|name| !name.is_empty()) {
+            let platform = Self::find(table, name)?;
+            if !found.contains(&platform) {
+                found.push(platform);
+            }
+        }
+        // A script's empty variable would ask for nothing, and the command would succeed.
+        if found.is_empty() && !lists.is_empty() {
+            return Err(PlatformError::Empty);
+        }
+        Ok(found)
+    }
+
+    /// Those of the command line, else the configured ones; `None` if neither names any.
+    pub fn requested(
+        settings: &'a Settings,
+        lists: &[String],
+    ) -> Result<Option<Vec<Self>>, PlatformError> {
+        let configured = settings.buildx.platforms.as_deref();
+        let lists = if lists.is_empty() { configured } else { Some(lists) };
+        lists.map(|lists| Self::find_all(&settings.table, lists)).transpose()
+    }
+
+    /// Everything that Docker could build for.
+    pub fn all(table: &'a Table) -> Vec<Self> {
+        table.targets().iter().filter_map(Self::of).collect()
+    }
+
+    /// The platform that a target is built for by default.
     pub fn of(target: &'a Target) -> Option<Self> {
         Some(Self { name: target.platforms.first()?.clone(), target })
     }
 
-    /// What a builder says that it builds for, as far as the table knows it, a target once.
+    /// What a builder advertises and the table knows, each target once.
     pub fn advertised(table: &'a Table, builder: &Builder) -> Vec<Self> {
         let mut found: Vec<Self> = Vec::new();
         let names = builder.nodes.iter().flat_map(|node| &node.platforms);
@@ -72,7 +103,7 @@ impl<'a> Platform<'a> {
         self.target.identity.machines.first().copied().unwrap_or_default()
     }
 
-    /// The emulator that a `BuildKit` image may carry for it: `buildkit-qemu-aarch64`
+    /// The name of its emulator in a `BuildKit` image: `buildkit-qemu-aarch64`
     /// (`solver/llbsolver/ops/exec_binfmt.go`).
     pub fn emulator(&self) -> String {
         let architecture = self.name.split('/').nth(1).unwrap_or(&self.name);

@@ -1,4 +1,4 @@
-//! Which nodes we made: a volume carries no mark, so it is ours only when its node is in here.
+//! The nodes that binfmtd created: a volume carries no mark, so it is ours only if its node is recorded here.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -10,42 +10,37 @@ use serde::{Deserialize, Serialize};
 use crate::system::files::lock::{self, Lock};
 use crate::system::files::write;
 
-/// Names another folder than `$XDG_STATE_HOME/binfmtd`.
+/// Names a folder other than `$XDG_STATE_HOME/binfmtd`.
 pub const FOLDER_VARIABLE: &str = "BINFMTD_STATE_DIRECTORY";
 const FILE: &str = "builders.json";
 const LOCK: &str = "builders.lock";
 
-/// The nodes that we made, by the engine that they are in.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Record {
-    /// Version of this format.
+pub struct BuilderRecord {
+    /// The version of this format.
     pub schema: u32,
-    /// The nodes.
-    pub nodes: BTreeSet<Made>,
+    pub nodes: BTreeSet<OwnedNode>,
 }
 
-/// One node that we made.
+/// A node that binfmtd created.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Made {
-    /// The engine's id.
+pub struct OwnedNode {
+    /// [`super::engine::Engine::id`]
     pub engine: String,
-    /// The node's name.
     pub node: String,
-    /// Its builder's name.
     pub builder: String,
 }
 
-impl Record {
+impl BuilderRecord {
     const SCHEMA: u32 = 1;
 
-    /// Whether we made a node.
     pub fn owns(&self, engine: &str, node: &str) -> bool {
         self.builder_of(engine, node).is_some()
     }
 
-    /// The builder that we made a node of.
+    /// The builder that a node of ours belongs to.
     pub fn builder_of(&self, engine: &str, node: &str) -> Option<&str> {
         let mut nodes = self.nodes.iter();
         let made = nodes.find(|made| made.engine == engine && made.node == node);
@@ -53,13 +48,11 @@ impl Record {
     }
 }
 
-/// The folder of what outlives the user's session: `$XDG_STATE_HOME/binfmtd`, `~/.local/state/binfmtd`;
-/// `None` for a user without a home.
+/// `$XDG_STATE_HOME/binfmtd`, else `~/.local/state/binfmtd`; `None` for a user without a home.
 pub fn folder() -> Option<PathBuf> {
     folder_by(|name| std::env::var_os(name))
 }
 
-/// The same by given variables.
 pub(super) fn folder_by(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let variable = |name| variable(name).filter(|value| !value.is_empty());
     let absolute = |path: PathBuf| path.is_absolute().then_some(path);
@@ -71,20 +64,18 @@ pub(super) fn folder_by(variable: impl Fn(&str) -> Option<OsString>) -> Option<P
     Some(state.or_else(home)?.join("binfmtd"))
 }
 
-/// The record, locked: only one of us makes or takes away builders.
+/// The record, locked: only one process at a time creates or removes builders.
 #[derive(Debug)]
-pub struct Store {
+pub struct BuilderStore {
     place: Option<(PathBuf, Lock)>,
-    /// What is in it.
-    pub record: Record,
+    pub record: BuilderRecord,
 }
 
-impl Store {
-    /// Waits for the lock and reads the record. Without a home there is neither: builders are made all
-    /// the same.
+impl BuilderStore {
+    /// Waits for the lock and reads the record. A user without a home has neither, and creates builders all the same.
     pub fn open() -> io::Result<Self> {
         let Some(folder) = folder() else {
-            return Ok(Self { place: None, record: Record::default() });
+            return Ok(Self { place: None, record: BuilderRecord::default() });
         };
         let named = |error: io::Error| {
             let message =
@@ -97,8 +88,8 @@ impl Store {
         Ok(Self { place: Some((folder, lock)), record })
     }
 
-    /// Writes down that a node is ours, before it is made; whether that is news.
-    pub fn add(&mut self, made: Made) -> io::Result<bool> {
+    /// Records that a node is ours, before it is created. Returns whether that is new.
+    pub fn add(&mut self, made: OwnedNode) -> io::Result<bool> {
         let is_new = self.record.nodes.insert(made);
         if is_new {
             self.save()?;
@@ -115,7 +106,7 @@ impl Store {
 
     fn save(&mut self) -> io::Result<()> {
         let Some((folder, _)) = &self.place else { return Ok(()) };
-        self.record.schema = Record::SCHEMA;
+        self.record.schema = BuilderRecord::SCHEMA;
         let content = serde_json::to_vec_pretty(&self.record).map_err(io::Error::other)?;
         let path = folder.join(FILE);
         write::write_atomically(&path, &content, 0o600)
@@ -123,35 +114,35 @@ impl Store {
     }
 }
 
-/// Reads the record without the lock, for who changes nothing.
-pub fn read() -> Record {
+/// Reads the record without the lock, for readers that change nothing.
+pub fn read() -> BuilderRecord {
     folder().map(|folder| load(&folder)).unwrap_or_default()
 }
 
-/// What cannot be read names nothing as ours: nothing is taken away by it then.
-pub(super) fn load(folder: &Path) -> Record {
+/// If the record cannot be read, nothing counts as ours, so nothing is removed.
+pub(super) fn load(folder: &Path) -> BuilderRecord {
     let path = folder.join(FILE);
     let content = match std::fs::read(&path) {
         Ok(content) => content,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Record::default(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return BuilderRecord::default(),
         Err(error) => {
             tracing::warn!("{}: {error}; no volume is taken for ours", path.display());
-            return Record::default();
+            return BuilderRecord::default();
         }
     };
-    match serde_json::from_slice::<Record>(&content) {
-        Ok(record) if record.schema == Record::SCHEMA => record,
+    match serde_json::from_slice::<BuilderRecord>(&content) {
+        Ok(record) if record.schema == BuilderRecord::SCHEMA => record,
         Ok(record) => {
             let schema = record.schema;
             tracing::warn!(
                 "{}: schema {schema} is not ours; no volume is taken for ours",
                 path.display()
             );
-            Record::default()
+            BuilderRecord::default()
         }
         Err(error) => {
             tracing::warn!("{}: {error}; no volume is taken for ours", path.display());
-            Record::default()
+            BuilderRecord::default()
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::reconcile::{self, Holder};
 ///
 /// Registers and proves every wanted target, then waits. When a rule is removed, disabled or shadowed, an
 /// interpreter is upgraded or the configuration changes, it restores or replaces rules without a gap. Runs
-/// in the foreground, talks to systemd if that started it, and drops its capabilities once binfmt_misc is
+/// in the foreground, talks to systemd if that started it, and drops its capabilities once `binfmt_misc` is
 /// mounted. SIGHUP reloads the configuration; SIGTERM stops the service, and the rules stay.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  systemctl enable --now binfmtd    the usual way\n  \

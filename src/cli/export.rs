@@ -9,9 +9,8 @@ use super::context::{self, Context};
 use super::exit::Exit;
 use crate::failure::Failure;
 use crate::observe;
-use crate::plan::{self, Action, Decision};
-use crate::report::{ExportDocument, FileDocument, text};
-use crate::rule::{DebianError, Rule, write_debian};
+use crate::plan;
+use crate::report::{ExportDocument, ExportTool, text};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Tool {
@@ -44,28 +43,17 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
     let settings = context.settings()?;
     let request = context::request(&settings, &arguments.targets, false)?;
     let seen = observe::observe_without_instance(&settings, &request)?;
-    let mut notes = Vec::new();
-    let mut rules: Vec<Rule> = Vec::new();
-    for item in plan::plan(&settings, &request, &seen)?.items {
-        match item.decision {
-            Decision::Change(Action::Add(rule)) => rules.push(rule),
-            Decision::Refused(refusal) => notes.push(refusal.to_string()),
-            _ => {}
-        }
-    }
-    let ok = notes.is_empty();
-    if rules.is_empty() && ok {
+    let tool = match arguments.tool {
+        Tool::BinfmtD => ExportTool::BinfmtD,
+        Tool::Debian => ExportTool::Debian,
+    };
+    let plan = plan::plan(&settings, &request, &seen)?;
+    let document = ExportDocument::new(tool, &plan).map_err(Failure::usage)?;
+    if document.files.is_empty() && document.ok {
         return Err(Failure::unavailable(
             "there is nothing to export: no interpreter was found (install qemu-user-static)",
         ));
     }
-    if arguments.tool == Tool::Debian
-        && rules.iter().any(|rule| rule.flags().open_binary && !rule.flags().credentials)
-    {
-        notes.push("update-binfmts cannot express the flag O: it is left out".to_owned());
-    }
-    let files = files(arguments.tool, &rules).map_err(Failure::usage)?;
-    let document = ExportDocument { ok, files, notes };
     for note in &document.notes {
         tracing::warn!("{note}");
     }
@@ -92,27 +80,4 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         None => context.print(&document, |out| text::export(out, &document))?,
     }
     Ok(Exit::of(document.ok))
-}
-
-fn files(tool: Tool, rules: &[Rule]) -> Result<Vec<FileDocument>, DebianError> {
-    match tool {
-        Tool::BinfmtD => {
-            let mut content =
-                "# Written by binfmtd export --as binfmt.d; see binfmt.d(5).\n".to_owned();
-            for rule in rules {
-                content.push_str(&String::from_utf8_lossy(rule.register_string()));
-                content.push('\n');
-            }
-            Ok(vec![FileDocument { name: "binfmtd.conf".to_owned(), content }])
-        }
-        Tool::Debian => rules
-            .iter()
-            .map(|rule| {
-                Ok(FileDocument {
-                    name: rule.name().to_string(),
-                    content: write_debian(rule, "binfmtd")?,
-                })
-            })
-            .collect(),
-    }
 }

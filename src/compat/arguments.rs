@@ -23,7 +23,7 @@ Exit codes: 0 all well, 1 something asked for does not work, 2 bad usage, 3 coul
 4 not permitted. With BINFMTD_COMPAT=exit-zero always 0.
 ";
 
-/// The flags, and what stands behind them. A list that is not given is empty.
+/// The flags and their values. A list that is not given is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Arguments {
     pub(super) install: String,
@@ -114,8 +114,8 @@ pub(super) fn is_pattern(word: &str) -> bool {
 }
 
 fn matches_at(mut pattern: &[char], mut name: &[char]) -> bool {
-    // What follows the last star, and where in the name it was tried. Earlier stars need no second try: whatever they
-    // could take, the last one can.
+    // What follows the last star, and where in the name it was tried. An earlier star need not be tried again:
+    // whatever it could match, the last one can.
     let mut star: Option<(&[char], &[char])> = None;
     loop {
         match (pattern, name) {

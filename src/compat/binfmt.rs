@@ -17,16 +17,16 @@ pub(super) struct Binfmt {
     pub(super) image: ImageRules,
     pub(super) instance: Instance,
     pub(super) lifetime: Lifetime,
-    /// Held where the rules live no longer than our mount.
+    /// Held if the rules end with our mount.
     _mount: Option<Mount>,
     /// The folder of the record of ownership.
     pub(super) runtime: PathBuf,
-    /// Whether paths in rules may belong to another root than ours.
+    /// Whether paths in rules may belong to another root filesystem.
     pub(super) in_container: bool,
 }
 
-/// The instance that `--mount` names, unless it is the kernel's place. Where nothing is mounted there, the kernel's
-/// place will do: a user namespace has one instance for all its mounts.
+/// The instance that `--mount` names, unless that is the usual mount point. If nothing is mounted there, the usual
+/// mount point will do: a user namespace has one instance, however often it is mounted.
 fn elsewhere(at: &Path) -> Result<Option<Instance>, Failure> {
     if at == Path::new(MOUNT_POINT) {
         return Ok(None);

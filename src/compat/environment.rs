@@ -1,4 +1,4 @@
-//! The environment of the drop-in, and the settings that follow from it.
+//! The drop-in's environment variables, and the settings that follow from them.
 
 use std::path::{Component, PathBuf};
 

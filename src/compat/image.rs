@@ -1,6 +1,6 @@
-//! Which rules a container of this image registered, or one of tonistiigi/binfmt's.
+//! Tells which rules a container of this image registered, or one of tonistiigi/binfmt's.
 //!
-//! Such a container takes its record of ownership with it when it ends, so the rule itself has to tell.
+//! Such a container takes its record of ownership with it when it ends, so only the rule itself can tell.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,6 @@ use crate::observation::{OwnershipRecord, unfinished_name};
 use crate::rule::{Entry, Header, Magic};
 use crate::target::Target;
 
-/// What such rules look like.
 pub(super) struct ImageRules {
     folder: PathBuf,
     /// By the rule's name.
@@ -36,7 +35,7 @@ pub(super) enum NotOfImage {
     Interpreter(PathBuf),
     #[error("it lacks the flags C and F that a rule of this image has")]
     Flags,
-    #[error("it takes other programs than a rule of this image of that name")]
+    #[error("it takes other programs than the rule of that name in this image")]
     Matcher,
 }
 
@@ -66,10 +65,10 @@ impl ImageRules {
         }
         let name = entry.display_name();
         let name = unfinished_name(&name).unwrap_or(&name);
-        let shape = self.rules.get(name).ok_or(NotOfImage::Name)?;
+        let expected = self.rules.get(name).ok_or(NotOfImage::Name)?;
         let file = entry.interpreter.file_name().map(|file| file.to_string_lossy());
         let is_here = entry.interpreter.parent() == Some(&self.folder);
-        if !is_here || !file.is_some_and(|file| shape.files.iter().any(|own| *own == file)) {
+        if !is_here || !file.is_some_and(|file| expected.files.iter().any(|own| *own == file)) {
             return Err(NotOfImage::Interpreter(entry.interpreter.clone()));
         }
         let flags = entry.flags.known;
@@ -77,7 +76,7 @@ impl ImageRules {
             return Err(NotOfImage::Flags);
         }
         // The magic is a header that the target's files have.
-        let header = Header::new(shape.magic.magic());
+        let header = Header::new(expected.magic.magic());
         if entry.matcher.magic().is_some_and(|magic| magic.matches(&header)) {
             Ok(())
         } else {

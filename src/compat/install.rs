@@ -16,7 +16,7 @@ use crate::target::Target;
 use crate::verify::Proof;
 
 impl Binfmt {
-    /// Registers the targets of a list; one that fails does not stop the others.
+    /// Registers the targets of a list; a target that fails does not stop the others.
     pub(super) fn install(&self, words: &str) -> Result<Worst, Failure> {
         reconcile::check_lifetime(self.lifetime).map_err(would_vanish)?;
         let writable = reconcile::check_writable(&self.instance, Change::Register);
@@ -27,7 +27,7 @@ impl Binfmt {
         }
         if let Some(state) = State::load(&self.runtime) {
             say(&format!(
-                "note: the service runs (process {}), and takes away what its configuration does not ask for",
+                "note: the service runs (process {}), and removes the rules that its configuration does not ask for",
                 state.pid
             ));
         }
@@ -56,7 +56,7 @@ impl Binfmt {
         Ok(worst)
     }
 
-    /// The targets that a list names, each once; a name of no target is reported and left out.
+    /// The targets that a list names, each once; unknown names are reported and left out.
     fn wanted(&self, words: &str) -> Result<(Vec<&Target>, Worst), Failure> {
         let mut worst = None;
         let is_all = |word: &&str| *word == "all";
@@ -75,7 +75,7 @@ impl Binfmt {
         Ok((targets, worst))
     }
 
-    /// Every target that has an emulator, without those that this machine runs itself.
+    /// Every target that has an emulator, except those that this machine runs natively.
     fn all(&self) -> Result<Vec<&Target>, Failure> {
         let request = Request::default();
         let seen = observe::observe_without_instance(&self.settings, &request)?;
@@ -95,7 +95,8 @@ impl Binfmt {
         Ok(targets)
     }
 
-    /// As `register` does it. Returns what became of each line, and the names of the rules that are not of this image.
+    /// Registers as `binfmtd register` does. Returns the outcomes, and the names of the rules that are not of this
+    /// image.
     fn carry_out(&self, request: &Request) -> Result<(Vec<Outcome>, Vec<OsString>), Failure> {
         let reconciler = Reconciler {
             planning: Planning::Custom(&|seen| {
@@ -139,8 +140,8 @@ impl Binfmt {
     }
 }
 
-/// In a container it is enough that somebody else's rule works: what its path names in this root says nothing about
-/// the file that the kernel runs. A rule of this image that runs another root's file is of an older image.
+/// In a container it is enough that somebody else's rule works: its path means another file in the host's root
+/// filesystem. But a rule of this image that runs a file from elsewhere is left over from an older image.
 fn judge_by_owner(seen: &mut Observation, others: &[OsString]) {
     for (name, serving) in &mut seen.serving {
         match serving {
@@ -154,11 +155,11 @@ fn judge_by_owner(seen: &mut Observation, others: &[OsString]) {
     }
 }
 
-/// What is worth saying about a target that works; `others` are the rules that are not of this image.
+/// A note about a target that works; `others` are the rules that are not of this image.
 fn note(target: &Target, outcome: &Outcome, others: &[OsString]) -> Option<String> {
     let target = architecture(target);
     match &outcome.item.decision {
-        Decision::Native => Some(format!("{target} is native: this machine runs it itself")),
+        Decision::Native => Some(format!("{target} is native: this machine needs no rule for it")),
         Decision::Served { by } if others.contains(by) => {
             let by = by.display();
             Some(format!("{target} is served by {by}, which is not of this image and works"))
@@ -170,7 +171,7 @@ fn note(target: &Target, outcome: &Outcome, others: &[OsString]) -> Option<Strin
     }
 }
 
-/// The name that tonistiigi/binfmt has for it: `arm64`; QEMU's where images have none.
+/// tonistiigi/binfmt's name for it (`arm64`), or QEMU's if there is no platform for it.
 fn architecture(target: &Target) -> &str {
     let platform = target.platforms.first().and_then(|platform| platform.split('/').nth(1));
     platform.unwrap_or(&target.name)

@@ -1,4 +1,4 @@
-//! What is printed in the end: what runs, and which rules there are.
+//! The listing on standard output: which programs run, and which rules there are.
 
 use std::io::{self, Write as _};
 
@@ -19,14 +19,14 @@ impl Binfmt {
         self.look()?.write(&mut document)?;
         let mut stdout = io::stdout().lock();
         match stdout.write_all(&document).and_then(|()| stdout.flush()) {
-            // A reader that has closed the pipe has seen enough.
+            // The reader has closed the pipe, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
             Ok(()) => Ok(None),
             Err(error) => Err(Failure::io("write the result to standard output")(error)),
         }
     }
 
-    /// What runs is found out as BuildKit does it: by running a program.
+    /// Runs a program for each target, as BuildKit does.
     fn look(&self) -> Result<BinfmtDocument, Failure> {
         let host = observe::host_target(&self.settings)?;
         let host_platform = host.platform(&machine::describe()?.machine);
@@ -50,13 +50,12 @@ impl Binfmt {
     }
 }
 
-/// Whichever rule takes it.
 fn subject(target: &Target) -> Option<ProbeSubject<'_>> {
     let machine = *target.identity.machines.first()?;
     Some(ProbeSubject::taken_by(target, machine, None))
 }
 
-/// In an empty root, or where that is forbidden on the host.
+/// In an empty root, or on the host if this process may not change its root.
 fn ran(proof: &Proof) -> bool {
     let passed = |level| matches!(proof.level(level), Some(LevelOutcome::Pass(_)));
     passed(Level::EmptyRoot) || passed(Level::Host)

@@ -1,6 +1,6 @@
-//! The drop-in for tonistiigi/binfmt: its command line, for whoever calls the program `binfmt`.
+//! The drop-in for tonistiigi/binfmt: its command line, if the program is called by the name `binfmt`.
 //!
-//! Standard output is byte for byte that tool's. How rules are registered and which exit codes there are is ours.
+//! Standard output is the same, byte for byte; the way to register rules and the exit codes are binfmtd's.
 
 mod arguments;
 mod binfmt;
@@ -72,7 +72,7 @@ fn understand(words: &[OsString]) -> Result<(Arguments, Environment), Stop> {
 }
 
 fn print_usage() {
-    // A closed standard error leaves nobody to tell.
+    // If standard error is closed, there is nobody to tell.
     let _ = io::stderr().lock().write_all(arguments::USAGE.as_bytes());
 }
 
@@ -94,7 +94,7 @@ fn carry_out(arguments: &Arguments, environment: &Environment) -> Result<Worst, 
     if arguments::list(&arguments.install).next().is_some() {
         step(binfmt.install(&arguments.install));
     }
-    // Printed last, whatever came of the rest.
+    // Printed last, even if other steps failed.
     step(binfmt.print());
     Ok(worst)
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use crate::failure::{Failure, FailureKind};
 use crate::shown::plain;
 
-/// The worst that came of all steps; `None` where all is well.
+/// The worst failure of all steps; `None` if none failed.
 pub(super) type Worst = Option<FailureKind>;
 
 /// Writes one line to standard error.

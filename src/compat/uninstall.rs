@@ -13,14 +13,14 @@ use crate::system::binfmt_misc::record::{self, Store};
 
 /// What has been removed so far.
 struct Uninstallation {
-    /// As it was before anything was removed.
+    /// Before anything was removed.
     known: OwnershipRecord,
     record: OwnershipRecord,
     gone: Vec<OsString>,
 }
 
 impl Binfmt {
-    /// Removes the rules that a list names, as far as they are of this image.
+    /// Removes the rules that a list names, if they are of this image.
     pub(super) fn uninstall(&self, words: &str) -> Result<Worst, Failure> {
         reconcile::check_writable(&self.instance, Change::Remove)?;
         let store = Store::open(&self.runtime)?;
@@ -54,7 +54,7 @@ impl Binfmt {
         let name = entry.display_name();
         if let Err(why) = self.image.check(entry, &removal.known) {
             say(&format!("uninstalling: {name} left alone: {why}"));
-            // A pattern asks for those of its rules that are of this image, a name for this very rule.
+            // A pattern means the rules of this image that match; a name means this very rule.
             return (!is_pattern).then_some(FailureKind::Failed);
         }
         match self.instance.remove(&entry.name) {

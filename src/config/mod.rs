@@ -19,10 +19,13 @@ use std::path::Path;
 pub use error::{ConfigError, ConfigErrors};
 pub use files::places;
 pub use fragment::Fragment;
+#[cfg(test)]
 pub use origin::Origin;
 pub use parse::parse;
-pub use settings::{Buildx, CustomRule, Daemon, Override, Settings, Sources, Targets};
-pub use show::{Shown, ShownValue};
+#[cfg(test)]
+pub use settings::Daemon;
+pub use settings::{Buildx, CustomRule, Override, Settings, Targets};
+pub use show::Shown;
 pub use values::{
     BUILDER_MARK, PreserveArgv0, ValueError, Verify, builder_name, buildkitd_flags,
     check_driver_option,

@@ -1,4 +1,4 @@
-//! The loop: waits, turns what is ready into events, and carries out what the state machine decides.
+//! The loop: waits, turns what is ready into events for the state machine, and carries out its effects.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::AsFd as _;
@@ -33,9 +33,9 @@ pub(super) struct EventLoop<'a> {
     poller: Poller,
     watcher: Watcher,
     signals: Interrupt,
-    /// Reports changes of mounts as long as it is open.
+    /// `mountinfo`: poll(2) reports changes of mounts while it is open.
     _mounts: std::fs::File,
-    /// Why the files could not be written the last time.
+    /// Why the files could not be written last time: the same failure is logged once.
     complaint: Option<String>,
 }
 
@@ -79,7 +79,7 @@ impl<'a> EventLoop<'a> {
         })
     }
 
-    /// Runs until the service is asked to stop, or cannot go on.
+    /// Runs until the service is stopped or cannot go on.
     pub(super) fn run(&mut self) -> Result<(), Failure> {
         loop {
             loop {
@@ -125,17 +125,17 @@ impl<'a> EventLoop<'a> {
                 let answer = self.helper.answer().map_err(Failure::io("the helper has ended"))?;
                 let ended = |answer: Vec<u8>| match serde_json::from_slice(&answer) {
                     Ok(result) => Event::JobEnded(result),
-                    // The helper answers nothing for a worker that died.
+                    // If a worker died, the answer is empty.
                     Err(_) => Event::WorkerDied,
                 };
                 Ok(answer.map(ended).into_iter().collect())
             }
-            // `Event::Due` comes after everything else.
+            // `run` feeds `Event::Due` when nothing else is ready.
             Ready::Deadline => Ok(Vec::new()),
         }
     }
 
-    /// Hands an event to the state machine, and whatever comes of its effects.
+    /// Hands an event to the state machine, and then the events that its effects cause.
     fn feed(&mut self, event: Event) -> Result<Fed, Failure> {
         let mut fed = Fed::Idle;
         let mut events = VecDeque::from([event]);
@@ -168,11 +168,11 @@ impl<'a> EventLoop<'a> {
             }
             Effect::Compare(relevant) => self.held.compare(relevant),
             Effect::Publish => self.publish(),
-            // At worst it stays, as after a crash.
+            // If this fails, the file stays behind, as after a crash.
             Effect::RemoveMetrics(file) => drop(std::fs::remove_file(file)),
             Effect::Notify(notification) => return Ok(self.notify(notification)),
             Effect::Log(entry) => journal::write(&entry),
-            // `feed` takes it out.
+            // `feed` returns before this.
             Effect::End(_) => {}
         }
         Ok(None)
@@ -223,7 +223,6 @@ impl<'a> EventLoop<'a> {
     }
 }
 
-/// What came of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fed {
     /// No effect.

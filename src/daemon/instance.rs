@@ -1,5 +1,5 @@
-//! The instance that the loop holds, with the record of what is ours in it: looked at and restored
-//! under the lock that keeps other binfmtd processes out.
+//! The instance that the loop holds, and the record of our rules in it. Reads and restores rules under the lock that
+//! keeps other binfmtd processes out.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -22,7 +22,7 @@ pub(super) struct HeldInstance<'a> {
     /// The file that `record` was read from.
     record_file: Option<FileId>,
     relevant: Relevant,
-    /// The lock, between a look and what follows from it.
+    /// The lock, held from a look until its result has been dealt with.
     store: Option<Store>,
 }
 
@@ -48,7 +48,7 @@ impl<'a> HeldInstance<'a> {
         self.relevant = relevant;
     }
 
-    /// Takes the lock, and keeps it if it could look.
+    /// Takes the lock, and keeps it if the instance could be read.
     pub(super) fn look(&mut self, leave_alone: &BTreeSet<String>) -> Event {
         match self.open() {
             Ok(Some((facts, record_changed))) => {
@@ -83,7 +83,8 @@ impl<'a> HeldInstance<'a> {
         self.store = None;
     }
 
-    /// What is there, and whether the record is another one; `None` while another process has the lock.
+    /// The content of the instance, and whether somebody else wrote the record; `None` while another process holds
+    /// the lock.
     fn open(&mut self) -> io::Result<Option<(InstanceFacts, bool)>> {
         if !self.runtime.exists() {
             record::make_folder(self.runtime)?;
@@ -100,7 +101,7 @@ impl<'a> HeldInstance<'a> {
         let is_new = file != self.record_file;
         let is_lost = file.is_none() || is_new && record::is_damaged(self.runtime);
         if is_lost && !self.record.rules.is_empty() {
-            // Somebody removed or damaged it, and with it the knowledge of what is ours.
+            // Somebody removed or damaged the record. This process still knows which rules are ours.
             store.save(&self.record)?;
             self.record_file = record::id(self.runtime);
             return Ok(false);
@@ -109,7 +110,7 @@ impl<'a> HeldInstance<'a> {
             return Ok(false);
         }
         self.record = record::load(self.runtime, self.instance.device())?;
-        // The first one that is read is not another one.
+        // The first record that this process reads is no change.
         let is_known = self.record_file.is_some();
         self.record_file = file;
         Ok(is_known)

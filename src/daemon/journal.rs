@@ -1,5 +1,5 @@
-//! What the service writes to the journal. Each kind of message has an identifier that never changes:
-//! `MESSAGE_ID=` in the journal, explained by `systemd/binfmtd.catalog`.
+//! What the service writes to the journal. Each kind of message has an identifier that never changes: `MESSAGE_ID=`,
+//! which `systemd/binfmtd.catalog` explains.
 //!
 //! Fields: `TARGET=` (beside the program's own, which tracing-journald adds), `RULE=`, `INTERPRETER=`.
 
@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::protocol::RuleChange;
 use super::state::{ChangeCause, RuleState};
 
-/// The kinds of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message {
     /// The first check is over, and what is registered works.
@@ -57,7 +56,6 @@ impl Message {
     }
 }
 
-/// A message with what it is about.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum JournalEntry {
     Ready { status: String },
@@ -85,18 +83,18 @@ impl FromIterator<ChangeCause> for Changes {
 }
 
 impl Changes {
-    /// What was restored: "1 rule was disabled and is enabled, 2 rules were removed and are back".
+    /// A sentence: "1 rule was disabled and is enabled again, 2 rules were removed and are back".
     fn restored(&self) -> String {
         let parts: Vec<_> = self
             .0
             .iter()
             .map(|(cause, count)| match (cause, count) {
                 (ChangeCause::InstanceDisabled, _) => {
-                    "binfmt_misc was disabled and is enabled".to_owned()
+                    "binfmt_misc was disabled and is enabled again".to_owned()
                 }
-                (ChangeCause::Disabled, 1) => "1 rule was disabled and is enabled".to_owned(),
+                (ChangeCause::Disabled, 1) => "1 rule was disabled and is enabled again".to_owned(),
                 (ChangeCause::Disabled, count) => {
-                    format!("{count} rules were disabled and are enabled")
+                    format!("{count} rules were disabled and are enabled again")
                 }
                 (_, 1) => "1 rule was removed and is back".to_owned(),
                 (_, count) => format!("{count} rules were removed and are back"),
@@ -148,7 +146,7 @@ pub(super) fn write(entry: &JournalEntry) {
         JournalEntry::Conflict { times, next_in } => tracing::warn!(
             message_id = Message::Conflict.id(),
             "another program undid binfmtd's changes {times} times in a row; the next attempt is in \
-             {:.1} s (it manages the same rules: stop one of the two)",
+             {:.1} s (both manage the same rules: stop one of them)",
             next_in.as_secs_f64()
         ),
         JournalEntry::Trouble(message) => {
@@ -157,7 +155,7 @@ pub(super) fn write(entry: &JournalEntry) {
         JournalEntry::OnlyHere => tracing::warn!(
             message_id = Message::OnlyHere.id(),
             "binfmt_misc is mounted in this container only, so its rules end with this service (to keep \
-             them, mount it on the host: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc)"
+             them, mount binfmt_misc on the host: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc)"
         ),
     }
 }
@@ -172,12 +170,12 @@ mod tests {
         for (causes, sentence) in [
             (vec![Removed], "1 rule was removed and is back"),
             (vec![Removed; 3], "3 rules were removed and are back"),
-            (vec![Disabled], "1 rule was disabled and is enabled"),
-            (vec![Disabled; 2], "2 rules were disabled and are enabled"),
-            (vec![InstanceDisabled], "binfmt_misc was disabled and is enabled"),
+            (vec![Disabled], "1 rule was disabled and is enabled again"),
+            (vec![Disabled; 2], "2 rules were disabled and are enabled again"),
+            (vec![InstanceDisabled], "binfmt_misc was disabled and is enabled again"),
             (
                 vec![Disabled, Removed, Removed],
-                "2 rules were removed and are back, 1 rule was disabled and is enabled",
+                "2 rules were removed and are back, 1 rule was disabled and is enabled again",
             ),
         ] {
             let changes: Changes = causes.iter().copied().collect();

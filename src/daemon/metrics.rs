@@ -1,7 +1,7 @@
 //! The state in the text format of `OpenMetrics`.
 //!
-//! `node_exporter`'s textfile collector has to understand it as well, and reads only the older format of
-//! Prometheus: so no types `info` and `stateset`, and no exemplars.
+//! `node_exporter`'s textfile collector reads only the older format of Prometheus, so there are no types `info` and
+//! `stateset`, and no exemplars.
 
 use std::fmt::{self, Write as _};
 use std::io;

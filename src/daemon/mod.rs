@@ -1,10 +1,9 @@
-//! The service: waits for changes, restores at once what it can, and leaves the rest to a worker.
+//! The service: waits for changes, restores rules at once where it can, and leaves the rest to a worker.
 //!
-//! The loop runs without capabilities. It waits, and restores only rules that were probed before, with
-//! the same interpreter files. A helper, forked off before the capabilities were dropped, forks a worker
-//! for everything else: reading the configuration, planning, trying rules, running probes. So the loop
-//! never blocks, and never has the rights that probes need. What to do when is decided by a state
-//! machine without a clock (`machine/`).
+//! The loop runs without capabilities. It waits, and restores only rules that were probed before, with the same
+//! interpreter files. For everything else (reading the configuration, planning, trying rules, running probes) a
+//! helper, which was forked before the capabilities were dropped, forks a worker. So the loop never blocks, and never
+//! has the rights that probes need. A state machine without a clock (`machine/`) decides what to do when.
 
 mod event_loop;
 mod instance;
@@ -35,7 +34,7 @@ use event_loop::EventLoop;
 use worker::Worker;
 
 fn whose(process: u32) -> String {
-    // The kernel's number for a process of a pid namespace that we do not see.
+    // The kernel reports 0 for a process in a pid namespace that this one does not see.
     if process == 0 {
         "in another container, or on the host".to_owned()
     } else {
@@ -46,7 +45,7 @@ fn whose(process: u32) -> String {
 /// Keeps the rules of this instance in force until it is asked to stop. The rules stay.
 pub fn run(mounted: Mounted, config: Option<&Path>, runtime: &Path) -> Result<(), Failure> {
     let Mounted { instance, lifetime, mount } = mounted;
-    // It cannot be unmounted without capabilities, and ends with its container.
+    // Without capabilities it cannot be unmounted; it ends with its container.
     std::mem::forget(mount);
     record::make_folder(runtime).map_err(Failure::io("make the runtime folder"))?;
     let held = lock::hold(&runtime.join("daemon.lock")).map_err(Failure::io("hold daemon.lock"))?;
@@ -57,7 +56,7 @@ pub fn run(mounted: Mounted, config: Option<&Path>, runtime: &Path) -> Result<()
         ))
     })?;
     let worker = Worker { config, runtime, held: &instance };
-    // Before anything else is allocated or opened, which the helper would inherit.
+    // Started before anything else is opened or allocated, because the helper inherits it.
     let helper = Helper::start(privilege::drop_all_but_probing, |request| worker.work(request))
         .map_err(Failure::io("start the helper"))?;
     privilege::drop_all().map_err(Failure::io("give up capabilities"))?;

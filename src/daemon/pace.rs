@@ -1,4 +1,4 @@
-//! How soon to act: at once, unless another program keeps undoing what was done.
+//! How soon to act: at once, unless another program keeps undoing it.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ pub(super) struct Pace {
     pub(super) longest: Duration,
     undone: u32,
     done: Option<Instant>,
-    /// Set from the moment at which new work appears until it is done.
+    /// When the work may be done: set from the moment at which it appears until it is done.
     pause: Option<Instant>,
 }
 
@@ -24,7 +24,7 @@ impl Pace {
         Self { free, longest, undone: 0, done: None, pause: None }
     }
 
-    /// There is work to do: the moment before which it should not be done, if it is not now.
+    /// There is work to do. Returns the moment before which it should not be done, or `None` for now.
     pub(super) fn wait(&mut self, now: Instant) -> Option<Instant> {
         if self.pause.is_none() {
             self.pause = Some(self.done.map_or(now, |done| {
@@ -37,12 +37,10 @@ impl Pace {
         self.pause.filter(|moment| *moment > now)
     }
 
-    /// Whether there is work to do.
     pub(super) fn has_work(&self) -> bool {
         self.pause.is_some()
     }
 
-    /// The work was done.
     pub(super) fn done(&mut self, now: Instant) {
         self.done = Some(now);
         self.pause = None;

@@ -1,4 +1,4 @@
-//! What the loop asks of a worker, and what it gets back: JSON over the helper's socket.
+//! Requests from the loop to a worker, and the answers: JSON over the helper's socket.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ pub(super) enum JobResult {
     Failed(Failure),
 }
 
-/// What [`Job::Reconcile`] found and changed, and the settings that the loop works by from now on.
+/// What [`Job::Reconcile`] found and changed, and the settings that the loop uses from now on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Reconciled {
     /// `st_dev` of the instance that was worked on.
@@ -45,7 +45,7 @@ pub(super) struct Reconciled {
     pub(super) others: u64,
     /// A rule disappeared before its probe ran, so its result means nothing.
     pub(super) undone: bool,
-    /// The rule that captures the host's own programs, as a sentence: no probe means anything then.
+    /// The rule that captures the host's own programs, as a sentence: then probes prove nothing.
     pub(super) captured: Option<String>,
     /// The wanted rules.
     pub(super) rules: Vec<RuleState>,
@@ -59,7 +59,7 @@ pub(super) struct Reconciled {
     pub(super) metrics_file: Option<PathBuf>,
 }
 
-/// One thing that the worker wrote to the kernel.
+/// A change that the worker made in the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RuleChange {
     pub(super) cause: ChangeCause,
@@ -75,6 +75,6 @@ pub(super) struct Description {
     pub(super) file: Option<FileId>,
     pub(super) version: Option<String>,
     pub(super) sha256: Option<String>,
-    /// Why the first level of the probe that failed did.
+    /// Why the probe failed, by its first failed level.
     pub(super) failure: Option<String>,
 }

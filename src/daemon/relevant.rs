@@ -17,7 +17,7 @@ use crate::rule::{Entry, Flags, InterpreterPath, Matcher, Rule, parse_register};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Relevant {
     names: BTreeSet<String>,
-    /// Register strings, of which only the matcher counts: a matcher has no other text form.
+    /// Register strings, in which only the matcher counts: a matcher alone has no text form.
     matchers: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ impl Relevant {
         Ok(relevant)
     }
 
-    /// Changes when a rule that matters and is not ours appears, disappears or changes.
+    /// A digest that changes when a rule that matters and is not ours appears, disappears or changes.
     pub(super) fn digest_of_others(&self, entries: &[Entry], record: &OwnershipRecord) -> u64 {
         let matchers: Vec<Matcher> = self
             .matchers

@@ -1,4 +1,4 @@
-//! What the service knows and reports: `state.json`, and the line for `systemctl status`.
+//! The state that the service reports: `state.json`, and the line for `systemctl status`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,7 +18,7 @@ pub struct State {
     pub version: String,
     /// The process of the loop.
     pub pid: u32,
-    /// When that process started, in clock ticks since boot: process numbers are used again.
+    /// When that process started, in clock ticks since boot: the kernel reuses process numbers.
     pub pid_started: u64,
     /// In seconds since 1970.
     pub started: f64,
@@ -132,7 +132,7 @@ pub struct RuleState {
 }
 
 impl RuleState {
-    /// What messages call it: its target, or the name of a rule of the configuration.
+    /// The name in messages: its target, or the name of a rule of the configuration.
     pub(super) fn name(&self) -> &str {
         self.target.as_deref().unwrap_or(&self.rule)
     }
@@ -157,7 +157,7 @@ impl State {
     }
 
     pub fn remove(folder: &Path) {
-        // If it stays, `load` still recognizes it as that of a dead service.
+        // If this fails, `load` still ignores the file, because the process is gone.
         let _ = std::fs::remove_file(folder.join(FILE));
     }
 

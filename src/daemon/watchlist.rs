@@ -18,7 +18,7 @@ pub(super) fn follow_configuration(explicit: Option<&Path>) -> Vec<Followed> {
     places.into_iter().map(|place| Followed::new(place, names.clone())).collect()
 }
 
-/// The folders that links among these files lead through.
+/// The folders that the links among these files lead through.
 pub(super) fn follow_links<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Vec<Followed> {
     let mut wanted = NamesByFolder::default();
     for file in files.filter(|file| file.canonicalize().is_ok_and(|real| real != **file)) {
@@ -73,8 +73,8 @@ impl NamesByFolder {
     }
 }
 
-/// Every link along a path, in its folders too, and the file at the end of them all: each as a folder
-/// without links and a name in it.
+/// Every link along a path, in its folders too, and the file at the end: each as a folder without links and a name in
+/// it.
 fn links_on(path: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut at = PathBuf::from("/");

@@ -1,4 +1,4 @@
-//! What a worker does for the loop: everything that reads the configuration or runs a program.
+//! The worker's jobs: everything that reads the configuration or runs a program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -27,7 +27,7 @@ use crate::verify::{self, Depth, ProbeSubject, Proof};
 pub(super) struct Worker<'a> {
     pub(super) config: Option<&'a Path>,
     pub(super) runtime: &'a Path,
-    /// The instance that the service holds open; its rules stay in force even when it is unmounted.
+    /// The instance that the service holds open: its rules stay in force even after it is unmounted.
     pub(super) held: &'a Instance,
 }
 
@@ -47,7 +47,7 @@ impl Worker<'_> {
     }
 
     fn reconcile(&self, held: u64) -> Result<Reconciled, Failure> {
-        // First, so that a change during the rest of this job is noticed.
+        // Noted first, so that a change during the rest of this job is noticed.
         let configuration = follow_configuration(self.config);
         let settings = self.settings()?;
         let interpreters = follow_interpreters(&settings);
@@ -67,7 +67,7 @@ impl Worker<'_> {
             let Reconciliation { seen, outcomes } = reconciler.run(&mut |_, _, _| {})?;
             let rules: Vec<_> = outcomes.iter().filter_map(|it| rule_state(it, &seen)).collect();
             let names: BTreeSet<&str> = rules.iter().map(|rule| rule.rule.as_str()).collect();
-            // Without systemd, nothing registers them.
+            // Without systemd, nothing registers the rules of binfmt.d.
             let claimed =
                 if manager::is_systemd() { observe::names_of_binfmt_d() } else { BTreeSet::new() };
             let relevant = Relevant::of(&settings, &request, &seen)?;
@@ -92,7 +92,7 @@ impl Worker<'_> {
 
     fn describe(&self, held: u64) -> Result<BTreeMap<String, Description>, Failure> {
         let settings = self.settings()?;
-        // Nobody waits for this, and it reads megabytes for each interpreter.
+        // Nobody waits for this job, and it reads megabytes for each interpreter.
         helper::step_back();
         self.on_instance(held, |instance| {
             let request = Request::default();
@@ -124,7 +124,7 @@ impl Worker<'_> {
         Ok(config::load(Path::new("/"), self.config)?)
     }
 
-    /// On the mounted instance; where none is mounted, on the one that the service holds open.
+    /// Works on the mounted instance, or, if none is mounted, on the one that the service holds open.
     fn on_instance<T>(
         &self,
         held: u64,
@@ -141,8 +141,7 @@ impl Worker<'_> {
     }
 }
 
-/// The rule that captures the host's own programs, probes included, by what the kernel itself does
-/// with one.
+/// The rule that captures the host's own programs, and so the probes too. The kernel is asked with such a program.
 fn captured(settings: &Settings, seen: &Observation) -> Option<String> {
     let host = settings.table.find(&seen.host).ok()?;
     let program = probe::truncated(host, probe::ElfType::Executable);
@@ -180,7 +179,6 @@ fn rule_state(outcome: &Outcome, seen: &Observation) -> Option<RuleState> {
         Some(entry.interpreter.display().to_string())
     };
     let (by, interpreter) = match &item.decision {
-        // Not a wanted rule.
         Decision::Change(Action::EnableInstance | Action::Remove { .. }) => return None,
         Decision::Kept { name, .. } | Decision::Served { by: name } => {
             (Some(name.to_string_lossy().into_owned()), named(name))

@@ -22,7 +22,7 @@ pub use finding::{Finding, Status, Subject};
 pub use host::checks::exec::level_of;
 pub use host::facts::{HostFacts, TargetFacts};
 pub use host::gather::gather;
-pub use id::{CheckId, Family, UnknownCheck};
+pub use id::{CheckId, UnknownCheck};
 pub use rootfs::facts::{LoadedPart, RootfsFacts};
 pub use rootfs::gather::ForeignRoot;
 pub use rootfs::id_of as load_check;

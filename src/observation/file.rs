@@ -42,7 +42,7 @@ pub struct ElfFacts {
 /// A file that may serve as an interpreter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InterpreterFile {
-    /// As it is written into the rule.
+    /// As written in the rule.
     pub path: PathBuf,
     pub id: FileId,
     /// Permissions: the twelve lower bits of `st_mode`.
@@ -148,7 +148,6 @@ impl fmt::Display for TrustFault {
     }
 }
 
-/// All of them in one line.
 pub fn list_of(faults: &[TrustFault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -1,4 +1,4 @@
-//! What was seen: plain data about the machine, gathered by [`observe`](crate::observe), decided upon by pure code.
+//! Plain data about the machine: gathered by [`observe`](crate::observe), judged by pure code.
 
 mod file;
 mod owner;
@@ -10,23 +10,26 @@ use std::path::PathBuf;
 
 use crate::rule::Entry;
 
+#[cfg(test)]
+pub use file::SystemError;
 pub use file::{
-    Candidates, ElfFacts, FileId, InterpreterFault, InterpreterFile, SystemError, TrustFault,
-    TrustProblem, list_of,
+    Candidates, ElfFacts, FileId, InterpreterFault, InterpreterFile, TrustFault, TrustProblem,
+    list_of,
 };
 pub use owner::{Owner, Runtime};
 pub use record::{Owned, OwnershipRecord, swap_names, unfinished_name};
 
-/// How an existing rule of somebody else serves a target, shown by running its probe.
+/// How a rule of others serves a target, shown by running the target's probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Serving {
     /// The probe runs, on the host and in an empty root.
     Works,
-    /// The probe runs, but not by the file that the rule's path leads to now; what was seen.
+    /// The probe runs, but through another file than the one that the rule's path leads to now; with the details.
     Stale(String),
-    /// The probe runs by a file of another root: where the rule's path leads to in ours says nothing about it.
+    /// The probe runs through a file of another root filesystem, so the file that the rule's path leads to in ours
+    /// says nothing about it.
     Elsewhere,
-    /// The probe does not run; what was seen.
+    /// The probe does not run; with the details.
     Fails(String),
 }
 
@@ -45,12 +48,11 @@ pub struct InstanceFacts {
     pub unreadable: Vec<(OsString, String)>,
 }
 
-/// Everything that a plan is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
     /// The target that this machine is.
     pub host: String,
-    /// Targets whose programs ran without any interpreter, the host's own first.
+    /// Targets whose programs ran without an interpreter, the host's own first.
     pub natives: Vec<String>,
     pub instance: InstanceFacts,
     /// By target.

@@ -9,16 +9,16 @@ use serde::{Serialize, Serializer};
 use super::OwnershipRecord;
 use crate::rule::Entry;
 
-/// Who registers a rule, as far as files tell. In documents its text.
+/// Who registers a rule, as far as files tell. Documents contain its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     /// The record of ownership names it.
     Binfmtd,
-    /// A line of this file in `binfmt.d` says the same as the rule.
+    /// A line of this file in `binfmt.d` describes the same rule.
     SystemdBinfmt {
         file: PathBuf,
     },
-    /// This state file of update-binfmts says the same as the rule.
+    /// This state file of update-binfmts describes the same rule.
     UpdateBinfmts {
         file: PathBuf,
     },

@@ -11,7 +11,7 @@ use crate::rule::{Entry, parse_register};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Owned {
-    /// The register string as text; two are the same rule when these are equal.
+    /// The register string as text; equal strings mean the same rule.
     pub register: String,
     /// For rules of the table.
     pub target: Option<String>,

@@ -1,4 +1,4 @@
-//! Native programs that a rule by extension would take.
+//! Native programs that a rule for an extension would take.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::rule::{Header, Matcher};
 use crate::system::files::interpreter::Inspector;
 use crate::system::files::read;
 
-/// Where native programs are, which would no longer start if a rule took their names.
+/// Folders of native programs, which would no longer start if a rule took them by their names.
 const PROGRAM_FOLDERS: [&str; 9] = [
     "/usr/local/sbin",
     "/usr/local/bin",
@@ -23,8 +23,8 @@ const PROGRAM_FOLDERS: [&str; 9] = [
     "/lib64",
 ];
 
-/// A rule by extension looks at the path only. For each extension that is asked for: a native program
-/// or script that such a rule would take.
+/// A rule for an extension looks at the path only. Returns, for each extension that the settings ask for, a native
+/// program or script that the rule would take.
 pub(super) fn captured_names(
     settings: &Settings,
     native: &Native,

@@ -11,7 +11,6 @@ use crate::plan::{self, Native, Request};
 use crate::system::files::interpreter::Inspector;
 use crate::target::Target;
 
-/// Looks for files that can serve as interpreters.
 pub(super) struct InterpreterFinder<'a> {
     pub(super) settings: &'a Settings,
     pub(super) native: &'a Native,
@@ -19,7 +18,7 @@ pub(super) struct InterpreterFinder<'a> {
 }
 
 impl InterpreterFinder<'_> {
-    /// For each target that is asked about: the first file that can serve, and what is wrong with those before it.
+    /// For each target of the request: the first file that can serve, and what is wrong with the files before it.
     pub(super) fn of_targets(
         &mut self,
         request: &Request,
@@ -74,7 +73,7 @@ impl InterpreterFinder<'_> {
                         candidates.usable = Some(file);
                         break;
                     }
-                    // A large folder was not listed, so this file may not be there at all. A dangling link is.
+                    // A large folder is not listed, so this file may not exist at all; a dangling link does.
                     Err(InterpreterFault::Missing)
                         if own.is_none() && path.symlink_metadata().is_err() => {}
                     Err(fault) => candidates.faulty.push((path, fault)),

@@ -1,4 +1,4 @@
-//! system → observation: looks at everything that a plan needs, and changes nothing.
+//! Observes everything that a plan needs, and changes nothing.
 
 mod captured;
 mod interpreters;
@@ -37,7 +37,7 @@ pub struct ObserveOptions<'a> {
     pub limits: Limits,
 }
 
-/// Looks at the instance, the interpreters, what runs natively, and how other people's rules serve.
+/// Observes the instance, the interpreters, which targets are native, and how rules of others serve.
 pub fn observe(
     instance: &Instance,
     settings: &Settings,
@@ -55,7 +55,7 @@ pub fn observe(
     Ok(seen)
 }
 
-/// The same where there is no instance to look at: as if it were empty.
+/// Observes without an instance, as if it were empty.
 pub fn observe_without_instance(
     settings: &Settings,
     request: &Request,
@@ -91,7 +91,7 @@ pub fn observe_without_instance(
     })
 }
 
-/// Runs the probes of wanted targets whose programs somebody else's rule takes.
+/// Runs the probes of wanted targets whose programs a rule of others takes.
 fn serving(
     settings: &Settings,
     request: &Request,

@@ -1,4 +1,4 @@
-//! What the kernel runs by itself.
+//! Which targets the kernel runs without a rule.
 
 use std::fmt::Display;
 
@@ -20,14 +20,15 @@ pub fn host_target(settings: &Settings) -> Result<&Target, Failure> {
     })
 }
 
-/// Programs of which the kernel does not tell could not be protected.
+/// A failure, because the guard could not protect programs that may be native.
 fn untold(why: impl Display) -> Failure {
     Failure::unavailable(format!(
-        "whether the kernel runs these programs by itself could not be told: {why}"
+        "cannot tell whether the kernel runs these programs by itself: {why}"
     ))
 }
 
-/// The host's own target, and those of its family that the kernel runs: asked, not guessed.
+/// The host's own target, and those of its family that the kernel runs. The kernel is asked, because its
+/// configuration decides.
 pub(super) fn natives(settings: &Settings, host: &Target) -> Result<Vec<String>, Failure> {
     let relatives = settings
         .table
@@ -41,7 +42,7 @@ pub(super) fn natives(settings: &Settings, host: &Target) -> Result<Vec<String>,
     let taken: Vec<usize> =
         (0..answers.len()).filter(|place| answers[*place] == RunBy::Rule).collect();
     if !taken.is_empty() {
-        // A rule comes before the kernel's own loader, so those are asked in an instance without rules.
+        // A rule comes before the kernel's own loader, so ask again in an instance without rules.
         let programs: Vec<Vec<u8>> = taken.iter().map(|place| programs[*place].clone()).collect();
         let alone = native::ask_without_rules(&programs).map_err(untold)?;
         for (place, answer) in taken.into_iter().zip(alone.into_iter().flatten()) {
@@ -55,17 +56,17 @@ pub(super) fn natives(settings: &Settings, host: &Target) -> Result<Vec<String>,
 /// error and never means foreign: the guard would let a rule take those programs away.
 fn native_ones(family: &[&Target], answers: Vec<RunBy>) -> Result<Vec<String>, Failure> {
     let mut natives = Vec::new();
-    // A rule may take everything, or the kernel says so of everything, as Linux 5.10 does without /dev/fd. Then this
-    // answer says nothing about the others.
+    // A rule may take everything, or the kernel answers so for everything, as Linux 5.10 does without /dev/fd. Then
+    // the answer tells nothing about the other targets.
     let host_is_taken = answers.first() == Some(&RunBy::Rule);
     for (place, (target, answer)) in family.iter().zip(answers).enumerate() {
         let is_host = place == 0;
         let is_native = match answer {
             RunBy::Kernel => true,
-            // There is no instance without rules for us. The host's own programs run by definition. Programs of others
-            // that a rule takes already lose nothing.
+            // The kernel gave this process no instance without rules. The host's own programs run by definition. The
+            // others are taken by a rule already, so they lose nothing.
             RunBy::Rule => is_host || host_is_taken,
-            // Then this answer means something else, for the others too.
+            // Then this answer is unreliable for the other targets too.
             RunBy::Nobody if is_host => {
                 let why = format!("{}: the kernel does not know its own programs", target.name);
                 return Err(untold(why));
@@ -107,7 +108,7 @@ mod tests {
         assert_eq!(natives(answers), names(&["x86_64", "i386"]));
 
         let error = natives([kernel.clone(), unclear.clone(), kernel.clone()]).unwrap_err();
-        assert!(error.ends_with("could not be told: i386: why"), "{error}");
+        assert!(error.ends_with("by itself: i386: why"), "{error}");
         let error = natives([unclear, kernel.clone(), kernel.clone()]).unwrap_err();
         assert!(error.ends_with("x86_64: why"), "{error}");
         let error = natives([nobody, kernel.clone(), kernel]).unwrap_err();

@@ -1,4 +1,4 @@
-//! Whose rules there are, by the files of other tools.
+//! Who registered the rules, by the files of other tools.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt as _;
@@ -19,8 +19,8 @@ pub fn names_of_binfmt_d() -> BTreeSet<String> {
     names.collect()
 }
 
-/// The owner of each rule, by the rule's name, as the files of other tools tell: a file counts only if it says what the
-/// rule says.
+/// The owner of each rule, by the rule's name, according to the files of other tools. A file counts only if its
+/// content agrees with the rule.
 pub fn other_owners(entries: &[Entry]) -> BTreeMap<String, Owner> {
     let mut owners = BTreeMap::new();
     let named = |name: &str| entries.iter().find(|entry| entry.name == name);

@@ -15,7 +15,7 @@ use crate::target::UnknownTarget;
 pub use action::{Action, Decision, Item, Plan, Reason};
 pub use guard::Native;
 pub use others::{is_qemu, is_replaceable};
-pub use refusal::{NativeFormat, Refusal, ServingFault};
+pub use refusal::Refusal;
 pub use request::{Request, flags, may_drop_p, wanted};
 pub use restore::{missing, restore};
 

@@ -1,4 +1,4 @@
-//! The one road from settings to the kernel: lock → observe → plan → apply, and again where somebody undid it.
+//! The only way from settings to the kernel: lock → observe → plan → apply, and again if somebody undid it.
 //!
 //! `register`, `run`, `buildx bootstrap`, `doctor --fix`, the drop-in for tonistiigi/binfmt and the service's worker
 //! all go through [`Reconciler::run`]; what differs between them is data.
@@ -13,12 +13,11 @@ mod usable;
 use std::path::Path;
 
 pub use access::{
-    AccessError, Change, Denied, Holder, Unmounted, check_lifetime, check_writable, find_instance,
-    writable_instance,
+    Change, Holder, Unmounted, check_lifetime, check_writable, find_instance, writable_instance,
 };
 pub use reconciliation::Reconciliation;
 pub use remove::{Removal, RemovalFault, remove};
-pub use served::{Lack, Served, Unserved, served_without_us};
+pub use served::{Served, Unserved, served_without_us};
 
 use crate::apply::{self, Edge, Given, KernelRegistry, Outcome, Prober};
 use crate::config::{Settings, Verify};
@@ -30,7 +29,7 @@ use crate::system::binfmt_misc::instance::Instance;
 use crate::system::binfmt_misc::record::Store;
 use crate::system::process::batch::Limits;
 
-/// What to bring into the state that the settings describe, and how.
+/// Brings an instance into the state that the settings describe.
 pub struct Reconciler<'a> {
     pub instance: &'a Instance,
     /// The folder of the record of ownership and its lock.
@@ -59,10 +58,10 @@ pub enum Planning<'a> {
 /// Who reconciles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// A command holds the lock from its first look on, and does again what somebody undid meanwhile.
+    /// A command holds the lock from its first look on, and repeats what somebody has undone in the meantime.
     Command,
-    /// The service hears of what somebody undid. While the lock is held, its loop puts nothing back, and proofs
-    /// take long: a plan without changes is proved without the lock.
+    /// The service's loop notices when somebody undoes something, but restores nothing while the lock is held. Proofs
+    /// take long, so a plan without changes is proved without the lock.
     Service,
 }
 
@@ -83,7 +82,7 @@ impl<'a> Reconciler<'a> {
 }
 
 impl Reconciler<'_> {
-    /// Observes, plans and applies; `progress` hears what is done, how much of it, and of how much.
+    /// `progress` is told the task, how many of its steps are done, and how many there are.
     pub fn run(&self, progress: &mut ProgressFn<'_>) -> Result<Reconciliation, Failure> {
         match self.mode {
             Mode::Command => settle::settle(|| self.locked(progress)),
@@ -110,7 +109,7 @@ impl Reconciler<'_> {
         self.apply(seen, plan, Some(&store), progress)
     }
 
-    /// Without the store, nothing is changed, and what stands is proved.
+    /// Without the store, changes nothing and proves the registered rules.
     fn apply(
         &self,
         seen: Observation,

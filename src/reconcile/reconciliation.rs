@@ -4,14 +4,14 @@ use crate::apply::Outcome;
 use crate::observation::Observation;
 use crate::plan::Decision;
 
-/// What was seen last, and what became of each line of the plan.
+/// What was observed last, and what became of each line of the plan.
 pub struct Reconciliation {
     pub seen: Observation,
     pub outcomes: Vec<Outcome>,
 }
 
 impl Reconciliation {
-    /// A line for each rule that is not as it was asked for, for a caller that goes on all the same.
+    /// A line for each rule that is not as asked for, for a caller that goes on nevertheless.
     pub fn failures(&self) -> Vec<String> {
         let failed = self.outcomes.iter().filter(|outcome| !outcome.is_well());
         let line = |outcome: &Outcome| {

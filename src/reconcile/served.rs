@@ -19,7 +19,7 @@ pub enum Served {
     Lacking(Vec<Unserved>),
     /// Nothing names the targets, or programs may not be run.
     Unknown,
-    /// They could not be run.
+    /// The check itself failed.
     Unchecked(Failure),
 }
 
@@ -35,7 +35,7 @@ pub struct Unserved {
 pub enum Lack {
     NoRule,
     NoProbe,
-    /// What the probe met.
+    /// Why its probe failed.
     Fails(String),
 }
 

@@ -1,14 +1,15 @@
-//! Doing again what somebody undid meanwhile.
+//! Repeats a reconciliation whose changes somebody has undone in the meantime.
 
 use super::reconciliation::Reconciliation;
 use crate::apply::Outcome;
 use crate::failure::Failure;
 use crate::plan::{Action, Decision};
 
-/// A flush, as at each start of systemd-binfmt, comes once; a rival that goes on cannot be outrun.
+/// systemd-binfmt removes all rules once each time it starts; a program that removes them again and again cannot be
+/// outrun.
 const ROUNDS: usize = 3;
 
-/// Goes another round where a rule was gone before it was proved.
+/// Runs another round if a rule was gone before it was proved.
 pub(super) fn settle(
     mut round: impl FnMut() -> Result<Reconciliation, Failure>,
 ) -> Result<Reconciliation, Failure> {
@@ -16,7 +17,7 @@ pub(super) fn settle(
     for _ in 1..ROUNDS {
         let Some(undone) = done.outcomes.iter().find(|outcome| outcome.is_undone()) else { break };
         tracing::info!(
-            "{} was gone before it was proved; once more",
+            "{} was gone before it was proved; trying again",
             undone.item.rule.as_deref().unwrap_or("a rule")
         );
         let Reconciliation { seen, outcomes } = round()?;
@@ -25,7 +26,7 @@ pub(super) fn settle(
     Ok(done)
 }
 
-/// What became of all lines: a later round finds in the kernel what an earlier one wrote.
+/// Merges the outcomes of two rounds: the later one finds in the kernel what the earlier one wrote.
 fn join(earlier: Vec<Outcome>, mut later: Vec<Outcome>) -> Vec<Outcome> {
     let mut only_earlier = Vec::new();
     for done in earlier.into_iter().filter(|outcome| outcome.changed) {

@@ -14,7 +14,7 @@ pub mod outputs;
 pub mod text;
 
 pub use document::*;
-pub use format::{Audience, Document, Format, Page, PrintAny, Printed, SCHEMA, versioned};
+pub use format::{Audience, Format, Page, Printed, versioned};
 pub use formats::{FORMATS, find as find_format, general_formats};
 
 #[cfg(test)]

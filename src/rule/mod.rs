@@ -13,11 +13,15 @@ mod parts;
 mod register;
 mod winner;
 
-pub use binfmt_d::{BinfmtD, parse as parse_binfmt_d};
+pub use binfmt_d::parse as parse_binfmt_d;
 pub use debian::{DebianError, write as write_debian};
-pub use entry::{Entry, EntryError};
+pub use entry::Entry;
+#[cfg(test)]
+pub use entry::EntryError;
 pub use escape::{HexError, parse_hex, to_hex};
-pub use flags::{Flags, FlagsError, ObservedFlags};
+#[cfg(test)]
+pub use flags::ObservedFlags;
+pub use flags::{Flags, FlagsError};
 pub use magic::{HEADER_SIZE, Header, Magic, MagicError};
 pub use parts::{Extension, InterpreterPath, Matcher, Name, PartError};
 pub use register::{

@@ -145,7 +145,7 @@ impl Identity {
             E_MACHINE..E_VERSION => "e_machine",
             E_VERSION..24 => "e_version",
             at if (flags..flags + 4).contains(&at) => "e_flags",
-            _ => "what is no matter of the CPU",
+            _ => "a field that says nothing about the CPU",
         }
     }
 

@@ -6,8 +6,7 @@ mod raw;
 mod table;
 
 pub use cpu::Target;
-pub use identity::{ByteOrder, Class, FlagBits, Identity};
-pub use raw::TargetError;
+pub use identity::{Class, Identity};
 pub use table::{Table, TableError, UnknownTarget};
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(super) struct ProbeFiles {
     /// The position-independent kind, as seen from within.
     pub(super) shared: Option<(PathBuf, FileId)>,
     pub(super) set_user_id: Result<SetUserId, NoSetUserId>,
-    /// The program that tells its CPU.
+    /// The program that reports the CPU that it sees.
     pub(super) cpu: Option<PathBuf>,
 }
 

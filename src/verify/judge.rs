@@ -1,4 +1,4 @@
-//! What follows from what was seen of a subject's runs. Pure: everything that it looks at was collected before.
+//! Draws conclusions from the runs of a subject's probe. Pure: what it judges was collected before.
 
 use std::path::{Path, PathBuf};
 
@@ -11,24 +11,24 @@ use crate::probe::CpuLevel;
 use crate::system::process::batch::Ended;
 use crate::system::process::child::{ExecError, SIGTERM};
 
-/// Of a flood, enough to see the reason.
+/// Enough of endless output to show the reason.
 const MOST_WORDS: usize = 2000;
 /// The longest version line of a QEMU so far has 75 characters.
 const LONGEST_NAME: usize = 200;
 
-/// What was seen of a subject's runs; `None` is a run that was not asked for.
+/// What was observed of a subject's runs; `None` for a run that was not asked for.
 pub(super) struct RunEvidence<'a> {
     pub(super) host: Option<Run>,
     /// Further runs on the host.
     pub(super) again: Again,
-    /// In an empty root: of the position-independent kind where every level is asked for.
+    /// In an empty root; of the position-independent program at full depth.
     pub(super) empty: Option<Run>,
-    /// Of the other kind, in the same root, where that did not answer.
+    /// Of the other program in the same root, if that one did not answer.
     pub(super) fixed: Option<Run>,
     pub(super) version: Option<Run>,
     /// With the uid that owns the file.
     pub(super) set_user_id: Result<(Run, u32), NoSetUserId>,
-    /// Of the program that tells its CPU.
+    /// Of the program that reports its CPU.
     pub(super) cpu: Option<Run>,
     pub(super) executed: Executed,
     /// The rule's path of the interpreter.
@@ -37,7 +37,7 @@ pub(super) struct RunEvidence<'a> {
 
 /// Which program ran a probe.
 pub(super) enum Executed {
-    /// It did not run long enough to be looked at.
+    /// It ended before it could be inspected.
     Unknown,
     /// The probe itself: it is native.
     Itself,
@@ -59,8 +59,8 @@ pub(super) enum NoSetUserId {
     #[error("not asked for")]
     NotAsked,
     #[error(
-        "the rule has no flag C: set-user-ID programs (sudo, su) get their caller's rights under emulation, which is \
-         the safe way"
+        "the rule has no flag C: set-user-ID programs (sudo, su) run with their caller's rights under emulation, which \
+         is the safe choice"
     )]
     NoFlag,
     #[error("this process has no_new_privs, which takes the set-user-ID bit away")]
@@ -71,7 +71,6 @@ pub(super) enum NoSetUserId {
     Unmakable(String),
 }
 
-/// Judges every level.
 pub(super) fn judge(seen: RunEvidence<'_>) -> Proof {
     let levels = Level::ALL.map(|level| (level, seen.level(level))).into();
     let first = seen.first();
@@ -95,7 +94,7 @@ pub(super) fn judge(seen: RunEvidence<'_>) -> Proof {
 }
 
 impl RunEvidence<'_> {
-    /// A quick look has no run on the host, unless this process may not change its root.
+    /// At quick depth there is a run on the host only if this process may not change its root.
     fn first(&self) -> Option<&Run> {
         self.host.as_ref().or(self.empty.as_ref())
     }
@@ -205,7 +204,8 @@ fn ran_in_empty_root(run: &Run) -> LevelOutcome {
     }
 }
 
-/// Of the position-independent kind's run in an empty root; `other_ran` is the other kind's, where it was run.
+/// Of the position-independent program's run in an empty root; `other_ran` is whether the other program answered
+/// there.
 fn pie(run: &Run, other_ran: bool) -> LevelOutcome {
     match ran_in_empty_root(run) {
         LevelOutcome::Pass(_) => {
@@ -242,9 +242,10 @@ fn status(run: &Run) -> LevelOutcome {
         (Some(_), Some(Ended::Exited(status))) if status == i32::from(STATUS) => {
             LevelOutcome::Pass(format!("exit status {STATUS} came through"))
         }
-        (Some(_), ended) => {
-            LevelOutcome::Fail(format!("it was to exit with status {STATUS}: {}", end(ended)))
-        }
+        (Some(_), ended) => LevelOutcome::Fail(format!(
+            "it should have exited with status {STATUS}: {}",
+            end(ended)
+        )),
     }
 }
 
@@ -254,7 +255,9 @@ fn signal(run: &Run) -> LevelOutcome {
         (Some(_), Some(Ended::Signaled(SIGTERM))) => {
             LevelOutcome::Pass("it died by the signal it was sent".to_owned())
         }
-        (Some(_), ended) => LevelOutcome::Fail(format!("it was to die by SIGTERM: {}", end(ended))),
+        (Some(_), ended) => {
+            LevelOutcome::Fail(format!("SIGTERM should have killed it: {}", end(ended)))
+        }
     }
 }
 
@@ -266,12 +269,12 @@ fn credentials(run: &Run, owner: u32) -> LevelOutcome {
             other => other,
         },
         (Some(_), Some(user)) if user == owner => {
-            LevelOutcome::Pass(format!("a set-user-ID program of uid {owner} ran as that"))
+            LevelOutcome::Pass(format!("a set-user-ID program of uid {owner} ran with that uid"))
         }
         (Some(_), Some(user)) => LevelOutcome::Fail(format!(
             "a set-user-ID program of uid {owner} ran as uid {user}, though the rule has the flag C"
         )),
-        (Some(_), None) => skip("it did not run long enough to be looked at"),
+        (Some(_), None) => skip("it ended before it could be inspected"),
     }
 }
 
@@ -308,7 +311,7 @@ fn end(ended: Option<Ended>) -> String {
 fn identity(executed: &Executed, rule_path: Option<&Path>) -> LevelOutcome {
     let (pinned, at_path) = match executed {
         Executed::Itself => return skip("native: there is no interpreter"),
-        Executed::Unknown => return skip("it did not run long enough to be looked at"),
+        Executed::Unknown => return skip("it ended before it could be inspected"),
         Executed::Interpreter(pinned, at_path) => (pinned, *at_path),
     };
     let Some(path) = rule_path else {
@@ -320,13 +323,13 @@ fn identity(executed: &Executed, rule_path: Option<&Path>) -> LevelOutcome {
             LevelOutcome::Pass(format!("the interpreter that runs is {path}"))
         }
         _ if pinned.is_elsewhere => LevelOutcome::Skip(format!(
-            "the kernel runs a file of another root than this one, where {path} says nothing of it"
+            "the kernel runs a file of another root filesystem, so {path} in this one says nothing about it"
         )),
         AtPath::Nothing => LevelOutcome::Warn(format!(
-            "{path} is gone from the disk; the kernel goes on with the one it pinned"
+            "{path} is gone from the disk; the kernel keeps using the file that it pinned"
         )),
         AtPath::NoFile => LevelOutcome::Fail(format!(
-            "the kernel runs {runs}, and {path} is now no regular file: the rule is older than what is there"
+            "the kernel runs {runs}, and {path} is no longer a regular file: the rule is older than that change"
         )),
         AtPath::File => LevelOutcome::Fail(format!(
             "the kernel runs {runs}, which is not the file that {path} is now: the rule is older than the file"

@@ -13,7 +13,7 @@ pub enum Level {
     Argv0,
     /// Its exit status came through.
     Status,
-    /// A signal that it was sent ended it.
+    /// It died from a signal that was sent to it.
     Signal,
     /// The interpreter that runs is the file on disk.
     Identity,
@@ -37,7 +37,7 @@ impl Level {
         Self::Repeat,
     ];
 
-    /// What its check's id has behind `exec.`.
+    /// The last part of its check's id, after `exec.`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Host => "host",
@@ -53,14 +53,14 @@ impl Level {
     }
 }
 
-/// What came of one level, with what was seen.
+/// The result of one level, with what was observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LevelOutcome {
     Pass(String),
     /// It works, with a loss that some programs notice.
     Warn(String),
     Fail(String),
-    /// Not looked at; why not.
+    /// Not judged, and why not.
     Skip(String),
 }
 

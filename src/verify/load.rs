@@ -12,7 +12,7 @@ use crate::system::process::child::{Child, ExecError, Launch, Root, SIGTERM};
 
 /// More output than this is a flood, even of a real program.
 const LARGEST_OUTPUT: usize = 1024 * 1024;
-/// What hangs so often hangs always; a thousand time limits would take hours.
+/// A program that hangs this often hangs always, and a thousand time limits would take hours.
 const HANGS: usize = 3;
 
 /// A program's whole environment. A command without a slash is looked for in the same `PATH`.
@@ -21,7 +21,7 @@ const ENVIRONMENT: [(&str, &str); 4] =
 /// Where programs are in most root filesystems.
 pub const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-// Builtins only, so that nothing else has to be there: no /proc, no /dev, no file is written.
+// Builtins only, so that the shell is enough: no other program, no /proc, no /dev, and no file is written.
 const LOADER: &str = r#"echo "loaded $0""#;
 const SHELL: &str =
     r#"echo "$0" | (read -r word; echo "piped $word"); "$1" -c 'exit 7'; echo "status $?""#;
@@ -37,11 +37,11 @@ pub enum Workload {
     Loader,
     /// A shell forks, makes a pipe, and starts a program.
     Shell,
-    /// A shell catches a signal, and dies by one.
+    /// A shell catches a signal, and dies from one.
     Signal,
     /// A loop of pipes: forty processes.
     Pipes,
-    /// A command of somebody's choice.
+    /// The command of `--exec`.
     Command,
 }
 
@@ -67,15 +67,15 @@ pub struct WorkloadCommand {
     pub expected: Expected,
 }
 
-/// What came of all runs of a job.
+/// The results of all runs of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally {
     pub runs: usize,
     /// How many runs did what was expected.
     pub well: usize,
-    /// What the first other one did.
+    /// What the first of the others did.
     pub failure: Option<String>,
-    /// What execve(2) said about that one, if it did not start.
+    /// The error of execve(2), if that one did not start.
     pub refused: Option<ExecError>,
     /// Of all runs together.
     pub time: Duration,
@@ -83,7 +83,7 @@ pub struct Tally {
 }
 
 impl WorkloadCommand {
-    /// A part's script for the shell at `shell`, with a new nonce; `None` for the part that has none.
+    /// The workload's script for the shell at `shell`, with a new nonce; `None` for [`Workload::Command`].
     pub fn of_shell(part: Workload, shell: &Path) -> Option<Self> {
         let nonce = nonce();
         let (script, output) = match part {
@@ -109,14 +109,13 @@ impl WorkloadCommand {
         })
     }
 
-    /// A program that has to exit with 0, whatever it writes.
+    /// For a program that has to exit with 0, whatever it writes.
     pub fn ends_well(program: PathBuf, words: Vec<OsString>) -> Self {
         Self { program, words, expected: Expected { output: None, ended: Ended::Exited(0) } }
     }
 }
 
 impl Tally {
-    /// Hand-made, for tests.
     #[cfg(test)]
     pub(crate) fn of(runs: usize, well: usize) -> Self {
         let time = Duration::from_secs(1);
@@ -127,7 +126,6 @@ impl Tally {
         self.well == self.runs
     }
 
-    /// Whether some runs did what was expected and others did not.
     pub fn is_flaky(&self) -> bool {
         self.well > 0 && self.well < self.runs
     }
@@ -174,8 +172,8 @@ struct Runs<'a, 'p> {
     progress: &'p mut dyn FnMut(usize, usize),
 }
 
-/// Runs each job `times` times in `root`, over the cores, with a time limit for each run. The tallies are in the order of
-/// the jobs. Whatever the programs leave running is ended.
+/// Runs each program `times` times in `root`, as many at once as there are cores, with a time limit for each run. The
+/// tallies are in the order of the programs. Processes that they leave running are killed.
 pub fn load(
     root: BorrowedFd<'_>,
     jobs: &[WorkloadCommand],
@@ -183,7 +181,7 @@ pub fn load(
     limits: Limits,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Tally>, BatchError> {
-    // Round by round, so that what fails beside other programs fails here too.
+    // Round by round, so that programs run beside each other as they do in a build.
     let waiting: VecDeque<usize> = (0..times).flat_map(|_| 0..jobs.len()).collect();
     let mut runs = Runs {
         root,
@@ -247,7 +245,6 @@ impl Batch for Runs<'_, '_> {
     }
 }
 
-/// What a program wrote.
 struct Written<'a> {
     output: &'a [u8],
     errors: &'a [u8],
@@ -271,7 +268,9 @@ fn judge(
             format!("it exited with status {status}")
         }
         // It ended as expected.
-        Ended::Signaled(_) | Ended::Exited(_) => "it said something else than it should".to_owned(),
+        Ended::Signaled(_) | Ended::Exited(_) => {
+            "it wrote something other than expected".to_owned()
+        }
     };
     let why = format!("{what}{}", complaint(written, expected));
     Err(Failed { why, refused: None, hung: ended == Ended::TimedOut })
@@ -325,8 +324,8 @@ mod tests {
             (Ended::Exited(1), "ok\nno\n", "", "it exited with status 1 (no)"),
             // Expected lines are no complaint.
             (Ended::Exited(1), "ok\n", "", "it exited with status 1"),
-            (Ended::Exited(0), "no\n", "", "it said something else than it should (no)"),
-            (Ended::Exited(0), "", "", "it said something else than it should"),
+            (Ended::Exited(0), "no\n", "", "it wrote something other than expected (no)"),
+            (Ended::Exited(0), "", "", "it wrote something other than expected"),
         ] {
             let hung = ended == Ended::TimedOut;
             assert_eq!(why(ended, output, errors), Some((wanted.to_owned(), hung)));

@@ -1,4 +1,4 @@
-//! Exec is the truth: runs probes through the kernel and says what came of it.
+//! Runs probes through the kernel, because only an exec shows whether a rule works, and judges the results.
 
 mod files;
 mod judge;

@@ -1,4 +1,4 @@
-//! Which program ran a probe, looked at while the probe was held.
+//! Which program ran a probe, inspected while the probe waited.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -30,7 +30,7 @@ impl<'a> Digests<'a> {
         Self { known: HashMap::new(), interrupt }
     }
 
-    /// Takes the digests of all of these files at once, over the cores.
+    /// Takes the digests of all these files, as many at once as there are cores.
     pub(super) fn take(&mut self, files: HashMap<FileId, File>) {
         let files = files.into_iter().collect();
         self.known = digest::sha256_of_all(files, &|| self.interrupt.is_pending());
@@ -84,10 +84,10 @@ fn pinned(executable: Executable, rule_path: Option<&Path>, digests: &mut Digest
     let copy = there.filter(|_| !same);
     let copy =
         copy.and_then(|(on_disk, there)| Some((there, read::open_regular(on_disk, id.size).ok()?)));
-    // Reading megabytes for each target is for those who ask for it, or where nothing else tells.
+    // A digest reads megabytes for each target: only if somebody asks for it, or nothing else tells the files apart.
     let wanted = digests.knows(id) || copy.is_some();
     let sha256 = if wanted { digests.get(id, file) } else { None };
-    // Another mount of the same bytes (an image's own copy) serves as well.
+    // The same bytes on another mount (an image's own copy) count as the same file.
     let is_copy =
         copy.is_some_and(|(there, file)| sha256.is_some() && digests.get(there, file) == sha256);
     let is_on_disk = same || is_copy;

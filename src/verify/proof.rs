@@ -1,4 +1,4 @@
-//! What the runs of a probe showed, as plain data.
+//! What the runs of a probe showed.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub struct Pinned {
     pub id: FileId,
     /// As the kernel gives it, ` (deleted)` included.
     pub path: PathBuf,
-    /// `None` when it was not asked for, or the file could not be read.
+    /// `None` if it was not asked for, or the file could not be read.
     pub sha256: Option<String>,
     /// Whether it is the file on disk, or at least the same bytes.
     pub is_on_disk: bool,
@@ -97,12 +97,11 @@ impl Proof {
         self.failures.iter().find(|(level, _)| *level == wanted).map(|(_, failure)| failure)
     }
 
-    /// Whether its arguments came shifted: the rule has the flag `P`, and the interpreter does not expect it.
+    /// Whether its arguments are shifted: the rule has the flag `P`, and the interpreter does not expect it.
     pub fn arguments_are_shifted(&self) -> bool {
         self.level(Level::Argv0).is_some_and(LevelOutcome::failed)
     }
 
-    /// Whether some runs answered and others did not.
     pub fn is_flaky(&self) -> bool {
         self.tries.is_some_and(|(answered, of)| answered > 0 && answered < of)
     }

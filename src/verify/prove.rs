@@ -1,4 +1,4 @@
-//! Runs the probes of subjects, and hands what was seen to the judge.
+//! Runs the probes of subjects, and has the results judged.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -13,8 +13,8 @@ use super::subject::{Depth, ProbeSubject, Scope};
 use crate::system::process::batch::{BatchError, Limits};
 use crate::system::process::child::{ExecError, Root};
 
-/// Proves each subject, in this order; a target without a probe is not in the result. `progress` hears how many runs are
-/// done, and of how many.
+/// Proves the subjects in this order; targets without a probe are missing from the result. `progress` is told how
+/// many runs are done, and how many there are.
 pub fn prove<'a, K: Ord>(
     subjects: impl IntoIterator<Item = (K, ProbeSubject<'a>)>,
     scope: impl Into<Scope>,
@@ -117,7 +117,7 @@ struct Tasks<T> {
     version: Option<T>,
     set_user_id: Option<T>,
     cpu: Option<T>,
-    /// In an empty root, of the kind that ran on the host, where the other kind did not.
+    /// In an empty root: the program that ran on the host, if the position-independent one did not.
     fixed: Option<T>,
 }
 
@@ -168,7 +168,7 @@ impl<'a> TaskList<'a> {
             return Places { empty: Some(self.add(task)), ..Places::default() };
         }
         let host = Task { again: self.scope.again, ..self.on_host(&files.path, release) };
-        // Another root and another kind of program at once: mostly both work.
+        // Another root and another kind of program in one run: mostly both work.
         let shared = files.shared.as_ref().map_or(&files.inside, |(path, _)| path);
         let empty = self.inside(shared, Finish::Terminate);
         let environment: &[(&str, &str)] = &[("QEMU_VERSION", "1")];
@@ -187,19 +187,19 @@ impl<'a> TaskList<'a> {
         }
     }
 
-    /// What else has to be run to tell what the run in an empty root means.
+    /// Adds the run that tells what a failed run in an empty root means.
     fn one_more(&mut self, files: &'a ProbeFiles, places: &mut Places, ran: &[Ran]) {
         let first = |place: Option<usize>| Some(&ran.get(place?)?.first);
         let Some(empty) = first(places.empty) else { return };
         let refused = empty.started == Err(ExecError::NotPermitted);
         let runs_on_host = || first(places.host).is_some_and(run::Run::answered);
         match self.scope.depth {
-            // Where this process may not change its root, a quick look is to be had on the host.
+            // If this process may not change its root, the host has to do at quick depth.
             Depth::Quick if refused => {
                 let task = self.on_host(&files.path, Finish::Release(STATUS));
                 places.host = Some(self.add(task));
             }
-            // It is the root that makes the difference, or the kind of program.
+            // Either the root makes the difference, or the kind of program.
             Depth::Full if !refused && !empty.answered() && runs_on_host() => {
                 let task = self.inside(&files.inside, Finish::Terminate);
                 places.fixed = Some(self.add(task));

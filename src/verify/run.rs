@@ -1,4 +1,4 @@
-//! Runs probes: each is held once it has reported, looked at, and released.
+//! Runs probes. Each reports and then waits, is inspected, and is released.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -11,7 +11,7 @@ use crate::system::process::child::{Child, ExecError, Executable, Launch, Root};
 
 /// A report has some hundred bytes; more than this is a flood.
 const LARGEST_OUTPUT: usize = 64 * 1024;
-/// What hangs so often hangs always; a thousand time limits would take hours.
+/// A program that hangs this often hangs always, and a thousand time limits would take hours.
 const HANGS: usize = 3;
 
 /// The status that a probe is asked to exit with: no shell, kernel or QEMU uses it by itself.
@@ -37,13 +37,12 @@ pub(super) struct Task<'a> {
     pub(super) nonce: &'a str,
     pub(super) environment: &'a [(&'a str, &'a str)],
     pub(super) finish: Finish,
-    /// Whether to look at the uid that it has the rights of.
+    /// Whether to record its effective uid.
     pub(super) look_at_user: bool,
     /// How many further runs there are, once every task has been run.
     pub(super) again: u32,
 }
 
-/// What was seen of one run.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) started: Result<(), ExecError>,
@@ -52,7 +51,7 @@ pub(super) struct Run {
     pub(super) output: String,
     /// Standard error: mostly the interpreter's complaint.
     pub(super) errors: String,
-    /// The uid that it had the rights of, looked at while it was held.
+    /// Its effective uid, read while it waited.
     pub(super) effective_user: Option<u32>,
     /// `None` if it never started.
     pub(super) ended: Option<Ended>,
@@ -60,16 +59,16 @@ pub(super) struct Run {
     pub(super) time: Duration,
 }
 
-/// What was seen of a task.
+/// The results of a task.
 #[derive(Debug)]
 pub(super) struct Ran {
     pub(super) first: Run,
-    /// What the first run executed, looked at while it was held.
+    /// What the first run executed, read while it waited.
     pub(super) executable: Option<Executable>,
     pub(super) again: Again,
 }
 
-/// What was seen of a task's further runs. Thousands are not kept, but counted.
+/// A task's further runs. They are counted and not kept, since there may be thousands.
 #[derive(Debug, Default)]
 pub(super) struct Again {
     /// Fewer than were asked for where it hung every time.
@@ -92,8 +91,8 @@ struct Probes<'a, 'p> {
     progress: &'p mut dyn FnMut(usize),
 }
 
-/// Numbers of the runs to come: each task once, then round by round those that have further runs, so that what fails
-/// beside other programs fails here too.
+/// The numbers of the runs to come: each task once, then round by round those that have further runs, so that
+/// programs run beside each other as they do in a build.
 struct Waiting {
     next: usize,
     tasks: usize,
@@ -105,7 +104,7 @@ impl Waiting {
     fn new(tasks: &[Task<'_>]) -> Self {
         let repeated = tasks.iter().enumerate().filter(|(_, task)| task.again > 0);
         let repeated: Vec<usize> = repeated.map(|(index, _)| index).collect();
-        // Each of them is run equally often.
+        // All of them have the same number of runs.
         let rounds = tasks.iter().map(|task| task.again).max().unwrap_or_default();
         let total = tasks.len() + repeated.len() * usize::try_from(rounds).unwrap_or_default();
         Self { next: 0, tasks: tasks.len(), repeated, total }
@@ -132,7 +131,7 @@ impl Iterator for Waiting {
     }
 }
 
-/// What was seen of a probe while it was held.
+/// What was read of a probe while it waited.
 #[derive(Default)]
 struct Held {
     answered: bool,
@@ -140,8 +139,8 @@ struct Held {
     effective_user: Option<u32>,
 }
 
-/// Runs all tasks; the result has one element for each, in the same order. `progress` hears how many runs are done, and
-/// of how many.
+/// Runs all tasks; the result has one element for each, in the same order. `progress` is told how many runs are done,
+/// and how many there are.
 pub(super) fn run(
     tasks: &[Task<'_>],
     limits: Limits,
@@ -217,7 +216,8 @@ impl Batch for Probes<'_, '_> {
             return;
         }
         held.answered = true;
-        // While it waits for its byte, what it executes cannot change. Of the first run only: that file stays open.
+        // While it waits for its byte, what it executes cannot change. Only for the first run, because the file stays
+        // open.
         held.executable = if is_again { None } else { child.executable().ok() };
         if task.look_at_user {
             held.effective_user = child.effective_user().ok();

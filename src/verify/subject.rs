@@ -20,7 +20,7 @@ pub struct Scope {
     pub depth: Depth,
     /// How many further runs there are, for what fails only now and then.
     pub again: u32,
-    /// Whether to take the digest of each interpreter, which reads megabytes. Whether it is the file on disk is told
+    /// Whether to take the digest of each interpreter, which reads megabytes. Whether it is the file on disk is known
     /// without it.
     pub digests: bool,
 }

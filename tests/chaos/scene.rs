@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use binfmtd::rule::{Flags, InterpreterPath, Magic, Matcher, Name, Rule};
+use binfmtd::testing::rule::{Flags, InterpreterPath, Magic, Matcher, Name, Rule};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use binfmtd::doctor::{Status, Verdict};
-use binfmtd::report::MatchState;
+use binfmtd::testing::doctor::{Status, Verdict};
+use binfmtd::testing::report::MatchState;
 use serde_json::{Value, json};
 
 use crate::python;

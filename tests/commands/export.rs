@@ -16,7 +16,7 @@ fn binfmt_d_is_what_systemd_reads() {
     }
     let world = World::host();
     let said = world.binfmtd("export --as binfmt.d").ended(0);
-    let lines = binfmtd::rule::parse_binfmt_d(said.out.as_bytes());
+    let lines = binfmtd::testing::rule::parse_binfmt_d(said.out.as_bytes());
     let names: Vec<_> = lines.0.iter().map(|(_, rule)| rule.as_ref().unwrap().name()).collect();
     assert_eq!(names.iter().map(ToString::to_string).collect::<Vec<_>>(), NAMES);
     let document = world.json("export --as binfmt.d");

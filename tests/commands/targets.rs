@@ -10,7 +10,7 @@ fn the_whole_table() {
     let world = World::host();
     let document = world.json("targets");
     assert_eq!(keys(&document), ["ok", "schema", "targets"]);
-    let table = binfmtd::target::Table::embedded();
+    let table = binfmtd::testing::target::Table::embedded();
     let names: Vec<_> = table.targets().iter().map(|target| target.name.as_str()).collect();
     assert_eq!(column(&document["targets"], "name"), names);
     for target in document["targets"].as_array().unwrap() {

@@ -38,14 +38,14 @@ const HARMS: &[Harm] = &[
         inflict: || Private::tell("qemu-s390x", "0").unwrap(),
         cause: "disabled",
         changes: 1,
-        sentence: "1 rule was disabled and is enabled in ",
+        sentence: "1 rule was disabled and is enabled again in ",
     },
     Harm {
         what: "the instance disabled",
         inflict: || Private::tell("status", "0").unwrap(),
         cause: "instance-disabled",
         changes: 1,
-        sentence: "binfmt_misc was disabled and is enabled in ",
+        sentence: "binfmt_misc was disabled and is enabled again in ",
     },
 ];
 

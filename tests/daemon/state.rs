@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use binfmtd::daemon::State;
+use binfmtd::testing::daemon::State;
 
 use crate::set_up;
 use crate::support::Private;

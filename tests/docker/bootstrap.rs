@@ -129,7 +129,7 @@ pub(crate) fn other_options(engine: &mut Engine) -> String {
     let answer = well(engine, &with(&["--driver-opt=env.COLOUR=\"green,blue\""]));
     let steps = words(&answer, "steps");
     assert_eq!(steps.len(), 3, "{answer}");
-    assert!(steps[0].starts_with("take it away and keep its state: it was made with"), "{answer}");
+    assert!(steps[0].starts_with("remove it and keep its state: it was made with"), "{answer}");
     assert_ne!(container(engine, CONTAINER, ".Id"), id);
     assert!(is_marked(engine, VOLUME));
     assert!(container(engine, CONTAINER, ".Config.Env").contains("COLOUR=green,blue"));
@@ -178,7 +178,7 @@ pub(crate) fn somebody_elses(engine: &mut Engine) -> String {
     for more in ["--driver-opt=env.A=c", "--recreate=always", "--buildkitd-flags=--debug"] {
         let wanted = ["bootstrap", "hers", "--platform=arm64", more];
         let answer = ends(engine, 1, &wanted);
-        says(&answer.json["error"]["message"], &["hers", "not made by binfmtd"]);
+        says(&answer.json["error"]["message"], &["hers", "not created by binfmtd"]);
     }
     // What it has already is no change.
     well(engine, &["bootstrap", "hers", "--platform=arm64", "--driver-opt=env.A=b"]);
@@ -188,10 +188,10 @@ pub(crate) fn somebody_elses(engine: &mut Engine) -> String {
     assert_eq!(words(&answer, "steps"), ["register s390x"]);
     assert_eq!(platform(&answer, "linux/s390x")["advertised"], false, "{answer}");
     built_by(&answer, "linux/s390x", "rule");
-    says(&list(&answer, "warnings")[0], &["hers", "not made by binfmtd", "linux/s390x"]);
+    says(&list(&answer, "warnings")[0], &["hers", "not created by binfmtd", "linux/s390x"]);
 
     let answer = ends(engine, 1, &["remove", "hers"]);
-    says(&answer.json["error"]["message"], &["hers", "not made by binfmtd"]);
+    says(&answer.json["error"]["message"], &["hers", "not created by binfmtd"]);
     assert_eq!(container(engine, "buildx_buildkit_hers0", ".Id"), id);
     assert_eq!(container(engine, "buildx_buildkit_hers0", ".State.StartedAt"), started);
     "used, and never changed".to_owned()

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::support::stage::{Answer, listing};
-use binfmtd::probe;
-use binfmtd::target::Table;
+use binfmtd::testing::probe;
+use binfmtd::testing::target::Table;
 
 /// The builder that is used where none is named.
 pub(crate) const NAME: &str = "binfmtd";

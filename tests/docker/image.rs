@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::engine::{Engine, INTERPRETERS};
 use crate::guide::by_docker::CONSOLE;
 use crate::support::stage::{Qemu, eventually};
-use binfmtd::probe;
-use binfmtd::target::Table;
+use binfmtd::testing::probe;
+use binfmtd::testing::target::Table;
 
 /// The drop-in, as the Dockerfile calls it.
 const IMAGE: &str = "binfmt";

@@ -10,7 +10,7 @@ use crate::builder::{
 use crate::engine::{Engine, INTERPRETERS};
 use crate::support::fix::line;
 use crate::support::stage::says;
-use binfmtd::rule::to_hex;
+use binfmtd::testing::rule::to_hex;
 
 /// What BuildKit advertises it never takes back.
 pub(crate) fn disagrees(engine: &mut Engine) -> String {

@@ -144,14 +144,14 @@ pub(crate) fn contexts(engine: &mut Engine) -> String {
     all_refuse(engine, 3, &dead, &["no Docker engine answers", "tcp://127.0.0.1:1"]);
     let none = of("none");
     let none: Vec<&str> = none.iter().map(String::as_str).collect();
-    all_refuse(engine, 3, &none, &["context is of no use", "none", "docker context ls"]);
+    all_refuse(engine, 3, &none, &["context is of no use", "none", "docker context use default"]);
     // It is a builder to buildx as well, and no hindrance to others.
     well(engine, &QUICK);
     let answer = ends(engine, 1, &["inspect", "dead", "--no-verify"]);
     assert_eq!(answer.json["builder"]["ours"], false, "{answer}");
     says(&list(&answer, "errors")[0], &["dead", "tcp://127.0.0.1:1"]);
     let answer = ends(engine, 1, &["bootstrap", "dead"]);
-    says(&answer.json["error"]["message"], &["dead", "not made by binfmtd"]);
+    says(&answer.json["error"]["message"], &["dead", "not created by binfmtd"]);
     // A node that was to be there is not made, and not remembered either.
     let far = [&QUICK[..], &["--append", "--node=far", "--endpoint=tcp://127.0.0.1:1"]].concat();
     let answer = ends(engine, 3, &far);
@@ -209,7 +209,7 @@ pub(crate) fn elsewhere(engine: &mut Engine) -> String {
     ] {
         fake(engine, &answers);
         let sentence = refused(engine, 3, &[FAKE], &["bootstrap"]);
-        says(&sentence, &["not on this machine", "rules are needed over there", "--remote"]);
+        says(&sentence, &["not on this machine", "run binfmtd register", "--remote"]);
         says(&sentence, why);
         assert_eq!(engine.rules(), [""; 0]);
         assert_eq!(names(engine, "container"), [""; 0]);
@@ -267,7 +267,7 @@ pub(crate) fn others(engine: &mut Engine) -> String {
              s/\"ProductLicense\":\"[^\"]*\"//; s/\"KernelVersion\"/\"ProductLicense\":\"Apache-2.0\",&/; s/,,/,/g",
         ),
     );
-    all_refuse(engine, 3, &[FAKE], &["no Docker engine", "5.4.2", "docker-container driver"]);
+    all_refuse(engine, 3, &[FAKE], &["is not Docker's", "5.4.2", "docker-container driver"]);
     // buildx 0.11 of Ubuntu 22.04's first updates: no JSON in its list.
     let old = info("s/\"Version\":\"0[.]13[^\"]*\"/\"Version\":\"0.11.2\"/");
     let list = "'buildx ls') echo 'unknown flag: --format' >&2; exit 125 ;;";

@@ -13,8 +13,8 @@ use serde_json::Value;
 use crate::engine::{Buildx, Engine};
 use crate::support::need;
 use crate::support::stage::{eventually, starts};
-use binfmtd::probe;
-use binfmtd::target::Table;
+use binfmtd::testing::probe;
+use binfmtd::testing::target::Table;
 
 /// Makes the test's own program start an engine and wait to be killed.
 pub(crate) const HOLD: &str = "--hold-an-engine";

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use binfmtd::cli::Exit;
-use binfmtd::failure::FailureKind;
+use binfmtd::testing::failure::FailureKind;
 
 use crate::markdown::{below, code, read, root, rows};
 

@@ -6,20 +6,20 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
-use binfmtd::buildx::builder::{Builder, Node, NodeStatus};
-use binfmtd::buildx::embedded::Embedded;
-use binfmtd::buildx::engine::{Engine, Location};
-use binfmtd::buildx::facts::Facts;
-use binfmtd::buildx::kernel::Kernel;
-use binfmtd::buildx::observe::{Orphan, OrphanKind};
-use binfmtd::buildx::trial::{Built, Runner};
-use binfmtd::fix::{self, Command, Edit, Fix, RunsAs};
-use binfmtd::observation::{InstanceFacts, OwnershipRecord};
-use binfmtd::report::{
+use binfmtd::testing::buildx::builder::{Builder, Node, NodeStatus};
+use binfmtd::testing::buildx::embedded::Embedded;
+use binfmtd::testing::buildx::engine::{Engine, Location};
+use binfmtd::testing::buildx::facts::PlatformFacts;
+use binfmtd::testing::buildx::kernel::Kernel;
+use binfmtd::testing::buildx::observe::{Orphan, OrphanKind};
+use binfmtd::testing::buildx::test_build::{Built, Runner};
+use binfmtd::testing::fix::{self, Command, Edit, Fix, RunsAs};
+use binfmtd::testing::observation::{InstanceFacts, OwnershipRecord};
+use binfmtd::testing::report::{
     BuilderDocument, OrphanDocument, RemovalDocument, StatusDocument, versioned,
 };
-use binfmtd::rule::Entry;
-use binfmtd::target::Table;
+use binfmtd::testing::rule::Entry;
+use binfmtd::testing::target::Table;
 use serde_json::Value;
 
 use crate::markdown::{code, read, rows, sections, split};
@@ -335,7 +335,7 @@ fn documents_of_builders() -> [(&'static str, Vec<Value>); 2] {
         error: words(),
         nodes: vec![node(NodeStatus::Running), node(NodeStatus::Broken("why".to_owned()))],
     };
-    let facts = |kernel, embedded, built| Facts {
+    let facts = |kernel, embedded, built| PlatformFacts {
         platform: "linux/arm64".to_owned(),
         target: "aarch64".to_owned(),
         kernel,
@@ -369,7 +369,14 @@ fn documents_of_builders() -> [(&'static str, Vec<Value>); 2] {
     let kinds = [OrphanKind::Container("exited".to_owned()), OrphanKind::Volume];
     let orphans: Vec<OrphanDocument> = kinds
         .into_iter()
-        .map(|kind| OrphanDocument::from(&Orphan { kind, name: "left".to_owned(), ours: true }))
+        .map(|kind| {
+            OrphanDocument::from(&Orphan {
+                kind,
+                name: "left".to_owned(),
+                node: "mine0".to_owned(),
+                ours: true,
+            })
+        })
         .collect();
     whole.orphans = Some(orphans.clone());
     let without = BuilderDocument::new(&engine(Location::Here), None, &[]);

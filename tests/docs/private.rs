@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use binfmtd::target::Table;
+use binfmtd::testing::target::Table;
 use tempfile::TempDir;
 
 use crate::support;
@@ -30,7 +30,7 @@ impl Place {
             place.program(&bin.join(name), format!("#!/bin/sh\n{body}\n").as_bytes());
         }
         let table = Table::embedded();
-        let probe = binfmtd::probe::build(table.find("aarch64").unwrap(), 183).unwrap();
+        let probe = binfmtd::testing::probe::build(table.find("aarch64").unwrap(), 183).unwrap();
         place.program(&place.path().join("hello-arm64"), &probe);
         // The smallest root filesystem that there can be.
         fs::create_dir(place.path().join("rootfs")).unwrap();

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use binfmtd::daemon::{ChangeCause, Condition, Heal, Message, RuleState, State, render};
+use binfmtd::testing::daemon::{ChangeCause, Condition, Heal, Message, RuleState, State, render};
 
 use crate::generated::hold;
 use crate::markdown::{code, read, rows};

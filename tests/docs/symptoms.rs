@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use binfmtd::doctor;
+use binfmtd::testing::doctor;
 
 use crate::markdown::{read, rows, sections};
 

@@ -14,8 +14,8 @@ use crate::guest;
 use crate::machine::{self, Kernel, Report, finding};
 use crate::support::need;
 use crate::support::stage::{Qemu, says};
-use binfmtd::probe;
-use binfmtd::target::Table;
+use binfmtd::testing::probe;
+use binfmtd::testing::target::Table;
 
 pub(crate) const TESTS: &[(&str, Plain)] = &[("faults_of_a_kernel", kernel)];
 

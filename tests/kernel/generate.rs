@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use binfmtd::rule::{Flags, HEADER_SIZE, Header, InterpreterPath, Magic, Matcher, Rule};
-use binfmtd::target::{Identity, Table, Target};
+use binfmtd::testing::rule::{Flags, HEADER_SIZE, Header, InterpreterPath, Magic, Matcher, Rule};
+use binfmtd::testing::target::{Identity, Table, Target};
 
 use crate::random::Random;
 

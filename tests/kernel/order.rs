@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use binfmtd::rule::parse_register;
+use binfmtd::testing::rule::parse_register;
 
 use crate::support::{INSTANCE, Private};
 use crate::{Outcome, Setting};

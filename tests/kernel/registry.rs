@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use binfmtd::apply::{KernelRegistry, Registry};
-use binfmtd::system::binfmt_misc::instance::Instance;
+use binfmtd::testing::apply::{KernelRegistry, Registry};
+use binfmtd::testing::system::binfmt_misc::instance::Instance;
 
 use crate::cases::{self, Machine, PRESENT};
 use crate::support::{INSTANCE, Private};

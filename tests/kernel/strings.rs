@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 
-use binfmtd::rule::{
+use binfmtd::testing::rule::{
     Entry, MAX_REGISTER_STRING, MagicError, PartError, RegisterError, Rule, parse_register,
 };
-use binfmtd::target::Table;
+use binfmtd::testing::target::Table;
 use nix::errno::Errno;
 
 use crate::generate::{self, Native};

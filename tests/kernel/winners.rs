@@ -9,9 +9,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use binfmtd::probe::{self, Report};
-use binfmtd::rule::{Entry, Header, MatchResult, Rule, judge, winner};
-use binfmtd::target::Table;
+use binfmtd::testing::probe::{self, Report};
+use binfmtd::testing::rule::{Entry, Header, MatchResult, Rule, judge, winner};
+use binfmtd::testing::target::Table;
 use nix::errno::Errno;
 
 use crate::generate::{self, Native};

@@ -14,7 +14,7 @@ pub(crate) fn kept(stage: &Stage) -> Option<String> {
     let examined = stage.well(&["doctor"]);
     let check = examined.check("exec.credentials", "aarch64");
     assert_eq!(check["status"], "skip", "{check:#}");
-    says(&check["summary"], &["no flag C", "the safe way"]);
+    says(&check["summary"], &["no flag C", "the safe choice"]);
     assert_eq!(examined.verdict("aarch64"), "working");
 
     configure(stage, "targets = [\"aarch64\"]\ncredentials = true");
@@ -23,7 +23,7 @@ pub(crate) fn kept(stage: &Stage) -> Option<String> {
     let examined = stage.well(&["doctor"]);
     let check = examined.check("exec.credentials", "aarch64");
     assert_eq!(check["status"], "pass", "{check:#}");
-    says(&check["summary"], &["a set-user-ID program of uid 65534 ran as that"]);
+    says(&check["summary"], &["a set-user-ID program of uid 65534 ran with that uid"]);
 
     // Asked for, and somebody's rule has it not: the fix is run as it is said.
     stage.reset();

@@ -19,7 +19,7 @@ mod swap;
 
 use std::process::ExitCode;
 
-use binfmtd::system::process::fork;
+use binfmtd::testing::system::process::fork;
 use support::harness::{self, Outcome};
 use support::need;
 use support::stage::Stage;

@@ -117,8 +117,13 @@ const ACTS: &[(&str, &str, &str, &str)] = &[
     ("complains", "mipsel", "exec.host", "it wrote without end and was killed"),
     ("silent", "sparc", "exec.host", "it exited with status 0 and did not answer"),
     ("lies", "m68k", "exec.host", "it exited with status 42 and did not answer"),
-    ("forgets", "hppa", "exec.status", "to exit with status 42: it exited with status 0"),
-    ("deaf", "alpha", "exec.signal", "to die by SIGTERM: it did not end in time"),
+    (
+        "forgets",
+        "hppa",
+        "exec.status",
+        "should have exited with status 42: it exited with status 0",
+    ),
+    ("deaf", "alpha", "exec.signal", "SIGTERM should have killed it: it did not end in time"),
     ("forks", "sh4", "exec.host", "it exited with status 3 and did not answer"),
 ];
 

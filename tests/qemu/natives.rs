@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use binfmtd::probe::{self, ElfType};
-use binfmtd::rule::{InterpreterPath, Matcher, Rule};
-use binfmtd::system::binfmt_misc::native::{self, RunBy};
-use binfmtd::target::Target;
+use binfmtd::testing::probe::{self, ElfType};
+use binfmtd::testing::rule::{InterpreterPath, Matcher, Rule};
+use binfmtd::testing::system::binfmt_misc::native::{self, RunBy};
+use binfmtd::testing::target::Target;
 
 use crate::support::stage::Stage;
 use crate::support::{Private, need};

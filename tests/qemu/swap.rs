@@ -6,14 +6,16 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use binfmtd::apply::{self, Candidate, Edge, Given, KernelRegistry, Prover, RuleError, Tried};
-use binfmtd::config::{Settings, Verify};
-use binfmtd::observation::{Observation, OwnershipRecord};
-use binfmtd::plan::{Action, Decision, Item, Plan, Reason};
-use binfmtd::rule::{Flags, InterpreterPath, Matcher, Name, Rule};
-use binfmtd::system::binfmt_misc::instance::Instance;
-use binfmtd::system::process::batch::BatchError;
-use binfmtd::verify::{ProbeSubject, Proof};
+use binfmtd::testing::apply::{
+    self, Candidate, Edge, Given, KernelRegistry, Prover, RuleError, Tried,
+};
+use binfmtd::testing::config::{Settings, Verify};
+use binfmtd::testing::observation::{Observation, OwnershipRecord};
+use binfmtd::testing::plan::{Action, Decision, Item, Plan, Reason};
+use binfmtd::testing::rule::{Flags, InterpreterPath, Matcher, Name, Rule};
+use binfmtd::testing::system::binfmt_misc::instance::Instance;
+use binfmtd::testing::system::process::batch::BatchError;
+use binfmtd::testing::verify::{ProbeSubject, Proof};
 
 use crate::support::stage::{Qemu, Stage};
 use crate::support::{INSTANCE, need};

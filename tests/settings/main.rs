@@ -8,7 +8,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use binfmtd::config::{Settings, load};
+use binfmtd::testing::config::{Settings, load};
 use tempfile::TempDir;
 
 /// A tree that only we may write, whatever the checkout is like.

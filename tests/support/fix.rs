@@ -1,6 +1,6 @@
 //! A finding's fix, as a shell takes it.
 
-use binfmtd::shown::quote;
+use binfmtd::testing::shown::quote;
 use serde_json::Value;
 
 /// The commands on one line, as whoever runs the test; what is not a command, as it is said.

@@ -16,8 +16,8 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use serde_json::Value;
 
 use super::{INSTANCE, Private};
-use binfmtd::probe;
-use binfmtd::target::Table;
+use binfmtd::testing::probe;
+use binfmtd::testing::target::Table;
 
 /// The program under test.
 pub(crate) const BINFMTD: &str = env!("CARGO_BIN_EXE_binfmtd");

@@ -344,9 +344,9 @@ pub(crate) fn interpreter(target: &str) -> PathBuf {
 
 /// A probe of a target: a foreign program that everybody has.
 pub(crate) fn probe(target: &str) -> Vec<u8> {
-    let table = binfmtd::target::Table::embedded();
+    let table = binfmtd::testing::target::Table::embedded();
     let target = table.find(target).unwrap();
-    binfmtd::probe::build(target, target.identity.machines[0]).unwrap()
+    binfmtd::testing::probe::build(target, target.identity.machines[0]).unwrap()
 }
 
 /// The usual targets, with an interpreter of our choice for one of them.

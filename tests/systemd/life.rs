@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::machine::{ANOTHER, ENGINE, Held, LAST, LONG, Machine, TARGETS};
 use crate::support::stage::eventually;
-use binfmtd::daemon::{ChangeCause, Message};
+use binfmtd::testing::daemon::{ChangeCause, Message};
 
 const DROP_IN: &str = "/run/systemd/system/binfmtd.service.d/10-notify.conf";
 

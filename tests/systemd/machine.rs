@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use crate::support::need;
 use crate::support::stage::{BINFMTD, Qemu, eventually, fetched, has_ended, listing};
-use binfmtd::probe;
-use binfmtd::target::Table;
+use binfmtd::testing::probe;
+use binfmtd::testing::target::Table;
 
 /// What the service is configured for at boot.
 pub(crate) const TARGETS: [&str; 2] = ["aarch64", "riscv64"];

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use binfmtd::rule::Magic;
-use binfmtd::target::Table;
+use binfmtd::testing::rule::Magic;
+use binfmtd::testing::target::Table;
 
 const QEMU: &str = include_str!("qemu.tsv");
 const DEBIAN: &str = include_str!("debian.tsv");
@@ -190,7 +190,7 @@ impl Fact {
 }
 
 fn facts(text: &'static str) -> Vec<Fact> {
-    let hex = |digits| binfmtd::rule::parse_hex(digits).expect("hex digits");
+    let hex = |digits| binfmtd::testing::rule::parse_hex(digits).expect("hex digits");
     let mut lines = text.lines().filter(|line| !line.starts_with('#'));
     let columns: Vec<_> = lines.next().expect("a line of column names").split('\t').collect();
     let at = |name| columns.iter().position(|column| *column == name);

@@ -1,8 +1,8 @@
 //! Headers of real files: which rule takes them, and which none may take.
 
-use binfmtd::probe;
-use binfmtd::rule::Header;
-use binfmtd::target::{Table, Target};
+use binfmtd::testing::probe;
+use binfmtd::testing::rule::Header;
+use binfmtd::testing::target::{Table, Target};
 
 /// The targets whose rules take a file.
 fn takers<'a>(table: &'a Table, file: &[u8]) -> Vec<&'a str> {

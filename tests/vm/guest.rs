@@ -13,8 +13,8 @@ use nix::unistd::fexecve;
 use crate::archive::Archive;
 use crate::machine::Kernel;
 use crate::support::stage::{BINFMTD, Qemu, listing};
-use binfmtd::probe;
-use binfmtd::target::Table;
+use binfmtd::testing::probe;
+use binfmtd::testing::target::Table;
 
 /// Those whose programs and emulators are taken along.
 pub(crate) const TARGETS: [&str; 4] = ["aarch64", "arm", "riscv64", "s390x"];

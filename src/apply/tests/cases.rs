@@ -4,9 +4,9 @@
 use std::ffi::OsStr;
 use std::io;
 
-use binfmtd::apply::Registry;
-use binfmtd::rule::{Rule, parse_register};
-use binfmtd::system::binfmt_misc::instance::Refused;
+use binfmtd::testing::apply::Registry;
+use binfmtd::testing::rule::{Rule, parse_register};
+use binfmtd::testing::system::binfmt_misc::instance::Refused;
 
 /// An interpreter that every machine has.
 pub(crate) const PRESENT: &str = "/bin/sh";

@@ -9,10 +9,10 @@ use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use binfmtd::apply::Registry;
-use binfmtd::observation::InstanceFacts;
-use binfmtd::rule::{Entry, ObservedFlags, Rule};
-use binfmtd::system::binfmt_misc::instance::Refused;
+use crate::apply::Registry;
+use crate::observation::InstanceFacts;
+use crate::rule::{Entry, ObservedFlags, Rule};
+use crate::system::binfmt_misc::instance::Refused;
 
 /// A handle; its clones are of the same instance.
 #[derive(Clone, Default)]

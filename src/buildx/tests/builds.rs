@@ -83,10 +83,10 @@ fn who_ran_it_is_told_by_what_was_said() {
 #[test]
 fn a_nonce_in_the_name_of_a_step_proves_nothing() {
     for (said, nonce) in NATIVE.into_iter().chain(RULE) {
-        let log = Log::read(said);
+        let log = BuildLog::read(said);
         assert!(log.text.contains(nonce));
         let without = without_outputs(said);
-        let named = Log::read(&without);
+        let named = BuildLog::read(&without);
         assert!(named.text.contains(nonce) && named.outputs.is_empty(), "{named:?}");
         let built = build(nonce).judge(&answer("", &without, 0), None);
         assert_eq!(why(built), "the build ended well, and the probe did not say what it was given");
@@ -162,7 +162,7 @@ fn what_a_program_said_is_why_it_failed() {
         Built::No { why: "the build failed and did not say why".to_owned(), log: String::new() }
     );
     let (said, nonce) = RULE[1];
-    let slow = Answer {
+    let slow = DockerOutput {
         ended: Ended::TimedOut,
         time: Duration::from_secs(120),
         ..answer("", &said[..said.len() / 2], 0)
@@ -174,13 +174,13 @@ fn what_a_program_said_is_why_it_failed() {
 #[test]
 fn lines_for_people_may_be_anywhere() {
     let (said, nonce) = RULE[1];
-    let plain = Log::read(said);
+    let plain = BuildLog::read(said);
     let chatty: String = said
         .lines()
         .flat_map(|line| ["WARN[0000] words", line])
         .fold(String::new(), |all, line| all + line + "\n");
     let chatty = format!("{{ not a document\n{{\"logs\":7}}\n{chatty}WARN[0001] the end");
-    let log = Log::read(&chatty);
+    let log = BuildLog::read(&chatty);
     assert_eq!(log.outputs, plain.outputs);
     assert_eq!(log.errors, plain.errors);
     assert!(log.rest.starts_with("{ not a document\n{\"logs\":7}\nWARN[0000]"), "{}", log.rest);
@@ -202,7 +202,7 @@ fn pieces_of_output_are_put_together() {
         piece(&word[2..]),
         piece(b"!")
     );
-    let log = Log::read(&said);
+    let log = BuildLog::read(&said);
     assert_eq!(log.outputs, ["aé!", ""]);
     assert_eq!(log.rest, "");
 }
@@ -210,9 +210,9 @@ fn pieces_of_output_are_put_together() {
 #[test]
 fn a_log_that_is_cut_short_says_no_more_than_the_whole() {
     for (said, nonce) in RULE {
-        let whole = Log::read(said);
+        let whole = BuildLog::read(said);
         for end in (0..said.len()).filter(|end| said.is_char_boundary(*end)) {
-            let cut = Log::read(&said[..end]);
+            let cut = BuildLog::read(&said[..end]);
             for (output, all) in cut.outputs.iter().zip(&whole.outputs) {
                 assert!(all.starts_with(output.as_str()));
             }
@@ -226,7 +226,7 @@ fn a_log_that_is_cut_short_says_no_more_than_the_whole() {
 proptest! {
     #[test]
     fn any_log_is_read(said in "(?s).*|([\\[{}\\]\",:a-z0-9\\n =]|\"logs\":|\"vertexes\":|\"vertex\":)*") {
-        let log = Log::read(&said);
+        let log = BuildLog::read(&said);
         prop_assert!(!log.why().is_empty());
         let built = build("0123456789abcdef").judge(&answer("", &said, 0), None);
         prop_assert_eq!(built.works(), Some(false));
@@ -238,7 +238,7 @@ proptest! {
     ) {
         let pairs: Vec<(&str, &str)> =
             steps.iter().map(|(name, said)| (name.as_str(), said.as_str())).collect();
-        let log = Log::read(&rawjson(&pairs));
+        let log = BuildLog::read(&rawjson(&pairs));
         let outputs: Vec<&str> = pairs.iter().map(|(_, said)| *said).collect();
         prop_assert_eq!(log.outputs, outputs);
         prop_assert_eq!(log.rest, "");

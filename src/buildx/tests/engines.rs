@@ -2,11 +2,11 @@ use super::*;
 
 const CONTEXT: &str = recorded!("context.json");
 
-fn here() -> Here {
-    Here { kernel: "6.12.48".to_owned(), name: "host".to_owned() }
+fn here() -> LocalMachine {
+    LocalMachine { kernel: "6.12.48".to_owned(), name: "host".to_owned() }
 }
 
-fn read(info: &str) -> Result<Engine, Trouble> {
+fn read(info: &str) -> Result<Engine, DockerError> {
     Engine::read(&well(info), |_| read_endpoint(&well(CONTEXT)), &here())
 }
 
@@ -60,15 +60,17 @@ fn an_engine_that_does_not_answer_is_down_by_each_version() {
         let trouble =
             Engine::read(&answer(info, down, code), |_| read_endpoint(&well(CONTEXT)), &here())
                 .unwrap_err();
-        assert!(matches!(&trouble, Trouble::Down(said) if said == down), "{trouble:?}");
+        assert!(matches!(&trouble, DockerError::Down(said) if said == down), "{trouble:?}");
         assert!(trouble.may_pass());
     }
     // Nobody knows these words: it is the engine that is silent all the same.
     let ssh = read(recorded!("info-26.1-ssh.json")).unwrap_err();
-    assert!(matches!(&ssh, Trouble::Down(said) if said.contains("port 22: Connection refused")));
+    assert!(
+        matches!(&ssh, DockerError::Down(said) if said.contains("port 22: Connection refused"))
+    );
     let silent = answer(recorded!("info-28.5-down.json"), "boo", 1);
     let silent = Engine::read(&silent, |_| read_endpoint(&well(CONTEXT)), &here()).unwrap_err();
-    assert!(matches!(&silent, Trouble::Down(said) if said == "boo"), "{silent:?}");
+    assert!(matches!(&silent, DockerError::Down(said) if said == "boo"), "{silent:?}");
 }
 
 #[test]
@@ -85,8 +87,11 @@ fn a_socket_for_others_is_denied_by_each_version() {
     ] {
         let info = answer(info, &words(api), code);
         let trouble = Engine::read(&info, |_| read_endpoint(&well(CONTEXT)), &here()).unwrap_err();
-        assert!(matches!(&trouble, Trouble::Denied(said) if *said == words(api)), "{trouble:?}");
-        assert!(trouble.is_denied() && !trouble.may_pass());
+        assert!(
+            matches!(&trouble, DockerError::Denied(said) if *said == words(api)),
+            "{trouble:?}"
+        );
+        assert!(matches!(trouble, DockerError::Denied(_)) && !trouble.may_pass());
     }
 }
 
@@ -108,19 +113,19 @@ fn a_context_that_leads_nowhere_is_told_before_all() {
         let context = answer(context, "context \"nope\": context not found", 1);
         let trouble =
             Engine::read(&answer("\n", info, 1), |_| read_endpoint(&context), &here()).unwrap_err();
-        assert!(matches!(trouble, Trouble::DeadContext(_)), "{info}: {trouble:?}");
+        assert!(matches!(trouble, DockerError::DeadContext(_)), "{info}: {trouble:?}");
     }
     // The engine is well, and its context is asked for too late.
     let context = answer("[]", "context \"nope\": context not found", 1);
     let info = well(recorded!("info-26.1.json"));
     let trouble = Engine::read(&info, |_| read_endpoint(&context), &here()).unwrap_err();
-    assert!(matches!(trouble, Trouble::DeadContext(_)), "{trouble:?}");
+    assert!(matches!(trouble, DockerError::DeadContext(_)), "{trouble:?}");
 }
 
 #[test]
 fn the_plugin_is_there_new_enough_and_starts() {
     let none = read(recorded!("info-28.5-no-plugin.json")).unwrap_err();
-    assert!(matches!(none, Trouble::NoPlugin), "{none:?}");
+    assert!(matches!(none, DockerError::NoPlugin), "{none:?}");
     let broken = read(recorded!("info-26.1-broken-plugin.json")).unwrap_err();
     assert!(broken.to_string().contains("failed to fetch metadata: fork/exec"), "{broken}");
     let with = |version: &str| {
@@ -128,7 +133,7 @@ fn the_plugin_is_there_new_enough_and_starts() {
     };
     for old in ["v0.12.5", "0.9.1-docker", "0.0.0+unknown"] {
         let trouble = with(old).unwrap_err();
-        assert!(matches!(&trouble, Trouble::OldPlugin(said) if said == old), "{trouble:?}");
+        assert!(matches!(&trouble, DockerError::OldPlugin(said) if said == old), "{trouble:?}");
     }
     for new in ["v0.13.0-rc2", "v1.0.0", "0.29.1+ds1", "6fb2267", "v0.21.2-desktop.1"] {
         assert_eq!(with(new).unwrap().buildx, new);
@@ -138,7 +143,7 @@ fn the_plugin_is_there_new_enough_and_starts() {
 #[test]
 fn podman_is_told_by_its_own_document_and_by_its_service() {
     let wrapped = read(recorded!("info-podman-4.3.json")).unwrap_err();
-    assert!(matches!(&wrapped, Trouble::Podman(version) if version == "4.3.1"), "{wrapped:?}");
+    assert!(matches!(&wrapped, DockerError::Podman(version) if version == "4.3.1"), "{wrapped:?}");
     // With any other context, too: `podman context inspect` prints an empty list.
     let wrapped = Engine::read(
         &well(recorded!("info-podman-4.3.json")),
@@ -146,9 +151,9 @@ fn podman_is_told_by_its_own_document_and_by_its_service() {
         &here(),
     )
     .unwrap_err();
-    assert!(matches!(wrapped, Trouble::Podman(_)));
+    assert!(matches!(wrapped, DockerError::Podman(_)));
     let service = recorded!("info-26.1-podman-service.json");
-    let Err(Trouble::Compatible { version, .. }) = read(service) else {
+    let Err(DockerError::Compatible { version, .. }) = read(service) else {
         panic!("an engine of Docker's: {service}")
     };
     assert_eq!(version, "4.3.1");
@@ -194,25 +199,25 @@ fn an_engine_is_elsewhere_when_its_kernel_or_its_address_says_so() {
 fn what_is_no_answer_is_an_error_that_names_the_question() {
     for nonsense in ["[]", "nonsense", "{\"ID\":7}", "{\"ID\":\"x\"", "null"] {
         let trouble = read(nonsense).unwrap_err();
-        assert!(matches!(trouble, Trouble::Unreadable { .. }), "{nonsense}: {trouble:?}");
-        assert!(trouble.to_string().starts_with("docker question: "), "{trouble}");
+        assert!(matches!(trouble, DockerError::Unreadable { .. }), "{nonsense}: {trouble:?}");
+        assert!(trouble.to_string().starts_with("docker command: "), "{trouble}");
     }
     // Older than the context of the command line.
     let trouble = read("{\"ID\":\"x\",\"ServerVersion\":\"18.09.1\"}").unwrap_err();
     assert!(trouble.to_string().contains("older than Docker 19.03"), "{trouble}");
     // Cut short: why tells more than where.
     let cut = &recorded!("info-26.1.json")[..100];
-    let slow = Answer { ended: Ended::TimedOut, ..well(cut) };
+    let slow = DockerOutput { ended: Ended::TimedOut, ..well(cut) };
     let trouble = Engine::read(&slow, |_| read_endpoint(&well(CONTEXT)), &here()).unwrap_err();
-    assert!(matches!(trouble, Trouble::Slow { seconds: 1, .. }), "{trouble:?}");
-    let silent = Answer { ended: Ended::Signaled(9), ..well("") };
+    assert!(matches!(trouble, DockerError::Slow { seconds: 1, .. }), "{trouble:?}");
+    let silent = DockerOutput { ended: Ended::Signaled(9), ..well("") };
     let trouble = Engine::read(&silent, |_| read_endpoint(&well(CONTEXT)), &here()).unwrap_err();
-    assert_eq!(trouble.to_string(), "docker question: it died by signal 9");
+    assert_eq!(trouble.to_string(), "docker command: it died by signal 9");
     let pointless = well("[{\"Endpoints\":{\"kubernetes\":{}}}]");
     let info = well(recorded!("info-26.1.json"));
     assert!(matches!(
         Engine::read(&info, |_| read_endpoint(&pointless), &here()),
-        Err(Trouble::Unreadable { .. })
+        Err(DockerError::Unreadable { .. })
     ));
 }
 

@@ -40,7 +40,7 @@ fn what_docker_exec_says_tells_what_the_image_carries() {
         let Embedded::Unknown(why) = of(output, errors, code) else { panic!("{errors}") };
         assert!(!why.is_empty() && !why.contains('\n'), "{why}");
     }
-    let slow = Answer { ended: Ended::TimedOut, ..well("") };
+    let slow = DockerOutput { ended: Ended::TimedOut, ..well("") };
     assert_eq!(
         Embedded::of("x".to_owned(), &slow),
         Embedded::Unknown("docker exec failed".to_owned())

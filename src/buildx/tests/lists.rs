@@ -48,14 +48,14 @@ fn a_builder_is_read_in_each_of_its_states() {
         ] {
             let mine = one(text);
             assert_eq!(mine.name, "mine");
-            assert_eq!(mine.driver, DRIVER);
+            assert_eq!(mine.driver, MANAGED.name());
             assert_eq!(mine.current, current(is_current));
             assert_eq!(mine.error, None);
             assert!(mine.is_ours());
             assert_eq!(mine.is_running(), status == NodeStatus::Running);
             let [node] = mine.nodes.as_slice() else { panic!("{mine:?}") };
             assert_eq!(node.name, "mine0");
-            assert_eq!(node.container(), "buildx_buildkit_mine0");
+            assert_eq!(mine.container(node).as_deref(), Some("buildx_buildkit_mine0"));
             assert_eq!(node.endpoint, "unix:///var/run/docker.sock");
             assert_eq!(node.mark(), Some("0123456789abcdef"));
             assert_eq!(node.options["network"], "host");
@@ -91,7 +91,7 @@ fn what_is_of_no_use_is_told_by_builder_or_node() {
         let names: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["far", "kube", "lost", "mine", "default"]);
         let drivers: Vec<&str> = all.iter().map(|one| one.driver.as_str()).collect();
-        assert_eq!(drivers, ["remote", "kubernetes", DRIVER, DRIVER, "docker"]);
+        assert_eq!(drivers, ["remote", "kubernetes", MANAGED.name(), MANAGED.name(), "docker"]);
         assert_eq!(all[0].current, is_current);
         assert_eq!(all[0].nodes[0].status, NodeStatus::Missing);
         assert_eq!(all[1].nodes[0].options["namespace"], "builds");
@@ -134,11 +134,11 @@ fn what_is_no_list_is_an_error() {
     assert_eq!(builders("\n"), []);
     for nonsense in ["[]", "{}", "{\"Name\":\"x\"} x", "{\"Name\":\"x\"", "NAME/NODE  DRIVER"] {
         let read = read_list(&well(nonsense));
-        assert!(matches!(read, Err(Trouble::Unreadable { .. })), "{nonsense}: {read:?}");
+        assert!(matches!(read, Err(DockerError::Unreadable { .. })), "{nonsense}: {read:?}");
     }
     let torn =
         answer("", "ERROR: invalid character 'n' looking for beginning of object key string", 1);
-    assert!(matches!(read_list(&torn), Err(Trouble::Failed { .. })));
+    assert!(matches!(read_list(&torn), Err(DockerError::Failed { .. })));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn containers_are_read_and_those_that_are_gone_left_out() {
     }
     // An engine that went away meanwhile does not say that there are none.
     let down = "Cannot connect to the Docker daemon at unix:///run/none.sock. Is the docker daemon running?";
-    assert!(matches!(read_containers(&answer("[]\n", down, 1)), Err(Trouble::Down(_))));
+    assert!(matches!(read_containers(&answer("[]\n", down, 1)), Err(DockerError::Down(_))));
 }
 
 #[test]

@@ -61,3 +61,39 @@ fn what_is_advertised_is_said_once_for_each_target() {
     // Levels of a CPU (linux/amd64/v3) are no targets of ours.
     assert_eq!(names, ["linux/386", "linux/amd64", "linux/arm64", "linux/s390x"]);
 }
+
+#[test]
+fn lists_of_names_are_read_and_each_platform_is_kept_once() {
+    let mut settings = Settings::default();
+    let lists = |lists: &[&str]| lists.iter().map(|list| (*list).to_owned()).collect::<Vec<_>>();
+    let names = |platforms: Vec<Platform<'_>>| {
+        platforms.into_iter().map(|platform| platform.name).collect::<Vec<_>>()
+    };
+    let given = lists(&["linux/arm64, s390x", "aarch64,,riscv64"]);
+    let found = Platform::find_all(&settings.table, &given).map(names);
+    let wanted = lists(&["linux/arm64", "linux/s390x", "linux/riscv64"]);
+    assert_eq!(found.as_ref(), Ok(&wanted));
+    for empty in [&[""][..], &[" , ", ""]] {
+        let found = Platform::find_all(&settings.table, &lists(empty));
+        assert_eq!(found, Err(PlatformError::Empty));
+    }
+    assert_eq!(Platform::find_all(&settings.table, &[]), Ok(Vec::new()));
+    assert!(Platform::find_all(&settings.table, &lists(&["arm64,nonsense"])).is_err());
+
+    assert_eq!(Platform::requested(&settings, &[]), Ok(None));
+    let found = Platform::requested(&settings, &given).map(|found| found.map(names));
+    assert_eq!(found, Ok(Some(wanted)));
+    settings.buildx.platforms = Some(lists(&["ppc64le"]));
+    let found = Platform::requested(&settings, &[]).map(|found| found.map(names));
+    assert_eq!(found, Ok(Some(lists(&["linux/ppc64le"]))));
+    let found = Platform::requested(&settings, &lists(&["arm64"])).map(|found| found.map(names));
+    assert_eq!(found, Ok(Some(lists(&["linux/arm64"]))));
+}
+
+#[test]
+fn all_is_what_docker_could_build_for() {
+    let table = Table::embedded();
+    let all = Platform::all(&table);
+    assert!(all.iter().any(|platform| platform.name == "linux/arm64"));
+    assert!(all.iter().all(|platform| platform.target.platforms.first() == Some(&platform.name)));
+}

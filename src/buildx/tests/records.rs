@@ -1,13 +1,15 @@
 use super::*;
 
-fn made(engine: &str, node: &str) -> Made {
-    Made { engine: engine.to_owned(), node: node.to_owned(), builder: "mine".to_owned() }
+fn made(engine: &str, node: &str) -> OwnedNode {
+    OwnedNode { engine: engine.to_owned(), node: node.to_owned(), builder: "mine".to_owned() }
 }
 
 #[test]
 fn a_record_is_read_as_it_was_written() {
-    let record =
-        Record { schema: 1, nodes: BTreeSet::from([made("e", "mine0"), made("f", "mine1")]) };
+    let record = BuilderRecord {
+        schema: 1,
+        nodes: BTreeSet::from([made("e", "mine0"), made("f", "mine1")]),
+    };
     let folder = tempfile::tempdir().unwrap();
     let content = serde_json::to_vec_pretty(&record).unwrap();
     fs::write(folder.path().join("builders.json"), content).unwrap();
@@ -18,7 +20,7 @@ fn a_record_is_read_as_it_was_written() {
 #[test]
 fn what_is_not_understood_owns_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(record::load(folder.path()), Record::default());
+    assert_eq!(record::load(folder.path()), BuilderRecord::default());
     let node = r#"{"engine":"e","node":"mine0","builder":"mine"}"#;
     for content in [
         String::new(),
@@ -32,40 +34,25 @@ fn what_is_not_understood_owns_nothing() {
         r#"{"schema":1,"nodes":[{"engine":"e","node":"mine0"}]}"#.to_owned(),
     ] {
         fs::write(folder.path().join("builders.json"), &content).unwrap();
-        assert_eq!(record::load(folder.path()), Record::default(), "{content}");
+        assert_eq!(record::load(folder.path()), BuilderRecord::default(), "{content}");
     }
     let content = format!(r#"{{"schema":1,"nodes":[{node}]}}"#);
     fs::write(folder.path().join("builders.json"), content).unwrap();
     assert_eq!(record::load(folder.path()).nodes.len(), 1);
     fs::remove_file(folder.path().join("builders.json")).unwrap();
     fs::create_dir(folder.path().join("builders.json")).unwrap();
-    assert_eq!(record::load(folder.path()), Record::default());
+    assert_eq!(record::load(folder.path()), BuilderRecord::default());
 }
 
 #[test]
-fn what_is_left_is_ours_by_engine_and_whole_name() {
-    let record = Record { schema: 1, nodes: BTreeSet::from([made("e", "mine0")]) };
-    let left = |kind, name: &str| Orphan { kind, name: name.to_owned(), ours: false };
-    let volume = |name: &str| left(OrphanKind::Volume, name);
-    let container = |name: &str| left(OrphanKind::Container("exited".to_owned()), name);
-    for ours in [volume("buildx_buildkit_mine0_state"), container("buildx_buildkit_mine0")] {
-        assert!(record.owns("e", ours.node()), "{ours:?}");
-        assert_eq!(record.builder_of("e", ours.node()), Some("mine"));
-        for engine in ["f", "", "ee"] {
-            assert!(!record.owns(engine, ours.node()));
-        }
-    }
-    for theirs in [
-        volume("buildx_buildkit_mine_state"),
-        volume("buildx_buildkit_mine00_state"),
-        volume("x_buildx_buildkit_mine0_state"),
-        volume("buildx_buildkit_buildx_buildkit_mine0_state"),
-        volume("buildx_buildkit_mine0_state_state"),
-        volume("buildx_buildkit__state"),
-        container("buildx_buildkit_mine0_state"),
-        container("buildx_buildkit_mine"),
-    ] {
-        assert!(!record.owns("e", theirs.node()), "{theirs:?}");
+fn a_node_is_ours_by_engine_and_whole_name() {
+    let record = BuilderRecord { schema: 1, nodes: BTreeSet::from([made("e", "mine0")]) };
+    assert!(record.owns("e", "mine0"));
+    assert_eq!(record.builder_of("e", "mine0"), Some("mine"));
+    for (engine, node) in
+        [("f", "mine0"), ("", "mine0"), ("ee", "mine0"), ("e", "mine"), ("e", "mine00"), ("e", "")]
+    {
+        assert!(!record.owns(engine, node), "{engine} {node}");
     }
 }
 

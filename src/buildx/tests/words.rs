@@ -1,12 +1,12 @@
 use super::*;
 
 fn kind(said: &str) -> &'static str {
-    match Trouble::of_words("docker ps", said) {
-        Trouble::Denied(_) => "denied",
-        Trouble::Down(_) => "down",
-        Trouble::DeadContext(_) => "context",
-        Trouble::NoPlugin => "plugin",
-        Trouble::Failed { .. } => "failed",
+    match DockerError::of_words("docker ps", said) {
+        DockerError::Denied(_) => "denied",
+        DockerError::Down(_) => "down",
+        DockerError::DeadContext(_) => "context",
+        DockerError::NoPlugin => "plugin",
+        DockerError::Failed { .. } => "failed",
         other => panic!("{other:?}"),
     }
 }
@@ -106,27 +106,24 @@ fn the_last_words_are_no_help() {
         ),
         ("Usage:  docker\n\nRun 'docker --help'", "it failed and did not say why"),
     ] {
-        let trouble = answer("", said, 1).well().unwrap_err();
-        assert_eq!(trouble.to_string(), format!("docker question: {wanted}"), "{said:?}");
+        let trouble = answer("", said, 1).success().unwrap_err();
+        assert_eq!(trouble.to_string(), format!("docker command: {wanted}"), "{said:?}");
     }
 }
 
 #[test]
 fn an_answer_is_well_when_its_command_was() {
-    assert_eq!(well("out").well().unwrap(), b"out");
-    assert_eq!(answer("out", "a warning", 0).well().unwrap(), b"out");
-    let ended = |ended| Answer { ended, ..well("out") }.well().unwrap_err().to_string();
-    assert_eq!(
-        ended(Ended::TimedOut),
-        "docker question did not end in 1 s (--timeout SECONDS waits longer)"
-    );
-    assert_eq!(ended(Ended::Signaled(9)), "docker question: it died by signal 9");
-    assert_eq!(ended(Ended::Flooded), "docker question: it wrote without end");
+    assert_eq!(well("out").success().unwrap(), b"out");
+    assert_eq!(answer("out", "a warning", 0).success().unwrap(), b"out");
+    let ended = |ended| DockerOutput { ended, ..well("out") }.success().unwrap_err().to_string();
+    assert_eq!(ended(Ended::TimedOut), "docker command did not end in 1 s");
+    assert_eq!(ended(Ended::Signaled(9)), "docker command: it died by signal 9");
+    assert_eq!(ended(Ended::Flooded), "docker command: it wrote without end");
 }
 
 #[test]
 fn a_question_reads_as_it_is_typed() {
-    let top = || Question::new(["top", "x"]);
+    let top = || DockerCommand::new(["top", "x"]);
     assert_eq!(top().to_string(), "docker top x");
     assert_eq!(top().at(None), top());
     assert_eq!(top().at(Some("far")).to_string(), "docker --context far top x");
@@ -139,7 +136,7 @@ fn a_question_reads_as_it_is_typed() {
 proptest! {
     #[test]
     fn any_words_mean_something(said in "\\PC*|(?s).*") {
-        let trouble = Trouble::of_words("docker", &said);
+        let trouble = DockerError::of_words("docker", &said);
         prop_assert!(!trouble.to_string().is_empty());
     }
 }

@@ -1,218 +1,129 @@
 //! `binfmtd buildx bootstrap`
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::{Common, all, facts, inspect, kernel_facts, wanted};
-use crate::buildx::apply::{ApplyError, Workshop};
-use crate::buildx::builder::Builder;
-use crate::buildx::docker::{Docker, Trouble};
-use crate::buildx::engine::{Engine, Location};
-use crate::buildx::facts::Facts;
-use crate::buildx::inspection::OnKernel;
-use crate::buildx::observe::{self, Observation};
-use crate::buildx::plan::{self, ConfigFile, Recreate, Refusal, Step, Wish};
+use super::common::Common;
+use crate::buildx::bootstrap::{self, BootstrapRequest};
+use crate::buildx::options;
 use crate::buildx::platform::Platform;
-use crate::buildx::record::Store;
-use crate::cli::context::{self, Context};
-use crate::cli::{Exit, Failure};
-use crate::config::{self, Settings, Verify};
-use crate::fix::{Command, Fix};
-use crate::reconcile::{self, Holder, Reconciler};
+use crate::buildx::spec::{self, BuilderSpec, Recreate};
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::config::{self, Settings};
+use crate::failure::Failure;
 use crate::report::BuilderDocument;
+use crate::system::process::batch::Limits;
 
-/// Make a builder that builds for other CPUs, and prove that it does
+/// Create a builder that builds for other CPUs, and prove it
 ///
-/// First the kernel's rules, then a builder with the docker-container driver, then a build for each platform: from scratch, without
-/// network. Doing it again changes nothing. A builder that does not see what the kernel runs by now is restarted; only what
-/// binfmtd made is ever made anew.
+/// Registers the rules that are missing, creates a builder with the docker-container driver, and builds for each platform,
+/// FROM scratch and without network. Running it again changes nothing. A builder that has not detected the kernel's rules is
+/// restarted. Only builders that binfmtd created are ever created again.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  binfmtd buildx bootstrap                                  all that this kernel runs\n  \
-    binfmtd buildx bootstrap --platform linux/arm64,s390x     these; fails when one is not built\n  \
+    after_help = "Examples:\n  binfmtd buildx bootstrap                                  all platforms that this kernel runs\n  \
+    binfmtd buildx bootstrap --platform linux/arm64,s390x     these; fails unless each is built\n  \
     binfmtd buildx bootstrap mine --use --driver-opt network=host\n  \
     binfmtd buildx bootstrap mine --append --node far --endpoint ssh://far\n\n\
-    Exits with 0 when each platform that was asked for is built, 1 when one is not or the builder may not be changed,\n\
-    3 when there is no Docker, engine or image, or the engine is elsewhere, 4 when its socket may not be used."
+    Exit status: 0 if each requested platform is built, 1 if one is not or the builder may not be changed, 3 without\n\
+    Docker, engine or image, or if the engine is on another machine, 4 without permission to use Docker's socket."
 )]
 pub(super) struct Arguments {
-    /// The builder's name, in place of the configuration's (binfmtd)
+    /// Name of the builder, instead of the configured one (binfmtd)
     name: Option<String>,
-    /// Platforms or targets, in place of the configuration's or all that the kernel runs; more than once, or with commas
+    /// Platforms or targets, instead of the configured ones or all that the kernel runs; repeatable or comma-separated
     #[arg(long = "platform", value_name = "LIST")]
     platforms: Vec<String>,
-    /// An option of the docker-container driver: image=…, network=…, env.NAME=…; more than once
+    /// Option of the docker-container driver: image=…, network=…, env.NAME=…; repeatable
     #[arg(long = "driver-opt", value_name = "KEY=VALUE")]
     options: Vec<String>,
     /// Flags for buildkitd
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     buildkitd_flags: Option<String>,
-    /// A configuration file for buildkitd
+    /// Configuration file for buildkitd
     #[arg(long, value_name = "FILE")]
     buildkitd_config: Option<PathBuf>,
-    /// Make a further node of the builder
+    /// Add a node to the builder
     #[arg(long, requires = "node")]
     append: bool,
-    /// The node's name
+    /// Name of the node
     #[arg(long, value_name = "NODE")]
     node: Option<String>,
-    /// The engine that the node is to run in: a context or an address
+    /// Engine that the node runs in: a context or an address
     #[arg(long, value_name = "CONTEXT")]
     endpoint: Option<String>,
-    /// Make it the builder that is used where none is named
+    /// Make it the default builder
     #[arg(long = "use")]
     make_current: bool,
-    /// Whether it may be made anew, with its state kept
+    /// When to create the builder again; its state is kept
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     recreate: When,
     /// Run no probes and build nothing
     #[arg(long)]
     no_verify: bool,
-    /// Leave the kernel's rules as they are
+    /// Do not register rules
     #[arg(long)]
     no_register: bool,
-    /// The engine may be on another machine, which has rules of its own
+    /// Allow an engine on another machine, which has rules of its own
     #[arg(long)]
     remote: bool,
-    /// Seconds to wait for an engine that does not answer yet
+    /// Time to wait for an engine that does not answer yet
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=3600))]
     wait: u64,
     #[command(flatten)]
     common: Common,
 }
 
-/// When a builder is made anew.
+/// When a builder is created again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum When {
-    /// When nothing else helps
+    /// If nothing else helps
     #[default]
     Auto,
-    /// In any case
+    /// Each time
     Always,
-    /// Not at all
+    /// Never
     Never,
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings()?;
-    let order = Order {
-        wish: wish(&settings, arguments)?,
-        asked: wanted(&settings, &arguments.platforms)?,
+    let request = BootstrapRequest {
+        spec: requested(&settings, arguments)?,
+        platforms: Platform::requested(&settings, &arguments.platforms)?,
         verify: !arguments.no_verify,
+        digests: context.wants_all(),
         register: !arguments.no_register,
         remote: arguments.remote,
         wait: Duration::from_secs(arguments.wait),
     };
     arguments.common.check()?;
     let docker = arguments.common.patience.docker()?;
-    let document = carry_out(context, &settings, &docker, &order)?;
-    arguments.common.finish(context, &document)
+    let observe = context.observing(false, Limits::default());
+    let done =
+        bootstrap::bootstrap(&docker, &settings, observe, &request, &mut context.progress())?;
+    arguments.common.finish(context, &BuilderDocument::bootstrapped(&done))
 }
 
-/// Makes a builder of this name sound again, or new, as the configuration has it: what it did, in words.
-pub(in crate::cli) fn mend(
-    context: &Context,
-    settings: &Settings,
-    docker: &Docker,
-    name: &str,
-    platforms: Vec<Platform<'_>>,
-) -> Result<BuilderDocument, Failure> {
-    let order = Order {
-        wish: Wish {
-            name: name.to_owned(),
-            options: settings.buildx.driver_options.clone(),
-            flags: settings.buildx.buildkitd_flags.clone(),
-            config: config_file(settings.buildx.buildkitd_config.as_ref())?,
-            node: None,
-            append: false,
-            endpoint: None,
-            make_current: false,
-            recreate: Recreate::Auto,
-        },
-        asked: Some(platforms),
-        verify: true,
-        register: true,
-        remote: false,
-        wait: Duration::ZERO,
-    };
-    carry_out(context, settings, docker, &order)
-}
-
-/// What is to be done, and what is not.
-struct Order<'a> {
-    wish: Wish,
-    /// The platforms; `None` for all that the kernel runs.
-    asked: Option<Vec<Platform<'a>>>,
-    /// Whether to run probes and to build.
-    verify: bool,
-    /// Whether rules are ours to register.
-    register: bool,
-    /// Whether the engine may be elsewhere.
-    remote: bool,
-    /// How long to wait for an engine that does not answer yet.
-    wait: Duration,
-}
-
-fn carry_out(
-    context: &Context,
-    settings: &Settings,
-    docker: &Docker,
-    order: &Order<'_>,
-) -> Result<BuilderDocument, Failure> {
-    // Two of us would undo each other's work; the second one finds it done.
-    let mut store = Store::open()?;
-    let seen = patiently(docker, order.wait)?;
-    if let (Location::Elsewhere(why), false) = (&seen.engine.location, order.remote) {
-        let (context, why) = (seen.engine.context.clone(), why.clone());
-        return Err(Trouble::Elsewhere { context, why }.into());
+fn requested(settings: &Settings, arguments: &Arguments) -> Result<BuilderSpec, Failure> {
+    let mut buildx = settings.buildx.clone();
+    for text in &arguments.options {
+        buildx.driver_options.extend(options::parse(text)?);
     }
-    let bootstrap = Bootstrap { context, settings, docker, order };
-    // What is refused is refused before anything is touched.
-    plan::plan(&order.wish, &seen.builders).map_err(ApplyError::from)?;
-    let (mut steps, mut warnings) = (Vec::new(), Vec::new());
-    let mut kernels = bootstrap.rules_first(&seen.engine, &mut steps, &mut warnings)?;
-    let workshop = Workshop::new(docker, &seen.engine, &mut store);
-    let Made { builder, facts, steps, error, doubt } =
-        bootstrap.make(&seen, workshop, &mut kernels, steps)?;
-    let mut document = BuilderDocument::new(&seen.engine, Some(&builder), &facts);
-    document.steps = steps;
-    document.warnings = warnings;
-    document.warnings.extend(doubt);
-    for one in &mut document.platforms {
-        // Who was just here need not come again.
-        let is_this =
-            |command: &Command| command.argv().take(3).eq(["binfmtd", "buildx", "bootstrap"]);
-        if one.fix.as_ref().is_some_and(|fix| fix.commands.iter().any(is_this)) {
-            let doctor = Command::user(&["binfmtd", "doctor"]).target(&one.target);
-            one.fix = Some(Fix::run("see why the kernel does not run it", [doctor]));
-        }
+    if let Some(flags) = &arguments.buildkitd_flags {
+        let flags = config::buildkitd_flags(flags);
+        let flags = flags.map_err(|why| Failure::usage(format!("--buildkitd-flags: {why}")))?;
+        buildx.buildkitd_flags = Some(flags);
     }
-    if let Some(error) = error {
-        document = document.with_error(&error);
+    if let Some(file) = &arguments.buildkitd_config {
+        buildx.buildkitd_config = Some(file.clone());
     }
-    Ok(document)
-}
-
-fn wish(settings: &Settings, arguments: &Arguments) -> Result<Wish, Failure> {
-    let mut options: BTreeMap<String, String> = settings.buildx.driver_options.clone();
-    for given in &arguments.options {
-        options.extend(driver_options(given)?);
-    }
-    let config = config_file(
-        arguments.buildkitd_config.as_ref().or(settings.buildx.buildkitd_config.as_ref()),
-    )?;
-    let name = super::name(settings, arguments.name.as_deref())?;
-    let flags = arguments.buildkitd_flags.as_deref().map(config::buildkitd_flags).transpose();
-    let flags = flags.map_err(|why| Failure::usage(format!("--buildkitd-flags: {why}")))?;
+    let name = spec::name(settings, arguments.name.as_deref())?;
     let node = arguments.node.as_deref().map(config::builder_name);
-    Ok(Wish {
-        name,
-        options,
-        flags: flags.or_else(|| settings.buildx.buildkitd_flags.clone()),
-        config,
+    Ok(BuilderSpec {
         node: node.transpose().map_err(Failure::usage)?,
         append: arguments.append,
         endpoint: arguments.endpoint.clone(),
@@ -222,320 +133,6 @@ fn wish(settings: &Settings, arguments: &Arguments) -> Result<Wish, Failure> {
             When::Always => Recreate::Always,
             When::Never => Recreate::Never,
         },
+        ..BuilderSpec::configured(&name, &buildx)?
     })
-}
-
-fn config_file(path: Option<&PathBuf>) -> Result<Option<ConfigFile>, Failure> {
-    let read = |path: &PathBuf| {
-        let content = std::fs::read(path).map_err(|error| {
-            Failure::usage(format!("buildkitd's configuration: {}: {error}", path.display()))
-        })?;
-        Ok(ConfigFile { path: path.clone(), content })
-    };
-    path.map(read).transpose()
-}
-
-/// `key=value`, or several with commas between, as buildx takes them (RFC 4180): what has a comma in it stands in quotes,
-/// where a quote is written twice. Quotes around the value alone will do as well.
-fn driver_options(text: &str) -> Result<Vec<(String, String)>, Failure> {
-    let bad = |why: &str| Failure::usage(format!("--driver-opt {text}: {why}"));
-    let mut fields = Vec::new();
-    let mut field = String::new();
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            ',' => fields.push(std::mem::take(&mut field)),
-            '"' if field.is_empty() || field.ends_with('=') => {
-                loop {
-                    match rest.next() {
-                        Some('"') if rest.next_if_eq(&'"').is_none() => break,
-                        Some(c) => field.push(c),
-                        None => return Err(bad("a quote is not closed")),
-                    }
-                }
-                if rest.peek().is_some_and(|next| *next != ',') {
-                    return Err(bad("something stands behind the quotes"));
-                }
-            }
-            '"' => {
-                return Err(bad(
-                    "a quote in the middle: put all of it in quotes, and write \"\" for one",
-                ));
-            }
-            c => field.push(c),
-        }
-    }
-    fields.push(field);
-    let split = |field: &String| {
-        let (name, value) = field.split_once('=').ok_or_else(|| bad("write KEY=VALUE"))?;
-        config::check_driver_option(name, value).map_err(|why| bad(&why.to_string()))?;
-        Ok((name.to_owned(), value.to_owned()))
-    };
-    fields.iter().map(split).collect()
-}
-
-/// An engine that is just starting answers in a moment.
-fn patiently(docker: &Docker, patience: Duration) -> Result<Observation, Trouble> {
-    let begun = Instant::now();
-    let mut pause = Duration::from_millis(100);
-    loop {
-        match observe::observe(docker) {
-            Err(trouble) if trouble.may_pass() && begun.elapsed() + pause < patience => {
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_secs(2));
-            }
-            other => return other,
-        }
-    }
-}
-
-struct Bootstrap<'a> {
-    context: &'a Context,
-    settings: &'a Settings,
-    docker: &'a Docker,
-    order: &'a Order<'a>,
-}
-
-/// What came of it.
-struct Made {
-    builder: Builder,
-    facts: Vec<Facts>,
-    steps: Vec<String>,
-    /// Why something that should have been done was not.
-    error: Option<String>,
-    /// The same, of what is not needed: everything was built all the same.
-    doubt: Option<String>,
-}
-
-impl<'a> Bootstrap<'a> {
-    /// Sees what the kernel runs, and registers what is missing where that is ours to do.
-    fn rules_first(
-        &self,
-        engine: &Engine,
-        done: &mut Vec<String>,
-        warnings: &mut Vec<String>,
-    ) -> Result<Vec<OnKernel<'a>>, Failure> {
-        let asked = &self.order.asked;
-        let platforms = asked.clone().unwrap_or_else(|| all(self.settings));
-        let prove = self.order.verify;
-        let look = || kernel_facts(self.context, self.settings, engine, &platforms, prove);
-        let mut seen = look()?;
-        let lacking: Vec<String> = platforms
-            .iter()
-            .zip(&seen.kernels)
-            .filter(|(_, kernel)| kernel.is_lacking())
-            .map(|(platform, _)| platform.target.name.clone())
-            .collect();
-        // Nobody asked for what has no interpreter.
-        let lacking = if asked.is_some() { lacking } else { seen.registrable.clone() };
-        if !lacking.is_empty() && self.order.register {
-            // The image may carry an emulator: what is missing is told with what was built.
-            match self.register(&lacking, warnings) {
-                Ok(registered) => {
-                    done.extend(registered.iter().map(|target| format!("register {target}")));
-                    seen = look()?;
-                }
-                Err(failure) => {
-                    let targets = lacking.join(", ");
-                    warnings.push(format!("no rule for {targets}: {}", failure.message));
-                }
-            }
-        }
-        Ok(platforms.into_iter().zip(seen.kernels).collect())
-    }
-
-    /// Gives the targets whose rules are new.
-    fn register(
-        &self,
-        targets: &[String],
-        warnings: &mut Vec<String>,
-    ) -> Result<Vec<String>, Failure> {
-        let request = context::request(self.settings, targets, false)?;
-        let mounted = reconcile::writable_instance(Holder::Nobody)?;
-        let mut settings = self.settings.clone();
-        if !self.order.verify {
-            settings.verify = Verify::Off;
-        }
-        let (instance, runtime) = (&mounted.instance, &self.context.runtime);
-        let reconciler = Reconciler::command(instance, runtime, &settings, &request);
-        let done = reconciler.run(&mut self.context.progress())?;
-        warnings.extend(done.failures());
-        let changed = done.outcomes.into_iter().filter(|outcome| outcome.changed);
-        Ok(changed.filter_map(|outcome| outcome.item.target).collect())
-    }
-
-    /// Makes the builder as it is wanted, proves it, and, where it does not see what the kernel runs, does
-    /// what helps: a restart, and in the end a new one with the old one's state.
-    fn make(
-        &self,
-        seen: &Observation,
-        mut workshop: Workshop<'_>,
-        kernels: &mut Vec<OnKernel<'a>>,
-        mut steps: Vec<String>,
-    ) -> Result<Made, Failure> {
-        let mut builders = seen.builders.clone();
-        if self.order.wish.make_current && builders.iter().any(|one| one.current.is_none()) {
-            let current = observe::current(self.docker)?;
-            for one in &mut builders {
-                one.current = Some(one.name == current);
-            }
-        }
-        let first = plan::plan(&self.order.wish, &builders).map_err(ApplyError::from)?;
-        self.carry_out(&mut workshop, &first, None, &mut steps)?;
-        if !first.is_empty() {
-            builders = observe::builders(self.docker)?;
-        }
-        let mut builder = self.pick(builders)?;
-        if self.order.asked.is_none() {
-            inspect::keep_working(self.settings, &builder, kernels);
-        }
-        let unseen: Vec<&str> = kernels
-            .iter()
-            .filter(|(platform, kernel)| {
-                platform.is_known_to_buildkit()
-                    && kernel.works() == Some(true)
-                    && !builder.advertises(&platform.name)
-            })
-            .map(|(platform, _)| platform.name.as_str())
-            .collect();
-        // A builder that was just booted has looked just now: another start would show it nothing new.
-        if !unseen.is_empty() && !first.contains(&Step::Boot) {
-            let planned = plan::refresh(&self.order.wish, &builder, &unseen);
-            builder = match self.mend(&mut workshop, &builder, planned, &mut steps) {
-                Ok(fresh) => fresh,
-                Err(error) => {
-                    let mut made = self.report(builder, kernels, steps)?;
-                    let builds = |facts: &Facts| facts.built.works() == Some(true);
-                    if made.facts.iter().all(builds) {
-                        made.doubt = Some(error);
-                    } else {
-                        made.error = Some(error);
-                    }
-                    return Ok(made);
-                }
-            };
-        }
-        let mut made = self.report(builder, kernels, steps)?;
-        for attempt in 0..2 {
-            let failing: Vec<String> = made
-                .facts
-                .iter()
-                .filter(|facts| is_blind(facts))
-                .map(|facts| facts.platform.clone())
-                .collect();
-            let failing: Vec<&str> = failing.iter().map(String::as_str).collect();
-            if failing.is_empty() {
-                break;
-            }
-            let planned = if attempt == 0 {
-                plan::refresh(&self.order.wish, &made.builder, &failing)
-            } else {
-                plan::renew(&self.order.wish, &made.builder, &failing)
-            };
-            let mended = self.mend(&mut workshop, &made.builder, planned, &mut made.steps);
-            match mended {
-                Ok(builder) => made = self.report(builder, kernels, made.steps)?,
-                Err(error) => {
-                    made.error = Some(error);
-                    break;
-                }
-            }
-        }
-        Ok(made)
-    }
-
-    fn pick(&self, builders: Vec<Builder>) -> Result<Builder, Failure> {
-        builders.into_iter().find(|builder| builder.name == self.order.wish.name).ok_or_else(|| {
-            let message = format!(
-                "builder {} is gone: somebody took it away while it was made; run this again",
-                self.order.wish.name
-            );
-            Failure::unavailable(message)
-        })
-    }
-
-    fn carry_out(
-        &self,
-        workshop: &mut Workshop<'_>,
-        steps: &[Step],
-        builder: Option<&Builder>,
-        done: &mut Vec<String>,
-    ) -> Result<(), ApplyError> {
-        for step in steps {
-            tracing::info!("{step}");
-            workshop.carry_out(step, &self.order.wish, builder)?;
-            done.push(step.to_string());
-        }
-        Ok(())
-    }
-
-    /// Carries out what is to help a builder that does not see what the kernel runs. What stands in the way
-    /// is told with the rest.
-    fn mend(
-        &self,
-        workshop: &mut Workshop<'_>,
-        builder: &Builder,
-        steps: Result<Vec<Step>, Refusal>,
-        done: &mut Vec<String>,
-    ) -> Result<Builder, String> {
-        let steps = steps.map_err(|refusal| refusal.to_string())?;
-        self.carry_out(workshop, &steps, Some(builder), done).map_err(|error| error.to_string())?;
-        self.again().map_err(|failure| failure.message)
-    }
-
-    fn again(&self) -> Result<Builder, Failure> {
-        self.pick(observe::builders(self.docker)?)
-    }
-
-    fn report(
-        &self,
-        builder: Builder,
-        kernels: &[OnKernel<'_>],
-        steps: Vec<String>,
-    ) -> Result<Made, Failure> {
-        let build = self.order.verify;
-        let facts = facts(self.context, self.settings, self.docker, &builder, kernels, build)?;
-        Ok(Made { builder, facts, steps, error: None, doubt: None })
-    }
-}
-
-/// Whether a builder that looks once more may build it: the kernel runs it; or the image has an emulator for it, which is
-/// not used for what is advertised.
-fn is_blind(facts: &Facts) -> bool {
-    let is_outdated = facts.advertised && facts.embedded.is_there();
-    facts.built.works() == Some(false) && (facts.kernel.works() == Some(true) || is_outdated)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_are_read_as_buildx_reads_them() {
-        let read = |text: &str| {
-            let options = driver_options(text).map_err(|failure| failure.message)?;
-            Ok(options.into_iter().map(|(name, value)| format!("{name}|{value}")).collect())
-        };
-        let is = |text: &str, wanted: &[&str]| {
-            let read: Result<Vec<String>, String> = read(text);
-            assert_eq!(read.unwrap(), wanted, "{text}");
-        };
-        is("network=host", &["network|host"]);
-        is("network=host,env.A=b=c", &["network|host", "env.A|b=c"]);
-        is("\"env.A=b,c\",network=host", &["env.A|b,c", "network|host"]);
-        is("env.A=\"b,c\"", &["env.A|b,c"]);
-        is("\"env.A={\"\"a\"\":1}\"", &["env.A|{\"a\":1}"]);
-        is("env.A=", &["env.A|"]);
-        for (text, why) in [
-            ("env.A=a\"b\"c", "a quote in the middle"),
-            ("\"env.A=b\"c", "behind the quotes"),
-            ("\"env.A=b", "not closed"),
-            ("env.A=b,", "write KEY=VALUE"),
-            ("", "write KEY=VALUE"),
-        ] {
-            let said: Result<Vec<String>, String> = read(text);
-            let said = said.unwrap_err();
-            assert!(said.contains(why), "{text}: {said}");
-        }
-    }
 }

@@ -1,34 +1,34 @@
 //! `binfmtd buildx remove`
 
-use super::Patience;
-use crate::buildx::apply::Workshop;
-use crate::buildx::observe::{self, Orphan};
-use crate::buildx::record::Store;
+use super::common::Patience;
+use crate::buildx::removal::{self, RemovalRequest};
+use crate::buildx::spec;
 use crate::cli::context::Context;
-use crate::cli::{Exit, Failure};
-use crate::report::{OrphanDocument, RemovalDocument, text};
+use crate::cli::exit::Exit;
+use crate::failure::Failure;
+use crate::report::{RemovalDocument, text};
 
-/// Take a builder of ours away, with its container and its state
+/// Remove a builder that binfmtd created, with its container and its state
 ///
-/// Only what binfmtd made is ever taken away; other builders are left alone.
+/// Builders that somebody else created are never removed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  binfmtd buildx remove                       the builder that the configuration names\n  \
-    binfmtd buildx remove mine --keep-state     and keep its cache for the next one\n  \
-    binfmtd buildx remove --all-orphans         list what builders that are gone have left\n  \
-    binfmtd buildx remove --all-orphans --yes   and take away what is ours of it"
+    after_help = "Examples:\n  binfmtd buildx remove                       the configured builder\n  \
+    binfmtd buildx remove mine --keep-state     keep its cache for the next builder of this name\n  \
+    binfmtd buildx remove --all-orphans         list what deleted builders left behind\n  \
+    binfmtd buildx remove --all-orphans --yes   remove what binfmtd created of it"
 )]
 pub(super) struct Arguments {
-    /// The builder, in place of the configuration's (binfmtd)
+    /// Name of the builder, instead of the configured one (binfmtd)
     #[arg(conflicts_with = "all_orphans")]
     name: Option<String>,
-    /// Keep the volume of its state: caches
+    /// Keep the volume with its state, such as caches
     #[arg(long, conflicts_with = "all_orphans")]
     keep_state: bool,
-    /// List containers and volumes of builders that are gone, whoever made them
+    /// List containers and volumes of deleted builders, whoever created them
     #[arg(long)]
     all_orphans: bool,
-    /// Take away those of them that binfmtd made
+    /// Remove those of them that binfmtd created
     #[arg(long, requires = "all_orphans")]
     yes: bool,
     #[command(flatten)]
@@ -38,38 +38,13 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let settings = context.settings_if_any()?;
     let docker = arguments.patience.docker()?;
-    let mut store = Store::open()?;
-    let seen = observe::observe(&docker)?;
-    let mut orphans = observe::orphans(&docker, &seen, &store.record)?;
-    let name = &super::name(&settings, arguments.name.as_deref())?;
-    let mut document =
-        RemovalDocument { ok: true, builder: None, orphans: Vec::new(), errors: Vec::new() };
-    let mut workshop = Workshop::new(&docker, &seen.engine, &mut store);
-    if !arguments.all_orphans {
-        if let Some(builder) = seen.builder(name) {
-            workshop.remove(builder, arguments.keep_state)?;
-            document.builder = Some(name.clone());
-        }
-        // What is left of a builder of this name whose record buildx has lost.
-        let builder_of =
-            |orphan: &Orphan| workshop.store.record.builder_of(&seen.engine.id, orphan.node());
-        orphans.retain(|orphan| {
-            orphan.ours && builder_of(orphan) == Some(name) && !arguments.keep_state
-        });
-    }
-    for orphan in &orphans {
-        let mut line = OrphanDocument::from(orphan);
-        if orphan.ours && (arguments.yes || !arguments.all_orphans) {
-            match workshop.remove_orphan(orphan) {
-                Ok(()) => line.removed = true,
-                Err(error) => {
-                    document.errors.push(format!("{} {}: {error}", line.kind, line.name));
-                }
-            }
-        }
-        document.orphans.push(line);
-    }
-    document.ok = document.errors.is_empty();
+    let name = &spec::name(&settings, arguments.name.as_deref())?;
+    let request = if arguments.all_orphans {
+        RemovalRequest::Orphans { remove: arguments.yes }
+    } else {
+        RemovalRequest::Builder { name, keep_state: arguments.keep_state }
+    };
+    let document = RemovalDocument::from(&removal::remove(&docker, request)?);
     context.print(&document, |out| text::removal(out, &document))?;
     Ok(Exit::of(document.ok))
 }

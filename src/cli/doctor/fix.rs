@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::super::buildx::bootstrap;
 use super::super::context::{self, Context};
 use super::super::exit::Exit;
+use crate::buildx::bootstrap::{self, BootstrapRequest};
 use crate::buildx::docker::Docker;
 use crate::config::Settings;
 use crate::daemon::State;
@@ -49,16 +49,15 @@ impl Arguments {
         if self.dry_run {
             return Ok(Some(step));
         }
-        let platforms = doctor::platforms(&facts.host);
-        match bootstrap::mend(context, facts.host.settings, docker, name, platforms) {
-            Ok(document) => {
-                step.done = document.ok;
-                let findings = document.platforms.iter().filter_map(|one| one.finding.clone());
-                let told = document.errors.iter().cloned().chain(findings).next();
-                step.error = told.filter(|_| !document.ok);
-            }
-            Err(failure) => step.error = Some(failure.message),
-        }
+        let settings = facts.host.settings;
+        let request = BootstrapRequest::repair(name, settings, doctor::platforms(&facts.host));
+        let observe = context.observing(false, Limits::default());
+        let mut progress = context.progress();
+        let done = request.and_then(|request| {
+            bootstrap::bootstrap(docker, settings, observe, &request, &mut progress)
+        });
+        step.error = done.map_or_else(|failure| Some(failure.message), |done| done.problem());
+        step.done = step.error.is_none();
         Ok(Some(step))
     }
 }

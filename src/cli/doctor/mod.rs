@@ -9,10 +9,10 @@ use std::time::Duration;
 use clap::ValueHint;
 
 use self::fix::{Repaired, Repairing};
-use super::buildx;
 use super::context::{self, Context};
 use super::exit::Exit;
-use crate::buildx::docker::{Docker, Trouble};
+use crate::buildx::docker::{Docker, DockerError};
+use crate::buildx::spec;
 use crate::doctor::{self, BuilderFacts, Facts, ForeignRoot, HostFacts};
 use crate::failure::Failure;
 use crate::report::{self, CheckDocument, ChecksDocument, Conclusion, DoctorDocument, text};
@@ -120,7 +120,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
         facts.rootfs = Some(rootfs.run(&facts.host, arguments.repeat, limits, &mut progress)?);
     }
     if let Some(name) = &arguments.builder {
-        let name = buildx::name(&settings, Some(name))?;
+        let name = spec::name(&settings, Some(name))?;
         let docker = Docker::find(BUILD_LIMIT);
         facts.builder = Some(builder_facts(context, &docker, &name, &facts.host));
         if let (true, Ok(docker)) = (arguments.repair.fix, &docker)
@@ -148,14 +148,12 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
 
 fn builder_facts(
     context: &Context,
-    docker: &Result<Docker, Trouble>,
+    docker: &Result<Docker, DockerError>,
     name: &str,
     host: &HostFacts<'_>,
 ) -> BuilderFacts {
-    let mut progress = context.progress();
-    let mut progress = |done, total| progress("building", done, total);
-    let docker = docker.as_ref().map_err(|_| Trouble::NoDocker);
-    doctor::gather_builder(host, docker, name, &mut progress)
+    let docker = docker.as_ref().map_err(|_| DockerError::NoDocker);
+    doctor::gather_builder(host, docker, name, &mut context.progress())
 }
 
 fn list(context: &Context) -> Result<Exit, Failure> {

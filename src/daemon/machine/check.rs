@@ -1,4 +1,4 @@
-//! What the result of a worker's job leads to.
+//! Deals with the result of a worker's job.
 
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ impl Machine {
                 self.expects_new_record = true;
                 self.jobs.settle(running, reconciled);
                 if self.baseline.is_some() {
-                    // What it saw may have been missing just for the moment, or be missing by now.
+                    // Rules that it found missing may be back by now, and others may be missing.
                     self.look(now);
                 } else {
                     self.finish_check(now);
@@ -45,13 +45,13 @@ impl Machine {
         }
     }
 
-    /// The look after a check is over: takes its result, if one is waiting for that.
+    /// The look after a check is over: adopts the result of the check, if one is waiting.
     pub(super) fn finish_check(&mut self, now: Now) {
         let Some((running, reconciled)) = self.jobs.take_settled() else { return };
         self.adopt_settings(&reconciled, now);
         self.adopt_changes(&reconciled.changes, running.first_change, now);
         self.adopt_rules(*reconciled, running, now);
-        // Whatever happened while the worker had the lock.
+        // For changes while the worker held the lock.
         self.looks.by(now.at);
     }
 
@@ -63,7 +63,7 @@ impl Machine {
         self.jobs.succeeded(found.pause_after, found.backstop, now.at);
         let metrics_file = found.metrics_file.as_ref().unwrap_or(&self.usual_metrics_file).clone();
         if metrics_file != self.metrics_file {
-            // Otherwise whoever reads the old one would not notice that it is out of date.
+            // Otherwise its readers would not notice that it is out of date.
             let old = std::mem::replace(&mut self.metrics_file, metrics_file);
             self.emit(Effect::RemoveMetrics(old));
         }
@@ -77,7 +77,7 @@ impl Machine {
     }
 
     fn adopt_changes(&mut self, changes: &[RuleChange], first_change: Instant, now: Now) {
-        // The kernel takes what the worker could register.
+        // What the worker could register, the kernel no longer refuses.
         let registered = |name: &str| changes.iter().any(|it| it.rule.as_deref() == Some(name));
         self.refused.retain(|action| match action {
             plan::Action::Add(rule) | plan::Action::Enable(rule) => {
@@ -100,7 +100,7 @@ impl Machine {
             .iter()
             .any(|it| matches!(it.cause, ChangeCause::Disabled | ChangeCause::InstanceDisabled))
         {
-            // While it was disabled, it could not be compared with the disk or with rules of others.
+            // While a rule is disabled, it cannot be compared with the disk or with rules of others.
             self.jobs.reconcile_by(now.at);
         }
     }
@@ -109,10 +109,10 @@ impl Machine {
         if found.undone {
             self.jobs.undone(now.at);
         } else if running.disturbed {
-            // Its probes may have met rules that were missing just for the moment.
+            // Its probes may have run while rules were missing.
             self.jobs.reconcile_by(now.at + PROVE_AFTER);
         } else if let Some(captured) = found.captured {
-            // Whatever the probes say is because of this.
+            // Then the results of all probes are caused by that rule.
             self.fail(Failure::unavailable(captured), Retry::Never, now);
         } else {
             self.adopt_verdicts(found.rules, now);
@@ -126,8 +126,8 @@ impl Machine {
         if self.described.is_incomplete(&self.state.rules) {
             self.jobs.describe_later(now.at);
         }
-        // One target that does not work is no reason to keep others, or units ordered after the service,
-        // waiting; but if none works, the service is not ready.
+        // One target that does not work must not delay units that are ordered after the service; but if none works,
+        // the service is not ready.
         let (degraded, all) = (self.state.degraded().len(), self.state.names().len());
         let is_well = degraded == 0 || degraded < all;
         if self.readiness == Readiness::Starting && is_well {
@@ -136,7 +136,7 @@ impl Machine {
         }
     }
 
-    /// Another instance is held: nothing is known about its record or what it refuses.
+    /// Another instance is held: what the old one refused says nothing about it.
     pub(super) fn instance_held(&mut self, device: u64) {
         self.state.instance = device;
         self.refused.clear();

@@ -1,4 +1,4 @@
-//! What goes into the state machine and what comes out of it, as data.
+//! The events that go into the state machine, and the effects that come out of it.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::plan;
 use crate::system::files::watch::Followed;
 
-/// The time by both clocks: deadlines and durations go by the monotonic one, documents by the other.
+/// The time by both clocks: the monotonic one for deadlines and durations, the other for documents.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::daemon) struct Now {
     pub(in crate::daemon) at: Instant,
@@ -33,7 +33,7 @@ pub(in crate::daemon) enum Event {
     MountsChanged {
         /// `st_dev` of what is on the mount point of the held instance.
         mounted: Option<u64>,
-        /// The path of a watched folder leads to another folder now.
+        /// The path of a watched folder now leads to another folder.
         folders_moved: bool,
     },
     /// Answers to [`Effect::Look`].
@@ -54,26 +54,26 @@ pub(in crate::daemon) enum Event {
         changed: bool,
     },
     FollowFailed(Failure),
-    /// The service manager could not be told, because its socket was full.
+    /// The message did not reach the service manager, because its socket was full.
     NotificationLost(Notification),
     ReloadRequested,
     StopRequested,
-    /// Nothing else is ready: whatever is due is to be done. Repeated until nothing is.
+    /// No other event is ready: do what is due. Repeated until there is no effect.
     Due,
 }
 
 /// What a look at the instance found.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::daemon) struct LookResult {
-    /// What would make our rules again what the record says.
+    /// The actions that would restore our rules to what the record says.
     pub(in crate::daemon) restorable: Vec<plan::Action>,
-    /// Our rules that are not there.
+    /// Our rules that are not registered.
     pub(in crate::daemon) missing: Vec<OsString>,
-    /// Our rules, by the record.
+    /// The rules that the record names.
     pub(in crate::daemon) owned: BTreeSet<String>,
     /// [`Relevant::digest_of_others`] of what is there.
     pub(in crate::daemon) others: u64,
-    /// The record is another one than at the last look.
+    /// The record has changed since the last look.
     pub(in crate::daemon) record_changed: bool,
 }
 
@@ -83,7 +83,7 @@ pub(in crate::daemon) enum Effect {
     Look {
         leave_alone: BTreeSet<String>,
     },
-    /// Make these changes, and release the lock of the look.
+    /// Carry out these actions, and release the lock of the look.
     Restore(Vec<plan::Action>),
     /// Release the lock of the look.
     Unlock,
@@ -91,7 +91,7 @@ pub(in crate::daemon) enum Effect {
     /// Open the instance that is mounted now, in place of the held one.
     HoldMounted,
     Follow(Vec<Followed>),
-    /// Look for these rules of others from now on.
+    /// From now on, compare these rules of others.
     Compare(Relevant),
     /// Write `state.json` and the metrics.
     Publish,
@@ -99,7 +99,7 @@ pub(in crate::daemon) enum Effect {
     RemoveMetrics(PathBuf),
     Notify(Notification),
     Log(JournalEntry),
-    /// End the service. No action comes after it.
+    /// End the service. No effect comes after it.
     End(Result<(), Failure>),
 }
 

@@ -1,4 +1,4 @@
-//! What a look at the instance leads to: rules are restored, or checked, or left alone for now.
+//! Deals with the result of a look at the instance: rules are restored, or checked, or left alone for now.
 
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ pub(super) enum LookStep {
 
 impl Machine {
     pub(super) fn instance_changed(&mut self, now: Now) {
-        // The first check sees it anyway.
+        // The first check will see the change anyway.
         if self.baseline.is_some() {
             self.looks.changed(now.at);
         }
@@ -41,7 +41,7 @@ impl Machine {
         }
     }
 
-    /// It may be possible later: out of descriptors or memory, for example.
+    /// It may succeed later, after a lack of descriptors or memory, for example.
     pub(super) fn look_failed(&mut self, failure: Failure, now: Now) {
         self.looks.lock_taken();
         self.fail(failure, Retry::Check, now);
@@ -72,7 +72,7 @@ impl Machine {
         LookStep::Over
     }
 
-    /// Nothing can be restored: whether a check is needed.
+    /// Nothing has to be restored; starts a check if the instance has changed.
     fn compare(&mut self, result: LookResult, now: Now) {
         let first_change = self.looks.first_change(now.at);
         self.end_pause();
@@ -94,7 +94,7 @@ impl Machine {
         if is_same && is_in_step {
             return;
         }
-        // A check may replace rules of others, so it pauses as well when they keep coming back.
+        // A check may replace rules of others, so it too is delayed when they keep coming back.
         let until = self.pace.wait(now.at);
         if let Some(until) = until {
             self.looks.pause_for_check();
@@ -115,7 +115,7 @@ impl Machine {
                 Err(error) => {
                     self.log(JournalEntry::Trouble(error.to_string()));
                     self.refused.push(action);
-                    // No event comes from what was not written, and the rule is missing now.
+                    // A failed write causes no event, and the rule is missing now.
                     self.looks.by(now.at);
                 }
             }
@@ -139,7 +139,7 @@ impl Machine {
         self.log(JournalEntry::Restored { changes, rule, took });
     }
 
-    /// The instance is mounted read-only, for example; a check says more.
+    /// The instance may be mounted read-only, for example; a check finds out.
     pub(super) fn restore_failed(&mut self, failure: Failure, now: Now) {
         self.looks.settled();
         self.fail(failure, Retry::Check, now);

@@ -1,11 +1,11 @@
-//! When a worker has something to do, and what it is doing.
+//! When to start a job of the worker, and which one is running.
 
 use std::time::{Duration, Instant};
 
 use crate::daemon::pace::Pace;
 use crate::daemon::protocol::{Job, Reconciled};
 
-/// A package brings one file after the other: check when no more come.
+/// A package installs one file after the other: check when no more files come.
 pub(super) const FILES_SETTLE: Duration = Duration::from_millis(250);
 const LONGEST_FILES_SETTLE: Duration = Duration::from_secs(5);
 /// Restored rules are probed once it has been quiet for this long.
@@ -15,26 +15,26 @@ const DESCRIBE_AFTER: Duration = Duration::from_secs(2);
 /// After a failed job; doubled each time.
 const FIRST_RETRY: Duration = Duration::from_secs(15);
 const LONGEST_RETRY: Duration = Duration::from_secs(15 * 60);
-/// Longer than all time limits within a job together.
+/// Longer than the sum of all time limits within a job.
 pub(super) const LONGEST_JOB: Duration = Duration::from_secs(30 * 60);
-/// The longest pause between checks that changes of other rules cause.
+/// The longest pause between checks that rules of others cause.
 const LONGEST_BETWEEN_CHECKS: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct JobSchedule {
     phase: JobPhase,
     reconcile: Option<Instant>,
-    /// The same as `reconcile`, but put off by every further heal.
+    /// A reconciliation too, but postponed by every further restoration.
     prove: Option<Instant>,
     describe: Option<Instant>,
-    /// The same as `reconcile`, counted from the last check.
+    /// A reconciliation too, counted from the last check.
     backstop: Option<Instant>,
     backstop_interval: Option<Duration>,
     retry: Duration,
-    /// When the first change was reported that the next check is to deal with.
+    /// When the first change was reported that the next check will deal with.
     first_change: Option<Instant>,
     first_file_change: Option<Instant>,
-    /// How often others change their own rules: that must not start one check after the other.
+    /// Slows down when others keep changing their own rules, which must not start one check after the other.
     others: Pace,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct JobSchedule {
 enum JobPhase {
     Idle,
     Running(Running),
-    /// The check has ended, and a last look shows whether its result still holds.
+    /// The check has ended; a last look shows whether its result still holds.
     Settling(Running, Box<Reconciled>),
 }
 
@@ -50,9 +50,9 @@ enum JobPhase {
 pub(super) struct Running {
     pub(super) job: Job,
     since: Instant,
-    /// When the first change was reported that it deals with.
+    /// When the first change that it deals with was reported.
     pub(super) first_change: Instant,
-    /// Rules were restored meanwhile, so what it saw of them may be wrong.
+    /// Rules were restored while it ran, so what it found may be wrong.
     pub(super) disturbed: bool,
 }
 
@@ -79,7 +79,7 @@ impl JobSchedule {
         self.reconcile = Some((now + FILES_SETTLE).min(first + LONGEST_FILES_SETTLE));
     }
 
-    /// Others changed rules that matter. No earlier than `not_before`, nor too soon after the last time.
+    /// Others changed rules that matter: reconciles, but not before `not_before`, nor too soon after the last time.
     pub(super) fn others_changed(
         &mut self,
         first: Instant,
@@ -91,7 +91,7 @@ impl JobSchedule {
         self.reconcile_by(moment.unwrap_or(now));
     }
 
-    /// Our rules were undone while they were checked.
+    /// Somebody undid our rules while they were checked.
     pub(super) fn undone(&mut self, now: Instant) {
         let moment = self.others.wait(now).unwrap_or(now + FILES_SETTLE);
         self.reconcile_by(moment);
@@ -168,7 +168,7 @@ impl JobSchedule {
         Some(job)
     }
 
-    /// The job has ended; it is returned if one was running.
+    /// Ends the running job and returns it.
     pub(super) fn end(&mut self) -> Option<Running> {
         match std::mem::replace(&mut self.phase, JobPhase::Idle) {
             JobPhase::Running(running) => Some(running),
@@ -205,7 +205,7 @@ impl JobSchedule {
         matches!(self.phase, JobPhase::Idle)
     }
 
-    /// Whether nothing is running, and nothing calls for a check.
+    /// Whether no job is running and no check is due or scheduled.
     pub(super) fn is_at_rest(&self) -> bool {
         self.is_idle() && self.reconcile.is_none()
     }

@@ -3,29 +3,29 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// A flush removes rule by rule, each with an event of its own: look when no more come.
+/// When somebody removes all rules, the kernel reports each with an event of its own: look when no more events come.
 const SETTLE: Duration = Duration::from_millis(1);
 /// Look this long after the first change, even if more keep coming.
 const LONGEST_SETTLE: Duration = Duration::from_millis(20);
 /// systemd-binfmt removes every rule and then registers its own, and fails if one of its names has been
 /// registered in between.
 const CLAIMED_SETTLE: Duration = Duration::from_millis(250);
-/// No event tells when the lock is released, so looking is tried again, first after this time.
+/// No event tells when the lock is released, so the look is repeated, first after this time.
 const FIRST_LOCK_WAIT: Duration = Duration::from_millis(20);
 const LONGEST_LOCK_WAIT: Duration = Duration::from_secs(1);
-/// `binfmtd register` holds the lock for less.
+/// `binfmtd register` does not hold the lock this long.
 const REPORT_LOCK: Duration = Duration::from_secs(10);
 
 /// When the next look is due, and what it waits for.
 #[derive(Debug, Default)]
 pub(super) struct LookSchedule {
-    /// When the first change was reported that no look has dealt with.
+    /// When the first change was reported that no look has dealt with yet.
     first_change: Option<Instant>,
     due: Option<Instant>,
-    /// Changes start no look, because another program keeps undoing what is restored.
+    /// Changes start no look, because another program keeps undoing restorations.
     is_paused: bool,
     lock: LockWait,
-    /// What the look that is under way must not restore.
+    /// Names that the current look must not restore.
     left_alone: BTreeSet<String>,
 }
 
@@ -61,8 +61,8 @@ impl LookSchedule {
         self.due.is_some_and(|due| due <= now)
     }
 
-    /// A look starts that serves whatever was due. `claimed` are names of ours that systemd-binfmt
-    /// registers as well; returns which of them to leave alone.
+    /// Starts a look, which deals with everything that is due. `claimed` are names of our rules that systemd-binfmt
+    /// registers as well; returns those to leave alone.
     pub(super) fn start(&mut self, claimed: &BTreeSet<String>, now: Instant) -> BTreeSet<String> {
         self.due = self.due.filter(|due| *due > now);
         let is_settling = now < self.first_change(now) + CLAIMED_SETTLE;
@@ -75,7 +75,7 @@ impl LookSchedule {
         self.lock = LockWait::Free;
     }
 
-    /// Another process has the lock. Returns whether to report that, which is so once.
+    /// Another process holds the lock. Returns whether to report that; true only once.
     pub(super) fn lock_busy(&mut self, by_our_worker: bool, now: Instant) -> bool {
         let (since, wait, reported) = match self.lock {
             LockWait::Busy { since, wait, reported } if !by_our_worker => (since, wait, reported),
@@ -96,12 +96,12 @@ impl LookSchedule {
         self.first_change.unwrap_or(now)
     }
 
-    /// Whatever was reported has been dealt with.
+    /// All reported changes have been dealt with.
     pub(super) fn settled(&mut self) {
         self.first_change = None;
     }
 
-    /// Whether a rule is only left alone for the moment. Then a look comes when that is over.
+    /// Whether a missing rule is only left alone for now. If so, schedules a look for when that is over.
     pub(super) fn wait_for_claimed(
         &mut self,
         missing: &[std::ffi::OsString],
@@ -118,13 +118,13 @@ impl LookSchedule {
         waits
     }
 
-    /// Restores nothing until then.
+    /// Restores nothing before `until`.
     pub(super) fn pause(&mut self, until: Instant) {
         self.is_paused = true;
         self.due = Some(until);
     }
 
-    /// Leaves changes to the next check.
+    /// Starts no look for changes: the next check deals with them.
     pub(super) fn pause_for_check(&mut self) {
         self.is_paused = true;
         self.due = None;

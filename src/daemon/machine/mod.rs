@@ -1,8 +1,8 @@
-//! What the service decides: a state, an event and the time give a new state and effects.
+//! The decisions of the service: (state, event, time) → (new state, effects).
 //!
 //! Nothing here reads a clock or touches the system, so every case of timing is a unit test. The driver
-//! (`event_loop.rs`) carries the effects out in order, and feeds what comes of them back as events. Of
-//! [`Effect::Look`] and [`Effect::Restore`] the answers come before any other event.
+//! (`event_loop.rs`) carries out the effects in order, and reports their results as events. The results of
+//! [`Effect::Look`] and [`Effect::Restore`] come before any other event.
 
 mod check;
 mod event;
@@ -26,9 +26,7 @@ use model::{Readiness, Retry};
 
 impl Machine {
     pub(super) fn handle(&mut self, event: Event, now: Now) -> Vec<Effect> {
-        if !self.has_ended() {
-            self.transition(event, now);
-        }
+        self.transition(event, now);
         self.take_effects()
     }
 
@@ -43,7 +41,7 @@ impl Machine {
             Event::MountsChanged { mounted, folders_moved } => {
                 let before = std::mem::replace(&mut self.mounted, mounted);
                 let is_another = mounted != before && mounted != Some(self.state.instance);
-                // The worker opens it: an automount may block whoever triggers it.
+                // Left to the worker: an automount may block the process that triggers it.
                 if is_another || folders_moved {
                     self.files_changed(now);
                 }
@@ -83,7 +81,7 @@ impl Machine {
             Event::ReloadRequested => self.reload(now),
             Event::StopRequested => {
                 self.emit(Effect::Notify(Notification::Stopping));
-                // Whoever reads it would take it for the current state.
+                // A reader would take the file for the current state.
                 self.emit(Effect::RemoveMetrics(self.metrics_file.clone()));
                 self.emit(Effect::End(Ok(())));
             }
@@ -97,7 +95,7 @@ impl Machine {
             self.emit(Effect::Notify(Notification::Watchdog));
         }
         if self.looks.is_due(now.at) {
-            // What it finds may call for a job at once.
+            // Its result may call for a job at once.
             return self.look(now);
         }
         if self.jobs.is_overdue(now.at) {

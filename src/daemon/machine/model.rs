@@ -1,4 +1,4 @@
-//! The state of the machine, and what every transition uses.
+//! The state of the machine, and methods that every transition uses.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -18,7 +18,6 @@ use crate::failure::{Failure, FailureKind};
 use crate::plan;
 use crate::system::binfmt_misc::record;
 
-/// What the service knows and has to do.
 #[derive(Debug)]
 pub(in crate::daemon) struct Machine {
     pub(super) state: State,
@@ -27,16 +26,16 @@ pub(in crate::daemon) struct Machine {
     pub(super) baseline: Option<Baseline>,
     pub(super) looks: LookSchedule,
     pub(super) jobs: JobSchedule,
-    /// How often others undid our changes.
+    /// Slows down when others keep undoing our changes.
     pub(super) pace: Pace,
-    /// What the kernel refused to restore. Tried again once a file has changed.
+    /// What the kernel refused to restore; tried again after a file has changed.
     pub(super) refused: Vec<plan::Action>,
     /// Names of our rules that systemd-binfmt registers as well.
     pub(super) claimed: BTreeSet<String>,
     pub(super) described: DescribedFiles,
     /// `st_dev` of what was on the mount point when mounts last changed.
     pub(super) mounted: Option<u64>,
-    /// Our own worker may have written the record, which is no news.
+    /// Our own worker may have written the record, so a new one is no news.
     pub(super) expects_new_record: bool,
     pub(super) lock_file: PathBuf,
     pub(super) usual_metrics_file: PathBuf,
@@ -48,14 +47,14 @@ pub(in crate::daemon) struct Machine {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readiness {
-    /// READY has not been told.
+    /// READY has not been sent.
     Starting,
     Ready,
-    /// RELOADING has been told, and READY is to follow.
+    /// RELOADING has been sent, and READY is to follow.
     Reloading,
 }
 
-/// How the instance was when it was last checked or looked at; a difference needs a check.
+/// The instance at the last check or look; if it differs now, a check is needed.
 #[derive(Debug, PartialEq)]
 pub(super) struct Baseline {
     /// Digest of the rules of others that matter.
@@ -64,7 +63,6 @@ pub(super) struct Baseline {
     pub(super) missing: Option<Vec<OsString>>,
 }
 
-/// What [`Machine::new`] needs to know.
 #[derive(Debug)]
 pub(in crate::daemon) struct Setup {
     /// As it is before the first check.
@@ -73,7 +71,7 @@ pub(in crate::daemon) struct Setup {
     pub(in crate::daemon) runtime: PathBuf,
     /// `st_dev` of what is on the mount point.
     pub(in crate::daemon) mounted: Option<u64>,
-    /// How often the service manager wants to be told that the service is alive.
+    /// The interval of the service manager's watchdog messages.
     pub(in crate::daemon) watchdog: Option<Duration>,
 }
 
@@ -119,7 +117,7 @@ impl Machine {
         &self.metrics_file
     }
 
-    /// When [`super::event::Event::Due`] is to come, if nothing else does before.
+    /// When [`super::event::Event::Due`] has to come, if no other event comes first.
     pub(in crate::daemon) fn deadline(&self) -> Option<Instant> {
         if self.has_ended {
             return None;
@@ -139,24 +137,20 @@ impl Machine {
         self.emit(Effect::Log(entry));
     }
 
-    pub(super) fn has_ended(&self) -> bool {
-        self.has_ended
-    }
-
     pub(super) fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }
 
-    /// A check or a look was impossible.
+    /// A check or a look failed.
     pub(super) fn fail(&mut self, failure: Failure, retry: Retry, now: Now) {
         if self.baseline.is_none() {
-            // Nothing has worked yet, so whoever started the service is told.
+            // Nothing has worked yet, so let the start of the service fail.
             return self.emit(Effect::End(Err(failure)));
         }
         if self.state.trouble.as_ref() != Some(&failure.message) {
             self.log(JournalEntry::Trouble(failure.message.clone()));
         }
-        // A faulty configuration does not mend itself, and its next change is noticed.
+        // Retrying does not correct a faulty configuration, and its next change is noticed.
         if retry == Retry::Check && failure.kind != FailureKind::Usage {
             self.jobs.retry(now.at);
         }
@@ -165,7 +159,7 @@ impl Machine {
         self.publication.changed();
     }
 
-    /// Changes were made, of which the first was asked for at `first`.
+    /// Counts changes that were made; `first` is when the first of them became necessary.
     pub(super) fn count(&mut self, changes: &Changes, first: Instant, now: Now) {
         let mut all = 0;
         for (cause, count) in &changes.0 {

@@ -1,4 +1,4 @@
-//! What the state files and the service manager have been told, and what is due to be told.
+//! Writes of the state files and messages to the service manager: what is due, and what was sent.
 
 use std::time::{Duration, Instant};
 
@@ -39,13 +39,13 @@ impl Publication {
         self.changed = true;
     }
 
-    /// READY is to be told, after the files have been written: whoever waits for it may read them.
+    /// READY is to be sent after the files have been written, because units that wait for it may read them.
     pub(super) fn announce_ready(&mut self) {
         self.changed = true;
         self.ready_due = true;
     }
 
-    /// READY would tell of the new configuration, which is not in force yet.
+    /// READY would mean that the new configuration is in force, which it is not yet.
     pub(super) fn withdraw_ready(&mut self) {
         self.ready_due = false;
     }
@@ -83,8 +83,8 @@ impl Publication {
         Some(if is_ready { Notification::Ready { status } } else { Notification::Status(status) })
     }
 
-    /// The service manager did not take a message. The watchdog's next one comes by itself, and READY
-    /// follows RELOADING anyway.
+    /// A message did not reach the service manager. Another watchdog message follows anyway, and so does READY after
+    /// RELOADING.
     pub(super) fn lost(&mut self, notification: &Notification, now: Instant) {
         match notification {
             Notification::Ready { .. } => self.ready_due = true,

@@ -1,4 +1,4 @@
-//! What is known about the wanted rules, and which of it is news.
+//! What is known about the wanted rules, and what of it is news.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use crate::daemon::protocol::Description;
 use crate::daemon::state::{Condition, RuleState};
 use crate::observation::FileId;
 
-/// Version and digest of interpreters by file, so that no megabytes are read again.
+/// Version and digest of interpreters by file, so that each file is read only once.
 #[derive(Debug, Default)]
 pub(super) struct DescribedFiles(HashMap<FileId, (Option<String>, Option<String>)>);
 
@@ -18,7 +18,7 @@ impl DescribedFiles {
     }
 }
 
-/// Takes over what a check found; returns what is news of it.
+/// Adopts the results of a check; returns the news.
 pub(super) fn adopt(
     known: &mut Vec<RuleState>,
     checked: Vec<RuleState>,
@@ -45,7 +45,7 @@ pub(super) fn adopt(
     news
 }
 
-/// Takes over what a thorough probe found; returns what is news of it.
+/// Adopts the results of probes at full depth; returns the news.
 pub(super) fn describe(
     rules: &mut [RuleState],
     descriptions: BTreeMap<String, Description>,

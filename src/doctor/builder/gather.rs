@@ -1,30 +1,28 @@
 //! Looks at a builder, and builds for each platform that is asked about.
 
 use super::facts::BuilderFacts;
-use crate::buildx;
-use crate::buildx::builder::Builder;
-use crate::buildx::docker::{Docker, Trouble};
+use crate::buildx::docker::{Docker, DockerError};
 use crate::buildx::engine::Location;
-use crate::buildx::inspection::{self, Effort, InspectError, OnKernel};
-use crate::buildx::kernel::Kernel;
+use crate::buildx::inspection::{self, InspectError, InspectOptions};
+use crate::buildx::kernel::{Kernel, PlatformSupport};
 use crate::buildx::platform::Platform;
+use crate::buildx::selection;
 use crate::doctor::host::facts::HostFacts;
 
 /// Builds by the builder of this name.
 pub fn gather(
     host: &HostFacts<'_>,
-    docker: Result<&Docker, Trouble>,
+    docker: Result<&Docker, DockerError>,
     name: &str,
-    progress: &mut dyn FnMut(usize, usize),
+    progress: &mut dyn FnMut(&str, usize, usize),
 ) -> BuilderFacts {
-    let kernels = |seen: &buildx::observe::Observation, _: &Builder| {
-        let mut kernels = on_kernel(host, &seen.engine.location);
-        inspection::sort(&mut kernels);
-        Ok(kernels)
-    };
-    let effort = Effort { build: true, digests: false };
     let outcome = docker.map_err(InspectError::from).and_then(|docker| {
-        inspection::inspect(docker, host.settings, name, kernels, effort, progress)
+        let mut inspection = inspection::look(docker, name)?;
+        let mut kernels = on_kernel(host, &inspection.seen.engine.location);
+        selection::sort(&mut kernels);
+        let options = InspectOptions { build: true, digests: false };
+        inspection.examine(docker, host.settings, &kernels, options, progress)?;
+        Ok(inspection)
     });
     BuilderFacts { name: name.to_owned(), outcome }
 }
@@ -41,8 +39,8 @@ pub fn platforms<'a>(host: &HostFacts<'a>) -> Vec<Platform<'a>> {
 }
 
 /// What the kernel does with each platform that is asked about, by the proofs that are there already.
-fn on_kernel<'a>(host: &HostFacts<'a>, location: &Location) -> Vec<OnKernel<'a>> {
-    let mut kernels: Vec<OnKernel<'a>> = Vec::new();
+fn on_kernel<'a>(host: &HostFacts<'a>, location: &Location) -> Vec<PlatformSupport<'a>> {
+    let mut kernels: Vec<PlatformSupport<'a>> = Vec::new();
     for asked in &host.targets {
         let Some(platform) = Platform::of(asked.target) else { continue };
         if kernels.iter().any(|(known, _)| *known == platform) {

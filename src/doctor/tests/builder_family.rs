@@ -1,13 +1,14 @@
 use super::*;
-use crate::buildx::builder::{Builder, DRIVER, Node, NodeStatus};
-use crate::buildx::docker::Trouble;
+use crate::buildx::builder::{Builder, Node, NodeStatus};
+use crate::buildx::docker::DockerError;
+use crate::buildx::driver::MANAGED;
 use crate::buildx::embedded::Embedded;
 use crate::buildx::engine::{Engine, Location};
-use crate::buildx::facts::Facts as PlatformFacts;
+use crate::buildx::facts::PlatformFacts;
 use crate::buildx::inspection::{InspectError, Inspection};
 use crate::buildx::kernel::Kernel;
-use crate::buildx::observe::{Observation as Seen, Orphan, OrphanKind};
-use crate::buildx::trial::{Built, Runner};
+use crate::buildx::observe::{DockerFacts as Seen, Orphan, OrphanKind};
+use crate::buildx::test_build::{Built, Runner};
 use crate::doctor::builder::facts::BuilderFacts;
 use crate::doctor::repair::builder_to_repair;
 use crate::failure::Failure;
@@ -24,7 +25,7 @@ fn builder() -> Builder {
     };
     Builder {
         name: "mine".to_owned(),
-        driver: DRIVER.to_owned(),
+        driver: MANAGED.name().to_owned(),
         current: None,
         error: None,
         nodes: vec![node],
@@ -64,14 +65,14 @@ fn inspection(builder: Option<Builder>, facts: Vec<PlatformFacts>) -> Inspection
         location: Location::Here,
     };
     let seen = Seen { engine, builders: vec![self::builder()] };
-    Inspection { seen, builder, facts, orphans: Vec::new() }
+    Inspection { seen, name: "mine".to_owned(), builder, facts, orphans: Vec::new() }
 }
 
 fn ask(host: &mut Example<'_>, outcome: Result<Inspection, InspectError>) {
     host.0.builder = Some(BuilderFacts { name: "mine".to_owned(), outcome });
 }
 
-fn trouble(host: &mut Example<'_>, trouble: Trouble) {
+fn trouble(host: &mut Example<'_>, trouble: DockerError) {
     ask(host, Err(InspectError::Docker(trouble)));
 }
 
@@ -121,13 +122,13 @@ fn each_trouble_with_docker_is_told_once() {
     let settings = Settings::default();
     let said = || "said".to_owned();
     for (trouble_with, id, status, words) in [
-        (Trouble::NoDocker, "docker.cli", FAIL, "docker-ce-cli"),
-        (Trouble::Podman(said()), "docker.cli", FAIL, "podman build --platform"),
-        (Trouble::Down(said()), "docker.engine", FAIL, "systemctl start docker"),
-        (Trouble::DeadContext(said()), "docker.engine", FAIL, "docker context use default"),
-        (Trouble::Denied(said()), "docker.engine", Status::Error, "usermod -aG docker"),
-        (Trouble::NoPlugin, "docker.buildx", FAIL, "docker-buildx-plugin"),
-        (Trouble::OldPlugin(said()), "docker.buildx", FAIL, "docker-buildx-plugin"),
+        (DockerError::NoDocker, "docker.cli", FAIL, "docker-ce-cli"),
+        (DockerError::Podman(said()), "docker.cli", FAIL, "podman build --platform"),
+        (DockerError::Down(said()), "docker.engine", FAIL, "systemctl start docker"),
+        (DockerError::DeadContext(said()), "docker.engine", FAIL, "docker context use default"),
+        (DockerError::Denied(said()), "docker.engine", Status::Error, "usermod -aG docker"),
+        (DockerError::NoPlugin, "docker.buildx", FAIL, "docker-buildx-plugin"),
+        (DockerError::OldPlugin(said()), "docker.buildx", FAIL, "docker-buildx-plugin"),
     ] {
         let mut host = host(&settings);
         trouble(&mut host, trouble_with);
@@ -139,7 +140,7 @@ fn each_trouble_with_docker_is_told_once() {
         }
     }
     let mut host = host(&settings);
-    let compatible = Trouble::Compatible { endpoint: said(), version: said() };
+    let compatible = DockerError::Compatible { endpoint: said(), version: said() };
     trouble(&mut host, compatible);
     host.holds("docker.engine", FAIL, &["not a Docker engine", "docker context use default"]);
 }
@@ -155,9 +156,9 @@ fn packages_are_named_where_they_are_known() {
     ] {
         let mut host = host(&settings);
         host.distribution = distribution;
-        trouble(&mut host, Trouble::NoDocker);
+        trouble(&mut host, DockerError::NoDocker);
         assert_eq!(line(&host.says("docker.cli")), command);
-        trouble(&mut host, Trouble::NoPlugin);
+        trouble(&mut host, DockerError::NoPlugin);
         let plugin = command.replace(" docker-cli ", " ").replace(" docker.io ", " ");
         let plugin = plugin.replace(" docker docker-", " docker-");
         assert_eq!(line(&host.says("docker.buildx")), plugin);
@@ -193,11 +194,14 @@ fn builders_that_are_not_as_they_should_be() {
     let mut host = host(&settings);
     let docker = Builder { driver: "docker".to_owned(), ..builder() };
     ask(&mut host, Ok(inspection(Some(docker), Vec::new())));
-    host.holds("builder.present", WARN, &["has the driver docker", "not created by binfmtd"]);
+    let words = ["has the driver docker", "not created by binfmtd", "part of the engine"];
+    host.holds("builder.present", WARN, &words);
+    assert_eq!(line(&host.says("builder.present")), "binfmtd buildx bootstrap mine-container");
     host.holds("builder.builds", SKIP, &["no platform is asked for"]);
     let dead = Builder { error: Some("no such context".to_owned()), ..builder() };
     ask(&mut host, Ok(inspection(Some(dead), Vec::new())));
     host.holds("builder.present", FAIL, &["no such context", "docker buildx rm mine"]);
+    host.holds("builder.running", SKIP, &["builder.present reports why"]);
     for (status, finding, words) in [
         (
             NodeStatus::Stopped,
@@ -248,8 +252,12 @@ fn builds_that_fail_or_are_made_by_another() {
 fn what_is_left_of_builders_that_are_gone() {
     let settings = Settings::default();
     let mut host = host(&settings);
-    let orphan =
-        |name: &str, ours| Orphan { kind: OrphanKind::Volume, name: name.to_owned(), ours };
+    let orphan = |name: &str, ours| Orphan {
+        kind: OrphanKind::Volume,
+        name: name.to_owned(),
+        node: "mine0".to_owned(),
+        ours,
+    };
     let with = |orphans| Inspection { orphans, ..inspection(Some(builder()), Vec::new()) };
     ask(&mut host, Ok(with(vec![orphan("theirs", false)])));
     host.holds("builder.orphans", PASS, &["not created by binfmtd: theirs"]);

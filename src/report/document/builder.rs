@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::buildx::bootstrap::Bootstrapped;
 use crate::buildx::builder::{Builder, Node, NodeStatus};
 use crate::buildx::embedded::Embedded;
 use crate::buildx::engine::{Engine, Location};
-use crate::buildx::facts::{Facts, Grade};
+use crate::buildx::facts::{Assessment, Grade, PlatformFacts};
+use crate::buildx::inspection::Inspection;
 use crate::buildx::kernel::Kernel;
+use crate::buildx::message::with_fix;
 use crate::buildx::observe::{Orphan, OrphanKind};
-use crate::buildx::trial::Built;
+use crate::buildx::removal::BuilderRemoval;
+use crate::buildx::test_build::Built;
 use crate::fix::{Fix, Reader};
 use crate::system::host::privilege;
 
@@ -175,10 +179,45 @@ pub struct RemovalDocument {
 }
 
 impl BuilderDocument {
-    pub fn new(engine: &Engine, builder: Option<&Builder>, facts: &[Facts]) -> Self {
-        let name = builder.map(|builder| builder.name.as_str()).unwrap_or_default();
-        let platforms: Vec<PlatformDocument> =
-            facts.iter().map(|facts| PlatformDocument::new(facts, name)).collect();
+    /// From what was seen and found.
+    pub fn new(engine: &Engine, builder: Option<&Builder>, facts: &[PlatformFacts]) -> Self {
+        let assessments = facts.iter().map(PlatformFacts::assess);
+        Self::assessed(engine, builder, facts, assessments)
+    }
+
+    pub fn inspected(found: &Inspection) -> Self {
+        let document = Self::new(&found.seen.engine, found.builder.as_ref(), &found.facts);
+        match found.problem() {
+            Some(problem) => document.with_error(&with_fix(&problem, &problem.fix())),
+            None => document,
+        }
+    }
+
+    pub fn bootstrapped(done: &Bootstrapped) -> Self {
+        let builder = Some(&done.builder);
+        let document = Self::assessed(&done.engine, builder, &done.facts, done.assessments());
+        let document = Self {
+            steps: done.steps.iter().map(ToString::to_string).collect(),
+            warnings: done.warnings.clone(),
+            ..document
+        };
+        match &done.error {
+            Some(error) => document.with_error(error),
+            None => document,
+        }
+    }
+
+    fn assessed(
+        engine: &Engine,
+        builder: Option<&Builder>,
+        facts: &[PlatformFacts],
+        assessments: impl Iterator<Item = Assessment>,
+    ) -> Self {
+        let of = |builder| {
+            let platforms = facts.iter().zip(assessments);
+            platforms.map(|(facts, of)| PlatformDocument::new(facts, of, builder)).collect()
+        };
+        let platforms: Vec<PlatformDocument> = builder.map(of).unwrap_or_default();
         let ok =
             builder.is_some() && platforms.iter().all(|one| one.grade != Grade::Fails.as_str());
         Self {
@@ -261,8 +300,7 @@ impl From<&Node> for NodeDocument {
 }
 
 impl PlatformDocument {
-    fn new(facts: &Facts, builder: &str) -> Self {
-        let judgement = facts.judge(builder);
+    fn new(facts: &PlatformFacts, assessment: Assessment, builder: &Builder) -> Self {
         Self {
             platform: facts.platform.clone(),
             target: facts.target.clone(),
@@ -270,9 +308,9 @@ impl PlatformDocument {
             embedded: (&facts.embedded).into(),
             advertised: facts.advertised,
             built: (&facts.built).into(),
-            grade: judgement.grade.as_str(),
-            finding: judgement.sentence,
-            fix: judgement.fix,
+            grade: assessment.grade.as_str(),
+            finding: assessment.sentence,
+            fix: assessment.remedy.map(|remedy| remedy.fix(facts, builder)),
         }
     }
 }
@@ -330,10 +368,23 @@ impl From<&Built> for BuiltDocument {
 
 impl From<&Orphan> for OrphanDocument {
     fn from(orphan: &Orphan) -> Self {
-        let (kind, state) = match &orphan.kind {
-            OrphanKind::Container(state) => ("container", Some(state.clone())),
-            OrphanKind::Volume => ("volume", None),
+        let state = match &orphan.kind {
+            OrphanKind::Container(state) => Some(state.clone()),
+            OrphanKind::Volume => None,
         };
-        Self { kind, name: orphan.name.clone(), state, ours: orphan.ours, removed: false }
+        let (kind, name) = (orphan.kind.word(), orphan.name.clone());
+        Self { kind, name, state, ours: orphan.ours, removed: false }
+    }
+}
+
+impl From<&BuilderRemoval> for RemovalDocument {
+    fn from(removal: &BuilderRemoval) -> Self {
+        let orphans = removal.orphans.iter().map(|one| OrphanDocument {
+            removed: matches!(one.outcome, Some(Ok(()))),
+            ..OrphanDocument::from(&one.orphan)
+        });
+        let errors: Vec<String> = removal.errors().collect();
+        let (ok, builder) = (errors.is_empty(), removal.builder.clone());
+        Self { ok, builder, orphans: orphans.collect(), errors }
     }
 }

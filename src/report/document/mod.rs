@@ -18,22 +18,22 @@ mod which;
 
 pub use binfmt::BinfmtDocument;
 pub use builder::{
-    BuilderDocument, BuilderState, BuiltDocument, EmbeddedDocument, EngineDocument, KernelDocument,
-    NodeDocument, OrphanDocument, PlatformDocument, RemovalDocument,
+    BuilderDocument, BuilderState, EngineDocument, NodeDocument, OrphanDocument, PlatformDocument,
+    RemovalDocument,
 };
-pub use checks::{CheckDocument, CheckText, ChecksDocument};
+pub use checks::{CheckDocument, ChecksDocument};
 pub use config::ConfigDocument;
-pub use doctor::{Conclusion, DoctorDocument, HostDocument};
-pub use error::{EarlyEnd, ErrorDocument};
-pub use export::{ExportDocument, FileDocument};
+#[cfg(test)]
+pub use doctor::HostDocument;
+pub use doctor::{Conclusion, DoctorDocument};
+pub use error::ErrorDocument;
+pub use export::{ExportDocument, ExportTool};
 pub use fix::FixDocument;
-pub use load::{LoadDocument, LoadRuns};
 pub use register::{RegisterAction, RegisterDocument, RegisterLine};
-pub use status::{MatcherKind, RuleDocument, RuleStatus, StatusDocument};
-pub use target::{
-    DoctorTarget, InterpreterDocument, MachineDocument, MatchState, MatchingRule, PinnedDocument,
-    Tries,
-};
-pub use targets::{TargetDocument, TargetRule, TargetsDocument};
+pub use status::{RuleStatus, StatusDocument};
+#[cfg(test)]
+pub use target::MachineDocument;
+pub use target::{DoctorTarget, MatchState, MatchingRule};
+pub use targets::TargetsDocument;
 pub use unregister::UnregisterDocument;
-pub use which::{RuleVerdict, WhichDocument, WhichLine};
+pub use which::{RuleVerdict, WhichDocument};

@@ -10,10 +10,10 @@ use super::*;
 use crate::buildx::builder::{Builder, Node, NodeStatus};
 use crate::buildx::embedded::Embedded;
 use crate::buildx::engine::{Engine, Location};
-use crate::buildx::facts::Facts;
+use crate::buildx::facts::PlatformFacts;
 use crate::buildx::kernel::Kernel;
 use crate::buildx::observe::{Orphan, OrphanKind};
-use crate::buildx::trial::{Built, Runner};
+use crate::buildx::test_build::{Built, Runner};
 
 /// Everything that comes from elsewhere says this.
 fn document_of(word: &str) -> BuilderDocument {
@@ -49,7 +49,7 @@ fn document_of(word: &str) -> BuilderDocument {
             node(NodeStatus::Other(word())),
         ],
     };
-    let facts = |kernel, built| Facts {
+    let facts = |kernel, built| PlatformFacts {
         platform: word(),
         target: word(),
         kernel,
@@ -74,7 +74,8 @@ fn document_of(word: &str) -> BuilderDocument {
     let mut document = BuilderDocument::new(&engine, Some(&builder), &all).with_error(&word());
     document.steps.push(word());
     document.warnings.push(word());
-    let left = |kind| OrphanDocument::from(&Orphan { kind, name: word(), ours: false });
+    let left =
+        |kind| OrphanDocument::from(&Orphan { kind, name: word(), node: word(), ours: false });
     let left = vec![left(OrphanKind::Container(word())), left(OrphanKind::Volume)];
     document.orphans = Some(left);
     document

@@ -53,7 +53,7 @@ fn head(
     engine: &EngineDocument,
     verbose: bool,
 ) -> io::Result<()> {
-    let whose = if builder.ours { "" } else { ", not made by binfmtd" };
+    let whose = if builder.ours { "" } else { ", not created by binfmtd" };
     let current = if builder.current == Some(true) { ", current" } else { "" };
     let name = plain(&builder.name);
     writeln!(out, "{STRONG}{name}{STRONG:#} ({}{current}{whose})", plain(&builder.driver))?;

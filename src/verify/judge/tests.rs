@@ -224,7 +224,7 @@ fn a_status_comes_through_or_not() {
     let of = |run| level(RunEvidence { host: Some(run), ..full() }, Level::Status);
     passes(&of(released()), "exit status 42 came through");
     for (ended, said) in [
-        (Some(Exited(0)), "to exit with status 42: it exited with status 0"),
+        (Some(Exited(0)), "should have exited with status 42: it exited with status 0"),
         (Some(Signaled(42)), ": it died by signal 42"),
         (Some(TimedOut), ": it did not end in time"),
         (Some(Flooded), ": it wrote without end"),
@@ -239,8 +239,11 @@ fn a_status_comes_through_or_not() {
 fn a_signal_ends_it_or_not() {
     let of = |run| level(RunEvidence { empty: Some(run), ..full() }, Level::Signal);
     passes(&of(terminated()), "it died by the signal");
-    fails(&of(answered(Signaled(9))), "to die by SIGTERM: it died by signal 9");
-    fails(&of(answered(Exited(SIGTERM))), "to die by SIGTERM: it exited with status 15");
+    fails(&of(answered(Signaled(9))), "SIGTERM should have killed it: it died by signal 9");
+    fails(
+        &of(answered(Exited(SIGTERM))),
+        "SIGTERM should have killed it: it exited with status 15",
+    );
     skips(&of(silent(Signaled(SIGTERM))), "did not run");
 }
 
@@ -248,9 +251,9 @@ fn a_signal_ends_it_or_not() {
 fn a_set_user_id_program_has_its_owners_rights_or_not() {
     let of = |set_user_id| level(RunEvidence { set_user_id, ..full() }, Level::Credentials);
     let user = |effective_user| Run { effective_user, ..released() };
-    passes(&of(Ok((user(Some(65534)), 65534))), "of uid 65534 ran as that");
+    passes(&of(Ok((user(Some(65534)), 65534))), "of uid 65534 ran with that uid");
     fails(&of(Ok((user(Some(0)), 65534))), "of uid 65534 ran as uid 0, though");
-    skips(&of(Ok((user(None), 65534))), "did not run long enough");
+    skips(&of(Ok((user(None), 65534))), "ended before it could be inspected");
     fails(&of(Ok((silent(Exited(1)), 65534))), "a set-user-ID program: it exited with status 1");
     for (why, said) in [
         (NoSetUserId::NoFlag, "no flag C"),
@@ -308,11 +311,11 @@ fn the_interpreter_is_the_file_on_disk_or_not() {
         &of(runs(pinned(), AtPath::File), path),
         &format!("the interpreter that runs is {PATH}"),
     );
-    skips(&of(Executed::Unknown, path), "did not run long enough");
+    skips(&of(Executed::Unknown, path), "ended before it could be inspected");
     skips(&of(runs(other(), AtPath::File), None), "no visible rule names an interpreter");
     skips(&of(runs(elsewhere(), AtPath::Nothing), path), "a file of another root");
     warns(&of(runs(other(), AtPath::Nothing), path), "is gone from the disk");
-    fails(&of(runs(other(), AtPath::NoFile), path), "is now no regular file");
+    fails(&of(runs(other(), AtPath::NoFile), path), "is no longer a regular file");
     fails(&of(runs(other(), AtPath::File), path), "runs /old/qemu, which is not the file that");
 
     let serving = |pinned, at_path| {

@@ -244,17 +244,17 @@ impl Service {
     fn feed(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            for action in self.machine.handle(event, self.now()) {
-                let what = self.tell(&action);
+            for effect in self.machine.handle(event, self.now()) {
+                let what = self.tell(&effect);
                 self.told.push(format!("{} {what}", self.now.as_millis()));
-                events.extend(self.answer(action));
+                events.extend(self.answer(effect));
             }
         }
     }
 
-    fn answer(&mut self, action: Effect) -> Option<Event> {
+    fn answer(&mut self, effect: Effect) -> Option<Event> {
         let world = &mut self.world;
-        match action {
+        match effect {
             Effect::Look { .. } if world.lock_is_busy => Some(Event::LockBusy),
             Effect::Look { .. } if world.look_fails => {
                 Some(Event::LookFailed(failure("cannot look")))
@@ -296,8 +296,8 @@ impl Service {
         }
     }
 
-    fn tell(&self, action: &Effect) -> String {
-        match action {
+    fn tell(&self, effect: &Effect) -> String {
+        match effect {
             Effect::Look { leave_alone } if leave_alone.is_empty() => "look".to_owned(),
             Effect::Look { leave_alone } => format!("look, leave {leave_alone:?}"),
             Effect::Restore(actions) => {

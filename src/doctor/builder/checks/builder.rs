@@ -1,10 +1,12 @@
 //! Family `builder`: whether a builder builds for each platform.
 
 use super::docker::named;
-use crate::buildx::builder::{Builder, DRIVER, NodeStatus};
-use crate::buildx::facts::{Facts as PlatformFacts, Grade};
+use crate::buildx::builder::Builder;
+use crate::buildx::driver::MANAGED;
+use crate::buildx::facts::{Grade, PlatformFacts, Remedy};
 use crate::buildx::inspection::Inspection;
-use crate::buildx::trial::Built;
+use crate::buildx::problem::BuilderProblem;
+use crate::buildx::test_build::Built;
 use crate::doctor::check::Check;
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Draft, Finding};
@@ -25,13 +27,9 @@ fn inspected(
 }
 
 /// The builder that was named, if there is one.
-fn found(
-    facts: &Facts<'_>,
-    id: CheckId,
-    judge: fn(&Inspection, &Builder, Draft) -> Finding,
-) -> Vec<Finding> {
+fn found(facts: &Facts<'_>, id: CheckId, judge: fn(&Builder, Draft) -> Finding) -> Vec<Finding> {
     inspected(facts, id, |inspection, draft| match &inspection.builder {
-        Some(builder) => judge(inspection, builder, draft),
+        Some(builder) => judge(builder, draft),
         None => draft.skip(format!("{}: there is no such builder", CheckId::BuilderPresent)),
     })
 }
@@ -49,19 +47,7 @@ fn each(
         let draft = |platform: &PlatformFacts| asked.draft(id).target(&platform.target);
         return platforms.iter().map(|one| judge(one, builder, draft(one))).collect();
     }
-    found(facts, id, |_, _, draft| draft.skip("no platform is asked for"))
-}
-
-fn bootstrap(name: &str) -> Command {
-    Command::user(&["binfmtd", "buildx", "bootstrap"]).word(name)
-}
-
-fn made(name: &str) -> Fix {
-    Fix::run("create or repair the builder", [bootstrap(name)])
-}
-
-fn remove(name: &str) -> Command {
-    Command::user(&["docker", "buildx", "rm"]).word(name)
+    found(facts, id, |_, draft| draft.skip("no platform is asked for"))
 }
 
 pub(in crate::doctor) static PRESENT: Check = Check {
@@ -82,30 +68,23 @@ fn present(name: &str, inspection: &Inspection, draft: Draft) -> Finding {
         return draft
             .fail(format!("there is no builder {name}"))
             .with(format!("there are: {}", others.join(", ")))
-            .fix(made(name));
+            .fix(BuilderProblem::missing(name, &inspection.seen).fix());
     };
-    if let Some(error) = &builder.error {
-        let fix = if builder.is_ours() {
-            made(name)
-        } else {
-            Fix::run("remove the builder, which cannot be loaded", [remove(name)])
-        };
+    if let (Some(error), Some(problem)) = (&builder.error, BuilderProblem::of(builder)) {
         return draft
             .fail(format!("buildx cannot load builder {name}"))
             .with(error.clone())
-            .fix(fix);
+            .fix(problem.fix());
     }
     let whose = if builder.is_ours() { "created by binfmtd" } else { "not created by binfmtd" };
-    if builder.driver == DRIVER {
+    if builder.is_managed() {
         return draft.pass(format!("builder {name} exists")).with(whose);
     }
     draft
-        .warn(format!("builder {name} has the driver {}, not {DRIVER}", builder.driver))
+        .warn(format!("builder {name} has the driver {}, not {}", builder.driver, MANAGED.name()))
         .with(whose)
-        .fix(Fix::run(
-            "create a builder with the right driver",
-            [Command::user(&["binfmtd", "buildx", "bootstrap"])],
-        ))
+        .with(builder.driver().limits())
+        .fix(builder.driver().repair(name, None))
 }
 
 pub(in crate::doctor) static RUNNING: Check = Check {
@@ -116,31 +95,33 @@ pub(in crate::doctor) static RUNNING: Check = Check {
     run: |facts, id| found(facts, id, running),
 };
 
-fn running(inspection: &Inspection, builder: &Builder, draft: Draft) -> Finding {
+fn running(builder: &Builder, draft: Draft) -> Finding {
     let name = &builder.name;
     let nodes: Vec<String> =
         builder.nodes.iter().map(|node| format!("{} {}", node.name, node.status.word())).collect();
     let draft = draft.seen(nodes.join(", "));
-    let Some(node) = inspection.resting() else {
-        let versions: Vec<&str> =
-            builder.nodes.iter().filter_map(|node| node.version.as_deref()).collect();
-        return draft.pass(format!("builder {name} runs BuildKit {}", versions.join(", ")));
-    };
-    let boot = if builder.is_ours() {
-        made(name)
-    } else {
-        let boot = Command::user(&["docker", "buildx", "inspect", "--bootstrap"]);
-        Fix::run("start the builder", [boot.word(name)])
-    };
-    match &node.status {
-        NodeStatus::Broken(error) => draft
-            .fail(format!("node {} of builder {name} cannot be reached", node.name))
-            .with(error.clone())
-            .fix(Fix::run("create the builder again", [remove(name), bootstrap(name)])),
+    let problem = BuilderProblem::of(builder);
+    let fix = problem.as_ref().map(BuilderProblem::fix);
+    let finding = match problem {
+        None => {
+            let versions: Vec<&str> =
+                builder.nodes.iter().filter_map(|node| node.version.as_deref()).collect();
+            draft.pass(format!("builder {name} runs BuildKit {}", versions.join(", ")))
+        }
+        Some(BuilderProblem::NotLoaded { .. } | BuilderProblem::Missing { .. }) => {
+            return draft.skip(format!("{} reports why", CheckId::BuilderPresent));
+        }
+        Some(BuilderProblem::Unreachable(node)) => draft
+            .fail(format!("node {} of builder {name} cannot be reached", node.node))
+            .with(node.error),
         // The next build starts it, which takes time.
-        status => draft
-            .warn(format!("node {} of builder {name} is {}", node.name, status.word()))
-            .fix(boot),
+        Some(BuilderProblem::NotRunning { node, status, .. }) => {
+            draft.warn(format!("node {node} of builder {name} is {status}"))
+        }
+    };
+    match fix {
+        Some(fix) => finding.fix(fix),
+        None => finding,
     }
 }
 
@@ -153,7 +134,7 @@ pub(in crate::doctor) static BUILDS: Check = Check {
 };
 
 fn builds(platform: &PlatformFacts, builder: &Builder, draft: Draft) -> Finding {
-    let judgement = platform.judge(&builder.name);
+    let judgement = platform.assess();
     match (&platform.built, judgement.grade) {
         (Built::Yes { by, version, time }, _) => {
             let by = format!("built in {:.2} s, {}", time.as_secs_f64(), by.as_str());
@@ -168,10 +149,10 @@ fn builds(platform: &PlatformFacts, builder: &Builder, draft: Draft) -> Finding 
         (_, Grade::Fails) => {
             let sentence = judgement.sentence.unwrap_or_default();
             let draft = draft.fail(own(&platform.platform) + " " + sentence.as_str());
-            match judgement.fix {
+            match judgement.remedy {
                 // Without --platform, so that one command repairs all platforms.
-                Some(_) if platform.kernel.is_lacking() => draft.fix(made(&builder.name)),
-                Some(fix) => draft.fix(fix),
+                Some(Remedy::Bootstrap) => draft.fix(builder.driver().repair(&builder.name, None)),
+                Some(remedy) => draft.fix(remedy.fix(platform, builder)),
                 None => draft,
             }
         }
@@ -196,12 +177,12 @@ fn agreement(platform: &PlatformFacts, builder: &Builder, draft: Draft) -> Findi
     if let Built::NotTried(why) = &platform.built {
         return draft.skip(format!("not built: {why}"));
     }
-    let judgement = platform.judge(&builder.name);
+    let judgement = platform.assess();
     match (judgement.grade, judgement.sentence) {
         (Grade::Doubtful, Some(sentence)) => {
             let finding = draft.warn(own(&platform.platform) + " " + sentence.as_str());
-            match judgement.fix {
-                Some(fix) => finding.fix(fix),
+            match judgement.remedy {
+                Some(remedy) => finding.fix(remedy.fix(platform, builder)),
                 None => finding,
             }
         }

@@ -1,12 +1,11 @@
 //! Family `docker`: the docker command, the engine and the plugin that a builder needs.
 
-use crate::buildx::docker::Trouble;
+use crate::buildx::docker::DockerError;
 use crate::buildx::engine::Location;
 use crate::buildx::inspection::{InspectError, Inspection};
 use crate::doctor::check::Check;
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Draft, Finding};
-use crate::doctor::fixes::systemctl;
 use crate::doctor::id::CheckId;
 use crate::fix::{Command, Fix};
 use crate::system::host::surroundings::Distribution;
@@ -32,13 +31,16 @@ fn install(distribution: Distribution, command: bool) -> Fix {
     Fix::run("install Docker's command line and buildx", [install.word(plugin)])
 }
 
-fn use_default() -> Fix {
-    let default = Command::user(&["docker", "context", "use", "default"]);
-    Fix::run("choose the context of the local engine", [default])
+/// With the fix of the error, if it has one.
+fn fixed(finding: Finding, error: &DockerError) -> Finding {
+    match error.fix() {
+        Some(fix) => finding.fix(fix),
+        None => finding,
+    }
 }
 
 /// What was seen of the builder, or why docker could not be asked.
-pub(super) type Seen<'a> = Result<&'a Inspection, &'a Trouble>;
+pub(super) type Seen<'a> = Result<&'a Inspection, &'a DockerError>;
 
 /// The builder that was named, if its rules could be looked at.
 pub(super) fn named(
@@ -70,20 +72,20 @@ fn cli(distribution: Distribution, seen: Seen<'_>, draft: Draft) -> Finding {
         Ok(found) => draft
             .pass(format!("docker {} answers", found.seen.engine.client))
             .with(format!("context {}", found.seen.engine.context)),
-        Err(Trouble::NoDocker) => {
+        Err(DockerError::NoDocker) => {
             draft.fail("there is no docker command in PATH").fix(install(distribution, true))
         }
-        Err(trouble @ Trouble::Podman(_)) => draft
+        Err(trouble @ DockerError::Podman(_)) => draft
             .fail(trouble.to_string())
             .fix(Fix::advice(
                 "podman has no builders: check the host with binfmtd doctor, then use podman build --platform PLATFORM",
             )),
         // docker's answer was not understood or did not come, so nothing is known.
         Err(
-            trouble @ (Trouble::Slow { .. }
-            | Trouble::Failed { .. }
-            | Trouble::Unreadable { .. }
-            | Trouble::Batch(_)),
+            trouble @ (DockerError::Slow { .. }
+            | DockerError::Failed { .. }
+            | DockerError::Unreadable { .. }
+            | DockerError::Batch(_)),
         ) => draft.error(trouble.to_string()),
         Err(_) => draft.pass("there is a docker command"),
     }
@@ -106,36 +108,33 @@ fn engine(seen: Seen<'_>, draft: Draft) -> Finding {
                 .pass(format!("Docker {}{rootless} answers", engine.version))
                 .with(engine.endpoint.clone())
         }
-        Err(Trouble::Down(said)) => draft
-            .fail("Docker's engine does not answer")
-            .with(said.clone())
-            .fix(Fix::run("start it", [systemctl(&["start", "docker"])])),
-        Err(Trouble::DeadContext(said)) => {
-            draft.fail("docker's context leads to no engine").with(said.clone()).fix(use_default())
+        Err(error @ DockerError::Down(said)) => {
+            fixed(draft.fail("Docker's engine does not answer").with(said.clone()), error)
         }
-        Err(Trouble::Compatible { endpoint, version }) => draft
-            .fail("what answers is not a Docker engine, which the docker-container driver needs")
-            .with(format!("{endpoint}, version {version}"))
-            .fix(use_default()),
+        Err(error @ DockerError::DeadContext(said)) => {
+            fixed(draft.fail("docker's context leads to no engine").with(said.clone()), error)
+        }
+        Err(error @ DockerError::Compatible { endpoint, version }) => {
+            let summary =
+                "what answers is not a Docker engine, which the docker-container driver needs";
+            fixed(draft.fail(summary).with(format!("{endpoint}, version {version}")), error)
+        }
         // Another user may be able to reach the engine.
-        Err(Trouble::Denied(said)) => draft
-            .error("this user may not use Docker's socket")
-            .with(said.clone())
-            .fix(Fix::advice(
-                "add this user to the group docker (usermod -aG docker USER), then log in again",
-            )),
-        Err(Trouble::NoPlugin | Trouble::OldPlugin(_)) => draft.pass("the engine answers"),
-        Err(Trouble::NoDocker | Trouble::Podman(_)) => {
+        Err(error @ DockerError::Denied(said)) => {
+            fixed(draft.error("this user may not use Docker's socket").with(said.clone()), error)
+        }
+        Err(DockerError::NoPlugin | DockerError::OldPlugin(_)) => draft.pass("the engine answers"),
+        Err(DockerError::NoDocker | DockerError::Podman(_)) => {
             draft.skip(format!("{} reports why", CheckId::DockerCli))
         }
         Err(
-            Trouble::Slow { .. }
-            | Trouble::Failed { .. }
-            | Trouble::Unreadable { .. }
-            | Trouble::BrokenPlugin(_)
-            | Trouble::Elsewhere { .. }
-            | Trouble::Image(_)
-            | Trouble::Batch(_),
+            DockerError::Slow { .. }
+            | DockerError::Failed { .. }
+            | DockerError::Unreadable { .. }
+            | DockerError::BrokenPlugin(_)
+            | DockerError::Elsewhere { .. }
+            | DockerError::Image(_)
+            | DockerError::Batch(_),
         ) => draft.skip(format!("{} reports the cause", CheckId::DockerCli)),
     }
 }
@@ -174,10 +173,10 @@ pub(in crate::doctor) static BUILDX: Check = Check {
 fn buildx(distribution: Distribution, seen: Seen<'_>, draft: Draft) -> Finding {
     match seen {
         Ok(found) => draft.pass(format!("buildx {}", found.seen.engine.buildx)),
-        Err(Trouble::NoPlugin) => {
+        Err(DockerError::NoPlugin) => {
             draft.fail("docker has no buildx plugin").fix(install(distribution, false))
         }
-        Err(Trouble::OldPlugin(version)) => draft
+        Err(DockerError::OldPlugin(version)) => draft
             .fail("buildx is too old: its list of builders cannot be read before 0.13")
             .with(version.clone())
             .fix(install(distribution, false)),

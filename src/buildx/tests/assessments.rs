@@ -1,8 +1,7 @@
 use super::*;
-use crate::fix::{Fix, Reader};
 
-fn line(fix: &Fix) -> String {
-    fix.line(Reader { uid: 0 })
+fn line(facts: &PlatformFacts, remedy: Remedy) -> String {
+    remedy.fix(facts, &ours(NodeStatus::Running)).line(ROOT)
 }
 
 fn kernels() -> [(&'static str, Kernel); 6] {
@@ -38,13 +37,13 @@ fn trials() -> [(&'static str, Built); 5] {
 }
 
 /// All of them, with their words: kernel, embedded, advertised, built.
-fn all(resting: bool) -> Vec<([&'static str; 4], Facts)> {
+fn all(resting: bool) -> Vec<([&'static str; 4], PlatformFacts)> {
     let mut all = Vec::new();
     for (built_word, built) in trials() {
         for (kernel_word, kernel) in kernels() {
             for (embedded_word, embedded) in images() {
                 for (advertised_word, advertised) in [("yes", true), ("no", false)] {
-                    let facts = Facts {
+                    let facts = PlatformFacts {
                         platform: "linux/arm/v7".to_owned(),
                         target: "arm".to_owned(),
                         kernel: kernel.clone(),
@@ -63,15 +62,15 @@ fn all(resting: bool) -> Vec<([&'static str; 4], Facts)> {
 
 /// The file is the documentation: every combination, below what is said of it.
 #[test]
-fn every_combination_is_judged_as_it_is_written_down() {
+fn every_combination_is_assessed_as_it_is_written_down() {
     let mut table: Vec<(String, Vec<String>)> = Vec::new();
     for (words, facts) in all(false) {
-        let judgement = facts.judge("mine");
+        let assessment = facts.assess();
         let head = format!(
             "{}: {}\n  fix: {}\n",
-            judgement.grade.as_str(),
-            judgement.sentence.as_deref().unwrap_or("nothing to say"),
-            judgement.fix.as_ref().map_or("none".to_owned(), line)
+            assessment.grade.as_str(),
+            assessment.sentence.as_deref().unwrap_or("nothing to say"),
+            assessment.remedy.map_or("none".to_owned(), |remedy| line(&facts, remedy))
         );
         let [kernel, embedded, advertised, built] = words;
         let line = format!("    {built:10} {kernel:9} {embedded:9} {advertised}\n");
@@ -98,21 +97,21 @@ fn every_combination_is_judged_as_it_is_written_down() {
 fn a_sentence_claims_nothing_that_is_not_known() {
     for resting in [false, true] {
         for (words, facts) in all(resting) {
-            let judgement = facts.judge("mine");
+            let assessment = facts.assess();
             let [kernel, embedded, _, built] = words;
-            let said = judgement.sentence.clone().unwrap_or_default();
+            let said = assessment.sentence.clone().unwrap_or_default();
             let says = |part: &str| said.contains(part);
-            let case = format!("{words:?} resting {resting}: {judgement:?}");
+            let case = format!("{words:?} resting {resting}: {assessment:?}");
 
             let grades: &[Grade] = match built {
                 "no" => &[Grade::Fails],
                 "not-tried" => &[Grade::Likely, Grade::Doubtful, Grade::Fails],
                 _ => &[Grade::Builds, Grade::Doubtful],
             };
-            assert!(grades.contains(&judgement.grade), "{case}");
-            let is_well = matches!(judgement.grade, Grade::Builds | Grade::Likely);
+            assert!(grades.contains(&assessment.grade), "{case}");
+            let is_well = matches!(assessment.grade, Grade::Builds | Grade::Likely);
             assert_eq!(is_well, said.is_empty(), "{case}");
-            assert!(!is_well || judgement.fix.is_none(), "{case}");
+            assert!(!is_well || assessment.remedy.is_none(), "{case}");
             // What went wrong is said, once.
             let times = usize::from(built == "no");
             assert_eq!(said.matches("WHY").count(), times, "{case}");
@@ -130,7 +129,7 @@ fn a_sentence_claims_nothing_that_is_not_known() {
             assert!(!says("does not say") || (!facts.advertised && !resting), "{case}");
             assert!(!says("advertised, ") || facts.advertised, "{case}");
             // A restart shows a builder nothing that the kernel does not run.
-            let fix = judgement.fix.as_ref().map(line).unwrap_or_default();
+            let fix = assessment.remedy.map(|remedy| line(&facts, remedy)).unwrap_or_default();
             assert!(!fix.contains("buildx stop") || works != Some(false), "{case}");
             assert!(!fix.contains("register") || works == Some(false), "{case}");
         }
@@ -139,15 +138,76 @@ fn a_sentence_claims_nothing_that_is_not_known() {
 
 #[test]
 fn better_facts_never_make_it_worse() {
-    let grade = |facts: &Facts| facts.judge("mine").grade;
+    let grade = |facts: &PlatformFacts| facts.assess().grade;
     for (words, facts) in all(false) {
         if facts.kernel.works() == Some(false) && facts.built.works().is_none() {
-            let better = Facts { embedded: images()[0].1.clone(), ..facts.clone() };
+            let better = PlatformFacts { embedded: images()[0].1.clone(), ..facts.clone() };
             assert!(grade(&better) <= grade(&facts), "{words:?}");
-            let better = Facts { kernel: kernels()[1].1.clone(), ..facts.clone() };
+            let better = PlatformFacts { kernel: kernels()[1].1.clone(), ..facts.clone() };
             assert!(grade(&better) <= grade(&facts), "{words:?}");
         }
     }
     assert!(Grade::Builds < Grade::Likely && Grade::Likely < Grade::Doubtful);
     assert!(Grade::Doubtful < Grade::Fails);
+}
+
+#[test]
+fn a_restart_may_help_what_the_kernel_runs_and_what_hides_an_emulator() {
+    for (words, facts) in all(false) {
+        let [kernel, embedded, advertised, built] = words;
+        let runs = matches!(kernel, "native" | "runs");
+        let hidden = advertised == "yes" && embedded == "yes";
+        let wanted = built == "no" && (runs || hidden);
+        assert_eq!(facts.may_build_after_restart(), wanted, "{words:?}");
+    }
+}
+
+#[test]
+fn a_bootstrap_is_not_proposed_after_one() {
+    let mut others = 0;
+    for (words, facts) in all(false) {
+        let before = facts.assess();
+        let after = facts.assess().after_bootstrap();
+        assert_eq!((after.grade, &after.sentence), (before.grade, &before.sentence), "{words:?}");
+        if before.remedy == Some(Remedy::Bootstrap) {
+            assert_eq!(after.remedy, Some(Remedy::Diagnose), "{words:?}");
+        } else {
+            assert_eq!(after.remedy, before.remedy, "{words:?}");
+            others += usize::from(after.remedy.is_some());
+        }
+    }
+    assert!(others > 0);
+    let (_, facts) = &all(false)[0];
+    assert_eq!(line(facts, Remedy::Diagnose), "binfmtd doctor arm");
+}
+
+#[test]
+fn a_remedy_asks_the_driver() {
+    let (_, facts) = &all(false)[0];
+    let of = |driver: &str, remedy: Remedy| {
+        let builder = Builder { driver: driver.to_owned(), ..ours(NodeStatus::Running) };
+        remedy.fix(facts, &builder).line(ROOT)
+    };
+    let beside = "binfmtd buildx bootstrap mine-container --platform linux/arm/v7";
+    for driver in ["docker", "cloud", "of next year"] {
+        assert_eq!(of(driver, Remedy::Bootstrap), beside);
+    }
+    for driver in ["docker-container", ""] {
+        let here = "binfmtd buildx bootstrap mine --platform linux/arm/v7";
+        assert_eq!(of(driver, Remedy::Bootstrap), here);
+        let again = "docker buildx stop mine && docker buildx inspect --bootstrap mine";
+        assert_eq!(of(driver, Remedy::Restart), again);
+    }
+    assert_eq!(of("docker", Remedy::Restart), "systemctl restart docker");
+    assert!(of("kubernetes", Remedy::Bootstrap).contains("DaemonSet"));
+    assert!(of("remote", Remedy::Bootstrap).contains("where its buildkitd runs"));
+    assert_eq!(of("docker", Remedy::Register), "binfmtd register arm");
+}
+
+#[test]
+fn grades_and_runners_are_written_in_a_word() {
+    let grades = [Grade::Builds, Grade::Likely, Grade::Doubtful, Grade::Fails];
+    assert_eq!(grades.map(Grade::as_str), ["builds", "likely", "doubtful", "fails"]);
+    let runners = [Runner::Native, Runner::Rule, Runner::Embedded];
+    assert_eq!(runners.map(Runner::as_str), ["native", "rule", "embedded"]);
 }

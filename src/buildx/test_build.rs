@@ -1,4 +1,4 @@
-//! The last of the four facts: real builds of a probe, one for each platform, beside each other.
+//! The last of the four facts: real builds of a probe, one for each platform, in parallel.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use super::docker::{Answer, Docker, Question, Trouble};
+use super::docker::{Docker, DockerCommand, DockerError, DockerOutput};
 use super::platform::Platform;
 use crate::probe::{self, Report};
 use crate::system::files::programs;
@@ -28,7 +28,6 @@ pub enum Runner {
 }
 
 impl Runner {
-    /// As it is written.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Native => "native",
@@ -38,31 +37,28 @@ impl Runner {
     }
 }
 
-/// What came of a build.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Built {
-    /// A `RUN` of our probe answered.
+    /// `RUN` started the probe, which answered.
     Yes {
-        /// Who ran it.
         by: Runner,
-        /// What that emulator says of itself.
+        /// The version that the emulator prints.
         version: Option<String>,
-        /// From start to end, the waiting for other builds included.
+        /// From start to end, including the wait for other builds.
         time: Duration,
     },
-    /// It did not.
     No {
         /// One sentence.
         why: String,
-        /// All that the build said.
+        /// The whole output of the build.
         log: String,
     },
-    /// It was not tried; why.
+    /// Why nothing was built.
     NotTried(String),
 }
 
 impl Built {
-    /// Whether it was; `None` where it was not tried.
+    /// Whether it was built; `None` if that was not tried.
     pub fn works(&self) -> Option<bool> {
         match self {
             Self::Yes { .. } => Some(true),
@@ -72,42 +68,40 @@ impl Built {
     }
 }
 
-/// One platform to build for.
 #[derive(Debug, Clone, Copy)]
-pub struct Case<'a> {
-    /// The platform.
+pub struct TestBuild<'a> {
     pub platform: &'a Platform<'a>,
-    /// Whether the image carries an emulator for it: then a second build tells which one ran.
+    /// Whether the image carries an emulator for it: then a second build tells which emulator ran.
     pub embedded: bool,
 }
 
-/// Builds for each platform with `builder`, and tells what came of it, in the same order.
+/// Builds for each platform with `builder`, and returns the results in the same order.
 ///
 /// `FROM scratch`, without network, cache, attestations or output: nothing is pulled, and no image is left.
 pub fn build(
     docker: &Docker,
     builder: &str,
-    cases: &[Case<'_>],
+    cases: &[TestBuild<'_>],
     host: &Target,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Vec<Built>, Trouble> {
+) -> Result<Vec<Built>, DockerError> {
     let folder =
         tempfile::Builder::new().prefix("binfmtd-build-").tempdir().map_err(BatchError::from)?;
-    let mut questions = Vec::new();
+    let mut commands = Vec::new();
     let mut builds = Vec::new();
     for (number, case) in cases.iter().enumerate() {
         let one = Build::prepare(&folder, number, case, host).map_err(BatchError::from)?;
         builds.push(one.map(|one| {
-            let first = questions.len();
-            questions.push(one.question(builder, case, "Dockerfile"));
+            let first = commands.len();
+            commands.push(one.command(builder, case, "Dockerfile"));
             if case.embedded {
-                questions.push(one.question(builder, case, WITNESS));
+                commands.push(one.command(builder, case, WITNESS));
             }
             (one, first)
         }));
     }
-    let total = questions.len();
-    let answers = docker.ask_all(&questions, &mut |done| progress(done, total))?;
+    let total = commands.len();
+    let answers = docker.run_all(&commands, &mut |done| progress(done, total))?;
     let outcomes = cases.iter().zip(builds).map(|(case, one)| {
         let Some((one, first)) = one else {
             return Built::NotTried(format!("there is no probe for {}", case.platform.target.name));
@@ -118,8 +112,8 @@ pub fn build(
     Ok(outcomes.collect())
 }
 
-/// The Dockerfile of the build that tells whether an emulator is put in front of every program: a program
-/// of the host's own, which no rule of the kernel's takes, runs in it only where none is.
+/// The Dockerfile of the build that tells whether `BuildKit` runs every program by the image's emulator: a program of the
+/// host's own, which no rule takes, runs only if it does not.
 const WITNESS: &str = "Dockerfile.witness";
 
 /// A build's context.
@@ -132,7 +126,7 @@ impl Build {
     fn prepare(
         parent: &TempDir,
         number: usize,
-        case: &Case<'_>,
+        case: &TestBuild<'_>,
         host: &Target,
     ) -> std::io::Result<Option<Self>> {
         let Some(program) = probe::build(case.platform.target, case.platform.machine()) else {
@@ -142,7 +136,7 @@ impl Build {
         std::fs::create_dir(&folder)?;
         programs::write_program(&folder.join("probe"), &program)?;
         let nonce = nonce();
-        // QEMU's variable makes it tell its version in place of running the program.
+        // With this variable, QEMU prints its version instead of running the program.
         let dockerfile = format!(
             "FROM scratch\nCOPY probe /probe\nRUN [\"/probe\", \"{nonce}\"]\n\
              ENV QEMU_VERSION=1\nRUN [\"/probe\", \"{nonce}\", \"version\"]\n"
@@ -159,7 +153,7 @@ impl Build {
         Ok(Some(Self { folder, nonce }))
     }
 
-    fn question(&self, builder: &str, case: &Case<'_>, dockerfile: &str) -> Question {
+    fn command(&self, builder: &str, case: &TestBuild<'_>, dockerfile: &str) -> DockerCommand {
         let words = [
             "buildx",
             "build",
@@ -174,17 +168,19 @@ impl Build {
             "none",
             "--provenance=false",
             "--sbom=false",
-            // Else docker's own builder keeps an image, and so does one with default-load.
+            // Otherwise docker's own builder keeps an image, and so does one with default-load.
             "--output",
             "type=cacheonly",
             "--file",
         ];
         let paths = [self.folder.join(dockerfile), self.folder.clone()];
-        Question::new(words.map(std::ffi::OsString::from).into_iter().chain(paths.map(Into::into)))
+        DockerCommand::new(
+            words.map(std::ffi::OsString::from).into_iter().chain(paths.map(Into::into)),
+        )
     }
 
-    pub(super) fn judge(&self, answer: &Answer, witness: Option<&Answer>) -> Built {
-        let log = Log::read(&answer.errors);
+    pub(super) fn judge(&self, answer: &DockerOutput, witness: Option<&DockerOutput>) -> Built {
+        let log = BuildLog::read(&answer.errors);
         let answered = log.outputs.iter().any(|output| self.is_report(output));
         match answer.ended {
             Ended::Exited(0) if answered => {}
@@ -198,7 +194,7 @@ impl Build {
             }
             _ => return Built::No { why: log.why(), log: log.text },
         }
-        // Without an emulator the variable is nobody's, and the probe answers once more.
+        // Without an emulator, nothing reads the variable, and the probe answers once more.
         let lines = log.outputs.iter().filter(|output| !self.is_report(output));
         let version = lines
             .flat_map(|output| output.lines())
@@ -208,7 +204,7 @@ impl Build {
             (None, None) => Runner::Native,
             (Some(_), None) => Runner::Rule,
             (_, Some(witness)) => {
-                let log = Log::read(&witness.errors);
+                let log = BuildLog::read(&witness.errors);
                 match log.outputs.iter().any(|output| self.is_report(output)) {
                     true if version.is_none() => Runner::Native,
                     true => Runner::Rule,
@@ -226,21 +222,20 @@ impl Build {
     }
 }
 
-/// What a build said.
 #[derive(Debug)]
-pub struct Log {
-    /// What each step wrote.
+pub struct BuildLog {
+    /// The output of each step.
     pub outputs: Vec<String>,
     /// Why steps failed.
     pub errors: Vec<String>,
-    /// What was said beside the progress.
+    /// Lines that are not progress.
     pub rest: String,
-    /// All of it, for a person.
+    /// Everything, for a person.
     pub text: String,
 }
 
 #[derive(Deserialize)]
-struct Progress {
+struct ProgressEvent {
     #[serde(default)]
     vertexes: Vec<Vertex>,
     #[serde(default)]
@@ -263,8 +258,8 @@ struct Chunk {
     data: String,
 }
 
-impl Log {
-    /// Reads `--progress rawjson`: JSON documents, and between and behind them lines for people.
+impl BuildLog {
+    /// Reads `--progress rawjson`: JSON documents, with lines for people between and after them.
     pub fn read(errors: &str) -> Self {
         let mut names: Vec<(String, String)> = Vec::new();
         let mut outputs: Vec<(String, Vec<u8>)> = Vec::new();
@@ -304,7 +299,7 @@ impl Log {
         }
     }
 
-    /// One sentence: what a program said, which tells more than its exit status.
+    /// One sentence: what a program printed, which says more than its exit status.
     pub fn why(&self) -> String {
         let said = self.outputs.iter().rev().flat_map(|output| output.lines().rev());
         let complaint = said
@@ -330,14 +325,14 @@ impl Log {
     }
 }
 
-/// Documents that begin a line, and every line that belongs to none.
-fn split(text: &str) -> (Vec<Progress>, String) {
+/// Documents, each of which begins a line, and every other line.
+fn split(text: &str) -> (Vec<ProgressEvent>, String) {
     let mut documents = Vec::new();
     let mut rest = Vec::new();
     let mut left = text;
     while !left.is_empty() {
         if left.starts_with('{') {
-            let mut read = serde_json::Deserializer::from_str(left).into_iter::<Progress>();
+            let mut read = serde_json::Deserializer::from_str(left).into_iter::<ProgressEvent>();
             if let Some(Ok(document)) = read.next() {
                 documents.push(document);
                 left = left.get(read.byte_offset()..).unwrap_or_default().trim_start();
