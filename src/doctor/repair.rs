@@ -78,9 +78,12 @@ fn wrong_targets(facts: &Facts<'_>, findings: &[Finding]) -> Vec<String> {
     let is_wrong = |asked: &&TargetFacts<'_>| {
         told_of.contains(asked.target.name.as_str()) || verdict(facts, asked).is_failure()
     };
-    let wrong = facts.host.foreign().filter(is_wrong);
-    let mut names: Vec<String> = wrong.map(|asked| asked.target.name.clone()).collect();
-    names.dedup();
+    let mut names: Vec<String> = Vec::new();
+    for asked in facts.host.foreign().filter(is_wrong) {
+        if !names.contains(&asked.target.name) {
+            names.push(asked.target.name.clone());
+        }
+    }
     names
 }
 
