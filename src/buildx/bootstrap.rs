@@ -178,7 +178,10 @@ impl<'a> Bootstrap<'a, '_> {
         }
         let planned = plan::plan(spec, &builders)?;
         self.carry_out(&planned)?;
-        let builder = self.look_again()?;
+        if !planned.is_empty() {
+            builders = observe::builders(self.docker)?;
+        }
+        let builder = self.pick(builders)?;
         if self.request.platforms.is_none() {
             keep_running(self.settings, &builder, &mut kernels);
         }
@@ -305,8 +308,11 @@ impl<'a> Bootstrap<'a, '_> {
     }
 
     fn look_again(&self) -> Result<Builder, Failure> {
+        self.pick(observe::builders(self.docker)?)
+    }
+
+    fn pick(&self, builders: Vec<Builder>) -> Result<Builder, Failure> {
         let name = &self.request.spec.name;
-        let builders = observe::builders(self.docker)?;
         builders.into_iter().find(|builder| builder.name == *name).ok_or_else(|| {
             Failure::unavailable(format!(
                 "builder {name} is gone: somebody removed it during the bootstrap; run the command again"

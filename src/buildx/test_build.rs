@@ -235,7 +235,7 @@ pub struct BuildLog {
 }
 
 #[derive(Deserialize)]
-struct ProgressEvent {
+struct LogDocument {
     #[serde(default)]
     vertexes: Vec<Vertex>,
     #[serde(default)]
@@ -326,13 +326,13 @@ impl BuildLog {
 }
 
 /// Documents, each of which begins a line, and every other line.
-fn split(text: &str) -> (Vec<ProgressEvent>, String) {
+fn split(text: &str) -> (Vec<LogDocument>, String) {
     let mut documents = Vec::new();
     let mut rest = Vec::new();
     let mut left = text;
     while !left.is_empty() {
         if left.starts_with('{') {
-            let mut read = serde_json::Deserializer::from_str(left).into_iter::<ProgressEvent>();
+            let mut read = serde_json::Deserializer::from_str(left).into_iter::<LogDocument>();
             if let Some(Ok(document)) = read.next() {
                 documents.push(document);
                 left = left.get(read.byte_offset()..).unwrap_or_default().trim_start();

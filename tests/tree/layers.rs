@@ -24,6 +24,8 @@ const LAYERS: &[&[&str]] = &[
     &["report"],
     &["compat"],
     &["cli"],
+    // What tests outside of the library see of it.
+    &["testing"],
     // The two roots: the map of the modules, and the one call.
     &["lib", "main"],
 ];
