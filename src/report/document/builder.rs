@@ -44,37 +44,28 @@ pub struct BuilderDocument {
     pub reader: Reader,
 }
 
-/// The engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct EngineDocument {
-    /// The context.
     pub context: String,
     /// Where it listens.
     pub endpoint: String,
-    /// Its version.
     pub version: String,
     /// The version of the docker command.
     pub client: String,
-    /// The version of buildx.
     pub buildx: String,
     /// Kernel release where it runs.
     pub kernel: String,
-    /// Whether it runs without root.
     pub rootless: bool,
-    /// Whether it runs on this kernel.
     pub here: bool,
     /// Why it is thought not to; null when it does.
     pub elsewhere: Option<String>,
 }
 
-/// A builder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct BuilderState {
-    /// Its name.
     pub name: String,
-    /// Its driver.
     pub driver: String,
     /// Whether builds go to it that name no other; null where buildx does not say.
     pub current: Option<bool>,
@@ -82,21 +73,17 @@ pub struct BuilderState {
     pub ours: bool,
     /// Why it is of no use, in buildx' words.
     pub error: Option<String>,
-    /// Its nodes.
     pub nodes: Vec<NodeDocument>,
 }
 
-/// One of its nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct NodeDocument {
-    /// Its name.
     pub name: String,
     /// The engine that it is in.
     pub endpoint: String,
     /// `running`, `stopped`, `missing`, `broken`, or buildx' word.
     pub status: String,
-    /// Why it is broken.
     pub error: Option<String>,
     /// `BuildKit`'s version, while it runs.
     pub version: Option<String>,
@@ -108,7 +95,6 @@ pub struct NodeDocument {
     pub flags: Vec<String>,
 }
 
-/// One platform.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct PlatformDocument {
@@ -116,29 +102,24 @@ pub struct PlatformDocument {
     pub platform: String,
     /// QEMU's name.
     pub target: String,
-    /// What this kernel runs.
     pub kernel: KernelDocument,
     /// What `BuildKit`'s image carries.
     pub embedded: EmbeddedDocument,
     /// Whether the builder says that it builds for it.
     pub advertised: bool,
-    /// Whether it was built.
     pub built: BuiltDocument,
     /// `builds`, `likely` (nothing was built), `doubtful` or `fails`.
     pub grade: &'static str,
     /// What the four facts mean together, where something is to be said.
     pub finding: Option<String>,
-    /// What to do about it.
     pub fix: Option<Fix>,
 }
 
-/// What the kernel does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct KernelDocument {
     /// `native`, `runs`, `has-rule` (nothing was run), `no-rule`, `fails` or `unknown`.
     pub state: &'static str,
-    /// The rule's name.
     pub rule: Option<String>,
     /// What the QEMU that ran says of itself.
     pub version: Option<String>,
@@ -146,23 +127,17 @@ pub struct KernelDocument {
     pub why: Option<String>,
 }
 
-/// What the image carries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct EmbeddedDocument {
     /// `yes`, `no` or `unknown`.
     pub state: &'static str,
-    /// The emulator's name.
     pub name: Option<String>,
-    /// What it says of itself.
     pub version: Option<String>,
-    /// SHA-256 of its file.
     pub sha256: Option<String>,
-    /// Why nothing is known.
     pub why: Option<String>,
 }
 
-/// What was built.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct BuiltDocument {
@@ -174,7 +149,6 @@ pub struct BuiltDocument {
     pub version: Option<String>,
     /// From start to end.
     pub seconds: Option<f64>,
-    /// Why not.
     pub why: Option<String>,
     /// All that the build said, when it failed.
     pub log: Option<String>,
@@ -186,27 +160,21 @@ pub struct BuiltDocument {
 pub struct OrphanDocument {
     /// `container` or `volume`.
     pub kind: &'static str,
-    /// Its name.
     pub name: String,
-    /// A container's state.
     pub state: Option<String>,
     /// Whether binfmtd made it.
     pub ours: bool,
-    /// Whether it was taken away.
     pub removed: bool,
 }
 
-/// What `remove` did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RemovalDocument {
     /// Whether everything that was asked for is gone.
     pub ok: bool,
-    /// The builder that was taken away.
     pub builder: Option<String>,
     /// What is, or was, left of builders that are gone.
     pub orphans: Vec<OrphanDocument>,
-    /// What could not be taken away.
     pub errors: Vec<String>,
 }
 

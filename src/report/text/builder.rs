@@ -194,7 +194,6 @@ fn list(out: &mut dyn Write, orphans: &[OrphanDocument]) -> io::Result<()> {
     rows(out, &lines)
 }
 
-/// `remove`
 pub fn removal(out: &mut dyn Write, document: &RemovalDocument) -> io::Result<()> {
     if let Some(builder) = &document.builder {
         writeln!(out, "{GOOD}removed{GOOD:#}  builder {}", plain(builder))?;
