@@ -167,7 +167,7 @@ impl<'a> EventLoop<'a> {
             Effect::Publish => self.publish(),
             // If this fails, the file stays behind, as after a crash.
             Effect::RemoveMetrics(file) => drop(std::fs::remove_file(file)),
-            Effect::Notify(notification) => return Ok(self.notify(notification)),
+            Effect::Notify(notification) => return Ok(Self::notify(notification)),
             Effect::Log(entry) => journal::write(&entry),
             // `feed` returns before this.
             Effect::End(_) => {}
@@ -193,7 +193,7 @@ impl<'a> EventLoop<'a> {
         Ok(Event::InstanceHeld(device))
     }
 
-    fn notify(&self, notification: Notification) -> Option<Event> {
+    fn notify(notification: Notification) -> Option<Event> {
         let is_told = match &notification {
             Notification::Ready { status } => manager::ready(status),
             Notification::Status(status) => manager::status(status),

@@ -33,7 +33,7 @@ pub struct WhichLine {
     pub why: String,
 }
 
-/// What the kernel makes of one rule: a [`rule::Verdict`] in one word.
+/// What the kernel makes of one rule: a [`rule::MatchResult`] in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RuleVerdict {
