@@ -106,7 +106,7 @@ test: setup ## all tests; BINFMTD_TESTS=require-all forbids skipping
 lint: setup ## formatting, clippy, shellcheck, documentation; licences and sources with cargo-deny
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	git grep -lIE --untracked '^(#!.*[/ ](ba)?sh$$|# shellcheck shell=)' -- ':!*.rs' ':!*.md' ':!Makefile' \
 		| xargs shellcheck --external-sources
 	@tests/setup/deny

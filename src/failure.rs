@@ -18,7 +18,6 @@ pub enum FailureKind {
     /// Something that was asked for does not work, or is refused.
     Failed,
     Usage,
-    /// Could not be checked or carried out.
     Unavailable,
     NotPermitted,
 }
@@ -70,7 +69,6 @@ impl Failure {
         Self::new(FailureKind::Usage, message)
     }
 
-    /// Could not be checked or carried out.
     pub fn unavailable(message: impl Display) -> Self {
         Self::new(FailureKind::Unavailable, message)
     }

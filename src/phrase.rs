@@ -1,4 +1,4 @@
-//! Sentences in parts, so that what is said of one target can be said of several at once.
+//! Sentences in parts, so that the sentences about several targets can be merged into one.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -7,69 +7,65 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
-/// A sentence or a command; in a document its text, as it is of one target.
+/// A sentence or a command about one target. A document has its text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Phrase(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
-    /// The same of whoever it is said; other words mean another thing.
+    /// The same for every target: sentences with other words are not merged.
     Words(String),
-    /// The one's own, and what stands there when it is said of several who differ in it.
+    /// A per-target value, and the generic wording used when findings are merged.
     Own { this: String, any: String },
-    /// The same of a file. Of several that are in one folder, the folder is told.
+    /// The same for a file. If all files are in one folder, the merged wording names it.
     File { before: &'static str, path: PathBuf, any: &'static str },
-    /// An argument of a command that takes several, with the space before it.
+    /// An argument of a command that accepts several, with the space before it.
     Argument(String),
-    /// The same of a target's name, of a command that without any means all that are configured.
+    /// A target's name, for a command that handles all configured targets if none is named.
     Target(String),
 }
 
 impl Phrase {
-    /// What is one's own; `any` takes its place when it is said of several who differ in it.
+    /// A per-target value; `any` replaces it when findings with different values are merged.
     pub fn own(this: impl Into<String>, any: impl Into<String>) -> Self {
         Self(vec![Part::Own { this: this.into(), any: any.into() }])
     }
 
-    /// One's own file.
     pub fn file(path: impl AsRef<Path>, any: &'static str) -> Self {
         Self(vec![Part::File { before: "", path: path.as_ref().to_owned(), any }])
     }
 
-    /// The interpreter, as evidence.
     pub fn interpreter(path: impl AsRef<Path>) -> Self {
         let path = path.as_ref().to_owned();
         Self(vec![Part::File { before: "interpreter ", path, any: "interpreters" }])
     }
 
-    /// An argument of a command that takes several.
+    /// An argument of a command that accepts several.
     pub fn argument(argument: impl Into<String>) -> Self {
         Self(vec![Part::Argument(argument.into())])
     }
 
-    /// The target as an argument of a command that takes several, and without any does all.
+    /// A target's name, for a command that handles all configured targets if none is named.
     pub fn target(name: impl Into<String>) -> Self {
         Self(vec![Part::Target(name.into())])
     }
 
-    /// Whether there are no words.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|part| part.this().is_empty())
     }
 
-    /// Whether the two say the same, each of its own case.
+    /// Whether the two differ in per-target values only, so that they can be merged.
     pub fn is_like(&self, other: &Self) -> bool {
         self.0.len() == other.0.len()
             && self.0.iter().zip(&other.0).all(|(one, another)| one.is_like(another))
     }
 
-    /// Whether nothing is left of it when it is said of several.
+    /// Whether nothing is left of it after merging.
     fn is_private(&self) -> bool {
         self.0.iter().all(|part| matches!(part, Part::Own { any, .. } if any.is_empty()))
     }
 
-    /// Of several that are alike: all of them in one. `configured` are the targets that a command
-    /// without names is about.
+    /// Merges phrases that are alike. `configured` are the targets that a command without names handles.
     pub fn of_all(phrases: &[&Self], configured: &BTreeSet<&str>) -> String {
         let Some((first, others)) = phrases.split_first() else { return String::new() };
         let parts = first.0.iter().enumerate();
@@ -95,7 +91,6 @@ impl Part {
         }
     }
 
-    /// As it is of one.
     fn this(&self) -> String {
         match self {
             Self::Words(words) | Self::Own { this: words, .. } => words.clone(),
@@ -184,33 +179,32 @@ impl<T: Into<Self>> Add<T> for Phrase {
     }
 }
 
-/// What was seen, piece by piece; in a document one text.
+/// What was seen, piece by piece. A document has one text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence(Vec<Phrase>);
 
 impl Evidence {
-    /// Whether nothing is told.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds a piece that says something.
+    /// Adds a piece, unless it is empty.
     pub fn add(&mut self, piece: impl Into<Phrase>) {
         self.0.extend(Some(piece.into()).filter(|piece| !piece.is_empty()));
     }
 
-    /// What can be said of several.
+    /// The pieces that remain after merging.
     fn shared(&self) -> impl Iterator<Item = &Phrase> {
         self.0.iter().filter(|piece| !piece.is_private())
     }
 
-    /// Whether the two say the same, but for what only one can say of itself.
+    /// Whether the two can be merged.
     pub fn is_like(&self, other: &Self) -> bool {
         self.shared().count() == other.shared().count()
             && self.shared().zip(other.shared()).all(|(one, another)| one.is_like(another))
     }
 
-    /// Of several that are alike: what they have in common.
+    /// Merges evidence that is alike: what all of it has in common.
     pub fn of_all(evidence: &[&Self], configured: &BTreeSet<&str>) -> String {
         if let Some((first, others)) = evidence.split_first()
             && others.iter().all(|other| other == first)
@@ -224,20 +218,6 @@ impl Evidence {
             Phrase::of_all(&pieces, configured)
         });
         pieces.collect::<Vec<_>>().join("; ")
-    }
-}
-
-impl From<Phrase> for Evidence {
-    fn from(piece: Phrase) -> Self {
-        let mut evidence = Self::default();
-        evidence.add(piece);
-        evidence
-    }
-}
-
-impl From<String> for Evidence {
-    fn from(words: String) -> Self {
-        Phrase::from(words).into()
     }
 }
 
@@ -259,96 +239,4 @@ impl Serialize for Evidence {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of_all(phrases: &[Phrase], configured: &[&str]) -> String {
-        let phrases: Vec<&Phrase> = phrases.iter().collect();
-        Phrase::of_all(&phrases, &configured.iter().copied().collect())
-    }
-
-    fn disabled(rule: &str) -> Phrase {
-        Phrase::own(rule, "its rule") + " is there and disabled"
-    }
-
-    fn register(target: &str) -> Phrase {
-        Phrase::from("binfmtd register") + Phrase::target(target) + " --takeover"
-    }
-
-    #[test]
-    fn of_one_it_is_its_text() {
-        let phrase =
-            Phrase::from("chmod a+x") + Phrase::argument("/q/arm") + " && " + register("arm");
-        assert_eq!(phrase.to_string(), "chmod a+x /q/arm && binfmtd register arm --takeover");
-        assert_eq!(of_all(std::slice::from_ref(&phrase), &["arm"]), phrase.to_string());
-        assert_eq!(
-            serde_json::to_string(&phrase).unwrap(),
-            "\"chmod a+x /q/arm && binfmtd register arm --takeover\""
-        );
-        assert_eq!(Phrase::interpreter("/q/arm").to_string(), "interpreter /q/arm");
-    }
-
-    #[test]
-    fn only_other_words_are_another_thing() {
-        assert!(disabled("qemu-arm").is_like(&disabled("qemu-mips")));
-        assert!(register("arm").is_like(&register("mips")));
-        assert!(Phrase::file("/a/b", "it").is_like(&Phrase::file("/c/d", "it")));
-        for (one, another) in [
-            (disabled("a"), Phrase::own("a", "its rule") + " is gone"),
-            (disabled("a"), disabled("a") + "!"),
-            (disabled("a"), Phrase::own("a", "another") + " is there and disabled"),
-            (Phrase::from("a"), Phrase::own("a", "a")),
-            (Phrase::file("/a", "it"), Phrase::interpreter("/a")),
-            (Phrase::argument("a"), Phrase::target("a")),
-        ] {
-            assert!(!one.is_like(&another), "{one} {another}");
-        }
-    }
-
-    #[test]
-    fn of_several_it_says_what_they_have_in_common() {
-        let two = [disabled("qemu-mips"), disabled("qemu-arm")];
-        assert_eq!(of_all(&two, &[]), "its rule is there and disabled");
-        let same = [disabled("qemu-arm"), disabled("qemu-arm")];
-        assert_eq!(of_all(&same, &[]), "qemu-arm is there and disabled");
-        let gone = |path: &str| Phrase::file(path, "its interpreter") + " is gone";
-        assert_eq!(of_all(&[gone("/q/a"), gone("/q/b")], &[]), "its interpreter in /q is gone");
-        assert_eq!(of_all(&[gone("/q/a"), gone("/p/b")], &[]), "its interpreter is gone");
-        assert_eq!(of_all(&[gone("a"), gone("b")], &[]), "its interpreter is gone");
-        assert_eq!(of_all(&[gone("/q/a"), gone("/q/a")], &[]), "/q/a is gone");
-    }
-
-    #[test]
-    fn a_command_names_each_once_unless_it_is_about_all() {
-        let several = [register("mips"), register("arm"), register("mips")];
-        assert_eq!(of_all(&several, &["arm"]), "binfmtd register arm mips --takeover");
-        assert_eq!(
-            of_all(&several, &["arm", "mips", "sparc"]),
-            "binfmtd register arm mips --takeover"
-        );
-        assert_eq!(of_all(&several, &["arm", "mips"]), "binfmtd register --takeover");
-        let files = ["/q/b", "/q/a"].map(|path| Phrase::from("chmod a+x") + Phrase::argument(path));
-        assert_eq!(of_all(&files, &["/q/a", "/q/b"]), "chmod a+x /q/a /q/b");
-    }
-
-    #[test]
-    fn evidence_that_only_one_can_give_of_itself_is_no_difference() {
-        let seen = |pieces: &[Phrase]| {
-            let mut evidence = Evidence::default();
-            for piece in pieces {
-                evidence.add(piece.clone());
-            }
-            evidence
-        };
-        let machine = Phrase::own("e_machine 0x28", "");
-        let one = seen(&[machine.clone(), Phrase::interpreter("/q/a"), "flags P".into()]);
-        let another = seen(&[Phrase::interpreter("/q/b"), "".into(), "flags P".into()]);
-        assert_eq!(one.to_string(), "e_machine 0x28; interpreter /q/a; flags P");
-        assert!(one.is_like(&another) && !one.is_like(&seen(&[machine])));
-        assert!(!one.is_like(&seen(&[Phrase::interpreter("/q/a"), "flags".into()])));
-        let none = BTreeSet::new();
-        assert_eq!(Evidence::of_all(&[&one, &another], &none), "interpreters in /q; flags P");
-        assert_eq!(Evidence::of_all(&[&one, &one.clone()], &none), one.to_string());
-        assert!(seen(&["".into()]).is_empty());
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! The configuration: fragments → merged → validated settings; only the last are public.
 //!
-//! [`parse`] is pure and reads one text. [`load`] finds the files, refuses those that users other than root could
+//! [`parse()`] is pure and reads one text. [`load`] finds the files, refuses those that users other than root could
 //! write, and merges them. All errors of all files are gathered.
 
 mod error;

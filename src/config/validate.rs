@@ -42,7 +42,7 @@ pub(super) fn validate(
         check.place("credentials", fragment.credentials).unwrap_or(defaults.credentials);
     let preserve_argv0 =
         check.place("preserve-argv0", fragment.preserve_argv0).unwrap_or(defaults.preserve_argv0);
-    let daemon = check.daemon(fragment.daemon, defaults.daemon);
+    let daemon = check.daemon(fragment.daemon, &defaults.daemon);
     let buildx = check.buildx(fragment.buildx, defaults.buildx);
     let overrides = check.overrides(fragment.overrides);
     let rules =
@@ -108,7 +108,7 @@ impl<'t> Validator<'t> {
         found
     }
 
-    fn daemon(&mut self, parts: DaemonParts, defaults: Daemon) -> Daemon {
+    fn daemon(&mut self, parts: DaemonParts, defaults: &Daemon) -> Daemon {
         let backstop = self.place("daemon.backstop-minutes", parts.backstop);
         let pause_after = self.place("daemon.pause-after", parts.pause_after);
         let longest_pause = self.place("daemon.longest-pause-seconds", parts.longest_pause);

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::system::binfmt_misc::instance::Instance;
 use crate::system::files::watch::{self, WatchEvent, Watcher};
 use crate::system::host::machine;
-use crate::system::host::manager::Manager;
+use crate::system::host::manager;
 use crate::system::process::helper::Helper;
 use crate::system::process::poller::{Poller, Ready};
 use crate::system::process::signal::{Interrupt, ServiceSignal};
@@ -28,7 +28,6 @@ pub(super) struct EventLoop<'a> {
     machine: Machine,
     held: HeldInstance<'a>,
     runtime: &'a Path,
-    manager: Manager,
     helper: Helper,
     poller: Poller,
     watcher: Watcher,
@@ -46,7 +45,6 @@ impl<'a> EventLoop<'a> {
         runtime: &'a Path,
         only_here: bool,
     ) -> Result<Self, Failure> {
-        let manager = Manager;
         let poller = Poller::new().map_err(Failure::io("epoll"))?;
         let mut watcher = Watcher::new().map_err(Failure::io("inotify"))?;
         watcher.follow_instance(instance.root()).map_err(Failure::io("watch binfmt_misc"))?;
@@ -63,13 +61,12 @@ impl<'a> EventLoop<'a> {
             state: first_state(&instance, only_here, now),
             runtime: runtime.to_owned(),
             mounted: watch::mounted_device(instance.place()).ok(),
-            watchdog: manager.watchdog(),
+            watchdog: manager::watchdog(),
         };
         Ok(Self {
             machine: Machine::new(setup, now),
             held: HeldInstance::new(instance, runtime),
             runtime,
-            manager,
             helper,
             poller,
             watcher,
@@ -170,7 +167,7 @@ impl<'a> EventLoop<'a> {
             Effect::Publish => self.publish(),
             // If this fails, the file stays behind, as after a crash.
             Effect::RemoveMetrics(file) => drop(std::fs::remove_file(file)),
-            Effect::Notify(notification) => return Ok(self.notify(notification)),
+            Effect::Notify(notification) => return Ok(Self::notify(notification)),
             Effect::Log(entry) => journal::write(&entry),
             // `feed` returns before this.
             Effect::End(_) => {}
@@ -196,13 +193,13 @@ impl<'a> EventLoop<'a> {
         Ok(Event::InstanceHeld(device))
     }
 
-    fn notify(&self, notification: Notification) -> Option<Event> {
+    fn notify(notification: Notification) -> Option<Event> {
         let is_told = match &notification {
-            Notification::Ready { status } => self.manager.ready(status),
-            Notification::Status(status) => self.manager.status(status),
-            Notification::Reloading => self.manager.reloading(),
-            Notification::Stopping => self.manager.stopping(),
-            Notification::Watchdog => self.manager.alive(),
+            Notification::Ready { status } => manager::ready(status),
+            Notification::Status(status) => manager::status(status),
+            Notification::Reloading => manager::reloading(),
+            Notification::Stopping => manager::stopping(),
+            Notification::Watchdog => manager::alive(),
         };
         (!is_told).then_some(Event::NotificationLost(notification))
     }

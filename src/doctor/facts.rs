@@ -8,9 +8,9 @@ use super::rootfs::facts::RootfsFacts;
 #[derive(Debug)]
 pub struct Facts<'a> {
     pub host: HostFacts<'a>,
-    /// What came of real programs, if a root filesystem was named.
+    /// If a root filesystem was named.
     pub rootfs: Option<RootfsFacts>,
-    /// What came of a builder, if one was named.
+    /// If a builder was named.
     pub builder: Option<BuilderFacts>,
 }
 

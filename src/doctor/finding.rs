@@ -8,15 +8,12 @@ use super::id::CheckId;
 use crate::fix::Fix;
 use crate::phrase::{Evidence, Phrase};
 
-/// The result of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// As it should be.
     Pass,
     /// It works now, and will cause trouble.
     Warn,
-    /// It is wrong.
     Fail,
     /// Not checked; the summary says why.
     Skip,
@@ -25,7 +22,6 @@ pub enum Status {
 }
 
 impl Status {
-    /// The word in documents.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "pass",
@@ -45,41 +41,32 @@ impl Status {
     }
 }
 
-/// What a finding is about. In JSON an object with `kind`, and what tells one of that kind from another.
+/// What a finding is about. In JSON an object with `kind`, and a name or path if there may be several of a kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Subject {
-    /// This machine, its kernel and its rules.
     Host,
     /// A builder of buildx, with the Docker engine below it.
     Builder {
-        /// As buildx knows it.
         name: String,
     },
-    /// A foreign root filesystem.
     Rootfs {
         /// Its folder, as text: the name may not be UTF-8.
         path: String,
     },
 }
 
-/// One finding; part of the report as it is.
+/// One finding, as in the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Finding {
-    /// The check that found it.
     pub id: CheckId,
-    /// What was checked.
     pub subject: Subject,
     /// The target it is about; `None` for the subject as a whole.
     pub target: Option<String>,
-    /// How the check ended.
     pub status: Status,
-    /// One sentence.
     pub summary: Phrase,
-    /// What the judgement is based on.
     pub evidence: Evidence,
-    /// What to do about it.
     pub fix: Option<Fix>,
 }
 
@@ -92,12 +79,10 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// About the host as a whole.
     pub(super) fn host(id: CheckId) -> Self {
         Self::of(id, Subject::Host)
     }
 
-    /// About a root filesystem.
     pub(super) fn rootfs(id: CheckId, folder: &Path) -> Self {
         Self::of(id, Subject::Rootfs { path: folder.display().to_string() })
     }
@@ -106,12 +91,10 @@ impl Draft {
         Self { id, subject, target: None, evidence: Evidence::default() }
     }
 
-    /// The same about one target.
     pub(super) fn target(self, name: &str) -> Self {
         Self { target: Some(name.to_owned()), ..self }
     }
 
-    /// The same with something that was seen.
     pub(super) fn seen(mut self, evidence: impl Into<Phrase>) -> Self {
         self.evidence.add(evidence);
         self
@@ -144,7 +127,7 @@ impl Draft {
 }
 
 impl Finding {
-    /// Whether the two differ in nothing but their targets, so that one sentence and one fix do for both.
+    /// Whether the two differ in per-target values only, so that they can be merged.
     pub fn is_like(&self, other: &Self) -> bool {
         (self.id, &self.subject, self.status) == (other.id, &other.subject, other.status)
             && self.summary.is_like(&other.summary)

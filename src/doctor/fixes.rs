@@ -13,11 +13,10 @@ use crate::system::host::surroundings::Distribution;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Others {
     Keep,
-    /// `--takeover`: somebody has to say so before a rule that works, and is not binfmtd's, is replaced.
+    /// `--takeover`: without it, a working rule of another owner is not replaced.
     Replace,
 }
 
-/// `binfmtd register TARGET`
 pub(super) fn register(target: &str, others: Others) -> Command {
     let register = Command::register(target);
     match others {
@@ -26,22 +25,22 @@ pub(super) fn register(target: &str, others: Others) -> Command {
     }
 }
 
-/// The same as the only command.
+/// `binfmtd register TARGET` as the only command.
 pub(super) fn registered(target: &str, others: Others) -> Fix {
     Fix::run("register the target's rule", [register(target, others)])
 }
 
-/// The same after what a person has to do first.
+/// `binfmtd register TARGET`, after something that a person has to do first.
 pub(super) fn then_register(first: &str, target: &str) -> Fix {
     Fix::advice(Phrase::from(first) + "; then run binfmtd register" + Phrase::target(target))
 }
 
-/// The same after another version of QEMU was installed: which one is for a person to choose.
+/// A person has to choose the version.
 pub(super) fn another_version(target: &str) -> Fix {
     then_register("install another version of QEMU", target)
 }
 
-/// What installs QEMU's static emulators, where the packages' names are known.
+/// Installs QEMU's static emulators; `None` if the packages' names are unknown.
 pub(super) fn install_qemu(distribution: Distribution, target: &str) -> Option<Command> {
     Some(match distribution {
         Distribution::Debian | Distribution::Ubuntu => {
@@ -60,7 +59,7 @@ pub(super) fn mount() -> Command {
     Command::root(&["mount", "-t", "binfmt_misc", "binfmt_misc", MOUNT_POINT])
 }
 
-/// What the kernel takes when it is written to a rule's file.
+/// What can be written to a rule's file in `binfmt_misc`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Switch {
     Off,
@@ -68,13 +67,21 @@ pub(super) enum Switch {
 }
 
 impl Switch {
-    /// For a shell that runs already.
-    pub(super) fn line(self, entry: &Entry) -> String {
+    fn line(self, entry: &Entry) -> String {
         let word = match self {
             Self::Off => "0",
             Self::Remove => "-1",
         };
         format!("echo {word} > {}", quote(&Path::new(MOUNT_POINT).join(&entry.name)))
+    }
+
+    /// By builtins of a running shell: if a rule captures native programs, no command can start.
+    pub(super) fn at_once(self, entry: &Entry) -> Fix {
+        let text = match self {
+            Self::Off => "disable the rule, in a root shell that is already running",
+            Self::Remove => "remove the rule, in a root shell that is already running",
+        };
+        Fix::builtins(text, self.line(entry))
     }
 
     pub(super) fn command(self, entry: &Entry) -> Command {
@@ -94,7 +101,7 @@ pub(super) fn remount_exec(mount_point: Option<&Path>) -> Fix {
     }
 }
 
-/// Gives an interpreter the label of a program, and has the kernel open it again.
+/// Gives an interpreter the label of a program, and registers it again so that the kernel opens it anew.
 pub(super) fn relabel(path: &Path, target: &str) -> Fix {
     let label = Command::root(&["chcon", "-t", "bin_t", "-l", "s0"]).each(text_of(path));
     Fix::run(
@@ -103,7 +110,6 @@ pub(super) fn relabel(path: &Path, target: &str) -> Fix {
     )
 }
 
-/// `systemctl VERB UNIT`
 pub(super) fn systemctl(words: &[&str]) -> Command {
     words.iter().fold(Command::root(&["systemctl"]), |command, word| command.word(*word))
 }

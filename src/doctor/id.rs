@@ -19,7 +19,6 @@ macro_rules! ids {
         pub enum CheckId { $($($id,)+)+ }
 
         impl Family {
-            /// As in an id.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$family => $word,)+ }
             }
@@ -34,12 +33,10 @@ macro_rules! ids {
                 match self { $($(Self::$id => concat!($word, ".", $name),)+)+ }
             }
 
-            /// The part after the dot.
             fn name(self) -> &'static str {
                 match self { $($(Self::$id => $name,)+)+ }
             }
 
-            /// The part before the dot.
             pub fn family(self) -> Family {
                 match self { $($(Self::$id => Family::$family,)+)+ }
             }
@@ -123,14 +120,11 @@ ids! {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown check \"{id}\"{}", nearest.map(|id| format!(" (did you mean {id}?)")).unwrap_or_default())]
 pub struct UnknownCheck {
-    /// What was asked for.
     pub id: String,
-    /// A check whose id looks like it.
     pub nearest: Option<CheckId>,
 }
 
 impl CheckId {
-    /// Reads `family.name`.
     pub fn parse(id: &str) -> Result<Self, UnknownCheck> {
         let known = Self::ALL.iter().find(|known| known.as_str() == id);
         known.copied().ok_or_else(|| UnknownCheck {
@@ -139,7 +133,7 @@ impl CheckId {
         })
     }
 
-    /// The id that was probably meant: up to half of the letters may be wrong, or the family left out.
+    /// The id that was probably meant: up to half of the letters may be wrong, or the family may be missing.
     fn nearest(id: &str) -> Option<Self> {
         let distance = |known: Self| {
             let whole = strsim::damerau_levenshtein(known.as_str(), id);

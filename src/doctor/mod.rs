@@ -1,4 +1,4 @@
-//! The doctor: verifies end to end, and names the cause and the way out of whatever is wrong.
+//! The doctor: verifies end to end; for each problem it names the cause and a fix.
 //!
 //! A subject (the host, a builder, a root filesystem) is a folder: `gather.rs` looks at it once, `facts.rs` is
 //! what was seen, and `checks/` are functions from facts to findings. The doctor neither mounts nor registers.
@@ -42,7 +42,7 @@ pub fn find(id: &str) -> Result<&'static Check, UnknownCheck> {
 
 /// Runs every check.
 pub fn diagnose(facts: &Facts<'_>) -> Vec<Finding> {
-    checks().flat_map(|check| (check.run)(facts)).collect()
+    checks().flat_map(|check| check.findings(facts)).collect()
 }
 
 #[cfg(test)]

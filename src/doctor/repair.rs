@@ -1,4 +1,4 @@
-//! What `--fix` changes, and what it leaves: decided from facts and findings, carried out by the caller.
+//! Decides from facts and findings what `--fix` changes; the caller carries it out.
 
 use std::collections::BTreeSet;
 
@@ -7,18 +7,18 @@ use super::finding::{Finding, Status};
 use super::host::facts::{HostFacts, TargetFacts};
 use super::id::{CheckId, Family};
 use super::verdict::verdict;
-use crate::config::{Settings, Targets};
+use crate::config::Settings;
 use crate::failure::Failure;
 use crate::observation::{Observation, unfinished_name};
 use crate::plan::{self, Action, Decision, Item, Plan, Request};
 use crate::system::binfmt_misc::instance::InstanceError;
 
-/// What is to be put right on the host: first the mount, then the rules.
+/// What to repair on the host: first the mount, then the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repair {
     /// Whether `binfmt_misc` is mounted first.
     pub mount: bool,
-    /// The targets whose rules are put right.
+    /// The targets whose rules are repaired.
     pub targets: Vec<String>,
 }
 
@@ -33,18 +33,12 @@ impl Repair {
         self.mount || facts.trouble.is_none()
     }
 
-    /// What has to be observed to plan this: everything that is asked about, and these targets.
+    /// What has to be observed to plan the repair: everything that was asked about, and these targets.
     pub fn observed(&self, settings: &Settings, request: &Request) -> Request {
-        let names = match (&request.only, &settings.targets) {
-            (Some(names), _) | (None, Targets::List(names)) => names,
-            (None, Targets::Auto) => return request.clone(),
-        };
-        let more = self.targets.iter().filter(|name| !names.contains(name));
-        Request { only: Some(names.iter().chain(more).cloned().collect()), takeover: false }
+        request.with(settings, &self.targets)
     }
 
-    /// What `register` would do for these targets; and for the rules of the configuration, if everything is
-    /// asked about.
+    /// What `register` would do for these targets, and, unless targets were named, for the configuration's own rules.
     pub fn plan(
         &self,
         settings: &Settings,
@@ -61,12 +55,11 @@ impl Repair {
     }
 }
 
-/// Whether something is wrong, whoever can change that.
 pub fn is_failing(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.status == Status::Fail)
 }
 
-/// The builder that `bootstrap` is to repair: one that could be looked at, and fails a check of its own.
+/// The builder that `bootstrap` has to repair: it could be inspected, and fails a check of its family.
 pub fn builder_to_repair<'a>(facts: &'a Facts<'_>, findings: &[Finding]) -> Option<&'a str> {
     let builder = facts.builder.as_ref().filter(|builder| builder.outcome.is_ok())?;
     let is_wrong = |finding: &Finding| {
@@ -75,8 +68,7 @@ pub fn builder_to_repair<'a>(facts: &'a Facts<'_>, findings: &[Finding]) -> Opti
     findings.iter().any(is_wrong).then_some(builder.name.as_str())
 }
 
-/// The foreign targets with a finding or a bad verdict. A mere warning may leave nothing to change: the plan
-/// decides.
+/// The foreign targets with a finding or a bad verdict. The plan decides whether there is anything to change.
 fn wrong_targets(facts: &Facts<'_>, findings: &[Finding]) -> Vec<String> {
     let told_of: BTreeSet<&str> = findings
         .iter()
@@ -95,8 +87,8 @@ fn wrong_targets(facts: &Facts<'_>, findings: &[Finding]) -> Vec<String> {
     names
 }
 
-/// Only the host's own instance is mounted: one of a user namespace would serve nobody outside of it, and hide the
-/// host's rules inside.
+/// Only the host's own instance is mounted: an instance of a user namespace would have no effect outside of it, and
+/// would hide the host's rules inside.
 fn is_to_be_mounted(facts: &HostFacts<'_>, findings: &[Finding], wrong: &[String]) -> bool {
     let would_help = match &facts.trouble {
         Some(
@@ -110,8 +102,8 @@ fn is_to_be_mounted(facts: &HostFacts<'_>, findings: &[Finding], wrong: &[String
     would_help && is_missed && facts.first_namespace
 }
 
-/// A rule that binfmtd registered and nobody asks for any more stays: it does no harm, and somebody may have asked
-/// for it by name. What an interrupted replacement left goes.
+/// A rule that binfmtd registered and that is no longer configured stays: it does no harm, and somebody may have asked
+/// for it by name. Leftovers of an interrupted replacement are removed.
 fn is_of_no_target(item: &Item) -> bool {
     item.target.is_none()
         && item.rule.is_some()

@@ -33,7 +33,6 @@ impl Verdict {
     pub const ALL: [Self; 6] =
         [Self::Working, Self::Native, Self::Unproved, Self::Flaky, Self::Broken, Self::Missing];
 
-    /// The word in documents.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Working => "working",
@@ -45,12 +44,11 @@ impl Verdict {
         }
     }
 
-    /// Whether its programs run.
     pub fn is_sound(self) -> bool {
         matches!(self, Self::Working | Self::Native)
     }
 
-    /// Whether its programs are known not to run, or not always.
+    /// Whether its programs are known to fail, always or sometimes.
     pub fn is_failure(self) -> bool {
         matches!(self, Self::Flaky | Self::Broken | Self::Missing)
     }

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::failure::Failure;
 use crate::plan::Native;
 use crate::rule::{Header, Matcher};
-use crate::system::files::interpreter::Inspector;
+use crate::system::files::interpreter;
 use crate::system::files::read;
 
 /// Folders of native programs, which would no longer start if a rule took them by their names.
@@ -28,7 +28,6 @@ const PROGRAM_FOLDERS: [&str; 9] = [
 pub(super) fn captured_names(
     settings: &Settings,
     native: &Native,
-    inspector: &Inspector,
 ) -> Result<BTreeMap<String, PathBuf>, Failure> {
     let extensions: BTreeSet<&str> = settings
         .rules
@@ -48,8 +47,7 @@ pub(super) fn captured_names(
         extensions.contains(end).then(|| end.to_owned())
     };
     for folder in PROGRAM_FOLDERS.map(Path::new) {
-        let names = inspector
-            .list(folder, &|name| extension_of(name).is_some())
+        let names = interpreter::list(folder, &|name| extension_of(name).is_some())
             .map_err(Failure::io("list a folder of programs"))?;
         for name in names {
             let Some(extension) = extension_of(&name) else { continue };

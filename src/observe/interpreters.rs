@@ -8,13 +8,13 @@ use crate::failure::Failure;
 use crate::observation::{Candidates, InterpreterFault, InterpreterFile};
 use crate::plan::guard::{self, Needs};
 use crate::plan::{self, Native, Request};
-use crate::system::files::interpreter::Inspector;
+use crate::system::files::interpreter::{self, Inspector};
 use crate::target::Target;
 
 pub(super) struct InterpreterFinder<'a> {
     pub(super) settings: &'a Settings,
     pub(super) native: &'a Native,
-    pub(super) inspector: &'a mut Inspector,
+    pub(super) inspector: Inspector,
 }
 
 impl InterpreterFinder<'_> {
@@ -42,9 +42,7 @@ impl InterpreterFinder<'_> {
         let wanted = |name: &str| programs.contains(name);
         let mut folders = Vec::with_capacity(settings.interpreter_directories.len());
         for folder in &settings.interpreter_directories {
-            let files = self
-                .inspector
-                .interpreters(folder, &wanted)
+            let files = interpreter::list_unless_large(folder, &wanted)
                 .map_err(Failure::io("list an interpreter directory"))?;
             folders.push((folder, files));
         }

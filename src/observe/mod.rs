@@ -63,8 +63,8 @@ pub fn observe_without_instance(
     let host = natives::host_target(settings)?;
     let natives = natives::natives(settings, host)?;
     let native = Native::new(&settings.table, &natives);
-    let mut inspector = Inspector::default();
-    let mut finder = InterpreterFinder { settings, native: &native, inspector: &mut inspector };
+    let mut finder =
+        InterpreterFinder { settings, native: &native, inspector: Inspector::default() };
     let interpreters = finder.of_targets(request)?;
     let of_rule = |custom: &crate::config::CustomRule| {
         let path = custom.rule.interpreter().as_path();
@@ -84,7 +84,7 @@ pub fn observe_without_instance(
         },
         interpreters,
         others,
-        captured: captured::captured_names(settings, &native, &inspector)?,
+        captured: captured::captured_names(settings, &native)?,
         serving: BTreeMap::new(),
         record: OwnershipRecord::default(),
         natives,

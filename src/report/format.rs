@@ -8,18 +8,23 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::document::{DoctorDocument, ErrorDocument};
-use super::page::Page;
-use super::schema::versioned;
+
+/// How much is said, and how wide a line may be.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Page {
+    /// Everything that was found. Without it only problems, merged where several targets share them.
+    pub verbose: bool,
+    /// The columns of a terminal; `None` for no limit. Commands are never wrapped, because people copy them.
+    pub width: Option<usize>,
+}
 
 /// One value of `--format`.
 pub trait Format: Debug + Sync {
-    /// The value itself.
     fn name(&self) -> &'static str;
 
     /// Its line in the help, without a full stop.
     fn help(&self) -> &'static str;
 
-    /// Who reads it.
     fn audience(&self) -> Audience {
         Audience::Program
     }
@@ -34,17 +39,14 @@ pub trait Format: Debug + Sync {
         None
     }
 
-    /// Prints the doctor's report.
     fn doctor(&self, out: &mut dyn Write, document: &DoctorDocument, page: Page) -> io::Result<()>;
 
     /// Prints why a command ended early.
     fn failure(&self, out: &mut dyn Write, document: &ErrorDocument) -> io::Result<()>;
 }
 
-/// Prints what any command found.
 pub type PrintAny = fn(&mut dyn Write, &dyn Document) -> io::Result<()>;
 
-/// Who reads a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
     /// Gets progress and the steps of a longer command as they are made; failures go to standard error.
@@ -58,15 +60,12 @@ pub trait Document {
     /// Two-space indents, no newline at the end.
     fn json(&self) -> io::Result<Vec<u8>>;
 
-    /// For a person.
     fn text(&self, out: &mut dyn Write) -> io::Result<()>;
 }
 
-/// Data, and what a person is told of it.
+/// A document, and a function that writes it as text.
 pub struct Printed<'a, D, T> {
-    /// What a program gets.
     pub data: &'a D,
-    /// Writes what a person gets.
     pub text: T,
 }
 
@@ -78,4 +77,20 @@ impl<D: Serialize, T: Fn(&mut dyn Write) -> io::Result<()>> Document for Printed
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         (self.text)(out)
     }
+}
+
+/// The version of the JSON documents. It changes when a field goes or gets another meaning.
+pub const SCHEMA: u32 = 2;
+
+/// A document with its version, as it is printed.
+#[derive(Serialize)]
+pub struct Versioned<'a, D> {
+    schema: u32,
+    #[serde(flatten)]
+    document: &'a D,
+}
+
+/// Puts [`SCHEMA`] before the fields of a document.
+pub fn versioned<D: Serialize>(document: &D) -> Versioned<'_, D> {
+    Versioned { schema: SCHEMA, document }
 }

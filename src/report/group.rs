@@ -26,8 +26,8 @@ pub(super) struct MergedFinding<'a> {
 }
 
 impl<'a> Group<'a> {
-    /// What is wrong with the wanted targets, in the order of each group's first target. Only targets with the
-    /// same verdict that are required alike share a group.
+    /// What is wrong with the wanted targets, in the order of each group's first target. The targets of a group have
+    /// the same verdict, and all or none of them are required.
     pub(super) fn all(
         document: &'a DoctorDocument,
         wanted: impl Fn(&DoctorTarget) -> bool,
@@ -80,22 +80,19 @@ impl<'a> Group<'a> {
         Self { targets: vec![target], findings: findings.collect() }
     }
 
-    /// The only target, where it is one.
     pub(super) fn single(&self) -> Option<&'a DoctorTarget> {
         if let [target] = self.targets.as_slice() { Some(target) } else { None }
     }
 
-    /// That of each.
     pub(super) fn verdict(&self) -> Verdict {
         self.targets[0].verdict
     }
 
-    /// Whether they decide how the doctor ends; all of them, or none.
+    /// Whether these targets decide the exit code.
     pub(super) fn is_required(&self) -> bool {
         self.targets[0].required
     }
 
-    /// The targets' names.
     pub(super) fn names(&self) -> String {
         let names = self.targets.iter().map(|target| target.target.as_str());
         names.collect::<Vec<_>>().join(" ")
@@ -118,14 +115,12 @@ impl<'a> MergedFinding<'a> {
         }
     }
 
-    /// What is wrong with the host.
     pub(super) fn of_host(document: &'a DoctorDocument) -> Vec<Self> {
         let findings = document.findings_of(None).filter(|finding| finding.status.is_trouble());
         findings.map(|finding| Self::new(document, None, finding)).collect()
     }
 
-    /// Each with its fix, which is left out where the next one has the same: it is shown there. `all` shows
-    /// every one.
+    /// Each finding with its fix. A fix that the next finding has as well is shown there only, unless `all`.
     pub(super) fn with_fixes(
         merged: &[Self],
         all: bool,
@@ -157,41 +152,36 @@ impl<'a> MergedFinding<'a> {
         names.into_iter().collect::<Vec<_>>().join(" ")
     }
 
-    /// The check.
     pub(super) fn id(&self) -> &'static str {
         self.of[0].id.as_str()
     }
 
-    /// That of each.
     pub(super) fn status(&self) -> Status {
         self.of[0].status
     }
 
-    /// Whether it decides how the doctor ends.
     pub(super) fn counts(&self, document: &DoctorDocument) -> bool {
         document.counts(self.of[0])
     }
 
-    /// One sentence.
     pub(super) fn summary(&self) -> String {
         let phrases: Vec<&Phrase> = self.of.iter().map(|finding| &finding.summary).collect();
         Phrase::of_all(&phrases, &self.configured)
     }
 
-    /// What was seen of all; empty when nothing was.
+    /// Empty if nothing was seen.
     pub(super) fn evidence(&self) -> String {
         let evidence: Vec<&Evidence> = self.of.iter().map(|finding| &finding.evidence).collect();
         Evidence::of_all(&evidence, &self.configured)
     }
 
-    /// What helps all of them.
     pub(super) fn fix(&self) -> Option<String> {
         let fixes: Vec<&Fix> = self.of.iter().filter_map(|finding| finding.fix.as_ref()).collect();
         (!fixes.is_empty()).then(|| Fix::of_all(&fixes, &self.configured, self.reader))
     }
 }
 
-/// This check is made for each value of `e_machine`, in their order.
+/// The check has a finding for each value of `e_machine`, in their order.
 fn matching_rules<'a>(
     document: &DoctorDocument,
     target: &'a DoctorTarget,

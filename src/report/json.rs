@@ -5,11 +5,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::document::{DoctorDocument, ErrorDocument};
-use super::format::{Format, PrintAny};
-use super::page::Page;
-use super::schema::versioned;
+use super::format::{Format, Page, PrintAny, versioned};
 
-/// Every field there is, for programs.
 #[derive(Debug)]
 pub(super) struct Json;
 

@@ -2,19 +2,18 @@
 //! for each check.
 //!
 //! `fail` is a failure, `error` an error, `skip` is skipped. `warn` passes and says why in
-//! `system-out`. What does not count because of `--require` is skipped and says what it would have
-//! been: a reader of this file and a reader of the exit code see the same.
+//! `system-out`. What `--require` does not name is skipped, with a message that says what was found, so that the
+//! file and the exit code agree.
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 
 use super::document::{DoctorDocument, DoctorTarget, ErrorDocument};
-use super::format::Format;
-use super::page::Page;
+use super::format::{Format, Page};
 use crate::doctor::{Finding, Status};
 use crate::shown::plain;
 
-/// Text in XML: inside of an element, and of an attribute.
+/// Text in XML, for elements and attributes.
 struct Xml<'a>(&'a str);
 
 impl Display for Xml<'_> {
@@ -36,7 +35,7 @@ impl Display for Xml<'_> {
     }
 }
 
-/// What becomes of a case.
+#[derive(PartialEq, Eq)]
 enum CaseResult {
     Pass,
     Warn,
@@ -48,7 +47,6 @@ enum CaseResult {
 struct TestCase {
     name: String,
     result: CaseResult,
-    /// One sentence.
     message: String,
     /// What a person reads next.
     text: String,
@@ -61,22 +59,6 @@ struct TestSuite<'a> {
     cases: Vec<TestCase>,
 }
 
-impl TestSuite<'_> {
-    fn count(&self, wanted: fn(&CaseResult) -> bool) -> usize {
-        self.cases.iter().filter(|case| wanted(&case.result)).count()
-    }
-
-    fn counts(&self) -> [(&'static str, usize); 4] {
-        [
-            ("tests", self.cases.len()),
-            ("failures", self.count(|result| matches!(result, CaseResult::Failure))),
-            ("errors", self.count(|result| matches!(result, CaseResult::Error))),
-            ("skipped", self.count(|result| matches!(result, CaseResult::Skipped))),
-        ]
-    }
-}
-
-/// For Jenkins, GitLab and others.
 #[derive(Debug)]
 pub(super) struct Junit;
 
@@ -114,7 +96,7 @@ impl Format for Junit {
         write(out, &suites)
     }
 
-    /// What it was to look at could not be looked at.
+    /// A report with one case, because nothing was examined.
     fn failure(&self, out: &mut dyn Write, document: &ErrorDocument) -> io::Result<()> {
         let case = TestCase {
             name: document.error.failure.kind.as_str().to_owned(),
@@ -145,8 +127,7 @@ fn properties(target: &DoctorTarget) -> Vec<(&'static str, String)> {
 fn cases(document: &DoctorDocument, target: Option<&str>) -> Vec<TestCase> {
     let mut cases: Vec<TestCase> = Vec::new();
     for finding in document.findings_of(target) {
-        // A check is made once for each value of e_machine, or each rule: readers take cases of one
-        // name for one case.
+        // A check may have several findings about one target. Readers merge cases of the same name.
         let before =
             document.findings_of(target).take_while(|other| !std::ptr::eq(*other, finding));
         let name = match before.filter(|other| other.id == finding.id).count() {
@@ -200,24 +181,16 @@ fn verdict(document: &DoctorDocument, target: &DoctorTarget) -> Option<TestCase>
 }
 
 fn write(out: &mut dyn Write, suites: &[TestSuite<'_>]) -> io::Result<()> {
-    let mut totals = [("tests", 0), ("failures", 0), ("errors", 0), ("skipped", 0)];
-    for suite in suites {
-        for (total, (_, count)) in totals.iter_mut().zip(suite.counts()) {
-            total.1 += count;
-        }
-    }
-    let counts = |counts: [(&str, usize); 4]| {
-        counts.map(|(name, count)| format!(" {name}=\"{count}\"")).concat()
-    };
+    let totals = counts(&suites.iter().flat_map(|suite| &suite.cases));
     let seconds: f64 = suites.iter().map(|suite| suite.seconds).sum();
     writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
-    writeln!(out, "<testsuites name=\"binfmtd doctor\"{} time=\"{seconds:.3}\">", counts(totals))?;
+    writeln!(out, "<testsuites name=\"binfmtd doctor\"{totals} time=\"{seconds:.3}\">")?;
     for suite in suites {
         writeln!(
             out,
             "  <testsuite name=\"{}\"{} time=\"{:.3}\">",
             Xml(suite.name),
-            counts(suite.counts()),
+            counts(&suite.cases.iter()),
             suite.seconds
         )?;
         if !suite.properties.is_empty() {
@@ -235,34 +208,38 @@ fn write(out: &mut dyn Write, suites: &[TestSuite<'_>]) -> io::Result<()> {
     writeln!(out, "</testsuites>")
 }
 
-/// Readers make a line's end in an attribute a space.
+fn counts<'a>(cases: &(impl Iterator<Item = &'a TestCase> + Clone)) -> String {
+    let of = |result| cases.clone().filter(|case| case.result == result).count();
+    format!(
+        " tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\"",
+        cases.clone().count(),
+        of(CaseResult::Failure),
+        of(CaseResult::Error),
+        of(CaseResult::Skipped)
+    )
+}
+
+/// XML readers turn a line break in an attribute into a space.
 fn attribute(text: &str) -> String {
     Xml(&plain(text)).to_string()
 }
 
 fn write_case(out: &mut dyn Write, suite: &str, case: &TestCase) -> io::Result<()> {
-    write!(
-        out,
-        "    <testcase classname=\"binfmtd.{}\" name=\"{}\"",
-        attribute(suite),
-        attribute(&case.name)
-    )?;
+    let (suite, name) = (attribute(suite), attribute(&case.name));
     let (message, text) = (attribute(&case.message), Xml(&case.text));
+    write!(out, "    <testcase classname=\"binfmtd.{suite}\" name=\"{name}\"")?;
+    let mut failed = |element| {
+        let attributes = format!("message=\"{message}\" type=\"{name}\"");
+        writeln!(out, "><{element} {attributes}>{text}</{element}></testcase>")
+    };
     match case.result {
+        CaseResult::Failure => failed("failure"),
+        CaseResult::Error => failed("error"),
         CaseResult::Pass => writeln!(out, "/>"),
         CaseResult::Skipped => writeln!(out, "><skipped message=\"{message}\"/></testcase>"),
         CaseResult::Warn => {
             let end = if case.text.is_empty() { "" } else { "\n" };
             writeln!(out, "><system-out>warn: {message}{end}{text}</system-out></testcase>")
-        }
-        CaseResult::Failure | CaseResult::Error => {
-            let element =
-                if matches!(case.result, CaseResult::Error) { "error" } else { "failure" };
-            writeln!(
-                out,
-                "><{element} message=\"{message}\" type=\"{}\">{text}</{element}></testcase>",
-                attribute(&case.name)
-            )
         }
     }
 }

@@ -11,15 +11,11 @@ mod group;
 mod json;
 mod junit;
 pub mod outputs;
-mod page;
-mod schema;
 pub mod text;
 
 pub use document::*;
-pub use format::{Audience, Format, Printed};
+pub use format::{Audience, Format, Page, Printed, versioned};
 pub use formats::{FORMATS, find as find_format, general_formats};
-pub use page::Page;
-pub use schema::versioned;
 
 #[cfg(test)]
 mod tests;

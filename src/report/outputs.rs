@@ -1,6 +1,6 @@
 //! Outputs of a step of GitHub Actions: `name`, `driver`, `platforms` and `nodes`, as
-//! `docker/setup-buildx-action` has them, so that what follows need not know which of them made the
-//! builder.
+//! `docker/setup-buildx-action` has them, so that later steps need not know which of the two made
+//! the builder.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -54,7 +54,7 @@ pub fn builder(out: &mut dyn Write, document: &BuilderDocument) -> io::Result<()
         ("nodes", &nodes),
     ];
     for (name, value) in values {
-        // A line each: JSON has no raw line breaks, and buildx allows none in names.
+        // One line for each output: JSON has no raw line breaks, and buildx allows none in names.
         writeln!(out, "{name}={}", value.replace(['\r', '\n'], " "))?;
     }
     Ok(())

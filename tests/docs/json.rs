@@ -276,8 +276,9 @@ fn real_documents(place: &Place) -> Result<BTreeMap<&'static str, Vec<Value>>, S
 
 /// With everything that a fix can have.
 fn fixes() -> [Fix; 2] {
-    let node = fix::Place::Node("node".to_owned());
-    let command = Command::new(RunsAs::Owner(1000), &["docker"]).at(node).without("DOCKER_HOST");
+    let node = fix::Place::Node { node: "node".to_owned() };
+    let command =
+        Command::new(RunsAs::Owner { uid: 1000 }, &["docker"]).at(node).without("DOCKER_HOST");
     let lines = || vec!["line".to_owned()];
     let (file, remove, add) = ("/file".to_owned(), lines(), lines());
     let edit = Edit { file, create: false, line: Some(1), remove, add };

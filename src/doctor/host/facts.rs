@@ -9,7 +9,7 @@ use crate::daemon::State;
 use crate::doctor::finding::Draft;
 use crate::doctor::id::CheckId;
 use crate::fix::{Command, Fix, Place};
-use crate::observation::{Candidates, InterpreterFault, InterpreterFile, Observation, Owner};
+use crate::observation::{InterpreterFault, InterpreterFile, Observation, Owner};
 use crate::phrase::Phrase;
 use crate::plan::Native;
 use crate::rule::Rule;
@@ -40,7 +40,6 @@ pub struct HostFacts<'a> {
     pub container: bool,
     /// Whether the instance may have been mounted in this container only.
     pub may_be_the_containers_own: bool,
-    /// The effective uid.
     pub uid: u32,
     /// What programs inherit from this process.
     pub limits: HostLimits,
@@ -55,7 +54,6 @@ pub struct HostFacts<'a> {
     pub distribution: Distribution,
     /// What systemd-binfmt registers whenever it starts.
     pub planned: Vec<PlannedRule>,
-    /// Whether the instance is mounted read-only.
     pub read_only: bool,
     /// Where the instance is mounted, if not where the kernel documents it.
     pub elsewhere: Option<PathBuf>,
@@ -65,7 +63,7 @@ pub struct HostFacts<'a> {
     pub seen: Observation,
     /// What the kernel runs without a rule.
     pub native: Native,
-    /// What the interpreters' paths in the rules of the targets below lead to.
+    /// What the interpreters' paths in the targets' rules lead to.
     pub files: BTreeMap<PathBuf, RuleFile>,
     /// Whether targets were named, and no others looked at.
     pub named: bool,
@@ -82,7 +80,7 @@ pub struct TargetFacts<'a> {
     pub machine: u16,
     /// What running its probe proved; `None` if there is no probe for it.
     pub proof: Option<Proof>,
-    /// If its rule's interpreter is gone: files beside it that have other names of the same QEMU.
+    /// If its rule's interpreter is gone: the same QEMU under other names, in the same folder.
     pub renamed: Vec<PathBuf>,
 }
 
@@ -104,7 +102,6 @@ pub struct PlannedRule {
     pub line: usize,
     /// What the line asks for, or why systemd-binfmt would refuse it.
     pub rule: Result<Rule, String>,
-    /// What is wrong with the interpreter's file.
     pub fault: Option<InterpreterFault>,
 }
 
@@ -129,7 +126,7 @@ impl TargetFacts<'_> {
         self.proof.as_ref().is_some_and(Proof::works)
     }
 
-    /// Whether the kernel, which has pinned the interpreter, opened it in another root than this process has.
+    /// Whether the kernel opened the pinned interpreter in another root than this process has.
     pub(in crate::doctor) fn runs_from_another_root(&self) -> bool {
         let pinned = self.proof.as_ref().and_then(|proof| proof.pinned.as_ref());
         pinned.is_some_and(|pinned| pinned.is_elsewhere)
@@ -142,9 +139,9 @@ impl HostFacts<'_> {
         self.trouble.is_none().then_some(&self.seen)
     }
 
-    /// The interpreters that were found for a target.
-    pub fn candidates(&self, target: &Target) -> Option<&Candidates> {
-        self.seen.interpreters.get(&target.name)
+    /// The interpreter that `register` would take.
+    pub fn usable(&self, target: &Target) -> Option<&InterpreterFile> {
+        self.seen.interpreters.get(&target.name)?.usable.as_ref()
     }
 
     /// Whether the kernel runs a target's programs without a rule.
@@ -152,7 +149,6 @@ impl HostFacts<'_> {
         self.native.names().contains(&target.name)
     }
 
-    /// The targets that need a rule.
     pub fn foreign(&self) -> impl Iterator<Item = &TargetFacts<'_>> {
         self.targets.iter().filter(|asked| !self.is_native(asked.target))
     }
@@ -161,7 +157,7 @@ impl HostFacts<'_> {
     pub fn configured(&self) -> Vec<String> {
         let is_configured = |target: &Target| match &self.settings.targets {
             Targets::List(names) => names.contains(&target.name),
-            Targets::Auto => self.candidates(target).is_some_and(|found| found.usable.is_some()),
+            Targets::Auto => self.usable(target).is_some(),
         };
         let asked = self.foreign().filter(|asked| !self.named && is_configured(asked.target));
         let mut names: Vec<String> = asked.map(|asked| asked.target.name.clone()).collect();
@@ -169,12 +165,11 @@ impl HostFacts<'_> {
         names
     }
 
-    /// Where the kernel's own state can be changed: what belongs to no namespace is the host's.
+    /// Where settings can be changed that belong to no namespace: on the host.
     pub(in crate::doctor) fn kernels_place(&self) -> Place {
         if self.container { Place::Host } else { Place::Here }
     }
 
-    /// Sets a variable of the kernel.
     pub(in crate::doctor) fn sysctl(&self, name: &str, value: u64) -> Fix {
         let set = Command::root(&["sysctl", "-w"]).word(format!("{name}={value}"));
         Fix::run(format!("set {name}"), [set.at(self.kernels_place())])

@@ -1,6 +1,4 @@
-//! What brings a target's rule, by what is there.
-
-use std::path::Path;
+//! Fixes that register a target's rule, depending on what is installed and registered.
 
 use super::facts::{HostFacts, TargetFacts};
 use crate::doctor::fixes::{Others, Switch, install_qemu, register};
@@ -9,16 +7,7 @@ use crate::phrase::Phrase;
 use crate::plan::{is_qemu, is_replaceable};
 use crate::rule::Entry;
 
-/// The interpreter that `register` would take.
-pub(in crate::doctor) fn usable_one<'a>(
-    facts: &'a HostFacts<'_>,
-    asked: &TargetFacts<'_>,
-) -> Option<&'a Path> {
-    let found = facts.candidates(asked.target)?.usable.as_ref()?;
-    Some(&found.path)
-}
-
-/// What brings a working interpreter, and has the rule use it.
+/// Installs a working interpreter if needed, and registers the target's rule with it.
 pub(in crate::doctor) fn another(
     facts: &HostFacts<'_>,
     asked: &TargetFacts<'_>,
@@ -33,18 +22,18 @@ pub(in crate::doctor) fn another(
         let by_its_name = own.name == entry.name && is_replaceable(own, &own.display_name());
         is_qemu(own) || by_its_name || owns(own)
     };
-    // Whose name ours has to get and who is nobody's to replace: then a person has to say so.
+    // A rule has the name that ours needs, and binfmtd must not replace it: a person has to remove it.
     let mut entries = facts.seen.instance.entries.iter().filter(is_own);
     if let Some(in_the_way) = entries.find(|own| !may_go(own)) {
         return after(facts, asked, Some(in_the_way), Others::Keep);
     }
-    // What works is not replaced unasked.
+    // A working rule of another owner is replaced only with --takeover.
     let works = asked.works();
     let unasked = owns(entry) || (is_qemu(entry) || is_own(&entry)) && !works;
     registered(facts, asked, if unasked { Others::Keep } else { Others::Replace })
 }
 
-/// Registers a target's rule, after an interpreter was installed where none is.
+/// Registers a target's rule, after installing an interpreter if there is none.
 pub(in crate::doctor) fn registered(
     facts: &HostFacts<'_>,
     asked: &TargetFacts<'_>,
@@ -66,7 +55,7 @@ fn after(
     });
     let remove = in_the_way.map(|entry| Switch::Remove.command(entry));
     let then = |first: Phrase| first + ", then register the target's own";
-    if usable_one(facts, asked).is_some() {
+    if facts.usable(asked.target).is_some() {
         let text = removed.map_or_else(|| "register the target's rule".into(), then);
         return Fix::run(text, remove.into_iter().chain([register]));
     }

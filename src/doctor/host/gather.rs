@@ -1,15 +1,14 @@
 //! Looks at the host, and runs the probes: the only place of this subject that touches the system.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Slot;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::facts::{HostFacts, PlannedRule, RuleFile, TargetFacts};
-use crate::config::{Settings, Targets};
+use crate::config::Settings;
 use crate::daemon::State;
 use crate::failure::Failure;
-use crate::observation::{Candidates, InterpreterFault, InterpreterFile, Observation};
+use crate::observation::{InterpreterFault, InterpreterFile, Observation};
 use crate::observe::{self, ObserveOptions};
 use crate::plan::{Native, Request};
 use crate::rule;
@@ -28,8 +27,8 @@ use crate::verify::{self, ProbeSubject, Scope};
 
 /// Looks at the host and runs the probes of the targets that are asked about.
 ///
-/// Without names and with `targets = "auto"` these are all with an interpreter or a rule, and the native ones.
-/// Those of `also` (QEMU's names) always belong to them.
+/// Without names and with `targets = "auto"` these are the native targets and all that have an interpreter or a rule;
+/// and in any case the targets in `also` (QEMU's names).
 pub fn gather<'a>(
     settings: &'a Settings,
     request: &Request,
@@ -39,7 +38,7 @@ pub fn gather<'a>(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<HostFacts<'a>, Failure> {
     let named = request.only.is_some();
-    let request = &with(request, settings, also);
+    let request = &request.with(settings, also);
     let stack_before = mount::stack()?;
     let instance = Instance::find();
     let seen = match &instance {
@@ -122,16 +121,9 @@ struct Files {
 
 impl Files {
     fn known_from(seen: &Observation) -> Self {
-        let usable = |found: &Candidates| {
-            found
-                .usable
-                .iter()
-                .map(|file| (file.path.clone(), Ok(file.clone())))
-                .collect::<Vec<_>>()
-        };
-        let known = seen.interpreters.values().flat_map(usable).collect();
-        let inspector = Inspector::default();
-        Self { inspector, known, of_rules: BTreeMap::new() }
+        let usable = seen.interpreters.values().filter_map(|found| found.usable.as_ref());
+        let known = usable.map(|file| (file.path.clone(), Ok(file.clone()))).collect();
+        Self { inspector: Inspector::default(), known, of_rules: BTreeMap::new() }
     }
 
     fn inspect(&mut self, path: &Path) -> &Result<InterpreterFile, InterpreterFault> {
@@ -141,17 +133,14 @@ impl Files {
 
     fn look(&mut self, path: &Path, has_labels: bool) -> &RuleFile {
         let file = self.inspect(path).clone();
-        match self.of_rules.entry(path.to_owned()) {
-            Slot::Occupied(known) => known.into_mut(),
-            Slot::Vacant(slot) => {
-                let is_noexec = file.as_ref().is_ok_and(|file| file.noexec);
-                slot.insert(RuleFile {
-                    label: has_labels.then(|| limits::label(path)).flatten(),
-                    mount_point: is_noexec.then(|| identity::mount_point(path).ok()).flatten(),
-                    file,
-                })
+        self.of_rules.entry(path.to_owned()).or_insert_with(|| {
+            let is_noexec = file.as_ref().is_ok_and(|file| file.noexec);
+            RuleFile {
+                label: has_labels.then(|| limits::label(path)).flatten(),
+                mount_point: is_noexec.then(|| identity::mount_point(path).ok()).flatten(),
+                file,
             }
-        }
+        })
     }
 }
 
@@ -181,17 +170,7 @@ fn planned(files: &mut Files) -> io::Result<Vec<PlannedRule>> {
     Ok(planned)
 }
 
-/// If targets are named, those of `also` are named as well; else all are looked at anyway.
-fn with(request: &Request, settings: &Settings, also: &[String]) -> Request {
-    let names = match (&request.only, &settings.targets) {
-        (Some(names), _) | (None, Targets::List(names)) => names,
-        (None, Targets::Auto) => return request.clone(),
-    };
-    let more = also.iter().filter(|name| !names.contains(name));
-    Request { only: Some(names.iter().chain(more).cloned().collect()), ..*request }
-}
-
-/// The host's own kind of program, which others are compared with.
+/// The host's own kind of program, as the measure for what the others cost.
 fn own<'a>(settings: &'a Settings, native: &Native) -> Option<(&'a Target, u16)> {
     let target = settings.table.find(native.names().first()?).ok()?;
     Some((target, *target.identity.machines.first()?))
@@ -203,13 +182,9 @@ fn asked_about<'a>(
     facts: &HostFacts<'a>,
 ) -> Result<Vec<&'a Target>, Failure> {
     let settings = facts.settings;
-    let named = match (&request.only, &settings.targets) {
-        (Some(names), _) | (None, Targets::List(names)) => Some(names),
-        (None, Targets::Auto) => None,
-    };
-    if let Some(names) = named {
+    if let Some(names) = request.names(settings) {
         let found: Result<Vec<_>, _> = names.iter().map(|name| settings.table.find(name)).collect();
-        return found.map_err(std::convert::Into::into);
+        return Ok(found?);
     }
     let has_rule = |target: &Target| {
         target.identity.machines.iter().any(|machine| facts.winner(target, *machine).is_some())
@@ -217,7 +192,7 @@ fn asked_about<'a>(
     let is_of_interest = |target: &&Target| {
         also.contains(&target.name)
             || facts.is_native(target)
-            || facts.candidates(target).is_some_and(|found| found.usable.is_some())
+            || facts.usable(target).is_some()
             || has_rule(target)
     };
     Ok(settings.table.targets().iter().filter(is_of_interest).collect())

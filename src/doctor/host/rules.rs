@@ -31,12 +31,17 @@ impl HostFacts<'_> {
         entries.filter(|entry| entry.matcher.matches(&header, Path::new("/"))).collect()
     }
 
-    /// Who registers a rule. A run-time of its own has that done by one of the others.
+    /// Who registers a rule. An emulator with a runtime of its own may leave that to systemd-binfmt, for example.
     pub fn owner(&self, entry: &Entry) -> &Owner {
         Owner::of(entry, &self.seen.record, &self.owners)
     }
 
-    /// The same for a report: the run-time comes first, if it is known.
+    /// Whether binfmtd registered a rule as it is now.
+    pub(in crate::doctor) fn is_ours(&self, entry: &Entry) -> bool {
+        self.seen.record.owns(entry)
+    }
+
+    /// The same for a report, which names the emulator's runtime if it is known.
     pub fn whose(&self, entry: &Entry) -> Owner {
         others::owner(entry).map_or_else(|| self.owner(entry).clone(), Owner::Runtime)
     }
@@ -56,14 +61,14 @@ impl HostFacts<'_> {
 
     /// Whether a target's rule is there, enabled and not used, because the kernel uses another instance.
     pub fn is_masked(&self, asked: &TargetFacts<'_>) -> bool {
-        // There is nothing above the first user namespace that could be hidden.
+        // Above the first user namespace there is no instance to hide.
         !self.first_namespace
             && self.instance().is_some_and(|seen| seen.instance.enabled)
             && self.rule(asked).is_some()
             && asked.proof.as_ref().is_some_and(|proof| proof.nobody)
     }
 
-    /// Rules that the record of ownership names and the kernel does not have as they were registered.
+    /// Rules in the record of ownership that the kernel no longer has, or not as they were registered.
     pub fn lost(&self) -> Vec<&str> {
         let entries = &self.seen.instance.entries;
         let is_there = |name: &str| {

@@ -34,9 +34,7 @@ pub struct RootfsFacts {
     pub folder: PathBuf,
     /// The program whose header told the target, as seen from within.
     pub told_by: PathBuf,
-    /// QEMU's name of the target.
     pub target: String,
-    /// `e_machine`
     pub machine: u16,
     /// The rule that takes that program.
     pub rule: Option<String>,
@@ -50,7 +48,6 @@ pub struct RootfsFacts {
     pub parts: Vec<LoadedPart>,
 }
 
-/// What came of one part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadedPart {
     pub part: Workload,
@@ -58,7 +55,6 @@ pub struct LoadedPart {
 }
 
 impl RootfsFacts {
-    /// A part's outcome.
     pub fn outcome(&self, wanted: Workload) -> Option<&WorkloadResult> {
         self.parts.iter().find(|loaded| loaded.part == wanted).map(|loaded| &loaded.outcome)
     }

@@ -29,12 +29,10 @@ const LOADER_FOLDERS: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
 /// A root filesystem, and what is to be run of it.
 pub struct ForeignRoot {
     root: RootFilesystem,
-    /// The program that told the target.
     told_by: PathBuf,
     header: Header,
     target: String,
     shell: Option<Program>,
-    /// A program that needs a loader.
     dynamic: Option<Program>,
     command: Option<WorkloadCommand>,
 }
@@ -141,38 +139,32 @@ impl ForeignRoot {
                 self.target
             )));
         }
-        let mut run = |what: &[(Workload, WorkloadCommand)]| {
-            let jobs: Vec<WorkloadCommand> = what.iter().map(|(_, job)| job.clone()).collect();
-            load::load(self.root.as_fd(), &jobs, times, limits, progress)
-        };
-        let mut outcomes: Vec<(Workload, WorkloadResult)> = Vec::new();
+        let mut parts: Vec<LoadedPart> = Vec::new();
         // If the loader does not start, what needs it need not be run.
-        let (now, later): (Vec<_>, Vec<_>) =
-            self.jobs().into_iter().partition(|(part, _)| *part == Workload::Loader);
-        for some in [now, later] {
-            let (runnable, blocked): (Vec<_>, Vec<_>) =
-                some.into_iter().partition(|(part, _)| !self.is_blocked(*part, &outcomes));
-            let runnable: Vec<(Workload, WorkloadCommand)> = runnable
-                .into_iter()
-                .filter_map(|(part, job)| Some((part, keep(part, job, &mut outcomes)?)))
-                .collect();
-            for (part, _) in blocked {
-                outcomes.push((part, Err(NotRun::LoaderFails)));
+        let (first, rest): (Vec<_>, Vec<_>) =
+            Workload::ALL.into_iter().partition(|part| *part == Workload::Loader);
+        for some in [first, rest] {
+            let (mut runnable, mut jobs) = (Vec::new(), Vec::new());
+            for part in some {
+                match self.job(part, &parts) {
+                    Ok(job) => {
+                        runnable.push(part);
+                        jobs.push(job);
+                    }
+                    Err(why) => parts.push(LoadedPart { part, outcome: Err(why) }),
+                }
             }
-            let tallies = run(&runnable)?;
-            outcomes.extend(
-                runnable
-                    .into_iter()
-                    .zip(tallies)
-                    .map(|((part, job), tally)| (part, Ok((job, tally)))),
-            );
+            let tallies = load::load(self.root.as_fd(), &jobs, times, limits, progress)?;
+            let outcomes = jobs.into_iter().zip(tallies).map(Ok);
+            let loaded = runnable.into_iter().zip(outcomes);
+            parts.extend(loaded.map(|(part, outcome)| LoadedPart { part, outcome }));
         }
         let refused = |outcome: &WorkloadResult| {
             outcome.as_ref().is_ok_and(|(_, tally)| {
                 tally.well == 0 && tally.refused == Some(ExecError::NotPermitted)
             })
         };
-        if outcomes.iter().any(|(_, outcome)| refused(outcome)) {
+        if parts.iter().any(|loaded| refused(&loaded.outcome)) {
             return Err(Failure::not_permitted(
                 "this process may not change its root, and user namespaces are forbidden: run it as root",
             ));
@@ -181,12 +173,9 @@ impl ForeignRoot {
         let rule =
             winner(entries, &self.header, &self.told_by).map(crate::rule::Entry::display_name);
         let missing = self.dynamic.as_ref().and_then(|program| program.elf.loader.as_ref());
-        let parts = Workload::ALL.into_iter().filter_map(|part| {
-            let place = outcomes.iter().position(|(known, _)| *known == part)?;
-            Some(LoadedPart { part, outcome: outcomes.swap_remove(place).1 })
-        });
+        parts.sort_by_key(|loaded| loaded.part);
         Ok(RootfsFacts {
-            parts: parts.collect(),
+            parts,
             folder: folder.to_owned(),
             told_by: self.told_by.clone(),
             target: self.target.clone(),
@@ -198,11 +187,8 @@ impl ForeignRoot {
         })
     }
 
-    fn jobs(&self) -> Vec<(Workload, Result<WorkloadCommand, NotRun>)> {
-        Workload::ALL.into_iter().map(|part| (part, self.job(part))).collect()
-    }
-
-    fn job(&self, part: Workload) -> Result<WorkloadCommand, NotRun> {
+    /// How a part is run, after those that ran `before` it.
+    fn job(&self, part: Workload, before: &[LoadedPart]) -> Result<WorkloadCommand, NotRun> {
         match (part, &self.command) {
             (Workload::Command, Some(command)) => return Ok(command.clone()),
             (Workload::Command, None) => return Err(NotRun::NoCommand),
@@ -212,6 +198,9 @@ impl ForeignRoot {
         let shell = self.shell.as_ref();
         let no_shell = || NotRun::NoShell { looked_for: &SHELLS };
         if part != Workload::Loader {
+            if shell.is_some_and(|shell| shell.elf.loader.is_some()) && loader_fails(before) {
+                return Err(NotRun::LoaderFails);
+            }
             return shell
                 .and_then(|shell| WorkloadCommand::of_shell(part, &shell.path))
                 .ok_or_else(no_shell);
@@ -226,31 +215,13 @@ impl ForeignRoot {
             vec![program.path.clone().into_os_string()],
         ))
     }
-
-    /// Whether a part runs the shell, whose loader did not start.
-    fn is_blocked(&self, part: Workload, outcomes: &[(Workload, WorkloadResult)]) -> bool {
-        let runs_shell = matches!(part, Workload::Shell | Workload::Signal | Workload::Pipes);
-        let is_dynamic = self.shell.as_ref().is_some_and(|shell| shell.elf.loader.is_some());
-        let failed = outcomes.iter().any(|(known, outcome)| {
-            *known == Workload::Loader && outcome.as_ref().is_ok_and(|(_, tally)| tally.well == 0)
-        });
-        runs_shell && is_dynamic && failed && self.command.is_none()
-    }
 }
 
-/// The job; if there is none, its reason becomes the part's outcome.
-fn keep(
-    part: Workload,
-    job: Result<WorkloadCommand, NotRun>,
-    outcomes: &mut Vec<(Workload, WorkloadResult)>,
-) -> Option<WorkloadCommand> {
-    match job {
-        Ok(job) => Some(job),
-        Err(why) => {
-            outcomes.push((part, Err(why)));
-            None
-        }
-    }
+fn loader_fails(before: &[LoadedPart]) -> bool {
+    before.iter().any(|loaded| {
+        loaded.part == Workload::Loader
+            && loaded.outcome.as_ref().is_ok_and(|(_, tally)| tally.well == 0)
+    })
 }
 
 impl Program {

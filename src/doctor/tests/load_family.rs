@@ -98,3 +98,20 @@ fn the_way_out_is_by_what_took_it() {
     host.limits.randomize = None;
     host.holds("load.pipes", FAIL, &["kernel.randomize_va_space is unknown"]);
 }
+
+#[test]
+fn a_reason_explains_only_the_runs_that_it_stopped() {
+    loaded!(host, Workload::Loader, Tally::of(2, 0));
+    host.0.rootfs.as_mut().unwrap().noexec = true;
+    host.holds("load.loader", FAIL, &["none of 2 runs"]);
+    let mut tally = refused(ExecError::Denied);
+    tally.well = 1;
+    loaded!(host, Workload::Loader, tally);
+    host.0.rootfs.as_mut().unwrap().noexec = true;
+    host.targets[0].proof = Some(proof(Ran::Badly));
+    host.holds("load.loader", FAIL, &["1 of 3 runs"]);
+    // The shell may be static.
+    loaded!(host, Workload::Shell, Tally::of(2, 0));
+    host.0.rootfs.as_mut().unwrap().missing_loader = Some("/lib/ld.so".into());
+    host.holds("load.shell", FAIL, &["none of 2 runs"]);
+}

@@ -270,7 +270,7 @@ impl Example<'_> {
 
     /// What a check says.
     fn all(&self, id: &str) -> Vec<Finding> {
-        (find(id).unwrap().run)(&self.0)
+        find(id).unwrap().findings(&self.0)
     }
 
     /// The first finding of a check.
@@ -297,7 +297,7 @@ impl Example<'_> {
     #[track_caller]
     fn is_quiet(&self) {
         for check in checks().filter(|check| level_of(check.id).is_none()) {
-            for found in (check.run)(&self.0) {
+            for found in check.findings(&self.0) {
                 assert!(matches!(found.status, Status::Pass | Status::Skip), "{found:#?}");
                 assert!(!found.summary.is_empty());
             }

@@ -5,7 +5,6 @@ use serde::Serialize;
 use crate::doctor::{Check, level_of};
 use crate::verify::Level;
 
-/// Every check of the doctor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ChecksDocument {
@@ -14,7 +13,6 @@ pub struct ChecksDocument {
     pub checks: Vec<CheckText>,
 }
 
-/// One check of the doctor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CheckDocument {
@@ -22,7 +20,6 @@ pub struct CheckDocument {
     pub check: CheckText,
 }
 
-/// One check, in words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CheckText {

@@ -9,13 +9,12 @@ use crate::config::Targets;
 use crate::doctor::{Facts, Finding, Status, Subject, Verdict};
 use crate::fix::Reader;
 
-/// What the doctor found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DoctorDocument {
     /// Whether everything that counts works.
     pub ok: bool,
-    /// What alone counts; `None` when everything does.
+    /// The targets that decide the exit code; `None` for all.
     pub require: Option<Vec<String>>,
     pub host: HostDocument,
     pub targets: Vec<DoctorTarget>,
@@ -26,7 +25,7 @@ pub struct DoctorDocument {
     /// What was run of a root filesystem; with `--rootfs` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadDocument>,
-    /// The targets that a command without names is about; empty where names were given. This and what follows is for
+    /// The targets that a command without names handles; empty if names were given. This and the fields below are for
     /// reporters, and not in JSON.
     #[serde(skip)]
     pub configured: Vec<String>,
@@ -41,7 +40,6 @@ pub struct DoctorDocument {
     pub asks_for_none: bool,
 }
 
-/// The machine that was examined.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct HostDocument {
@@ -117,8 +115,7 @@ impl DoctorDocument {
         }
     }
 
-    /// What could not be checked is not a failure of the host, and a failure stays one whatever else could not be
-    /// checked.
+    /// A failure outweighs what could not be checked, which is not a failure of the host.
     pub fn conclusion(&self) -> Conclusion {
         let counted = || self.checks.iter().filter(|finding| self.counts(finding));
         let required = || self.targets.iter().filter(|target| target.required);

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// Why a command did nothing, or not all.
+/// Why a command ended before it was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ErrorDocument {
     /// Always false.

@@ -5,7 +5,6 @@ use serde::Serialize;
 use crate::plan::{Action, Decision, Plan};
 use crate::rule::{DebianError, Rule, write_debian};
 
-/// Files in another tool's format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ExportDocument {
@@ -16,7 +15,6 @@ pub struct ExportDocument {
     pub notes: Vec<String>,
 }
 
-/// One file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct FileDocument {

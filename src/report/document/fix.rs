@@ -41,7 +41,7 @@ impl FixDocument {
         Some(Self { target: item.target.clone(), step, done: false, error })
     }
 
-    /// The same once it is carried out. What stays as it is shows when it does not work.
+    /// The same after it was carried out. A rule that was kept is listed only if it does not work.
     pub fn carried_out(outcome: &Outcome) -> Option<Self> {
         let line = || Self {
             target: outcome.item.target.clone(),

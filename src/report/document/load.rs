@@ -19,17 +19,14 @@ pub struct LoadDocument {
     pub runs: Vec<LoadRuns>,
 }
 
-/// All runs of one program.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct LoadRuns {
-    /// The check's id.
     pub id: CheckId,
     /// The program, as seen from within.
     pub program: String,
     /// How many runs did what was expected.
     pub well: usize,
-    /// Of so many.
     pub of: usize,
     /// How long one of them took, on average.
     pub seconds: Option<f64>,

@@ -1,5 +1,8 @@
 //! The document of `register`.
 
+use std::ffi::OsStr;
+use std::fmt::{self, Display};
+
 use serde::Serialize;
 
 use crate::apply::Outcome;
@@ -7,18 +10,16 @@ use crate::fix::Fix;
 use crate::plan::{Action, Decision, Refusal};
 use crate::verify::Proof;
 
-/// What `register` did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RegisterDocument {
-    /// Whether everything that was asked for is so.
+    /// Whether everything that was asked for is in place.
     pub ok: bool,
     /// Whether nothing was to be changed.
     pub dry_run: bool,
     pub rules: Vec<RegisterLine>,
 }
 
-/// One rule that `register` decided about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RegisterLine {
@@ -38,7 +39,6 @@ pub struct RegisterLine {
     #[serde(skip)]
     pub without_verb: String,
     pub error: Option<String>,
-    /// The way out of a refusal.
     pub fix: Option<Fix>,
 }
 
@@ -57,22 +57,14 @@ pub enum RegisterAction {
     Refuse,
 }
 
-impl RegisterAction {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Add => "add",
-            Self::Replace => "replace",
-            Self::Enable => "enable",
-            Self::EnableInstance => "enable-instance",
-            Self::Remove => "remove",
-            Self::Keep => "keep",
-            Self::Served => "served",
-            Self::Native => "native",
-            Self::Refuse => "refuse",
-        }
+/// The word in the document.
+impl Display for RegisterAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
+}
 
-    /// Whether it writes to the kernel.
+impl RegisterAction {
     pub fn is_change(self) -> bool {
         match self {
             Self::Add | Self::Replace | Self::Enable | Self::EnableInstance | Self::Remove => true,
@@ -92,28 +84,21 @@ impl RegisterDocument {
 impl RegisterLine {
     fn new(outcome: &Outcome) -> Self {
         let decision = &outcome.item.decision;
+        let named = |name: &OsStr| Some(name.to_string_lossy().into_owned());
         let (action, rule) = match decision {
             Decision::Native => (RegisterAction::Native, None),
-            Decision::Kept { name, .. } => {
-                (RegisterAction::Keep, Some(name.to_string_lossy().into_owned()))
-            }
-            Decision::Served { by } => {
-                (RegisterAction::Served, Some(by.to_string_lossy().into_owned()))
-            }
+            Decision::Kept { name, .. } => (RegisterAction::Keep, named(name)),
+            Decision::Served { by } => (RegisterAction::Served, named(by)),
             Decision::Refused(_) => (RegisterAction::Refuse, outcome.item.rule.clone()),
-            Decision::Change(Action::EnableInstance) => (RegisterAction::EnableInstance, None),
-            Decision::Change(Action::Add(rule)) => {
-                (RegisterAction::Add, Some(rule.name().to_string()))
-            }
-            Decision::Change(Action::Enable(rule)) => {
-                (RegisterAction::Enable, Some(rule.name().to_string()))
-            }
-            Decision::Change(Action::Replace { rule, .. }) => {
-                (RegisterAction::Replace, Some(rule.name().to_string()))
-            }
-            Decision::Change(Action::Remove { name, .. }) => {
-                (RegisterAction::Remove, Some(name.to_string_lossy().into_owned()))
-            }
+            Decision::Change(change) => match change {
+                Action::EnableInstance => (RegisterAction::EnableInstance, None),
+                Action::Add(rule) => (RegisterAction::Add, Some(rule.name().to_string())),
+                Action::Enable(rule) => (RegisterAction::Enable, Some(rule.name().to_string())),
+                Action::Replace { rule, .. } => {
+                    (RegisterAction::Replace, Some(rule.name().to_string()))
+                }
+                Action::Remove { name, .. } => (RegisterAction::Remove, named(name)),
+            },
         };
         let refusal = match decision {
             Decision::Refused(refusal) => Some(refusal),
@@ -122,6 +107,7 @@ impl RegisterLine {
             | Decision::Served { .. }
             | Decision::Change(_) => None,
         };
+        let error = outcome.error.as_ref().map(ToString::to_string);
         Self {
             target: outcome.item.target.clone(),
             rule,
@@ -131,11 +117,7 @@ impl RegisterLine {
             remark: decision.remark(),
             detail: decision.to_string(),
             without_verb: decision.detail(),
-            error: outcome
-                .error
-                .as_ref()
-                .map(ToString::to_string)
-                .or_else(|| refusal.map(ToString::to_string)),
+            error: error.or_else(|| refusal.map(ToString::to_string)),
             fix: refusal.map(Refusal::fix),
         }
     }

@@ -9,7 +9,6 @@ use crate::observation::{InstanceFacts, Owner, OwnershipRecord};
 use crate::rule::{self, Entry, Magic, Matcher, Takers};
 use crate::target::{Table, Target};
 
-/// One rule, as in `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RuleDocument {
@@ -29,7 +28,6 @@ pub struct RuleDocument {
     /// `binfmtd`, `systemd-binfmt (FILE)`, `update-binfmts (FILE)` or `unknown`.
     pub owner: Owner,
     pub state: RuleStatus,
-    /// The rule that comes before it.
     pub shadowed_by: Option<String>,
     /// Lines of the entry that this version does not know.
     pub unknown: Vec<String>,
@@ -54,7 +52,6 @@ pub enum RuleStatus {
     Disabled,
 }
 
-/// Every rule there is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StatusDocument {
@@ -75,7 +72,6 @@ pub struct StatusDocument {
 }
 
 impl StatusDocument {
-    /// From what was observed.
     pub fn new(
         table: &Table,
         instance: &InstanceFacts,
@@ -130,7 +126,7 @@ impl RuleDocument {
                 theirs.iter().any(|theirs| theirs.overlaps(magic))
             };
             let mut overlapping = magics.iter().filter(overlaps).map(|(target, _)| target);
-            // A rule that could take several targets' programs is of none.
+            // A rule that matches programs of several targets belongs to none of them.
             overlapping.next().filter(|_| overlapping.next().is_none())
         });
         let (offset, extension) = match &entry.matcher {

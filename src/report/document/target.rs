@@ -1,5 +1,7 @@
 //! A target in the doctor's document.
 
+use std::fmt::{self, Display};
+
 use serde::Serialize;
 
 use crate::doctor::{Facts, HostFacts, TargetFacts, Verdict, verdict};
@@ -42,7 +44,6 @@ pub struct MachineDocument {
     pub rules: Vec<MatchingRule>,
 }
 
-/// A rule that matches a target's programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct MatchingRule {
@@ -63,17 +64,13 @@ pub enum MatchState {
     Disabled,
 }
 
-impl MatchState {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Winner => "winner",
-            Self::Shadowed => "shadowed",
-            Self::Disabled => "disabled",
-        }
+/// The word in the document.
+impl Display for MatchState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 
-/// How many runs of a program answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Tries {
@@ -93,7 +90,6 @@ pub struct InterpreterDocument {
     pub pinned: Option<PinnedDocument>,
 }
 
-/// The file that the kernel runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct PinnedDocument {

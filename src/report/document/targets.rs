@@ -1,11 +1,14 @@
 //! The document of `targets`.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::observation::Candidates;
+use crate::plan::Refusal;
+use crate::rule::{Magic, Name};
 use crate::target::{Table, Target};
 
-/// The table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TargetsDocument {
@@ -13,7 +16,6 @@ pub struct TargetsDocument {
     pub targets: Vec<TargetDocument>,
 }
 
-/// One target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TargetDocument {
@@ -25,12 +27,11 @@ pub struct TargetDocument {
     pub native: bool,
     /// The interpreter that a rule would get.
     pub interpreter: Option<String>,
-    /// Files that will not do, and why.
+    /// Files that cannot serve as interpreters, and why.
     pub unusable: Vec<String>,
     pub rules: Vec<TargetRule>,
 }
 
-/// One rule of the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TargetRule {
@@ -48,49 +49,37 @@ impl TargetsDocument {
         natives: &[String],
         seen: &dyn Fn(&str) -> Option<Candidates>,
     ) -> Self {
-        let targets = targets
-            .iter()
-            .map(|target| {
-                let found = seen(&target.name).unwrap_or_default();
-                let mut aliases: Vec<String> = target
-                    .aliases
-                    .iter()
-                    .chain(&target.debian)
-                    .chain(&target.uname)
-                    .cloned()
-                    .collect();
-                // Only what find would take: uname's names may be of several targets.
-                aliases.retain(|alias| {
-                    *alias != target.name
-                        && table.find(alias).is_ok_and(|found| found.name == target.name)
-                });
-                aliases.sort();
-                aliases.dedup();
-                TargetDocument {
-                    name: target.name.clone(),
-                    platforms: target.platforms.clone(),
-                    aliases,
-                    native: natives.contains(&target.name),
-                    interpreter: found.usable.map(|file| file.path.display().to_string()),
-                    unusable: found
-                        .faulty
-                        .iter()
-                        .map(|(path, fault)| {
-                            crate::plan::Refusal::of_interpreter(path, fault).to_string()
-                        })
-                        .collect(),
-                    rules: target
-                        .rules()
-                        .into_iter()
-                        .map(|(name, magic)| TargetRule {
-                            name: name.to_string(),
-                            magic: magic.magic_hex(),
-                            mask: magic.mask_hex(),
-                        })
-                        .collect(),
-                }
-            })
-            .collect();
-        Self { ok: true, targets }
+        let document = |target: &&Target| {
+            let found = seen(&target.name).unwrap_or_default();
+            TargetDocument::new(table, target, natives.contains(&target.name), &found)
+        };
+        Self { ok: true, targets: targets.iter().map(document).collect() }
+    }
+}
+
+impl TargetDocument {
+    fn new(table: &Table, target: &Target, native: bool, found: &Candidates) -> Self {
+        let names = target.aliases.iter().chain(&target.debian).chain(&target.uname);
+        // Only names that `find` accepts: a name of uname's may stand for several targets.
+        let is_its = |alias: &&String| {
+            **alias != target.name && table.find(alias).is_ok_and(|own| own.name == target.name)
+        };
+        let aliases: BTreeSet<&String> = names.filter(is_its).collect();
+        let unusable =
+            found.faulty.iter().map(|(path, fault)| Refusal::of_interpreter(path, fault));
+        let rule = |(name, magic): (Name, Magic)| TargetRule {
+            name: name.to_string(),
+            magic: magic.magic_hex(),
+            mask: magic.mask_hex(),
+        };
+        Self {
+            name: target.name.clone(),
+            platforms: target.platforms.clone(),
+            aliases: aliases.into_iter().cloned().collect(),
+            native,
+            interpreter: found.usable.as_ref().map(|file| file.path.display().to_string()),
+            unusable: unusable.map(|refusal| refusal.to_string()).collect(),
+            rules: target.rules().into_iter().map(rule).collect(),
+        }
     }
 }

@@ -5,19 +5,18 @@ use serde::Serialize;
 use crate::daemon::State;
 use crate::reconcile::{Removal, RemovalFault};
 
-/// What `unregister` did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct UnregisterDocument {
-    /// Whether all that was to go is gone.
+    /// Whether everything that was asked for was removed.
     pub ok: bool,
     /// Whether nothing was to be changed.
     pub dry_run: bool,
-    /// Names of the rules that went, or would.
+    /// Names of the rules that were removed, or would be.
     pub removed: Vec<String>,
     /// What could not be removed, or was not ours to remove, and why.
     pub errors: Vec<String>,
-    /// What will undo this, and the way out.
+    /// What will undo the removal, and how to prevent that.
     pub warnings: Vec<String>,
 }
 
@@ -31,7 +30,7 @@ impl UnregisterDocument {
     }
 }
 
-/// The service registers what it wants again, sooner or later.
+/// The service registers its configured rules again at its next full check.
 fn comes_back(state: &State, removed: &[String]) -> Option<String> {
     let is_wanted = |name: &&String| state.rules.iter().any(|rule| rule.rule == **name);
     let wanted: Vec<&str> = removed.iter().filter(is_wanted).map(String::as_str).collect();

@@ -1,5 +1,7 @@
 //! The document of `which`.
 
+use std::fmt::{self, Display};
+
 use serde::Serialize;
 
 use crate::observation::InstanceFacts;
@@ -17,14 +19,12 @@ pub struct WhichDocument {
     pub target: Option<String>,
     /// Whether the kernel would run it without a rule.
     pub native: bool,
-    /// The rule that runs it.
     pub winner: Option<String>,
     pub interpreter: Option<String>,
-    /// Every rule, in the kernel's order, and why it is it or not.
+    /// Every rule, in the kernel's order, and why it does or does not run the file.
     pub rules: Vec<WhichLine>,
 }
 
-/// One rule and one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct WhichLine {
@@ -33,7 +33,7 @@ pub struct WhichLine {
     pub why: String,
 }
 
-/// What the kernel makes of one rule: a [`rule::Verdict`] in one word.
+/// What the kernel makes of one rule: a [`rule::MatchResult`] in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RuleVerdict {
@@ -45,15 +45,10 @@ pub enum RuleVerdict {
     OtherExtension,
 }
 
-impl RuleVerdict {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Wins => "wins",
-            Self::Shadowed => "shadowed",
-            Self::Disabled => "disabled",
-            Self::Differs => "differs",
-            Self::OtherExtension => "other-extension",
-        }
+/// The word in the document.
+impl Display for RuleVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

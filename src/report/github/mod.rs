@@ -10,15 +10,13 @@ use std::cmp::Reverse;
 use std::io::{self, Write};
 
 use super::document::{DoctorDocument, ErrorDocument};
-use super::format::Format;
+use super::format::{Format, Page};
 use super::group::{Group, MergedFinding};
-use super::page::Page;
 use crate::doctor::Status;
 use crate::shown::{plain, plain_lines};
 use command::{AnnotationLevel, annotate};
 use summary::conclusion;
 
-/// For a step of GitHub Actions.
 #[derive(Debug)]
 pub(super) struct Github;
 
@@ -35,7 +33,7 @@ impl Format for Github {
         write(out, document)?;
         match summary::append(document) {
             Ok(()) => Ok(()),
-            // Not a fault of what was examined.
+            // The host is not at fault.
             Err(error) => annotate(out, AnnotationLevel::Warning, "binfmtd", &error),
         }
     }

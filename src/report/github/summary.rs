@@ -13,7 +13,7 @@ use crate::shown::plain;
 /// The variable that names the file of a step's summary.
 const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 
-/// Appends the summary where there is a file for it; gives what went wrong.
+/// Appends the summary to the file that the runner names, if it does.
 pub(super) fn append(document: &DoctorDocument) -> Result<(), String> {
     let file = std::env::var_os(STEP_SUMMARY).filter(|file| !file.is_empty());
     let Some(file) = file else { return Ok(()) };
@@ -75,7 +75,6 @@ pub(in crate::report) fn write(out: &mut dyn Write, document: &DoctorDocument) -
     writeln!(out)
 }
 
-/// One sentence.
 pub(super) fn conclusion(document: &DoctorDocument) -> String {
     let counts = Verdict::ALL.map(|verdict| {
         let count = document.targets.iter().filter(|target| target.verdict == verdict).count();
@@ -93,7 +92,7 @@ pub(super) fn conclusion(document: &DoctorDocument) -> String {
     format!("{word}: {counts} (Linux {} on {})", host.kernel, host.machine)
 }
 
-/// Text as text: nothing in it is markup, ends a cell or a line.
+/// Escapes a text so that nothing in it is markup, or ends a cell or a line.
 fn markdown(text: &str) -> String {
     let mut shown = String::new();
     for c in plain(text).chars() {
@@ -101,7 +100,7 @@ fn markdown(text: &str) -> String {
             '&' => shown.push_str("&amp;"),
             '<' => shown.push_str("&lt;"),
             '>' => shown.push_str("&gt;"),
-            // Not by a backslash: in a cell that is taken for the text's own.
+            // A backslash before it would be shown.
             '|' => shown.push_str("&#124;"),
             '\\' | '`' | '*' | '_' | '[' | ']' | '~' | '@' | '#' => {
                 let _ = write!(shown, "&#{};", u32::from(c));

@@ -8,6 +8,12 @@ use crate::fix::{Command, Fix, Reader};
 use crate::observation::Owner;
 use crate::phrase::{Evidence, Phrase};
 
+fn seen(piece: Phrase) -> Evidence {
+    let mut evidence = Evidence::default();
+    evidence.add(piece);
+    evidence
+}
+
 fn finding(id: &str, target: Option<&str>, status: Status) -> Finding {
     Finding {
         id: CheckId::parse(id).unwrap(),
@@ -150,7 +156,7 @@ fn unruled(name: &str) -> Finding {
     Finding {
         summary: Phrase::from("no rule takes ")
             + Phrase::own(format!("those of {name}"), "its programs"),
-        evidence: Phrase::interpreter(format!("/usr/bin/qemu-{name}")).into(),
+        evidence: seen(Phrase::interpreter(format!("/usr/bin/qemu-{name}"))),
         fix: Some(Fix::run("register it", [Command::register(name)])),
         ..finding("rule.present", Some(name), Status::Fail)
     }
@@ -200,7 +206,7 @@ fn nothing_that_is_different_is_said_of_both() {
     type Change = fn(&mut DoctorDocument);
     let changes: [(&str, Change); 7] = [
         ("sentence", |it| it.checks[1].summary = "no rule takes them".into()),
-        ("evidence", |it| it.checks[1].evidence = "nobody looked".to_owned().into()),
+        ("evidence", |it| it.checks[1].evidence = seen("nobody looked".into())),
         ("fix", |it| it.checks[1].fix = Some(Fix::advice("reboot"))),
         ("status", |it| it.checks[1].status = Status::Warn),
         ("check", |it| it.checks[1].id = CheckId::RuleEnabled),

@@ -158,7 +158,7 @@ fn conclusion(out: &mut dyn Write, document: &BuilderDocument) -> io::Result<()>
     let platforms = &document.platforms;
     let works = || platforms.iter().map(|one| one.facts.built.works());
     let built = works().filter(|works| *works == Some(true)).count();
-    let tried = works().filter(Option::is_some).count();
+    let tried = works().flatten().count();
     let failing = platforms.iter().filter(|one| one.grade == Grade::Fails).count();
     if document.builder.is_none() || platforms.is_empty() {
         return Ok(());
@@ -189,7 +189,6 @@ fn list(out: &mut dyn Write, orphans: &[Orphan]) -> io::Result<()> {
     rows(out, &lines)
 }
 
-/// `remove`
 pub fn removal(out: &mut dyn Write, document: &BuilderRemoval) -> io::Result<()> {
     if let Some(builder) = &document.builder {
         writeln!(out, "{GOOD}removed{GOOD:#}  builder {}", plain(builder))?;

@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use super::layout::{QUIET, STRONG};
 use crate::report::document::{CheckDocument, ChecksDocument};
 
-/// `doctor --list-checks`.
 pub fn checks(out: &mut dyn Write, document: &ChecksDocument) -> io::Result<()> {
     let width = document.checks.iter().map(|check| check.id.len()).max().unwrap_or(0);
     for check in &document.checks {
@@ -15,14 +14,16 @@ pub fn checks(out: &mut dyn Write, document: &ChecksDocument) -> io::Result<()> 
     Ok(())
 }
 
-/// `doctor --explain`.
 pub fn check(out: &mut dyn Write, document: &CheckDocument) -> io::Result<()> {
     let check = &document.check;
     writeln!(out, "{STRONG}{}{STRONG:#}: {}", check.id, check.title)?;
     writeln!(out, "family: {}", check.family)?;
     match check.level {
         Some(level) => writeln!(out, "level:  {level}, by running a program")?,
-        None => writeln!(out, "level:  none of its own: it goes by what is there to be seen")?,
+        None => writeln!(
+            out,
+            "level:  none: it judges what was read or listed, without running a program"
+        )?,
     }
     writeln!(out, "proves: {}", check.proves)?;
     writeln!(out, "fix:    {}", check.cure)

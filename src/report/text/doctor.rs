@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use super::layout::{BAD, Cell, DOUBTFUL, GOOD, QUIET, STRONG, cell, rows, styled, wrapped};
 use crate::doctor::{Status, Verdict};
 use crate::report::document::{Conclusion, DoctorDocument, DoctorTarget, MatchState};
+use crate::report::format::Page;
 use crate::report::group::{Group, MergedFinding};
-use crate::report::page::Page;
 use crate::shown::plain;
 
-/// Where a sentence goes on that begins further to the right than it could go on.
+/// Where lines of a wrapped sentence begin if there is no room for them below its first line.
 const INDENT: usize = 8;
-/// Less than this beside the checks' ids is no place for a sentence.
+/// A sentence needs this much room beside the checks' ids.
 const NARROW: usize = 30;
 
 /// What is wrong, and lines that say how much is well; with `verbose`, every check.
@@ -97,7 +97,7 @@ fn counts(
     let lines: Vec<(Verdict, Vec<&str>)> = lines.collect();
     let width = lines.iter().map(|(verdict, _)| verdict.as_str().len()).max().unwrap_or(0);
     for (verdict, names) in lines {
-        // Who reads this has just read a list of them.
+        // The names were just listed above.
         let is_it = |group: &&Group<'_>| {
             group.verdict() == verdict
                 && group.single().is_none()
@@ -121,7 +121,7 @@ fn counts(
     Ok(())
 }
 
-/// The targets that do not count, and that something is wrong with.
+/// The targets that are not required and not sound, or have warnings.
 fn left_out(document: &DoctorDocument) -> Vec<&str> {
     let is_wrong = |target: &&DoctorTarget| {
         let mut findings = document.findings_of(Some(&target.target));
@@ -131,7 +131,7 @@ fn left_out(document: &DoctorDocument) -> Vec<&str> {
     others.filter(is_wrong).map(|target| target.target.as_str()).collect()
 }
 
-/// One line for what does not count; whom something is wrong with is named.
+/// One line for the targets that are not required; it names those with problems.
 fn others(out: &mut dyn Write, document: &DoctorDocument, page: Page) -> io::Result<()> {
     let others: Vec<&DoctorTarget> =
         document.targets.iter().filter(|target| !target.required).collect();
@@ -168,7 +168,7 @@ fn style(verdict: Verdict) -> anstyle::Style {
     }
 }
 
-/// Of one target all that is known; of several their number, their verdict and their names.
+/// For one target, all that is known; for several, their number, verdict and names.
 fn heading(out: &mut dyn Write, group: &Group<'_>, page: Page) -> io::Result<()> {
     let (style, word) = (style(group.verdict()), group.verdict().as_str());
     let required = if group.is_required() { "" } else { ", not required" };
@@ -239,9 +239,9 @@ fn finding(
                 MatchState::Shadowed => DOUBTFUL,
                 MatchState::Disabled => QUIET,
             };
-            // Its first column is where the others have theirs.
+            // Aligned with the evidence and the fix below.
             let name = format!("{:INDENT$}{}", "", plain(&rule.name));
-            vec![cell(name), styled(style, rule.state.as_str()), cell(rule.owner.to_string())]
+            vec![cell(name), styled(style, rule.state.to_string()), cell(rule.owner.to_string())]
         })
         .collect();
     rows(out, &matching_rules)?;

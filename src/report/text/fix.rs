@@ -5,19 +5,19 @@ use std::io::{self, Write};
 use super::layout::{BAD, Cell, DOUBTFUL, GOOD, STRONG, cell, rows, styled};
 use crate::report::document::FixDocument;
 
-/// What is about to be done, and what not.
+/// Before the run: what will be done, and what will not.
 pub fn steps(out: &mut dyn Write, fixes: &[FixDocument]) -> io::Result<()> {
     let steps =
         fixes.iter().map(|fix| line(fix, styled(STRONG, "to do"), styled(DOUBTFUL, "left")));
     rows(out, &steps.collect::<Vec<_>>())
 }
 
-/// What is wrong is none of what `register` would change.
+/// `register` could change nothing of what is wrong.
 pub fn nothing_to_fix(out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "nothing here is binfmtd's to change: do what the fix of each finding says")
 }
 
-/// What was done, and what not.
+/// After the run: what was done, and what was not.
 pub fn fixes(out: &mut dyn Write, fixes: &[FixDocument]) -> io::Result<()> {
     let lines = fixes.iter().map(|fix| line(fix, styled(GOOD, "done"), styled(BAD, "not done")));
     rows(out, &lines.collect::<Vec<_>>())?;

@@ -24,7 +24,7 @@ pub(super) fn styled(style: Style, text: impl AsRef<str>) -> Cell {
     (plain(text.as_ref()), style)
 }
 
-/// Writes rows with aligned columns; the last one is as long as it likes.
+/// Writes rows with aligned columns; the last column is not padded.
 pub(super) fn rows(out: &mut dyn Write, rows: &[Vec<Cell>]) -> io::Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
@@ -46,8 +46,8 @@ pub(super) fn rows(out: &mut dyn Write, rows: &[Vec<Cell>]) -> io::Result<()> {
     Ok(())
 }
 
-/// Breaks a text at its spaces where it would be wider than `width`, which counts from the line's first
-/// column; it begins in column `at`, and goes on in column `indent`. What has no space is not broken.
+/// Wraps a text at its spaces to lines of `width` columns. It begins in column `at`; further lines begin in
+/// column `indent`. Words that are too long are not broken.
 pub(super) fn wrapped(text: &str, at: usize, indent: usize, width: Option<usize>) -> String {
     let Some(width) = width else { return text.to_owned() };
     let mut shown = String::with_capacity(text.len());

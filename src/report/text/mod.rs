@@ -13,8 +13,7 @@ mod which;
 use std::io::{self, Write};
 
 use super::document::{DoctorDocument, ErrorDocument};
-use super::format::{Audience, Format, PrintAny};
-use super::page::Page;
+use super::format::{Audience, Format, Page, PrintAny};
 use crate::shown::plain_lines;
 pub use builder::{builder, removal};
 pub use checks::{check, checks};
@@ -26,7 +25,6 @@ pub use status::status;
 pub use targets::{export, targets};
 pub use which::which;
 
-/// For a person.
 #[derive(Debug)]
 pub struct Text;
 

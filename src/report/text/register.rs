@@ -42,7 +42,7 @@ fn state(line: &RegisterLine, dry_run: bool) -> Cell {
     let failed = if line.action == RegisterAction::Refuse { "refused" } else { "failed" };
     let done = match line.action {
         _ if line.error.is_some() => return styled(BAD, failed),
-        action if dry_run => return styled(STRONG, action.as_str()),
+        action if dry_run => return styled(STRONG, action.to_string()),
         RegisterAction::Add => "added",
         RegisterAction::Replace => "replaced",
         RegisterAction::Enable | RegisterAction::EnableInstance => "enabled",
@@ -50,7 +50,7 @@ fn state(line: &RegisterLine, dry_run: bool) -> Cell {
         RegisterAction::Keep
         | RegisterAction::Served
         | RegisterAction::Native
-        | RegisterAction::Refuse => return styled(QUIET, line.action.as_str()),
+        | RegisterAction::Refuse => return styled(QUIET, line.action.to_string()),
     };
     styled(GOOD, done)
 }

@@ -50,7 +50,7 @@ pub fn status(out: &mut dyn Write, document: &StatusDocument, now: Duration) -> 
     document.service.as_ref().map_or(Ok(()), |running| service(out, running, now.as_secs_f64()))
 }
 
-/// One line: what is in the service's own words already is not repeated.
+/// One line, which does not repeat what the service's own status says.
 fn service(out: &mut dyn Write, service: &State, now: f64) -> io::Result<()> {
     let (style, ready) = if service.ready { (GOOD, "ready") } else { (DOUBTFUL, "not ready") };
     write!(

@@ -2,23 +2,17 @@
 
 use std::io::{self, Write};
 
-use super::layout::{BAD, Cell, GOOD, QUIET, cell, rows, styled};
+use super::layout::{BAD, GOOD, QUIET, cell, rows, styled};
 use crate::report::document::{RuleVerdict, WhichDocument};
 
 /// `which`: the winner, and with `verbose` why not each of the others.
 pub fn which(out: &mut dyn Write, document: &WhichDocument, verbose: bool) -> io::Result<()> {
-    let target = document
-        .target
-        .as_deref()
-        .map(|target| format!(", a program for {target}"))
-        .unwrap_or_default();
+    let target = document.target.as_deref();
+    let target = target.map(|target| format!(", a program for {target}")).unwrap_or_default();
+    write!(out, "{}{target}: ", document.file)?;
     match (&document.winner, &document.interpreter) {
         (Some(winner), Some(interpreter)) => {
-            writeln!(
-                out,
-                "{}{target}: {GOOD}{winner}{GOOD:#} runs it with {interpreter}",
-                document.file
-            )?;
+            writeln!(out, "{GOOD}{winner}{GOOD:#} runs it with {interpreter}")?;
             if document.native {
                 writeln!(
                     out,
@@ -26,27 +20,15 @@ pub fn which(out: &mut dyn Write, document: &WhichDocument, verbose: bool) -> io
                 )?;
             }
         }
-        _ if document.native => {
-            writeln!(out, "{}{target}: no rule; the kernel runs it by itself", document.file)?;
-        }
-        _ => writeln!(
-            out,
-            "{}{target}: {BAD}nothing runs it{BAD:#} (exec format error)",
-            document.file
-        )?,
+        _ if document.native => writeln!(out, "no rule; the kernel runs it by itself")?,
+        _ => writeln!(out, "{BAD}nothing runs it{BAD:#} (exec format error)")?,
     }
     let interesting = document.rules.iter().filter(|line| verbose || is_near(line.verdict));
-    let shown: Vec<Vec<Cell>> = interesting
-        .map(|line| {
-            vec![
-                cell("  "),
-                cell(&line.rule),
-                styled(QUIET, line.verdict.as_str()),
-                cell(&line.why),
-            ]
-        })
-        .collect();
-    rows(out, &shown)
+    let shown = interesting.map(|line| {
+        let verdict = styled(QUIET, line.verdict.to_string());
+        vec![cell("  "), cell(&line.rule), verdict, cell(&line.why)]
+    });
+    rows(out, &shown.collect::<Vec<_>>())
 }
 
 /// Whether the rule matches the file, and does not run it.

@@ -46,6 +46,34 @@ fn is_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
+/// The files of a folder that may be interpreters, by their names; a folder that does not exist has none.
+pub fn list_unless_large(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> io::Result<Listing> {
+    let size = match std::fs::metadata(folder) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if is_nothing(&error) => return Ok(Listing::Names(HashSet::new())),
+        Err(error) => return Err(error),
+    };
+    if size > LARGE_FOLDER { Ok(Listing::Large) } else { list(folder, wanted).map(Listing::Names) }
+}
+
+/// The names in a folder that `wanted` accepts; a folder that does not exist has none.
+pub fn list(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> io::Result<HashSet<String>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if is_nothing(&error) => return Ok(HashSet::new()),
+        Err(error) => return Err(error),
+    };
+    let mut names = HashSet::new();
+    for entry in entries {
+        if let Ok(name) = entry?.file_name().into_string()
+            && wanted(&name)
+        {
+            names.insert(name);
+        }
+    }
+    Ok(names)
+}
+
 /// Inspects files; looks at each folder and filesystem once.
 #[derive(Debug, Default)]
 pub struct Inspector {
@@ -54,46 +82,6 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// The files of a folder that may be interpreters, by their names; a folder that does not exist has none.
-    pub fn interpreters(
-        &self,
-        folder: &Path,
-        wanted: &dyn Fn(&str) -> bool,
-    ) -> io::Result<Listing> {
-        let size = match std::fs::metadata(folder) {
-            Ok(metadata) => metadata.len(),
-            Err(error) if is_nothing(&error) => return Ok(Listing::Names(HashSet::new())),
-            Err(error) => return Err(error),
-        };
-        if size > LARGE_FOLDER {
-            Ok(Listing::Large)
-        } else {
-            self.list(folder, wanted).map(Listing::Names)
-        }
-    }
-
-    /// The names in a folder that `wanted` accepts; a folder that does not exist has none.
-    pub fn list(
-        &self,
-        folder: &Path,
-        wanted: &dyn Fn(&str) -> bool,
-    ) -> io::Result<HashSet<String>> {
-        let entries = match std::fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if is_nothing(&error) => return Ok(HashSet::new()),
-            Err(error) => return Err(error),
-        };
-        let mut names = HashSet::new();
-        for entry in entries {
-            if let Ok(name) = entry?.file_name().into_string()
-                && wanted(&name)
-            {
-                names.insert(name);
-            }
-        }
-        Ok(names)
-    }
-
     pub fn inspect(&mut self, path: &Path) -> Result<InterpreterFile, InterpreterFault> {
         let unreadable = |error: &io::Error| match error {
             error if is_nothing(error) => InterpreterFault::Missing,

@@ -11,41 +11,35 @@ use std::time::Duration;
 use nix::sys::stat::fstat;
 use sd_notify::NotifyState;
 
-/// Notifies the manager, if there is one. Never blocks, because a manager that does not read must not stop the
-/// service. False when the message was not sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Manager;
+/// READY=1, with a line for `systemctl status`. Like the others, it never blocks, because a manager that does not read
+/// must not stop the service, and returns false when the message was not sent; without a manager, all is well.
+pub fn ready(status: &str) -> bool {
+    tell(&[NotifyState::Ready, NotifyState::Status(status)])
+}
 
-impl Manager {
-    /// READY=1, with a line for `systemctl status`.
-    pub fn ready(self, status: &str) -> bool {
-        tell(&[NotifyState::Ready, NotifyState::Status(status)])
-    }
+/// STATUS=
+pub fn status(status: &str) -> bool {
+    tell(&[NotifyState::Status(status)])
+}
 
-    /// STATUS=
-    pub fn status(self, status: &str) -> bool {
-        tell(&[NotifyState::Status(status)])
-    }
+/// RELOADING=1, to be followed by [`ready`]. `Type=notify-reload` requires the time with it.
+pub fn reloading() -> bool {
+    NotifyState::monotonic_usec_now().is_ok_and(|now| tell(&[NotifyState::Reloading, now]))
+}
 
-    /// RELOADING=1, to be followed by [`Manager::ready`]. `Type=notify-reload` requires the time with it.
-    pub fn reloading(self) -> bool {
-        NotifyState::monotonic_usec_now().is_ok_and(|now| tell(&[NotifyState::Reloading, now]))
-    }
+/// STOPPING=1
+pub fn stopping() -> bool {
+    tell(&[NotifyState::Stopping])
+}
 
-    /// STOPPING=1
-    pub fn stopping(self) -> bool {
-        tell(&[NotifyState::Stopping])
-    }
+/// WATCHDOG=1
+pub fn alive() -> bool {
+    tell(&[NotifyState::Watchdog])
+}
 
-    /// WATCHDOG=1
-    pub fn alive(self) -> bool {
-        tell(&[NotifyState::Watchdog])
-    }
-
-    /// The interval for [`Manager::alive`]: half of `WatchdogSec=`, as `sd_watchdog_enabled(3)` advises.
-    pub fn watchdog(self) -> Option<Duration> {
-        sd_notify::watchdog_enabled().map(|limit| limit / 2)
-    }
+/// The interval for [`alive`]: half of `WatchdogSec=`, as `sd_watchdog_enabled(3)` advises.
+pub fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled().map(|limit| limit / 2)
 }
 
 /// The crate's own function blocks on a full socket.

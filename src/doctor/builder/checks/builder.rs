@@ -1,6 +1,6 @@
 //! Family `builder`: whether a builder builds for each platform.
 
-use super::docker::{Seen, draft, seen};
+use super::docker::named;
 use crate::buildx::builder::Builder;
 use crate::buildx::driver::MANAGED;
 use crate::buildx::facts::{Grade, PlatformFacts, Remedy};
@@ -14,21 +14,40 @@ use crate::doctor::id::CheckId;
 use crate::fix::{Command, Fix};
 use crate::phrase::Phrase;
 
-/// The builder and what was seen around it, or why there is nothing to check.
-fn found<'a>(facts: &'a Facts<'_>) -> Result<(&'a Inspection, &'a Builder), String> {
-    match seen(facts) {
-        Seen::Not(why) => Err(why),
-        Seen::Trouble(_) => Err("docker could not be asked".to_owned()),
-        Seen::Well(inspection) => {
-            let builder = inspection.builder.as_ref().map(|builder| (inspection, builder));
-            let missing = || format!("{}: there is no such builder", CheckId::BuilderPresent);
-            builder.ok_or_else(missing)
-        }
-    }
+/// What docker knows of the builder that was named.
+fn inspected(
+    facts: &Facts<'_>,
+    id: CheckId,
+    judge: impl Fn(&Inspection, Draft) -> Finding,
+) -> Vec<Finding> {
+    named(facts, id, |seen, draft| match seen {
+        Ok(inspection) => judge(inspection, draft),
+        Err(_) => draft.skip("docker could not be asked"),
+    })
 }
 
-fn name<'a>(facts: &'a Facts<'_>) -> &'a str {
-    facts.builder.as_ref().map(|asked| asked.name.as_str()).unwrap_or_default()
+/// The builder that was named, if there is one.
+fn found(facts: &Facts<'_>, id: CheckId, judge: fn(&Builder, Draft) -> Finding) -> Vec<Finding> {
+    inspected(facts, id, |inspection, draft| match &inspection.builder {
+        Some(builder) => judge(builder, draft),
+        None => draft.skip(format!("{}: there is no such builder", CheckId::BuilderPresent)),
+    })
+}
+
+/// Each platform that is asked about.
+fn each(
+    facts: &Facts<'_>,
+    id: CheckId,
+    judge: fn(&PlatformFacts, &Builder, Draft) -> Finding,
+) -> Vec<Finding> {
+    if let Some(asked) = &facts.builder
+        && let Ok(Inspection { builder: Some(builder), facts: platforms, .. }) = &asked.outcome
+        && !platforms.is_empty()
+    {
+        let draft = |platform: &PlatformFacts| asked.draft(id).target(&platform.target);
+        return platforms.iter().map(|one| judge(one, builder, draft(one))).collect();
+    }
+    found(facts, id, |_, draft| draft.skip("no platform is asked for"))
 }
 
 pub(in crate::doctor) static PRESENT: Check = Check {
@@ -36,17 +55,13 @@ pub(in crate::doctor) static PRESENT: Check = Check {
     title: "the builder exists and has the right driver",
     proves: "buildx can load the builder, which runs BuildKit in a container (driver docker-container). The docker driver uses the BuildKit inside the engine and cannot put several platforms into one image.",
     cure: "Create it: binfmtd buildx bootstrap NAME. A builder with another driver, or of somebody else, is left alone: choose another name.",
-    run: |facts| vec![present(facts)],
+    run: |facts, id| {
+        let name = facts.builder.as_ref().map_or("", |asked| &asked.name);
+        inspected(facts, id, |inspection, draft| present(name, inspection, draft))
+    },
 };
 
-fn present(facts: &Facts<'_>) -> Finding {
-    let draft = draft(facts, CheckId::BuilderPresent);
-    let name = name(facts);
-    let inspection = match seen(facts) {
-        Seen::Not(why) => return draft.skip(why),
-        Seen::Trouble(_) => return draft.skip("docker could not be asked"),
-        Seen::Well(inspection) => inspection,
-    };
+fn present(name: &str, inspection: &Inspection, draft: Draft) -> Finding {
     let Some(builder) = &inspection.builder else {
         let others = &inspection.seen.builders;
         let others: Vec<&str> = others.iter().map(|other| other.name.as_str()).collect();
@@ -77,15 +92,10 @@ pub(in crate::doctor) static RUNNING: Check = Check {
     title: "the builder runs",
     proves: "The container of each node exists and answers.",
     cure: "Start it: binfmtd buildx bootstrap NAME, or docker buildx inspect --bootstrap NAME. If the context of a node is gone: docker buildx rm NAME.",
-    run: |facts| vec![running(facts)],
+    run: |facts, id| found(facts, id, running),
 };
 
-fn running(facts: &Facts<'_>) -> Finding {
-    let draft = draft(facts, CheckId::BuilderRunning);
-    let builder = match found(facts) {
-        Ok((_, builder)) => builder,
-        Err(why) => return draft.skip(why),
-    };
+fn running(builder: &Builder, draft: Draft) -> Finding {
     let name = &builder.name;
     let nodes: Vec<String> =
         builder.nodes.iter().map(|node| format!("{} {}", node.name, node.status.word())).collect();
@@ -115,64 +125,42 @@ fn running(facts: &Facts<'_>) -> Finding {
     }
 }
 
-fn each(
-    facts: &Facts<'_>,
-    id: CheckId,
-    judge: impl Fn(Draft, &PlatformFacts, &Builder) -> Finding,
-) -> Vec<Finding> {
-    let (inspection, builder) = match found(facts) {
-        Ok(found) => found,
-        Err(why) => return vec![draft(facts, id).skip(why)],
-    };
-    if inspection.facts.is_empty() {
-        return vec![draft(facts, id).skip("no platform is asked for")];
-    }
-    let findings = inspection
-        .facts
-        .iter()
-        .map(|platform| judge(draft(facts, id).target(&platform.target), platform, builder));
-    findings.collect()
-}
-
 pub(in crate::doctor) static BUILDS: Check = Check {
     id: CheckId::BuilderBuilds,
     title: "it builds for the platform",
     proves: "A build FROM scratch, without network or cache, ran a program of the platform, which printed the nonce that it was given. What a builder advertises proves nothing: BuildKit never withdraws a platform.",
     cure: "Register the rule and make the builder detect it: binfmtd buildx bootstrap NAME --platform PLATFORM.",
-    run: |facts| builds(facts),
+    run: |facts, id| each(facts, id, builds),
 };
 
-fn builds(facts: &Facts<'_>) -> Vec<Finding> {
-    each(facts, CheckId::BuilderBuilds, |draft, platform, builder| {
-        let judgement = platform.assess();
-        match (&platform.built, judgement.grade) {
-            (Built::Yes { by, version, time }, _) => {
-                let by = format!("built in {:.2} s, {}", time.as_secs_f64(), by.as_str());
-                let version = version.as_deref().map(|version| format!(": {version}"));
-                draft
-                    .pass(Phrase::from("it builds for ") + own(&platform.platform))
-                    .with(by + &version.unwrap_or_default())
-            }
-            (_, Grade::Fails) if platform.kernel.works() == Some(false) && !platform.advertised => {
-                draft
-                    .skip("not built: the kernel does not run it, as the checks of the host report")
-            }
-            (_, Grade::Fails) => {
-                let sentence = judgement.sentence.unwrap_or_default();
-                let draft = draft.fail(own(&platform.platform) + " " + sentence.as_str());
-                match judgement.remedy {
-                    // Without --platform, so that one command repairs all platforms.
-                    Some(Remedy::Bootstrap) => {
-                        draft.fix((builder.driver().repair)(&builder.name, None))
-                    }
-                    Some(remedy) => draft.fix(remedy.fix(platform, builder)),
-                    None => draft,
-                }
-            }
-            (Built::NotTried(why), _) => draft.skip(format!("not built: {why}")),
-            (Built::No { why, .. }, _) => draft.fail(format!("not built: {why}")),
+fn builds(platform: &PlatformFacts, builder: &Builder, draft: Draft) -> Finding {
+    let judgement = platform.assess();
+    match (&platform.built, judgement.grade) {
+        (Built::Yes { by, version, time }, _) => {
+            let by = format!("built in {:.2} s, {}", time.as_secs_f64(), by.as_str());
+            let version = version.as_deref().map(|version| format!(": {version}"));
+            draft
+                .pass(Phrase::from("it builds for ") + own(&platform.platform))
+                .with(by + &version.unwrap_or_default())
         }
-    })
+        (_, Grade::Fails) if platform.kernel.works() == Some(false) && !platform.advertised => {
+            draft.skip("not built: the kernel does not run it, as the checks of the host report")
+        }
+        (_, Grade::Fails) => {
+            let sentence = judgement.sentence.unwrap_or_default();
+            let draft = draft.fail(own(&platform.platform) + " " + sentence.as_str());
+            match judgement.remedy {
+                // Without --platform, so that one command repairs all platforms.
+                Some(Remedy::Bootstrap) => {
+                    draft.fix((builder.driver().repair)(&builder.name, None))
+                }
+                Some(remedy) => draft.fix(remedy.fix(platform, builder)),
+                None => draft,
+            }
+        }
+        (Built::NotTried(why), _) => draft.skip(format!("not built: {why}")),
+        (Built::No { why, .. }, _) => draft.fail(format!("not built: {why}")),
+    }
 }
 
 fn own(platform: &str) -> Phrase {
@@ -184,29 +172,27 @@ pub(in crate::doctor) static FACTS: Check = Check {
     title: "kernel, image, builder and build agree",
     proves: "The kernel's rule runs the platform's programs in builds, as everywhere else on this host, and not an emulator from BuildKit's image; and the builder advertises the platform.",
     cure: "Register the rule: binfmtd register TARGET. If the builder looked for rules before, restart it: binfmtd buildx bootstrap NAME.",
-    run: |facts| agreement(facts),
+    run: |facts, id| each(facts, id, agreement),
 };
 
-fn agreement(facts: &Facts<'_>) -> Vec<Finding> {
-    each(facts, CheckId::BuilderFacts, |draft, platform, builder| {
-        if let Built::NotTried(why) = &platform.built {
-            return draft.skip(format!("not built: {why}"));
-        }
-        let judgement = platform.assess();
-        match (judgement.grade, judgement.sentence) {
-            (Grade::Doubtful, Some(sentence)) => {
-                let finding = draft.warn(own(&platform.platform) + " " + sentence.as_str());
-                match judgement.remedy {
-                    Some(remedy) => finding.fix(remedy.fix(platform, builder)),
-                    None => finding,
-                }
+fn agreement(platform: &PlatformFacts, builder: &Builder, draft: Draft) -> Finding {
+    if let Built::NotTried(why) = &platform.built {
+        return draft.skip(format!("not built: {why}"));
+    }
+    let judgement = platform.assess();
+    match (judgement.grade, judgement.sentence) {
+        (Grade::Doubtful, Some(sentence)) => {
+            let finding = draft.warn(own(&platform.platform) + " " + sentence.as_str());
+            match judgement.remedy {
+                Some(remedy) => finding.fix(remedy.fix(platform, builder)),
+                None => finding,
             }
-            (Grade::Fails, _) => {
-                draft.skip(format!("{} reports what is wrong", CheckId::BuilderBuilds))
-            }
-            _ => draft.pass("kernel, image, builder and build agree"),
         }
-    })
+        (Grade::Fails, _) => {
+            draft.skip(format!("{} reports what is wrong", CheckId::BuilderBuilds))
+        }
+        _ => draft.pass("kernel, image, builder and build agree"),
+    }
 }
 
 pub(in crate::doctor) static ORPHANS: Check = Check {
@@ -214,16 +200,10 @@ pub(in crate::doctor) static ORPHANS: Check = Check {
     title: "deleted builders left nothing behind",
     proves: "The engine has no container or volume of a builder that this user's buildx does not know. The state of a builder may take hundreds of gigabytes.",
     cure: "List them: binfmtd buildx remove --all-orphans; with --yes, those that binfmtd created are removed. The others may belong to another user's builder.",
-    run: |facts| vec![orphans(facts)],
+    run: |facts, id| inspected(facts, id, orphans),
 };
 
-fn orphans(facts: &Facts<'_>) -> Finding {
-    let draft = draft(facts, CheckId::BuilderOrphans);
-    let inspection = match seen(facts) {
-        Seen::Not(why) => return draft.skip(why),
-        Seen::Trouble(_) => return draft.skip("docker could not be asked"),
-        Seen::Well(inspection) => inspection,
-    };
+fn orphans(inspection: &Inspection, draft: Draft) -> Finding {
     let names = |ours: bool| -> Vec<&str> {
         let orphans = inspection.orphans.iter().filter(|orphan| orphan.ours == ours);
         orphans.map(|orphan| orphan.name.as_str()).collect()

@@ -5,14 +5,14 @@ use crate::buildx::engine::Location;
 use crate::buildx::inspection::{InspectError, Inspection};
 use crate::doctor::check::Check;
 use crate::doctor::facts::Facts;
-use crate::doctor::finding::{Draft, Finding, Subject};
+use crate::doctor::finding::{Draft, Finding};
 use crate::doctor::id::CheckId;
 use crate::fix::{Command, Fix};
 use crate::system::host::surroundings::Distribution;
 
 /// Installs the plugin, and with `command` the docker command as well.
-fn install(facts: &Facts<'_>, command: bool) -> Fix {
-    let (manager, client, plugin): (&[&str], _, _) = match facts.host.distribution {
+fn install(distribution: Distribution, command: bool) -> Fix {
+    let (manager, client, plugin): (&[&str], _, _) = match distribution {
         Distribution::Debian => (&["apt-get", "install"], "docker-cli", "docker-buildx"),
         Distribution::Ubuntu => (&["apt-get", "install"], "docker.io", "docker-buildx"),
         Distribution::Arch => (&["pacman", "-S"], "docker", "docker-buildx"),
@@ -39,28 +39,24 @@ fn fixed(finding: Finding, error: &DockerError) -> Finding {
     }
 }
 
-pub(super) fn draft(facts: &Facts<'_>, id: CheckId) -> Draft {
-    match &facts.builder {
-        Some(asked) => Draft::of(id, Subject::Builder { name: asked.name.clone() }),
-        None => Draft::host(id),
-    }
-}
+/// What was seen of the builder, or why docker could not be asked.
+pub(super) type Seen<'a> = Result<&'a Inspection, &'a DockerError>;
 
-pub(super) enum Seen<'a> {
-    Well(&'a Inspection),
-    Trouble(&'a DockerError),
-    Not(String),
-}
-
-pub(super) fn seen<'a>(facts: &'a Facts<'_>) -> Seen<'a> {
-    match &facts.builder {
-        None => Seen::Not("no builder was named: --builder NAME".to_owned()),
-        Some(asked) => match &asked.outcome {
-            Ok(inspection) => Seen::Well(inspection),
-            Err(InspectError::Docker(trouble)) => Seen::Trouble(trouble),
-            Err(InspectError::Observe(error)) => Seen::Not(error.to_string()),
-        },
-    }
+/// The builder that was named, if its rules could be looked at.
+pub(super) fn named(
+    facts: &Facts<'_>,
+    id: CheckId,
+    judge: impl Fn(Seen<'_>, Draft) -> Finding,
+) -> Vec<Finding> {
+    let Some(asked) = &facts.builder else {
+        return vec![Draft::host(id).skip("no builder was named: --builder NAME")];
+    };
+    let draft = asked.draft(id);
+    vec![match &asked.outcome {
+        Ok(inspection) => judge(Ok(inspection), draft),
+        Err(InspectError::Docker(trouble)) => judge(Err(trouble), draft),
+        Err(InspectError::Observe(error)) => draft.skip(error.to_string()),
+    }]
 }
 
 pub(in crate::doctor) static CLI: Check = Check {
@@ -68,32 +64,30 @@ pub(in crate::doctor) static CLI: Check = Check {
     title: "there is a docker command",
     proves: "Docker's own command line is in PATH and answers. Podman's command of the same name has no builders.",
     cure: "Install Docker's command line: docker-ce-cli from Docker's own packages, or docker-cli (Debian). Run the doctor as the user who builds.",
-    run: |facts| vec![cli(facts)],
+    run: |facts, id| named(facts, id, |seen, draft| cli(facts.host.distribution, seen, draft)),
 };
 
-fn cli(facts: &Facts<'_>) -> Finding {
-    let draft = draft(facts, CheckId::DockerCli);
-    match seen(facts) {
-        Seen::Not(why) => draft.skip(why),
-        Seen::Well(found) => draft
+fn cli(distribution: Distribution, seen: Seen<'_>, draft: Draft) -> Finding {
+    match seen {
+        Ok(found) => draft
             .pass(format!("docker {} answers", found.seen.engine.client))
             .with(format!("context {}", found.seen.engine.context)),
-        Seen::Trouble(DockerError::NoDocker) => {
-            draft.fail("there is no docker command in PATH").fix(install(facts, true))
+        Err(DockerError::NoDocker) => {
+            draft.fail("there is no docker command in PATH").fix(install(distribution, true))
         }
-        Seen::Trouble(trouble @ DockerError::Podman(_)) => draft
+        Err(trouble @ DockerError::Podman(_)) => draft
             .fail(trouble.to_string())
             .fix(Fix::advice(
                 "podman has no builders: check the host with binfmtd doctor, then use podman build --platform PLATFORM",
             )),
         // docker's answer was not understood or did not come, so nothing is known.
-        Seen::Trouble(
+        Err(
             trouble @ (DockerError::Slow { .. }
             | DockerError::Failed { .. }
             | DockerError::Unreadable { .. }
             | DockerError::Batch(_)),
         ) => draft.error(trouble.to_string()),
-        Seen::Trouble(_) => draft.pass("there is a docker command"),
+        Err(_) => draft.pass("there is a docker command"),
     }
 }
 
@@ -102,43 +96,46 @@ pub(in crate::doctor) static ENGINE: Check = Check {
     title: "Docker's engine answers",
     proves: "The engine of the current context answers this user. A builder is a container in that engine.",
     cure: "Start it: systemctl start docker. Or choose another context: docker context ls, docker context use NAME. If this user may not use the socket: usermod -aG docker USER, then log in again.",
-    run: |facts| vec![engine(facts)],
+    run: |facts, id| named(facts, id, engine),
 };
 
-fn engine(facts: &Facts<'_>) -> Finding {
-    let draft = draft(facts, CheckId::DockerEngine);
-    match seen(facts) {
-        Seen::Not(why) => draft.skip(why),
-        Seen::Well(found) => {
+fn engine(seen: Seen<'_>, draft: Draft) -> Finding {
+    match seen {
+        Ok(found) => {
             let engine = &found.seen.engine;
             let rootless = if engine.rootless { ", rootless" } else { "" };
             draft
                 .pass(format!("Docker {}{rootless} answers", engine.version))
                 .with(engine.endpoint.clone())
         }
-        Seen::Trouble(error) => match error {
-            DockerError::Down(said) => {
-                fixed(draft.fail("Docker's engine does not answer").with(said.clone()), error)
-            }
-            DockerError::DeadContext(said) => {
-                fixed(draft.fail("docker's context leads to no engine").with(said.clone()), error)
-            }
-            DockerError::Compatible { endpoint, version } => {
-                let summary =
-                    "what answers is not a Docker engine, which the docker-container driver needs";
-                fixed(draft.fail(summary).with(format!("{endpoint}, version {version}")), error)
-            }
-            // Another user may be able to reach the engine.
-            DockerError::Denied(said) => fixed(
-                draft.error("this user may not use Docker's socket").with(said.clone()),
-                error,
-            ),
-            DockerError::NoDocker | DockerError::Podman(_) => {
-                draft.skip(format!("{} reports why", CheckId::DockerCli))
-            }
-            DockerError::NoPlugin | DockerError::OldPlugin(_) => draft.pass("the engine answers"),
-            _ => draft.skip(format!("{} reports the cause", CheckId::DockerCli)),
-        },
+        Err(error @ DockerError::Down(said)) => {
+            fixed(draft.fail("Docker's engine does not answer").with(said.clone()), error)
+        }
+        Err(error @ DockerError::DeadContext(said)) => {
+            fixed(draft.fail("docker's context leads to no engine").with(said.clone()), error)
+        }
+        Err(error @ DockerError::Compatible { endpoint, version }) => {
+            let summary =
+                "what answers is not a Docker engine, which the docker-container driver needs";
+            fixed(draft.fail(summary).with(format!("{endpoint}, version {version}")), error)
+        }
+        // Another user may be able to reach the engine.
+        Err(error @ DockerError::Denied(said)) => {
+            fixed(draft.error("this user may not use Docker's socket").with(said.clone()), error)
+        }
+        Err(DockerError::NoPlugin | DockerError::OldPlugin(_)) => draft.pass("the engine answers"),
+        Err(DockerError::NoDocker | DockerError::Podman(_)) => {
+            draft.skip(format!("{} reports why", CheckId::DockerCli))
+        }
+        Err(
+            DockerError::Slow { .. }
+            | DockerError::Failed { .. }
+            | DockerError::Unreadable { .. }
+            | DockerError::BrokenPlugin(_)
+            | DockerError::Elsewhere { .. }
+            | DockerError::Image(_)
+            | DockerError::Batch(_),
+        ) => draft.skip(format!("{} reports the cause", CheckId::DockerCli)),
     }
 }
 
@@ -147,15 +144,13 @@ pub(in crate::doctor) static HERE: Check = Check {
     title: "the engine runs on this kernel",
     proves: "Builds use the rules of this kernel. An engine on another machine, or in a virtual machine (Docker Desktop), needs rules there.",
     cure: "Register on that machine: ssh HOST binfmtd register. The virtual machine of Docker Desktop has rules of its own.",
-    run: |facts| vec![here(facts)],
+    run: |facts, id| named(facts, id, here),
 };
 
-fn here(facts: &Facts<'_>) -> Finding {
-    let draft = draft(facts, CheckId::DockerHere);
-    match seen(facts) {
-        Seen::Not(why) => draft.skip(why),
-        Seen::Trouble(_) => draft.skip("the engine could not be asked"),
-        Seen::Well(found) => match &found.seen.engine.location {
+fn here(seen: Seen<'_>, draft: Draft) -> Finding {
+    match seen {
+        Err(_) => draft.skip("the engine could not be asked"),
+        Ok(found) => match &found.seen.engine.location {
             Location::Here => draft
                 .pass("the engine runs on this kernel")
                 .with(format!("Linux {}", found.seen.engine.kernel)),
@@ -172,21 +167,19 @@ pub(in crate::doctor) static BUILDX: Check = Check {
     title: "buildx is installed and recent enough",
     proves: "The docker command has the buildx plugin, 0.13 or later. Older versions cannot list their builders in a machine-readable form.",
     cure: "Install the plugin: docker-buildx-plugin from Docker's own packages, or docker-buildx (Debian).",
-    run: |facts| vec![buildx(facts)],
+    run: |facts, id| named(facts, id, |seen, draft| buildx(facts.host.distribution, seen, draft)),
 };
 
-fn buildx(facts: &Facts<'_>) -> Finding {
-    let draft = draft(facts, CheckId::DockerBuildx);
-    match seen(facts) {
-        Seen::Not(why) => draft.skip(why),
-        Seen::Well(found) => draft.pass(format!("buildx {}", found.seen.engine.buildx)),
-        Seen::Trouble(DockerError::NoPlugin) => {
-            draft.fail("docker has no buildx plugin").fix(install(facts, false))
+fn buildx(distribution: Distribution, seen: Seen<'_>, draft: Draft) -> Finding {
+    match seen {
+        Ok(found) => draft.pass(format!("buildx {}", found.seen.engine.buildx)),
+        Err(DockerError::NoPlugin) => {
+            draft.fail("docker has no buildx plugin").fix(install(distribution, false))
         }
-        Seen::Trouble(DockerError::OldPlugin(version)) => draft
+        Err(DockerError::OldPlugin(version)) => draft
             .fail("buildx is too old: its list of builders cannot be read before 0.13")
             .with(version.clone())
-            .fix(install(facts, false)),
-        Seen::Trouble(_) => draft.skip("docker could not be asked"),
+            .fix(install(distribution, false)),
+        Err(_) => draft.skip("docker could not be asked"),
     }
 }

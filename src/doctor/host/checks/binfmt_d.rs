@@ -1,12 +1,12 @@
 //! Family `service`: the files that systemd-binfmt reads.
 
+use std::path::Path;
+
 use crate::doctor::check::Check;
 use crate::doctor::finding::{Draft, Finding};
 use crate::doctor::fixes::text_of;
 use crate::doctor::host::facts::{HostFacts, PlannedRule};
 use crate::doctor::id::CheckId;
-use std::path::Path;
-
 use crate::fix::{Command, Fix};
 use crate::observation::InterpreterFault;
 use crate::rule::Rule;
@@ -18,11 +18,10 @@ pub(in crate::doctor) static BINFMT_D: Check = Check {
     title: "the files in binfmt.d are sound",
     proves: "The lines for QEMU's targets that systemd-binfmt reads are well-formed, name existing interpreters, have the flag F, and match no native program. Only checked if systemd runs.",
     cure: "Correct the line, or mask its file with one of the same name in /etc/binfmt.d: ln -s /dev/null /etc/binfmt.d/NAME.conf.",
-    run: |facts| binfmt_d(&facts.host),
+    run: |facts, id| binfmt_d(&facts.host, || Draft::host(id)),
 };
 
-fn binfmt_d(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let draft = || Draft::host(CheckId::ServiceBinfmtD);
+fn binfmt_d(facts: &HostFacts<'_>, draft: impl Fn() -> Draft) -> Vec<Finding> {
     if !facts.systemd {
         return vec![draft().skip("systemd does not run here, and nobody else reads binfmt.d")];
     }
@@ -44,42 +43,31 @@ fn line_of(facts: &HostFacts<'_>, line: &PlannedRule, draft: Draft) -> Option<Fi
     let rule = match &line.rule {
         Ok(rule) => rule,
         Err(error) => {
-            return Some(
-                draft
-                    .warn(format!("{at}: this line cannot be registered: {error}"))
-                    .fix(without(line)),
-            );
+            let finding = draft.warn(format!("{at}: this line cannot be registered: {error}"));
+            return Some(finding.fix(without(line)));
         }
     };
     if facts.seen.instance.entries.iter().any(|entry| rule.is(entry)) {
         return None;
     }
     if let Some(what) = facts.native.captured_by(rule.matcher()) {
-        return Some(
-            draft
-                .warn(format!("{at}: once registered, it takes the host's own {what}"))
-                .fix(without(line)),
-        );
+        let says = format!("{at}: once registered, it takes the host's own {what}");
+        return Some(draft.warn(says).fix(without(line)));
     }
     // Lines for anything but QEMU's targets are left to their owners.
     if !is_of_the_table(facts, rule) {
         return None;
     }
     let name = rule.name();
-    let interpreter = rule.interpreter();
     if line.fault == Some(InterpreterFault::Missing) {
-        return Some(
-            draft
-                .warn(format!("{at}: {interpreter}, the interpreter of {name}, does not exist"))
-                .with("with F, systemd-binfmt says \"no such file or directory\" and fails")
-                .fix(without(line)),
-        );
+        let interpreter = rule.interpreter();
+        let finding = draft
+            .warn(format!("{at}: {interpreter}, the interpreter of {name}, does not exist"))
+            .with("with F, systemd-binfmt says \"no such file or directory\" and fails");
+        return Some(finding.fix(without(line)));
     }
-    (!rule.flags().fix_binary).then(|| {
-        draft
-            .warn(format!("{at}: {name} has no flag F, so it would serve no container"))
-            .fix(with_f(line))
-    })
+    let says = format!("{at}: {name} has no flag F, so it would serve no container");
+    (!rule.flags().fix_binary).then(|| draft.warn(says).fix(with_f(line)))
 }
 
 fn is_of_the_table(facts: &HostFacts<'_>, rule: &Rule) -> bool {

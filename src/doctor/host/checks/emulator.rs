@@ -1,13 +1,14 @@
 //! Family `exec`: what the interpreter that runs is, and what it costs.
 
+use std::time::Duration;
+
+use super::known::{self, Known, Version};
+use super::scope::{self, TargetCase};
 use crate::doctor::check::Check;
 use crate::doctor::finding::Finding;
 use crate::doctor::fixes::then_register;
 use crate::doctor::host::facts::{HostFacts, TargetFacts};
 use crate::doctor::id::CheckId;
-use std::time::Duration;
-
-use super::known::{self, Known, Version};
 use crate::phrase::Phrase;
 use crate::probe::CpuLevel;
 use crate::verify::{Level, Proof};
@@ -33,40 +34,32 @@ pub(in crate::doctor) static VERSION: Check = Check {
     title: "its version of QEMU is not known to fail",
     proves: "The QEMU that the kernel runs, which may not be the one on disk, is not of a version that is reported or was measured to fail for this target.",
     cure: "Install another version of QEMU, then binfmtd register TARGET.",
-    run: |facts| version(&facts.host),
+    run: |facts, id| scope::proof(facts, id, version),
 };
 
-fn version(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let targets = facts.targets.iter();
-    targets
-        .map(|asked| {
-            let draft = asked.draft(CheckId::ExecVersion);
-            let Some(proof) = &asked.proof else {
-                return draft.skip("there is no probe for this target, so nothing was run");
-            };
-            if proof.native {
-                return draft.skip("native: there is no interpreter");
-            }
-            let Some(line) = &proof.version else {
-                return draft.skip(
-                    "the interpreter does not report a version as QEMU does (QEMU_VERSION=1)",
-                );
-            };
-            let evidence = digest(proof);
-            let works = proof.level(Level::Host).is_some_and(|host| !host.failed());
-            match known_of(facts, asked, proof) {
-                // This flaw would have hit the probe, too. If the probe ran, this build has the fix.
-                Some(known) if known.signal.is_some() && !works => draft
-                    .skip(format!("{line}: {} reports what is known about it", CheckId::ExecHost)),
-                Some(known) if known.signal.is_none() => draft
-                    .warn(told(line) + &format!(" is known to fail: {}", known.what))
-                    .with(evidence)
-                    .with(format!("see {}", known.source))
-                    .fix(then_register(known.way_out, &asked.target.name)),
-                _ => draft.pass(line).with(evidence),
-            }
-        })
-        .collect()
+fn version(case: TargetCase<'_>, proof: &Proof) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
+    if proof.native {
+        return draft.skip("native: there is no interpreter");
+    }
+    let Some(line) = &proof.version else {
+        return draft
+            .skip("the interpreter does not report a version as QEMU does (QEMU_VERSION=1)");
+    };
+    let evidence = digest(proof);
+    let works = proof.level(Level::Host).is_some_and(|host| !host.failed());
+    match known_of(facts, asked, proof) {
+        // This flaw would have hit the probe, too. If the probe ran, this build has the fix.
+        Some(known) if known.signal.is_some() && !works => {
+            draft.skip(format!("{line}: {} reports what is known about it", CheckId::ExecHost))
+        }
+        Some(known) if known.signal.is_none() => draft
+            .warn(told(line) + &format!(" is known to fail: {}", known.what))
+            .with(evidence)
+            .with(format!("see {}", known.source))
+            .fix(then_register(known.way_out, &asked.target.name)),
+        _ => draft.pass(line).with(evidence),
+    }
 }
 
 fn digest(proof: &Proof) -> Phrase {
@@ -80,42 +73,28 @@ pub(in crate::doctor) static COST: Check = Check {
     title: "how long one start takes",
     proves: "How long the fastest run of its probe took from start to end, compared with a native one in the same batch. Emulation is slow; only an absurd slowdown is a warning.",
     cure: "See what the interpreter does with strace -f, install QEMU's own static build, or build such images on a machine of that CPU.",
-    run: |facts| cost(&facts.host),
+    run: |facts, id| scope::proof(facts, id, cost),
 };
 
-fn cost(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let targets = facts.targets.iter();
-    targets
-        .map(|asked| {
-            let draft = asked.draft(CheckId::ExecCost);
-            let Some(proof) = &asked.proof else {
-                return draft.skip("there is no probe for this target, so nothing was run");
-            };
-            let Some(time) = proof.cost else { return draft.skip("it did not run") };
-            let took = format!("{:.1} ms from start to end", time.as_secs_f64() * 1000.0);
-            if proof.native {
-                return draft.pass(format!("{took}, natively"));
-            }
-            let Some(times) = facts.native_cost.and_then(|native| times(time, native)) else {
-                return draft.pass(format!("{took}; there is no native one to compare with"));
-            };
-            let summary = format!("{took}, {times:.0} times a native one");
-            if is_absurd(time, times) {
-                draft
-                    .warn(
-                        Phrase::own(summary, "one start takes seconds")
-                            + ": more than emulation explains",
-                    )
-                    .with(evidence(proof))
-                    .fix(then_register(
-                        "install QEMU's own static build (qemu-user-static)",
-                        &asked.target.name,
-                    ))
-            } else {
-                draft.pass(summary)
-            }
-        })
-        .collect()
+fn cost(case: TargetCase<'_>, proof: &Proof) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
+    let Some(time) = proof.cost else { return draft.skip("it did not run") };
+    let took = format!("{:.1} ms from start to end", time.as_secs_f64() * 1000.0);
+    if proof.native {
+        return draft.pass(format!("{took}, natively"));
+    }
+    let Some(times) = facts.native_cost.and_then(|native| times(time, native)) else {
+        return draft.pass(format!("{took}; there is no native one to compare with"));
+    };
+    let summary = format!("{took}, {times:.0} times a native one");
+    if !is_absurd(time, times) {
+        return draft.pass(summary);
+    }
+    let install = "install QEMU's own static build (qemu-user-static)";
+    draft
+        .warn(Phrase::own(summary, "one start takes seconds") + ": more than emulation explains")
+        .with(evidence(proof))
+        .fix(then_register(install, &asked.target.name))
 }
 
 fn times(time: Duration, native: Duration) -> Option<f64> {
@@ -131,36 +110,30 @@ pub(in crate::doctor) static CPU_LEVEL: Check = Check {
     title: "which x86-64 CPU programs see",
     proves: "The level (x86-64-v1 to v4) that cpuid reports to a program. Distributions require one: RHEL 9 requires v2, RHEL 10 v3.",
     cure: "Install QEMU 7.2 or newer, which reports v3, then run binfmtd register x86_64; or use an older base image.",
-    run: |facts| cpu_level(&facts.host),
+    run: |facts, id| scope::proof_where(facts, id, |target| target.name == "x86_64", cpu_level),
 };
 
-fn cpu_level(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let targets = facts.targets.iter().filter(|asked| asked.target.name == "x86_64");
-    targets
-        .map(|asked| {
-            let draft = asked.draft(CheckId::ExecCpuLevel);
-            let Some(proof) = &asked.proof else {
-                return draft.skip("there is no probe for this target, so nothing was run");
-            };
-            let Some(level) = proof.cpu else {
-                return draft.skip("its programs did not run, so the CPU is unknown");
-            };
-            let name = level.as_str();
-            match level {
-                _ if proof.native => draft.pass(format!("the host's own CPU is {name}")),
-                CpuLevel::V1 | CpuLevel::V2 => draft
-                    .warn(format!(
-                        "programs see {name}; those of newer distributions fail with \"CPU does not support \
-                         x86-64-v{}\"",
-                        if level == CpuLevel::V1 { 2 } else { 3 }
-                    ))
-                    .with(evidence(proof))
-                    .with("see docker/buildx#2566, runfinch/finch#20")
-                    .fix(then_register("install QEMU 7.2 or newer", &asked.target.name)),
-                CpuLevel::V3 | CpuLevel::V4 => draft.pass(format!("programs see {name}")),
-            }
-        })
-        .collect()
+fn cpu_level(case: TargetCase<'_>, proof: &Proof) -> Finding {
+    let TargetCase { asked, draft, .. } = case;
+    let Some(level) = proof.cpu else {
+        return draft.skip("its programs did not run, so the CPU is unknown");
+    };
+    let name = level.as_str();
+    if proof.native {
+        return draft.pass(format!("the host's own CPU is {name}"));
+    }
+    let next = match level {
+        CpuLevel::V1 => 2,
+        CpuLevel::V2 => 3,
+        CpuLevel::V3 | CpuLevel::V4 => return draft.pass(format!("programs see {name}")),
+    };
+    draft
+        .warn(format!(
+            "programs see {name}; those of newer distributions fail with \"CPU does not support x86-64-v{next}\""
+        ))
+        .with(evidence(proof))
+        .with("see docker/buildx#2566, runfinch/finch#20")
+        .fix(then_register("install QEMU 7.2 or newer", &asked.target.name))
 }
 
 /// What ran.

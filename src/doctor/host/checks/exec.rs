@@ -1,29 +1,30 @@
 //! Family `exec`: what running the probes proved.
 
+use super::cause::{Cause, Symptom, Whose, cause};
+use super::emulator::{evidence, known_of};
 use super::interpreter::{is_mislabelled, is_out_of_reach};
+use super::matcher::left_out;
+use super::scope::{self, TargetCase};
 use crate::doctor::check::Check;
+use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Draft, Finding, Status};
 use crate::doctor::fixes::{Others, another_version, registered};
 use crate::doctor::host::facts::{HostFacts, TargetFacts};
 use crate::doctor::host::fixes::{self as host_fixes, another};
 use crate::doctor::id::CheckId;
-
-use super::cause::{Symptom, Whose, cause};
-use super::emulator::{evidence, known_of};
-use super::matcher::left_out;
 use crate::fix::Fix;
 use crate::phrase::Phrase;
 use crate::plan::flags;
 use crate::rule::{Entry, winner};
 use crate::system::process::batch::Ended;
-use crate::verify::{Level, LevelOutcome};
+use crate::verify::{FailedRun, Level, LevelOutcome, Proof};
 
 pub(in crate::doctor) static HOST: Check = Check {
     id: CheckId::ExecHost,
     title: "its programs run",
     proves: "The kernel ran a program of this target on the host, and the program printed the nonce that it was given.",
     cure: "In most cases binfmtd register TARGET, which replaces a stale or broken rule. Otherwise another version of QEMU.",
-    run: |facts| each(&facts.host, Level::Host),
+    run: |facts, id| each(facts, id, Level::Host),
 };
 
 pub(in crate::doctor) static EMPTY_ROOT: Check = Check {
@@ -31,7 +32,7 @@ pub(in crate::doctor) static EMPTY_ROOT: Check = Check {
     title: "its programs run in an empty root",
     proves: "The same in a root that contains nothing else, like a container built FROM scratch.",
     cure: "Register with F and a static interpreter: binfmtd register TARGET.",
-    run: |facts| each(&facts.host, Level::EmptyRoot),
+    run: |facts, id| each(facts, id, Level::EmptyRoot),
 };
 
 pub(in crate::doctor) static PIE: Check = Check {
@@ -39,7 +40,7 @@ pub(in crate::doctor) static PIE: Check = Check {
     title: "position-independent programs run",
     proves: "A program of the kind that compilers produce today (ET_DYN) ran as well. A rule may match only the other kind (ET_EXEC), or another rule may take these.",
     cure: "Let binfmtd generate magic and mask, and put that rule first: binfmtd register TARGET --takeover.",
-    run: |facts| each(&facts.host, Level::Pie),
+    run: |facts, id| each(facts, id, Level::Pie),
 };
 
 pub(in crate::doctor) static ARGV0: Check = Check {
@@ -47,7 +48,7 @@ pub(in crate::doctor) static ARGV0: Check = Check {
     title: "argv[0] is passed on",
     proves: "Programs that depend on the name they are called by (busybox, login shells) see it.",
     cure: "Set preserve-argv0 = \"auto\", which probes whether the interpreter expects P; then binfmtd register TARGET --takeover.",
-    run: |facts| each(&facts.host, Level::Argv0),
+    run: |facts, id| each(facts, id, Level::Argv0),
 };
 
 pub(in crate::doctor) static STATUS: Check = Check {
@@ -55,7 +56,7 @@ pub(in crate::doctor) static STATUS: Check = Check {
     title: "the exit status is passed on",
     proves: "A build step that fails is reported as failed.",
     cure: "Install another version of QEMU, then binfmtd register TARGET.",
-    run: |facts| each(&facts.host, Level::Status),
+    run: |facts, id| each(facts, id, Level::Status),
 };
 
 pub(in crate::doctor) static SIGNAL: Check = Check {
@@ -63,7 +64,7 @@ pub(in crate::doctor) static SIGNAL: Check = Check {
     title: "death by a signal is passed on",
     proves: "The parent of a program that is killed by a signal sees that.",
     cure: "Install another version of QEMU, then binfmtd register TARGET.",
-    run: |facts| each(&facts.host, Level::Signal),
+    run: |facts, id| each(facts, id, Level::Signal),
 };
 
 pub(in crate::doctor) static IDENTITY: Check = Check {
@@ -71,7 +72,7 @@ pub(in crate::doctor) static IDENTITY: Check = Check {
     title: "the interpreter that runs is the one on disk",
     proves: "The kernel runs the file that the rule's path leads to now, not an older one from before an upgrade.",
     cure: "Register again, which replaces the rule without a gap: binfmtd register TARGET. The service does this automatically.",
-    run: |facts| each(&facts.host, Level::Identity),
+    run: |facts, id| each(facts, id, Level::Identity),
 };
 
 pub(in crate::doctor) static CREDENTIALS: Check = Check {
@@ -79,7 +80,7 @@ pub(in crate::doctor) static CREDENTIALS: Check = Check {
     title: "set-user-ID programs keep their rights",
     proves: "A set-user-ID program of another user ran with that user's rights, as sudo and su need. Only checked for rules with the flag C.",
     cure: "Set credentials = true, then run binfmtd register TARGET. The interpreter then runs with those rights in the caller's environment: read what that means first.",
-    run: |facts| each(&facts.host, Level::Credentials),
+    run: |facts, id| each(facts, id, Level::Credentials),
 };
 
 pub(in crate::doctor) static REPEAT: Check = Check {
@@ -87,7 +88,7 @@ pub(in crate::doctor) static REPEAT: Check = Check {
     title: "its programs run every time",
     proves: "All of the runs that --repeat asked for printed their answer.",
     cure: "Install another version of QEMU, then binfmtd register TARGET.",
-    run: |facts| each(&facts.host, Level::Repeat),
+    run: |facts, id| each(facts, id, Level::Repeat),
 };
 
 /// The level of running a program that a check judges; `None` for what is read or listed.
@@ -110,38 +111,31 @@ pub(in crate::doctor) fn id_of(level: Level) -> CheckId {
     }
 }
 
-fn each(facts: &HostFacts<'_>, level: Level) -> Vec<Finding> {
-    let id = id_of(level);
-    let targets = facts.targets.iter();
-    targets
-        .map(|asked| {
-            let draft = asked.draft(id);
-            let Some(proof) = &asked.proof else {
-                return draft.skip("there is no probe for this target, so nothing was run");
-            };
-            if level == Level::Credentials
-                && let Some(entry) = without_credentials(facts, asked)
-            {
-                return lacks_credentials(facts, asked, draft, entry);
-            }
-            match proof.level(level) {
-                Some(LevelOutcome::Pass(what)) => draft.pass(what),
-                // The level warns only of a file that is gone.
-                Some(LevelOutcome::Warn(what)) if level == Level::Identity => {
-                    draft.skip(format!("{what}, as {} reports", CheckId::InterpreterExists))
-                }
-                Some(LevelOutcome::Warn(what)) => {
-                    draft.warn(what).fix(way_out(facts, asked, level))
-                }
-                Some(LevelOutcome::Fail(what)) => match told_elsewhere(facts, asked, level) {
-                    Some(where_else) => draft.skip(where_else),
-                    None => failed(facts, asked, level, draft, what),
-                },
-                Some(LevelOutcome::Skip(why)) => draft.skip(why),
-                None => draft.skip("not run"),
-            }
-        })
-        .collect()
+fn each(facts: &Facts<'_>, id: CheckId, level: Level) -> Vec<Finding> {
+    scope::proof(facts, id, |case, proof| judge(case, proof, level))
+}
+
+fn judge(case: TargetCase<'_>, proof: &Proof, level: Level) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
+    if level == Level::Credentials
+        && let Some(entry) = without_credentials(facts, asked)
+    {
+        return lacks_credentials(facts, asked, draft, entry);
+    }
+    match proof.level(level) {
+        Some(LevelOutcome::Pass(what)) => draft.pass(what),
+        // The level warns only of a file that is gone.
+        Some(LevelOutcome::Warn(what)) if level == Level::Identity => {
+            draft.skip(format!("{what}, as {} reports", CheckId::InterpreterExists))
+        }
+        Some(LevelOutcome::Warn(what)) => draft.warn(what).fix(way_out(facts, asked, proof, level)),
+        Some(LevelOutcome::Fail(what)) => match told_elsewhere(facts, asked, proof, level) {
+            Some(where_else) => draft.skip(where_else),
+            None => failed(facts, asked, proof, level, draft, what),
+        },
+        Some(LevelOutcome::Skip(why)) => draft.skip(why),
+        None => draft.skip("not run"),
+    }
 }
 
 /// The rule, if the settings ask for the flag `C` and the rule does not have it.
@@ -161,8 +155,7 @@ fn lacks_credentials(
     draft: Draft,
     entry: &Entry,
 ) -> Finding {
-    let ours = facts.instance().is_some_and(|seen| seen.record.owns(entry));
-    let others = if ours { Others::Keep } else { Others::Replace };
+    let others = if facts.is_ours(entry) { Others::Keep } else { Others::Replace };
     draft
         .fail(
             Phrase::from("the configuration asks for credentials, and ")
@@ -174,8 +167,12 @@ fn lacks_credentials(
 }
 
 /// A fault is reported once. If another check reports it, this says which.
-fn told_elsewhere(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, level: Level) -> Option<String> {
-    let proof = asked.proof.as_ref()?;
+fn told_elsewhere(
+    facts: &HostFacts<'_>,
+    asked: &TargetFacts<'_>,
+    proof: &Proof,
+    level: Level,
+) -> Option<String> {
     let host = proof.level(Level::Host).is_some_and(LevelOutcome::failed);
     let no_answer = proof.failed_run(level).is_some();
     match level {
@@ -230,20 +227,15 @@ fn without_rule(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> Option<String
 fn failed(
     facts: &HostFacts<'_>,
     asked: &TargetFacts<'_>,
+    proof: &Proof,
     level: Level,
     draft: Draft,
     what: &str,
 ) -> Finding {
-    let proof = asked.proof.as_ref();
-    let seen = proof.map(evidence).unwrap_or_default();
-    let named = with_symptom(facts, asked, level, |symptom| {
-        let cause = cause(symptom)?;
-        let what = Phrase::own(what, outline(symptom));
-        let says = what + ": " + cause.says(symptom);
-        Some((cause.whose, cause.source, says, cause.cure(symptom)))
-    });
-    let Some((whose, source, says, cure)) = named else {
-        let is_file = proof.is_some_and(|proof| proof.pinned.is_some())
+    let seen = evidence(proof);
+    let named = proof.failed_run(level).zip(cause_of(facts, asked, proof, level));
+    let Some((run, cause)) = named else {
+        let is_file = proof.pinned.is_some()
             && facts.rule_file(asked).is_some_and(|found| found.file.is_ok());
         let what = match level {
             // Which files they are is part of the evidence.
@@ -253,19 +245,19 @@ fn failed(
             ),
             _ => what.into(),
         };
-        return draft.fail(what).with(seen).fix(way_out(facts, asked, level));
+        return draft.fail(what).with(seen).fix(way_out(facts, asked, proof, level));
     };
-    let status = match whose {
+    let status = match cause.whose {
         Whose::Host => Status::Fail,
         Whose::Ours => Status::Error,
     };
-    let draft = draft.finding(status, says);
-    draft.with(seen).with(format!("see {source}")).fix(cure)
+    let says = Phrase::own(what, outline(run, level)) + ": " + cause.says;
+    draft.finding(status, says).with(seen).with(format!("see {}", cause.source)).fix(cause.cure)
 }
 
 /// How a run failed, in words that are the same for all targets: without the interpreter's name or counts.
-fn outline(symptom: &Symptom<'_>) -> String {
-    let end = match (&symptom.failure.refused, symptom.failure.ended) {
+fn outline(run: &FailedRun, level: Level) -> String {
+    let end = match (&run.refused, run.ended) {
         (Some(error), _) => error.to_string(),
         (None, Some(Ended::Exited(status))) => format!("it exited with status {status}"),
         (None, Some(Ended::Signaled(number))) => format!("it died by signal {number}"),
@@ -273,27 +265,31 @@ fn outline(symptom: &Symptom<'_>) -> String {
         (None, Some(Ended::Flooded)) => "it wrote without end".to_owned(),
         (None, None) => "it did not end".to_owned(),
     };
-    match symptom.level {
+    match level {
         Level::Credentials => format!("a set-user-ID program: {end}"),
         Level::Pie => format!("a position-independent program (ET_DYN): {end}"),
         Level::Repeat => format!("some runs did not answer; one of them: {end}"),
-        _ => end,
+        Level::Host
+        | Level::EmptyRoot
+        | Level::Argv0
+        | Level::Status
+        | Level::Signal
+        | Level::Identity => end,
     }
 }
 
 /// Whether a target failed because of a limit of this process, which proves nothing about the host.
 pub(in crate::doctor) fn is_ours(facts: &HostFacts<'_>, asked: &TargetFacts<'_>) -> bool {
-    let whose = with_symptom(facts, asked, Level::Host, |symptom| Some(cause(symptom)?.whose));
-    whose == Some(Whose::Ours)
+    let cause = asked.proof.as_ref().and_then(|proof| cause_of(facts, asked, proof, Level::Host));
+    cause.is_some_and(|cause| cause.whose == Whose::Ours)
 }
 
-fn with_symptom<T>(
+fn cause_of(
     facts: &HostFacts<'_>,
     asked: &TargetFacts<'_>,
+    proof: &Proof,
     level: Level,
-    look: impl FnOnce(&Symptom<'_>) -> Option<T>,
-) -> Option<T> {
-    let proof = asked.proof.as_ref()?;
+) -> Option<Cause> {
     let failure = proof.failed_run(level)?;
     let entry = facts.rule(asked);
     let found = facts.rule_file(asked);
@@ -303,8 +299,7 @@ fn with_symptom<T>(
         winner(&facts.seen.instance.entries, &elf.header, &entry.interpreter)
     });
     let label = found.and_then(|found| found.label.as_deref());
-    let candidates = facts.candidates(asked.target);
-    look(&Symptom {
+    cause(&Symptom {
         level,
         failure,
         target: asked.target,
@@ -313,7 +308,7 @@ fn with_symptom<T>(
         file,
         mislabelled: label.is_some_and(is_mislabelled),
         captor,
-        installed: candidates.is_some_and(|found| found.usable.is_some()),
+        installed: facts.usable(asked.target).is_some(),
         place: facts.kernels_place(),
         distribution: facts.distribution,
         known: known_of(facts, asked, proof),
@@ -321,17 +316,12 @@ fn with_symptom<T>(
 }
 
 /// Mostly to register again, which replaces a stale or broken rule.
-fn way_out(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, level: Level) -> Fix {
+fn way_out(facts: &HostFacts<'_>, asked: &TargetFacts<'_>, proof: &Proof, level: Level) -> Fix {
     let target = &asked.target.name;
-    let register = || registered(target, Others::Keep);
-    let Some(entry) = facts.rule(asked) else {
-        return register();
+    let Some(entry) = facts.rule(asked).filter(|_| !proof.nobody) else {
+        return registered(target, Others::Keep);
     };
-    // No rule was used.
-    if asked.proof.as_ref().is_some_and(|proof| proof.nobody) {
-        return register();
-    }
-    let ours = facts.instance().is_some_and(|seen| seen.record.owns(entry));
+    let ours = facts.is_ours(entry);
     let fixed = entry.flags.known.fix_binary;
     match level {
         // The rule is as it should be, so QEMU is at fault. Which version to install is for a person to choose.

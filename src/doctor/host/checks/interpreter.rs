@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::scope::TargetCase;
 use crate::doctor::check::Check;
+use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Draft, Finding};
 use crate::doctor::fixes::{relabel, remount_exec};
 use crate::doctor::host::facts::{HostFacts, RuleFile, TargetFacts};
-use crate::doctor::host::fixes::{another, usable_one};
+use crate::doctor::host::fixes::another;
 use crate::doctor::id::CheckId;
 use crate::fix::Fix;
 use crate::observation::{InterpreterFault, Owner, TrustFault, list_of};
@@ -15,24 +17,24 @@ use crate::plan::{Refusal, guard};
 use crate::rule::Entry;
 use crate::system::host::limits::Selinux;
 
+/// The file that the rule of each target names.
 fn each(
-    facts: &HostFacts<'_>,
+    facts: &Facts<'_>,
     id: CheckId,
-    judge: fn(&HostFacts<'_>, &TargetFacts<'_>, Draft, &Entry, &RuleFile) -> Finding,
+    judge: fn(TargetCase<'_>, &Entry, &RuleFile) -> Finding,
 ) -> Vec<Finding> {
-    let targets = facts.foreign();
-    targets
-        .map(|asked| {
-            let draft = asked.draft(id);
-            match facts.rule(asked).zip(facts.rule_file(asked)) {
-                None => draft.skip("there is no enabled rule that names one"),
-                Some(_) if asked.runs_from_another_root() => draft.skip(
-                    "its rule names a file in another root, which cannot be inspected from here",
-                ),
-                Some((entry, file)) => judge(facts, asked, draft, entry, file),
-            }
-        })
-        .collect()
+    let cases = facts.host.foreign().map(|asked| TargetCase::new(facts, asked, id));
+    let judge = |case: TargetCase<'_>| {
+        let facts = case.facts;
+        match facts.rule(case.asked).zip(facts.rule_file(case.asked)) {
+            None => case.draft.skip("there is no enabled rule that names one"),
+            Some(_) if case.asked.runs_from_another_root() => case
+                .draft
+                .skip("its rule names a file in another root, which cannot be inspected from here"),
+            Some((entry, file)) => judge(case, entry, file),
+        }
+    };
+    cases.map(judge).collect()
 }
 
 /// Whether the file in the target's rule could serve as an interpreter at all.
@@ -49,8 +51,8 @@ fn renamed<'a>(
     asked: &'a TargetFacts<'_>,
     gone: &Path,
 ) -> Option<&'a Path> {
-    let beside = asked.renamed.iter().map(PathBuf::as_path);
-    beside.chain(usable_one(facts, asked)).find(|path| *path != gone)
+    let usable = facts.usable(asked.target).map(|file| &file.path);
+    asked.renamed.iter().chain(usable).map(PathBuf::as_path).find(|path| *path != gone)
 }
 
 /// Why a file cannot serve, in the words of `register`.
@@ -89,33 +91,32 @@ pub(in crate::doctor) static EXISTS: Check = Check {
     title: "the interpreter exists",
     proves: "The path in the rule leads to a file. With F, the kernel may still run a file that was deleted.",
     cure: "Install QEMU's static emulators (qemu-user-static, or qemu-user if that is static), then run binfmtd register.",
-    run: |facts| exists(&facts.host),
+    run: |facts, id| each(facts, id, exists),
 };
 
-fn exists(facts: &HostFacts<'_>) -> Vec<Finding> {
-    each(facts, CheckId::InterpreterExists, |facts, asked, draft, entry, found| {
-        let path = &entry.interpreter;
-        match &found.file {
-            Ok(file) => draft.pass(file.path.display().to_string()),
-            // It never was on this disk: the kernel opened it in a container's image.
-            Err(InterpreterFault::Missing)
-                if entry.flags.known.fix_binary
-                    && *facts.owner(entry) == Owner::Unknown
-                    && asked.works() =>
-            {
-                let path = path.display();
-                draft.pass(format!(
-                    "{path} is not on this disk; the kernel runs the file that it opened"
-                ))
-            }
-            Err(InterpreterFault::Missing) => missing(facts, asked, draft, entry),
-            // The kernel runs the file that it pinned, but the one that is there now could not be registered.
-            Err(fault @ InterpreterFault::NotRegular) if is_pinned(asked) => {
-                draft.warn(refusal(path, fault)).fix(another(facts, asked, entry))
-            }
-            Err(fault) => draft.warn(refusal(path, fault)).fix(mended(found, path, fault)),
+fn exists(case: TargetCase<'_>, entry: &Entry, found: &RuleFile) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
+    let path = &entry.interpreter;
+    match &found.file {
+        Ok(file) => draft.pass(file.path.display().to_string()),
+        // It never was on this disk: the kernel opened it in a container's image.
+        Err(InterpreterFault::Missing)
+            if entry.flags.known.fix_binary
+                && *facts.owner(entry) == Owner::Unknown
+                && asked.works() =>
+        {
+            let path = path.display();
+            draft.pass(format!(
+                "{path} is not on this disk; the kernel runs the file that it opened"
+            ))
         }
-    })
+        Err(InterpreterFault::Missing) => missing(facts, asked, draft, entry),
+        // The kernel runs the file that it pinned, but the one that is there now could not be registered.
+        Err(fault @ InterpreterFault::NotRegular) if is_pinned(asked) => {
+            draft.warn(refusal(path, fault)).fix(another(facts, asked, entry))
+        }
+        Err(fault) => draft.warn(refusal(path, fault)).fix(mended(found, path, fault)),
+    }
 }
 
 fn is_pinned(asked: &TargetFacts<'_>) -> bool {
@@ -144,34 +145,33 @@ pub(in crate::doctor) static USABLE: Check = Check {
     title: "the interpreter is native, static and executable",
     proves: "The file is a program for this machine, may be executed, and needs no loader, which other roots lack.",
     cure: "Install a static emulator for this machine: qemu-user-static.",
-    run: |facts| usable(&facts.host),
+    run: |facts, id| each(facts, id, usable),
 };
 
-fn usable(facts: &HostFacts<'_>) -> Vec<Finding> {
-    each(facts, CheckId::InterpreterUsable, |facts, asked, draft, entry, found| {
-        let Ok(file) = &found.file else { return draft.skip("there is no file to inspect") };
-        let needs = guard::Needs { fixed: entry.flags.known.fix_binary, credentials: false };
-        let Some(fault) = guard::fault(file, &facts.native, &facts.settings.table, needs) else {
-            return draft.pass("native, static and executable");
-        };
-        // If another file can serve, registering is enough.
-        let other = usable_one(facts, asked).is_some_and(|path| path != file.path);
-        let is_of_no_use = match fault {
-            InterpreterFault::Dynamic(_)
-            | InterpreterFault::Foreign(_)
-            | InterpreterFault::NotElf => true,
-            InterpreterFault::Missing
-            | InterpreterFault::Unreadable(_)
-            | InterpreterFault::NotRegular
-            | InterpreterFault::NotExecutable
-            | InterpreterFault::Noexec
-            | InterpreterFault::Untrusted(_) => false,
-        };
-        draft.fail(refusal(&file.path, &fault)).fix(if other || is_of_no_use {
-            another(facts, asked, entry)
-        } else {
-            mended(found, &file.path, &fault)
-        })
+fn usable(case: TargetCase<'_>, entry: &Entry, found: &RuleFile) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
+    let Ok(file) = &found.file else { return draft.skip("there is no file to inspect") };
+    let needs = guard::Needs { fixed: entry.flags.known.fix_binary, credentials: false };
+    let Some(fault) = guard::fault(file, &facts.native, &facts.settings.table, needs) else {
+        return draft.pass("native, static and executable");
+    };
+    // If another file can serve, registering is enough.
+    let other = facts.usable(asked.target).is_some_and(|other| other.path != file.path);
+    let is_of_no_use = match fault {
+        InterpreterFault::Dynamic(_) | InterpreterFault::Foreign(_) | InterpreterFault::NotElf => {
+            true
+        }
+        InterpreterFault::Missing
+        | InterpreterFault::Unreadable(_)
+        | InterpreterFault::NotRegular
+        | InterpreterFault::NotExecutable
+        | InterpreterFault::Noexec
+        | InterpreterFault::Untrusted(_) => false,
+    };
+    draft.fail(refusal(&file.path, &fault)).fix(if other || is_of_no_use {
+        another(facts, asked, entry)
+    } else {
+        mended(found, &file.path, &fault)
     })
 }
 
@@ -180,27 +180,26 @@ pub(in crate::doctor) static TRUSTED: Check = Check {
     title: "only root can replace the interpreter",
     proves: "The owner and mode of the file and of every folder above it let nobody but root replace it.",
     cure: "Make root the owner of the file and of each folder above it, and remove write permission for others; or leave the flag C off.",
-    run: |facts| trusted(&facts.host),
+    run: |facts, id| each(facts, id, trusted),
 };
 
-fn trusted(facts: &HostFacts<'_>) -> Vec<Finding> {
-    each(facts, CheckId::InterpreterTrusted, |_, _, draft, entry, found| {
-        let Ok(file) = &found.file else { return draft.skip("there is no file to inspect") };
-        if file.distrust.is_empty() {
-            return draft.pass("only root can replace it");
-        }
-        let says = Phrase::from("others than root could replace ")
-            + Phrase::file(&file.path, "its interpreter");
-        let finding = if entry.flags.known.credentials {
-            draft.fail(says + ", and the rule runs it with credentials (C)")
-        } else {
-            draft.warn(says + ", which runs for everybody")
-        };
-        finding.with(list_of(&file.distrust)).fix(Fix::run(
-            "let only root write to the file and the folders above it",
-            file.distrust.iter().map(TrustFault::command),
-        ))
-    })
+fn trusted(case: TargetCase<'_>, entry: &Entry, found: &RuleFile) -> Finding {
+    let TargetCase { draft, .. } = case;
+    let Ok(file) = &found.file else { return draft.skip("there is no file to inspect") };
+    if file.distrust.is_empty() {
+        return draft.pass("only root can replace it");
+    }
+    let says = Phrase::from("others than root could replace ")
+        + Phrase::file(&file.path, "its interpreter");
+    let finding = if entry.flags.known.credentials {
+        draft.fail(says + ", and the rule runs it with credentials (C)")
+    } else {
+        draft.warn(says + ", which runs for everybody")
+    };
+    finding.with(list_of(&file.distrust)).fix(Fix::run(
+        "let only root write to the file and the folders above it",
+        file.distrust.iter().map(TrustFault::command),
+    ))
 }
 
 /// Types that confined containers (`container_t`) may execute: those of programs and libraries of the
@@ -238,37 +237,36 @@ pub(in crate::doctor) static LABEL: Check = Check {
     title: "SELinux lets containers run the interpreter",
     proves: "If SELinux is on: confined containers may execute files with the interpreter's label.",
     cure: "Give the file the label of a program and register again: chcon -t bin_t FILE, then binfmtd register. An interpreter from a container's image carries that container's categories, so no other container may run it: install QEMU on the host.",
-    run: |facts| label(&facts.host),
+    run: |facts, id| each(facts, id, label),
 };
 
-fn label(facts: &HostFacts<'_>) -> Vec<Finding> {
-    each(facts, CheckId::InterpreterLabel, |facts, asked, draft, _, found| {
-        let Some(mode) = facts.limits.selinux else {
-            return draft.skip("SELinux is off");
-        };
-        let Ok(file) = &found.file else { return draft.skip("there is no file to inspect") };
-        let Some(label) = &found.label else {
-            return draft.skip("the file has no readable label");
-        };
-        let (kind, level) = kind_and_level(label);
-        let draft = draft.seen(format!("label {label}"));
-        let own = Phrase::file(&file.path, "its interpreter");
-        let why = if level.contains(":c") {
-            own + &format!(" is labelled for one container ({level}): no other may run it")
-        } else if EXECUTABLE.contains(&kind) || kind.ends_with("_exec_t") {
-            return draft.pass(format!("containers may execute {kind}"));
-        } else if OF_DATA.contains(&kind) {
-            Phrase::from("SELinux lets no confined container execute ")
-                + own
-                + &format!(": {kind} is not the type of a program")
-        } else {
-            return draft.pass(format!("nothing is known against {kind}"));
-        };
-        match mode {
-            Selinux::Enforcing => draft.warn(why).fix(relabel(&file.path, &asked.target.name)),
-            Selinux::Permissive => draft.pass(why + "; SELinux only logs it"),
-        }
-    })
+fn label(case: TargetCase<'_>, _: &Entry, found: &RuleFile) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
+    let Some(mode) = facts.limits.selinux else {
+        return draft.skip("SELinux is off");
+    };
+    let Ok(file) = &found.file else { return draft.skip("there is no file to inspect") };
+    let Some(label) = &found.label else {
+        return draft.skip("the file has no readable label");
+    };
+    let (kind, level) = kind_and_level(label);
+    let draft = draft.seen(format!("label {label}"));
+    let own = Phrase::file(&file.path, "its interpreter");
+    let why = if level.contains(":c") {
+        own + &format!(" is labelled for one container ({level}): no other may run it")
+    } else if EXECUTABLE.contains(&kind) || kind.ends_with("_exec_t") {
+        return draft.pass(format!("containers may execute {kind}"));
+    } else if OF_DATA.contains(&kind) {
+        Phrase::from("SELinux lets no confined container execute ")
+            + own
+            + &format!(": {kind} is not the type of a program")
+    } else {
+        return draft.pass(format!("nothing is known against {kind}"));
+    };
+    match mode {
+        Selinux::Enforcing => draft.warn(why).fix(relabel(&file.path, &asked.target.name)),
+        Selinux::Permissive => draft.pass(why + "; SELinux only logs it"),
+    }
 }
 
 /// Of `user:role:type:level`; a level may have categories: `s0:c1,c2`.

@@ -1,11 +1,13 @@
 //! Family `kernel`: limits that emulated programs run into.
 
 use super::known::Version;
+use super::scope;
 use crate::doctor::check::Check;
 use crate::doctor::finding::{Draft, Finding};
 use crate::doctor::host::facts::{HostFacts, TargetFacts};
 use crate::doctor::id::CheckId;
 use crate::fix::{Command, Fix};
+use crate::observation::Observation;
 use crate::target::Class;
 
 pub(in crate::doctor) static LIMIT: Check = Check {
@@ -13,20 +15,16 @@ pub(in crate::doctor) static LIMIT: Check = Check {
     title: "more rules can be registered",
     proves: "The number of rules is well below user.max_binfmt_misc_interpreters, on kernels that have that limit.",
     cure: "Raise it: sysctl -w user.max_binfmt_misc_interpreters=N. Above the limit, registration fails with \"no space left on device\".",
-    run: |facts| limit(&facts.host),
+    run: |facts, id| scope::instance(facts, id, limit),
 };
 
-fn limit(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let draft = Draft::host(CheckId::KernelLimit);
-    let (Some(seen), limit) = (facts.instance(), facts.limits.interpreters) else {
-        return vec![draft.skip("there is no instance to look at")];
-    };
+fn limit(facts: &HostFacts<'_>, seen: &Observation, draft: Draft) -> Finding {
     let there = u64::try_from(seen.instance.entries.len()).unwrap_or(u64::MAX);
-    let Some(limit) = limit else {
-        return vec![draft.pass("this kernel does not limit the number of rules")];
+    let Some(limit) = facts.limits.interpreters else {
+        return draft.pass("this kernel does not limit the number of rules");
     };
     // Replacing a rule takes one more for a moment.
-    vec![if there.saturating_add(there / 10).saturating_add(1) < limit {
+    if there.saturating_add(there / 10).saturating_add(1) < limit {
         draft.pass(format!("{there} rules of {limit}"))
     } else {
         draft
@@ -36,7 +34,7 @@ fn limit(facts: &HostFacts<'_>) -> Vec<Finding> {
                 "user.max_binfmt_misc_interpreters",
                 limit.max(there).saturating_mul(2).max(64),
             ))
-    }]
+    }
 }
 
 /// The page size that most programs are linked for.
@@ -47,13 +45,12 @@ pub(in crate::doctor) static PAGE_SIZE: Check = Check {
     title: "the page size is 4 KiB",
     proves: "The kernel's page size is the one that most programs for other CPUs are linked for.",
     cure: "Boot a kernel with 4 KiB pages (on arm64, distributions offer one beside those with 16 or 64 KiB). With larger pages, programs that are linked for 4 KiB may fail to load or to map files, even if a small probe runs.",
-    run: |facts| page_size(&facts.host),
+    run: |facts, id| scope::host(facts, id, page_size),
 };
 
-fn page_size(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let draft = Draft::host(CheckId::KernelPageSize);
+fn page_size(facts: &HostFacts<'_>, draft: Draft) -> Finding {
     let size = facts.limits.page_size;
-    vec![match size {
+    match size {
         USUAL_PAGE => draft.pass("the page size is 4 KiB"),
         _ if facts.foreign().next().is_none() => draft
             .skip(format!("the page size is {} KiB, and nothing is emulated here", size / 1024)),
@@ -64,11 +61,11 @@ fn page_size(facts: &HostFacts<'_>) -> Vec<Finding> {
             ))
             .with(format!("getconf PAGE_SIZE says {size}"))
             .fix(Fix::advice("boot a kernel with 4 KiB pages")),
-    }]
+    }
 }
 
-/// The value that distributions use (`CONFIG_DEFAULT_MMAP_MIN_ADDR`).
-const LOWEST_ADDRESS: u64 = 65536;
+/// The value that distributions use (`CONFIG_DEFAULT_MMAP_MIN_ADDR`); programs of every target begin above it.
+pub(super) const LOWEST_ADDRESS: u64 = 65536;
 
 const LOWEST_ADDRESS_SETTING: &str = "vm.mmap_min_addr";
 
@@ -87,15 +84,14 @@ pub(in crate::doctor) static ADDRESS_SPACE: Check = Check {
     title: "a 32-bit program has room for its addresses",
     proves: "Neither RLIMIT_AS nor vm.mmap_min_addr prevents QEMU from reserving the 4 GiB that a 32-bit program may address.",
     cure: "Lift the limit (prlimit --as=unlimited COMMAND, LimitAS=infinity), or lower vm.mmap_min_addr to the value that distributions use: sysctl -w vm.mmap_min_addr=65536.",
-    run: |facts| address_space(&facts.host),
+    run: |facts, id| scope::host(facts, id, address_space),
 };
 
-fn address_space(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let draft = Draft::host(CheckId::KernelAddressSpace);
+fn address_space(facts: &HostFacts<'_>, draft: Draft) -> Finding {
     let small: Vec<&TargetFacts<'_>> =
         facts.foreign().filter(|asked| asked.target.identity.class == Class::Elf32).collect();
     if small.is_empty() {
-        return vec![draft.skip("no 32-bit target is asked about")];
+        return draft.skip("no 32-bit target is asked about");
     }
     let limits = &facts.limits;
     let narrow = limits.address_space.filter(|limit| *limit < GUEST_SPACE);
@@ -107,11 +103,11 @@ fn address_space(facts: &HostFacts<'_>) -> Vec<Finding> {
         shown(limits.address_space, "unlimited")
     ));
     if narrow.is_none() && high.is_none() {
-        return vec![draft.pass("no limit affects the addresses of a 32-bit program")];
+        return draft.pass("no limit affects the addresses of a 32-bit program");
     }
     let ran = |asked: &&&TargetFacts<'_>| asked.proof.as_ref().is_some_and(|proof| !proof.nobody);
     if small.iter().any(|asked| ran(&asked) && !asked.works()) {
-        return vec![draft.skip("the checks of each 32-bit target report why it does not run")];
+        return draft.skip("the checks of each 32-bit target report why it does not run");
     }
     // Without a rule nothing ran, so the limit may still matter.
     let untried: Vec<&str> =
@@ -122,7 +118,7 @@ fn address_space(facts: &HostFacts<'_>) -> Vec<Finding> {
         version.is_none_or(|version| version <= CAREFREE)
     };
     let sensitive = small.iter().any(|asked| !is_carefree(asked));
-    vec![match (untried.is_empty(), narrow) {
+    match (untried.is_empty(), narrow) {
         (true, _) if sensitive && high.is_some_and(|address| address > HIGHEST_FOR_SHARED) => draft
             .warn("vm.mmap_min_addr is above addresses that position-independent 32-bit programs need: only small ones, without /proc, run")
             .fix(facts.sysctl(LOWEST_ADDRESS_SETTING, LOWEST_ADDRESS)),
@@ -142,7 +138,7 @@ fn address_space(facts: &HostFacts<'_>) -> Vec<Finding> {
                 untried.join(", ")
             ))
             .fix(facts.sysctl(LOWEST_ADDRESS_SETTING, LOWEST_ADDRESS)),
-    }]
+    }
 }
 
 pub(in crate::doctor) static WRITTEN_CODE: Check = Check {
@@ -150,17 +146,16 @@ pub(in crate::doctor) static WRITTEN_CODE: Check = Check {
     title: "memory may be written and then executed",
     proves: "This process is not in a sandbox (MemoryDenyWriteExecute=) in which QEMU's code generator cannot work. Such a sandbox says nothing about the rest of the host.",
     cure: "Run the doctor outside of that sandbox: systemd-run --wait --pipe binfmtd doctor, or MemoryDenyWriteExecute=no in its unit.",
-    run: |facts| written_code(&facts.host),
+    run: |facts, id| scope::host(facts, id, written_code),
 };
 
-fn written_code(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let draft = Draft::host(CheckId::KernelWrittenCode);
+fn written_code(facts: &HostFacts<'_>, draft: Draft) -> Finding {
     if !facts.limits.no_written_code {
-        return vec![draft.pass("this process may execute memory that it wrote")];
+        return draft.pass("this process may execute memory that it wrote");
     }
     let ran = |asked: &&TargetFacts<'_>| asked.proof.as_ref().is_some_and(|proof| !proof.nobody);
     let tried: Vec<_> = facts.foreign().filter(ran).collect();
-    vec![match tried.as_slice() {
+    match tried.as_slice() {
         _ if facts.foreign().next().is_none() => {
             draft.skip("this process may not execute memory that it wrote, and nothing is emulated here")
         }
@@ -176,5 +171,5 @@ fn written_code(facts: &HostFacts<'_>) -> Vec<Finding> {
                 "check again outside of the sandbox",
                 [Command::root(&["systemd-run", "--wait", "--pipe", "binfmtd", "doctor"])],
             )),
-    }]
+    }
 }

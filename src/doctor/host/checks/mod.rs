@@ -10,5 +10,6 @@ mod known;
 pub(in crate::doctor) mod limits;
 pub(in crate::doctor) mod matcher;
 pub(in crate::doctor) mod rule;
+mod scope;
 pub(in crate::doctor) mod service;
 pub(in crate::doctor) mod shadowed;

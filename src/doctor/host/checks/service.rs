@@ -1,6 +1,8 @@
 //! Family `service`: who keeps the rules registered, and who restores them.
 
+use super::scope;
 use crate::doctor::check::Check;
+use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Draft, Finding};
 use crate::doctor::fixes::systemctl;
 use crate::doctor::host::facts::HostFacts;
@@ -8,7 +10,7 @@ use crate::doctor::id::CheckId;
 
 use crate::daemon::{Condition, State};
 use crate::fix::{Command, Fix};
-use crate::observation::Owner;
+use crate::observation::{Observation, Owner};
 use crate::plan::others;
 use crate::rule::Entry;
 use crate::system::host::surroundings::Boot;
@@ -31,18 +33,30 @@ fn service<'a>(facts: &'a HostFacts<'_>) -> Result<&'a State, &'static str> {
     }
 }
 
+/// What the service that keeps this instance wrote down.
+fn kept(
+    facts: &Facts<'_>,
+    id: CheckId,
+    judge: fn(&HostFacts<'_>, &State, Draft) -> Finding,
+) -> Vec<Finding> {
+    let draft = Draft::host(id);
+    vec![match service(&facts.host) {
+        Ok(state) => judge(&facts.host, state, draft),
+        Err(why) => draft.skip(why),
+    }]
+}
+
 pub(in crate::doctor) static RUNNING: Check = Check {
     id: CheckId::ServiceRunning,
     title: "the service runs and is ready",
     proves: "If binfmtd's service is enabled, it runs, has verified the rules that it registered, and completed its last full check.",
     cure: "Start it: systemctl start binfmtd.service. Read its journal: journalctl -u binfmtd.service -x.",
-    run: |facts| running(&facts.host),
+    run: |facts, id| scope::host(facts, id, running),
 };
 
-fn running(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let draft = Draft::host(CheckId::ServiceRunning);
+fn running(facts: &HostFacts<'_>, draft: Draft) -> Finding {
     let is_to_run = facts.systemd && facts.units.ours == Boot::Starts;
-    vec![match service(facts) {
+    match service(facts) {
         Err(_) if is_to_run && facts.service.is_none() => draft
             .warn("binfmtd.service is enabled but does not run: nobody restores a rule that is removed")
             .fix(Fix::run("start the service", [systemctl(&["start", UNIT])])),
@@ -59,7 +73,7 @@ fn running(facts: &HostFacts<'_>) -> Vec<Finding> {
                 None => draft.pass("the service runs and is ready"),
             }
         }
-    }]
+    }
 }
 
 /// Whether a program of this target just failed to run, which is reported with its cause.
@@ -73,15 +87,10 @@ pub(in crate::doctor) static DEGRADED: Check = Check {
     title: "the service reports no problem",
     proves: "Each rule that the service keeps worked when the service last verified it.",
     cure: "See what it reports for the target: binfmtd status. The service registers a target as soon as that works; systemctl reload binfmtd.service makes it try at once.",
-    run: |facts| degraded(&facts.host),
+    run: |facts, id| kept(facts, id, degraded),
 };
 
-fn degraded(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let draft = Draft::host(CheckId::ServiceDegraded);
-    let state = match service(facts) {
-        Ok(state) => state,
-        Err(why) => return vec![draft.skip(why)],
-    };
+fn degraded(facts: &HostFacts<'_>, state: &State, draft: Draft) -> Finding {
     let complaints: Vec<_> = state
         .rules
         .iter()
@@ -93,7 +102,7 @@ fn degraded(facts: &HostFacts<'_>) -> Vec<Finding> {
     let names = |of: &[(&str, Option<&str>)]| {
         of.iter().map(|(target, _)| *target).collect::<Vec<_>>().join(", ")
     };
-    vec![match (untold.first(), told.is_empty()) {
+    match (untold.first(), told.is_empty()) {
         (None, true) => draft.pass(state.status.clone()),
         (None, false) => draft
             .skip(format!("the checks of these targets report what is wrong: {}", names(&told))),
@@ -101,7 +110,7 @@ fn degraded(facts: &HostFacts<'_>) -> Vec<Finding> {
             .warn(format!("the service has trouble with {}", names(&untold)))
             .with(format!("{target}: {}", why.unwrap_or("it does not say why")))
             .fix(Fix::run("let the service try again", [systemctl(&["reload", UNIT])])),
-    }]
+    }
 }
 
 pub(in crate::doctor) static CONFLICTS: Check = Check {
@@ -109,15 +118,10 @@ pub(in crate::doctor) static CONFLICTS: Check = Check {
     title: "nobody reverts the service's changes",
     proves: "No other manager keeps removing or changing the rules that the service registers.",
     cure: "Leave the rules to one of them: systemctl mask systemd-binfmt.service, or systemctl disable --now binfmt-support.service, or remove the target from binfmtd's configuration.",
-    run: |facts| conflicts(&facts.host),
+    run: |facts, id| kept(facts, id, conflicts),
 };
 
-fn conflicts(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let draft = Draft::host(CheckId::ServiceConflicts);
-    let state = match service(facts) {
-        Ok(state) => state,
-        Err(why) => return vec![draft.skip(why)],
-    };
+fn conflicts(facts: &HostFacts<'_>, state: &State, draft: Draft) -> Finding {
     let units = &facts.units;
     let mut others = Vec::new();
     if units.systemd_binfmt == Boot::Starts && !facts.planned.is_empty() {
@@ -131,7 +135,7 @@ fn conflicts(facts: &HostFacts<'_>) -> Vec<Finding> {
         others => format!("also registering at boot: {}", others.join(", ")),
     };
     // Several managers are fine as long as none of them reverts the changes of another.
-    vec![if state.paused_until.is_some() {
+    if state.paused_until.is_some() {
         draft
             .warn("somebody keeps reverting the service's changes, so it pauses, each time longer")
             .with(format!("{} times since it started", state.conflicts))
@@ -148,7 +152,7 @@ fn conflicts(facts: &HostFacts<'_>) -> Vec<Finding> {
         draft.pass("nobody reverts the service's changes now").with(times).with(also)
     } else {
         draft.pass("nobody reverts the service's changes").with(also)
-    }]
+    }
 }
 
 pub(in crate::doctor) static RECORD: Check = Check {
@@ -156,23 +160,17 @@ pub(in crate::doctor) static RECORD: Check = Check {
     title: "binfmtd's rules are as it registered them",
     proves: "The kernel has every rule in the record of ownership, unchanged. Starting or stopping systemd-binfmt, or the reset of an installer, removes the rules of everybody.",
     cure: "Register again: binfmtd register. The service does this automatically: systemctl enable --now binfmtd.service.",
-    run: |facts| record(&facts.host),
+    run: |facts, id| scope::instance(facts, id, record),
 };
 
-fn record(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let draft = Draft::host(CheckId::ServiceRecord);
-    let Some(seen) = facts.instance() else {
-        return vec![draft.skip("there is no instance to look at")];
-    };
+fn record(facts: &HostFacts<'_>, seen: &Observation, draft: Draft) -> Finding {
     let rules = &seen.record.rules;
     if rules.is_empty() {
-        return vec![draft.skip("binfmtd has registered no rule in this instance")];
+        return draft.skip("binfmtd has registered no rule in this instance");
     }
     let lost = facts.lost();
     if lost.is_empty() {
-        return vec![
-            draft.pass(format!("{} rules of binfmtd, each as it was registered", rules.len())),
-        ];
+        return draft.pass(format!("{} rules of binfmtd, each as it was registered", rules.len()));
     }
     // The checks of a target report its own rules.
     let is_asked = |name: &&str| {
@@ -181,7 +179,7 @@ fn record(facts: &HostFacts<'_>) -> Vec<Finding> {
         targets.any(|asked| Some(asked.target.name.as_str()) == target)
     };
     let (asked, others): (Vec<&str>, Vec<&str>) = lost.into_iter().partition(is_asked);
-    vec![if others.is_empty() {
+    if others.is_empty() {
         draft.skip(format!(
             "{} is not as binfmtd registered it; the checks of its target report the consequences",
             asked.join(", ")
@@ -191,7 +189,7 @@ fn record(facts: &HostFacts<'_>) -> Vec<Finding> {
             .warn(format!("somebody removed or changed rules of binfmtd: {}", others.join(", ")))
             .with("starting or stopping systemd-binfmt, and the reset of an installer, remove the rules of everybody")
             .fix(Fix::run("register them again", [Command::root(&["binfmtd", "register"])]))
-    }]
+    }
 }
 
 /// The rules of the targets that are asked about, each once.
@@ -212,26 +210,23 @@ pub(in crate::doctor) static BOOT: Check = Check {
     title: "the rules come back after a reboot",
     proves: "Each rule in use is registered at boot by some service; the kernel itself keeps none. Only checked if systemd runs.",
     cure: "Enable the service: systemctl enable --now binfmtd.service.",
-    run: |facts| boot(&facts.host),
+    run: |facts, id| scope::host(facts, id, boot),
 };
 
-fn boot(facts: &HostFacts<'_>) -> Vec<Finding> {
-    let draft = Draft::host(CheckId::ServiceBoot);
+fn boot(facts: &HostFacts<'_>, draft: Draft) -> Finding {
     if !facts.first_namespace || facts.container {
-        return vec![draft.skip("what happens at boot is decided on the host")];
+        return draft.skip("what happens at boot is decided on the host");
     }
     if !facts.systemd {
-        return vec![
-            draft.skip("systemd does not run here, so it is unknown who registers at boot"),
-        ];
+        return draft.skip("systemd does not run here, so it is unknown who registers at boot");
     }
     let entries = in_use(facts);
     if entries.is_empty() {
-        return vec![draft.skip("no rule is in use")];
+        return draft.skip("no rule is in use");
     }
     let units = &facts.units;
     if units.ours == Boot::Starts {
-        return vec![draft.pass("binfmtd.service registers at boot")];
+        return draft.pass("binfmtd.service registers at boot");
     }
     let comes_back = |entry: &&Entry| {
         match facts.owner(entry) {
@@ -245,36 +240,30 @@ fn boot(facts: &HostFacts<'_>) -> Vec<Finding> {
     };
     let gone: Vec<String> =
         entries.into_iter().filter(|entry| !comes_back(entry)).map(Entry::display_name).collect();
-    vec![if gone.is_empty() {
-        draft.pass("each rule in use is registered at boot by its owner")
-    } else {
-        draft
-            .warn(format!(
-                "nobody registers these at boot, and the kernel does not keep them: {}",
-                gone.join(", ")
-            ))
-            .with(format!("binfmtd.service {}", state_of(units.ours)))
-            .fix(start_at_boot(units.ours))
-    }]
-}
-
-fn start_at_boot(ours: Boot) -> Fix {
-    let text = "let the service register them";
-    let enable = systemctl(&["enable", "--now", UNIT]);
-    match ours {
-        Boot::Absent => Fix::advice(
-            "install binfmtd's units (make install), then run systemctl enable --now binfmtd.service",
-        ),
-        Boot::Masked => Fix::run(text, [systemctl(&["unmask", UNIT]), enable]),
-        Boot::Off | Boot::Starts => Fix::run(text, [enable]),
+    if gone.is_empty() {
+        return draft.pass("each rule in use is registered at boot by its owner");
     }
+    let (state, fix) = start_at_boot(units.ours);
+    let gone = gone.join(", ");
+    draft
+        .warn(format!("nobody registers these at boot, and the kernel does not keep them: {gone}"))
+        .with(format!("binfmtd.service {state}"))
+        .fix(fix)
 }
 
-fn state_of(boot: Boot) -> &'static str {
-    match boot {
-        Boot::Absent => "is not installed",
-        Boot::Off => "is not enabled",
-        Boot::Masked => "is masked",
-        Boot::Starts => "is enabled",
+/// The state of the service's unit, and what makes it start at boot.
+fn start_at_boot(ours: Boot) -> (&'static str, Fix) {
+    let enable = systemctl(&["enable", "--now", UNIT]);
+    let run = |commands: Vec<Command>| Fix::run("let the service register them", commands);
+    match ours {
+        Boot::Absent => (
+            "is not installed",
+            Fix::advice(
+                "install binfmtd's units (make install), then run systemctl enable --now binfmtd.service",
+            ),
+        ),
+        Boot::Masked => ("is masked", run(vec![systemctl(&["unmask", UNIT]), enable])),
+        Boot::Off => ("is not enabled", run(vec![enable])),
+        Boot::Starts => ("is enabled", run(vec![enable])),
     }
 }

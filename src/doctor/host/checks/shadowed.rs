@@ -1,12 +1,12 @@
 //! Family `rule`: several rules for the same programs.
 
-use super::rule::{each, named, own};
-use crate::doctor::host::fixes as host_fixes;
-
+use super::rule::{named, own};
+use super::scope::{self, TargetCase};
 use crate::doctor::check::Check;
 use crate::doctor::finding::Finding;
 use crate::doctor::fixes::{Others, Switch, registered};
 use crate::doctor::host::facts::{HostFacts, TargetFacts};
+use crate::doctor::host::fixes as host_fixes;
 use crate::doctor::id::CheckId;
 use crate::fix::{Command, Fix};
 use crate::observation::Owner;
@@ -51,54 +51,53 @@ pub(in crate::doctor) static SHADOWED: Check = Check {
     title: "one rule only, or the right one first",
     proves: "No newer rule takes the target's programs away from another one.",
     cure: "Remove the QEMU rule that is not wanted, or put binfmtd's rule first: binfmtd register TARGET --takeover. binfmtd never removes rules of other emulators (FEX, box64, Rosetta).",
-    run: |facts| shadowed(&facts.host),
+    run: |facts, id| scope::foreign(facts, id, shadowed),
 };
 
-fn shadowed(facts: &HostFacts<'_>) -> Vec<Finding> {
-    each(facts, CheckId::RuleShadowed, |facts, asked, draft| {
-        let takers = facts.takers(asked);
-        let on: Vec<&Entry> = takers.into_iter().filter(|entry| entry.enabled).collect();
-        let Some((winner, behind)) = on.split_first() else {
-            return draft.skip("there is no enabled rule");
-        };
-        if let Some((says, evidence)) = partly_shadowed(facts, asked, winner) {
-            let takeover = host_fixes::registered(facts, asked, Others::Replace);
-            return draft.fail(says).with(evidence).fix(takeover);
-        }
-        if behind.is_empty() {
-            return draft.pass("one rule only");
-        }
-        let works = asked.works();
-        let shown = |entry: &Entry| {
-            let whose = facts.whose(entry);
-            let this = format!("{} (of {whose})", entry.display_name());
-            Phrase::own(this, format!("one of {}", whose.kind()))
-        };
-        let (first, rest) = (shown(winner), behind.iter().enumerate());
-        let evidence = rest.fold(
-            Phrase::from("the kernel uses ") + first + "; behind it is ",
-            |seen, (at, entry)| seen + if at == 0 { "" } else { ", " } + shown(entry),
-        );
-        // binfmtd puts its rule first only if no working rule was there before, or with --takeover.
-        if works && *facts.owner(winner) == Owner::Binfmtd {
-            return draft
-                .pass("several rules take these programs, and binfmtd's comes first")
-                .with(evidence);
-        }
-        let ours = behind.iter().any(|entry| *facts.owner(entry) == Owner::Binfmtd);
-        let draft = if ours && !works {
-            draft.fail(
-                Phrase::own(winner.display_name(), "another")
-                    + " comes before binfmtd's rule and does not work",
-            )
-        } else {
-            let first = Phrase::own(winner.display_name(), "the newest");
-            draft.warn(
-                Phrase::from(format!("{} rules take these programs; ", on.len())) + first + " wins",
-            )
-        };
-        draft.with(evidence).fix(one_of_them(facts, asked, winner, behind, works))
-    })
+fn shadowed(case: TargetCase<'_>) -> Finding {
+    let TargetCase { facts, asked, draft } = case;
+    let takers = facts.takers(asked);
+    let on: Vec<&Entry> = takers.into_iter().filter(|entry| entry.enabled).collect();
+    let Some((winner, behind)) = on.split_first() else {
+        return draft.skip("there is no enabled rule");
+    };
+    if let Some((says, evidence)) = partly_shadowed(facts, asked, winner) {
+        let takeover = host_fixes::registered(facts, asked, Others::Replace);
+        return draft.fail(says).with(evidence).fix(takeover);
+    }
+    if behind.is_empty() {
+        return draft.pass("one rule only");
+    }
+    let works = asked.works();
+    let shown = |entry: &Entry| {
+        let whose = facts.whose(entry);
+        let this = format!("{} (of {whose})", entry.display_name());
+        Phrase::own(this, format!("one of {}", whose.kind()))
+    };
+    let (first, rest) = (shown(winner), behind.iter().enumerate());
+    let evidence = rest
+        .fold(Phrase::from("the kernel uses ") + first + "; behind it is ", |seen, (at, entry)| {
+            seen + if at == 0 { "" } else { ", " } + shown(entry)
+        });
+    // binfmtd puts its rule first only if no working rule was there before, or with --takeover.
+    if works && facts.is_ours(winner) {
+        return draft
+            .pass("several rules take these programs, and binfmtd's comes first")
+            .with(evidence);
+    }
+    let ours = behind.iter().any(|entry| facts.is_ours(entry));
+    let draft = if ours && !works {
+        draft.fail(
+            Phrase::own(winner.display_name(), "another")
+                + " comes before binfmtd's rule and does not work",
+        )
+    } else {
+        let first = Phrase::own(winner.display_name(), "the newest");
+        draft.warn(
+            Phrase::from(format!("{} rules take these programs; ", on.len())) + first + " wins",
+        )
+    };
+    draft.with(evidence).fix(one_of_them(facts, asked, winner, behind, works))
 }
 
 /// What leaves one working rule, and keeps those of other emulators.
@@ -124,8 +123,7 @@ fn one_of_them(
         );
     }
     // The service would register it again.
-    let is_kept =
-        |entry: &&&Entry| *facts.owner(entry) == Owner::Binfmtd && facts.service.is_some();
+    let is_kept = |entry: &&&Entry| facts.is_ours(entry) && facts.service.is_some();
     if spare.iter().any(|entry| is_kept(&entry)) {
         return Fix::advice(format!(
             "leave {target} out of the targets in binfmtd's configuration, then run systemctl reload binfmtd.service"

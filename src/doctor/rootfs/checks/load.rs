@@ -21,7 +21,7 @@ pub(in crate::doctor) static LOADER: Check = Check {
     title: "a dynamic program finds its loader and libraries",
     proves: "The loader in the root filesystem started a program, which printed what was expected.",
     cure: "Put the loader and the C library into the root filesystem (libc6 of that architecture, or musl), or unpack it completely. If they are there, try another version of QEMU.",
-    run: |facts| each(facts, Workload::Loader),
+    run: |facts, id| each(facts, id, Workload::Loader),
 };
 
 pub(in crate::doctor) static SHELL: Check = Check {
@@ -29,7 +29,7 @@ pub(in crate::doctor) static SHELL: Check = Check {
     title: "a shell forks, makes a pipe and starts a program",
     proves: "What every RUN line of a Dockerfile and every maintainer script does: fork, pipe, exec of a foreign program by a foreign program, and its exit status.",
     cure: "Install another version of QEMU, then binfmtd register TARGET.",
-    run: |facts| each(facts, Workload::Shell),
+    run: |facts, id| each(facts, id, Workload::Shell),
 };
 
 pub(in crate::doctor) static SIGNAL: Check = Check {
@@ -37,7 +37,7 @@ pub(in crate::doctor) static SIGNAL: Check = Check {
     title: "a shell catches a signal, and dies from one",
     proves: "A signal handler ran, and the parent of a shell that sent SIGTERM to itself saw it die from that.",
     cure: "Install another version of QEMU, then binfmtd register TARGET.",
-    run: |facts| each(facts, Workload::Signal),
+    run: |facts, id| each(facts, id, Workload::Signal),
 };
 
 pub(in crate::doctor) static PIPES: Check = Check {
@@ -45,7 +45,7 @@ pub(in crate::doctor) static PIPES: Check = Check {
     title: "a loop of pipes completes",
     proves: "About thirty processes of a shell loop, connected by pipes, printed what was expected; with --repeat, every time.",
     cure: "Install another version of QEMU, then binfmtd register TARGET. Failures that happen only sometimes mostly come from the combination of QEMU's version and the kernel's address space randomization (kernel.randomize_va_space).",
-    run: |facts| each(facts, Workload::Pipes),
+    run: |facts, id| each(facts, id, Workload::Pipes),
 };
 
 pub(in crate::doctor) static COMMAND: Check = Check {
@@ -53,7 +53,7 @@ pub(in crate::doctor) static COMMAND: Check = Check {
     title: "the command of --exec succeeds",
     proves: "The given command ran in the root filesystem and exited with 0; with --repeat, every time.",
     cure: "Run it by itself to see its whole output: chroot DIR COMMAND. If it works on a real machine of that CPU, try another version of QEMU.",
-    run: |facts| each(facts, Workload::Command),
+    run: |facts, id| each(facts, id, Workload::Command),
 };
 
 /// The check that judges a part.
@@ -67,8 +67,7 @@ pub fn id_of(part: Workload) -> CheckId {
     }
 }
 
-fn each(facts: &Facts<'_>, part: Workload) -> Vec<Finding> {
-    let id = id_of(part);
+fn each(facts: &Facts<'_>, id: CheckId, part: Workload) -> Vec<Finding> {
     let Some(load) = &facts.rootfs else {
         return vec![Draft::host(id).skip("no root filesystem was named: --rootfs DIR")];
     };

@@ -1,16 +1,17 @@
-//! Why a probe failed: a table of symptoms, each with its cause, a fix and a source.
+//! Why a probe failed: symptoms, each with its cause, a fix and a source.
 //!
-//! The first entry that applies is the cause. Each was reproduced, or is quoted from its source.
+//! Each was reproduced, or is quoted from its source.
 
+use std::path::Path;
+
+use super::known::Known;
+use super::limits::LOWEST_ADDRESS;
 use crate::doctor::fixes::{
     Others, Switch, install_qemu, registered, relabel, text_of, then_register,
 };
 use crate::doctor::id::CheckId;
-use crate::observation::InterpreterFile;
-use std::path::Path;
-
-use super::known::Known;
 use crate::fix::{Command, Fix, Place};
+use crate::observation::InterpreterFile;
 use crate::phrase::Phrase;
 use crate::rule::Entry;
 use crate::shown::quote;
@@ -20,9 +21,6 @@ use crate::system::process::batch::Ended;
 use crate::system::process::child::ExecError;
 use crate::target::{Class, Target};
 use crate::verify::{FailedRun, Level};
-
-/// The value that distributions use (`CONFIG_DEFAULT_MMAP_MIN_ADDR`); programs of every target begin above it.
-const USUAL_LOWEST_ADDRESS: u64 = 65_536;
 
 /// What is known about a run that failed.
 #[derive(Debug, Clone)]
@@ -58,307 +56,242 @@ pub(super) enum Whose {
     Ours,
 }
 
+/// What a run failed of.
 pub(super) struct Cause {
-    applies: fn(&Symptom<'_>) -> bool,
-    says: fn(&Symptom<'_>) -> Phrase,
-    cure: fn(&Symptom<'_>) -> Fix,
     pub(super) whose: Whose,
+    /// A sentence to follow a colon.
+    pub(super) says: Phrase,
+    pub(super) cure: Fix,
     /// A thread, a man page, or the kernel's source.
     pub(super) source: &'static str,
 }
 
-/// In the order in which they are tried.
-const CAUSES: &[Cause] = &[
-    Cause {
-        applies: |symptom| {
-            let by = symptom.known.and_then(|known| known.signal);
-            by.is_some_and(|number| symptom.failure.ended == Some(Ended::Signaled(number)))
-        },
-        says: |symptom| {
-            format!(
-                "this version of QEMU is known for it: {}",
-                symptom.known.map_or("", |known| known.what)
-            )
-            .into()
-        },
-        cure: |symptom| {
-            then_register(symptom.known.map_or("", |known| known.way_out), &symptom.target.name)
-        },
-        whose: Whose::Host,
-        source: "src/doctor/host/checks/known.rs",
-    },
-    // Before the entries with the same words: if there is a limit, the limit is the cause.
-    Cause {
-        applies: |symptom| {
-            symptom.limits.address_space.is_some()
-                && symptom.has(&[
-                    "Cannot allocate memory",
-                    "Unable to reserve",
-                    "Unable to find a guest_base",
-                    "jit buffer",
-                    "qemu_thread_create: Resource temporarily unavailable",
-                ])
-        },
-        says: |symptom| {
-            format!(
-                "addresses are limited to {} bytes for this process and all that it starts (RLIMIT_AS), and QEMU \
-                 reserves {}",
-                symptom.limits.address_space.unwrap_or_default(),
-                if symptom.is_narrow() {
-                    "up to 4 GiB for a 32-bit program"
-                } else {
-                    "more than that"
-                }
-            )
-            .into()
-        },
-        cure: |symptom| {
-            let lifted = Command::user(&["prlimit", "--as=unlimited"]);
-            Fix::run("lift the limit, and check again", [doctor(symptom, lifted)])
-        },
-        whose: Whose::Ours,
-        source: "setrlimit(2), balena-io/qemu#21",
-    },
-    Cause {
-        applies: |symptom| {
-            symptom.limits.processes.is_some()
-                && symptom.has(&["qemu_thread_create: Resource temporarily unavailable"])
-        },
-        says: |symptom| {
-            format!(
-                "this user may have {} processes and threads (RLIMIT_NPROC), and QEMU takes two for a program",
-                symptom.limits.processes.unwrap_or_default()
-            )
-            .into()
-        },
-        cure: |symptom| {
-            let lifted = Command::user(&["prlimit", "--nproc=unlimited"]);
-            Fix::run("lift the limit, and check again", [doctor(symptom, lifted)])
-        },
-        whose: Whose::Ours,
-        source: "setrlimit(2)",
-    },
-    Cause {
-        applies: |symptom| {
-            symptom.limits.lowest_address.is_some_and(|lowest| lowest > USUAL_LOWEST_ADDRESS)
-                && symptom.has(&[
-                    "Unable to reserve",
-                    "guest_base",
-                    "min_mmap_addr",
-                    // QEMU 10.0 and 11.1 say this of position-independent programs (measured).
-                    "Error mapping file: Operation not permitted",
-                    "mmap stack: Operation not permitted",
-                ])
-        },
-        says: |symptom| {
-            format!(
-                "vm.mmap_min_addr is {}, and QEMU has to place a {} program's low addresses below it",
-                symptom.limits.lowest_address.unwrap_or_default(),
-                if symptom.is_narrow() { "32-bit" } else { "64-bit" }
-            )
-            .into()
-        },
-        cure: |symptom| {
-            let setting = format!("vm.mmap_min_addr={USUAL_LOWEST_ADDRESS}");
-            let lower = Command::root(&["sysctl", "-w"]).word(setting).at(symptom.place.clone());
-            Fix::run("lower it to what distributions set", [lower])
-        },
-        whose: Whose::Host,
-        source: "proc_sys_vm(5), balena-io/qemu#21, fsquillace/junest#159",
-    },
-    Cause {
-        applies: |symptom| symptom.has(&["Unable to reserve"]),
-        says: |_| {
+impl Cause {
+    fn host(says: impl Into<Phrase>, cure: Fix, source: &'static str) -> Self {
+        Self { whose: Whose::Host, says: says.into(), cure, source }
+    }
+
+    fn ours(says: impl Into<Phrase>, cure: Fix, source: &'static str) -> Self {
+        Self { whose: Whose::Ours, says: says.into(), cure, source }
+    }
+}
+
+/// The first that applies. A limit comes before what else has the same words: if there is a limit, it is the cause.
+pub(super) fn cause(symptom: &Symptom<'_>) -> Option<Cause> {
+    known_flaw(symptom)
+        .or_else(|| limit(symptom))
+        .or_else(|| written_code(symptom))
+        .or_else(|| program(symptom))
+        .or_else(|| loader(symptom))
+        .or_else(|| refusal(symptom))
+        .or_else(|| selinux(symptom))
+}
+
+fn known_flaw(symptom: &Symptom<'_>) -> Option<Cause> {
+    let known = symptom.known?;
+    if symptom.failure.ended != Some(Ended::Signaled(known.signal?)) {
+        return None;
+    }
+    let says = format!("this version of QEMU is known for it: {}", known.what);
+    let cure = then_register(known.way_out, &symptom.target.name);
+    Some(Cause::host(says, cure, "src/doctor/host/checks/known.rs"))
+}
+
+/// What limits the memory, the addresses or the threads that QEMU needs.
+fn limit(symptom: &Symptom<'_>) -> Option<Cause> {
+    let is_narrow = symptom.target.identity.class == Class::Elf32;
+    let lift = |limit| {
+        let lifted = Command::user(&["prlimit", limit]);
+        Fix::run("lift the limit, and check again", [doctor(symptom, lifted)])
+    };
+    if let Some(limit) = symptom.limits.address_space
+        && symptom.has(&[
+            "Cannot allocate memory",
+            "Unable to reserve",
+            "Unable to find a guest_base",
+            "jit buffer",
+            "qemu_thread_create: Resource temporarily unavailable",
+        ])
+    {
+        let needs = if is_narrow { "up to 4 GiB for a 32-bit program" } else { "more than that" };
+        let says = format!(
+            "addresses are limited to {limit} bytes for this process and all that it starts (RLIMIT_AS), and QEMU \
+             reserves {needs}"
+        );
+        return Some(Cause::ours(says, lift("--as=unlimited"), "setrlimit(2), balena-io/qemu#21"));
+    }
+    if let Some(limit) = symptom.limits.processes
+        && symptom.has(&["qemu_thread_create: Resource temporarily unavailable"])
+    {
+        let says = format!(
+            "this user may have {limit} processes and threads (RLIMIT_NPROC), and QEMU takes two for a program"
+        );
+        return Some(Cause::ours(says, lift("--nproc=unlimited"), "setrlimit(2)"));
+    }
+    if let Some(lowest) = symptom.limits.lowest_address
+        && lowest > LOWEST_ADDRESS
+        && symptom.has(&[
+            "Unable to reserve",
+            "guest_base",
+            "min_mmap_addr",
+            // QEMU 10.0 and 11.1 say this of position-independent programs (measured).
+            "Error mapping file: Operation not permitted",
+            "mmap stack: Operation not permitted",
+        ])
+    {
+        let width = if is_narrow { "32-bit" } else { "64-bit" };
+        let says = format!(
+            "vm.mmap_min_addr is {lowest}, and QEMU has to place a {width} program's low addresses below it"
+        );
+        let setting = format!("vm.mmap_min_addr={LOWEST_ADDRESS}");
+        let lower = Command::root(&["sysctl", "-w"]).word(setting).at(symptom.place.clone());
+        let cure = Fix::run("lower it to what distributions set", [lower]);
+        return Some(Cause::host(
+            says,
+            cure,
+            "proc_sys_vm(5), balena-io/qemu#21, fsquillace/junest#159",
+        ));
+    }
+    if symptom.has(&["Unable to reserve"]) {
+        return Some(Cause::host(
             "QEMU could not reserve the program's addresses, though no limit forbids it: builds of QEMU 5.2 that \
-             are linked for one address are known for it"
-                .into()
-        },
-        cure: |symptom| symptom.installed_anew(),
-        whose: Whose::Host,
-        source: "balena-io/qemu#21, multiarch/alpine#39",
-    },
-    Cause {
-        applies: |symptom| symptom.limits.no_written_code && symptom.cannot_make_code(),
-        says: |_| {
+             are linked for one address are known for it",
+            symptom.installed_anew(),
+            "balena-io/qemu#21, multiarch/alpine#39",
+        ));
+    }
+    None
+}
+
+/// What forbids to run memory that was written, as QEMU's code generator has to.
+fn written_code(symptom: &Symptom<'_>) -> Option<Cause> {
+    // What QEMU 7.2 to 11.1 write if mmap(2) or mprotect(2) fails with EACCES.
+    if !symptom.has(&["mprotect failed: Permission denied", "jit buffer: Permission denied"]) {
+        return None;
+    }
+    let unit = Command::root(&["systemd-run", "--wait", "--pipe"]);
+    let outside = Fix::run("check again outside of the sandbox", [doctor(symptom, unit)]);
+    if symptom.limits.no_written_code {
+        return Some(Cause::ours(
             "this process and all that it starts may not run memory that they wrote (PR_SET_MDWE, \
-             MemoryDenyWriteExecute=): QEMU cannot work in this sandbox, which says nothing about the host"
-                .into()
-        },
-        cure: outside,
-        whose: Whose::Ours,
-        source: "PR_SET_MDWE(2const), systemd.exec(5)",
-    },
-    Cause {
-        applies: |symptom| symptom.cannot_make_code(),
-        says: |symptom| {
-            let by = match symptom.limits.selinux {
-                Some(Selinux::Enforcing) => "SELinux (execmem), or a sandbox around this process,",
-                _ => "a sandbox around this process (a seccomp filter of MemoryDenyWriteExecute=)",
-            };
-            format!("{by} forbids to run memory that was written, without which QEMU cannot work")
-                .into()
-        },
-        cure: outside,
-        whose: Whose::Ours,
-        source: "systemd.exec(5)",
-    },
-    Cause {
-        applies: |symptom| symptom.has(&["Value too large for defined data type"]),
-        says: |_| {
-            "a 32-bit program that was built without large files met an inode number or a size that takes 64 bits"
-                .into()
-        },
-        cure: |_| {
+             MemoryDenyWriteExecute=): QEMU cannot work in this sandbox, which says nothing about the host",
+            outside,
+            "PR_SET_MDWE(2const), systemd.exec(5)",
+        ));
+    }
+    let by = match symptom.limits.selinux {
+        Some(Selinux::Enforcing) => "SELinux (execmem), or a sandbox around this process,",
+        Some(Selinux::Permissive) | None => {
+            "a sandbox around this process (a seccomp filter of MemoryDenyWriteExecute=)"
+        }
+    };
+    let says =
+        format!("{by} forbids to run memory that was written, without which QEMU cannot work");
+    Some(Cause::ours(says, outside, "systemd.exec(5)"))
+}
+
+/// What the program itself is built for.
+fn program(symptom: &Symptom<'_>) -> Option<Cause> {
+    if symptom.has(&["Value too large for defined data type"]) {
+        return Some(Cause::host(
+            "a 32-bit program that was built without large files met an inode number or a size that takes 64 bits",
             Fix::advice(
                 "build on a filesystem with 32-bit inode numbers (XFS: mount -o inode32), or build such programs with \
                  -D_FILE_OFFSET_BITS=64",
-            )
-        },
-        whose: Whose::Host,
-        source: "rust-lang/cargo#9545, microsoft/vcpkg#21189",
-    },
-    Cause {
-        applies: |symptom| symptom.has(&["CPU does not support x86-64-v"]),
-        says: |_| {
-            let told_by = CheckId::ExecCpuLevel;
-            format!("the program asks for a newer x86-64 CPU than the one it sees ({told_by} tells which)").into()
-        },
-        cure: |symptom| {
-            then_register(
-                "use an older base image; or install QEMU 7.2 or newer, which has AVX2",
-                &symptom.target.name,
-            )
-        },
-        whose: Whose::Host,
-        source: "docker/buildx#2566, runfinch/finch#20",
-    },
-    Cause {
-        applies: |symptom| symptom.refused(&ExecError::NoInterpreter) && symptom.loader().is_some(),
-        says: |symptom| {
-            let loader = symptom.loader().unwrap_or_default();
-            symptom.own() + &format!(" is dynamic, and its loader {loader} is not in this root")
-        },
-        cure: |symptom| {
-            if symptom.installed { symptom.registered() } else { symptom.installed_anew() }
-        },
-        whose: Whose::Host,
-        source: "execve(2), nixpkgs#160300",
-    },
-    Cause {
-        applies: |symptom| {
-            symptom.refused(&ExecError::NoInterpreter)
-                && symptom.level == Level::EmptyRoot
-                && symptom.entry.is_some()
-                && !symptom.is_fixed()
-        },
-        says: |symptom| {
-            Phrase::from("the rule has no flag F, so ")
-                + symptom.own()
-                + " is looked up in this root, where it is not"
-        },
-        cure: |symptom| symptom.registered(),
-        whose: Whose::Host,
-        source: "binfmt-misc.rst, nixpkgs#160300",
-    },
-    Cause {
-        // With O it is ENOEXEC (measured on 6.18).
-        applies: |symptom| {
-            symptom.captor.is_some()
-                && (symptom.refused(&ExecError::Loop) || symptom.refused(&ExecError::Format))
-        },
-        says: |symptom| {
-            Phrase::own(format!("rule {}", symptom.captor_name()), "a rule")
-                + " takes "
-                + symptom.own()
-                + " itself"
-        },
-        // The rule takes native programs, so no command would start.
-        cure: |symptom| {
-            let text = "remove the rule, in a root shell that is already running";
-            let line = symptom.captor.map(|captor| Switch::Remove.line(captor));
-            Fix::builtins(text, line.unwrap_or_default())
-        },
-        whose: Whose::Host,
-        source: "execve(2), exec_binprm of Linux's fs/exec.c",
-    },
-    Cause {
-        applies: |symptom| symptom.refused(&ExecError::Busy),
-        says: |symptom| Phrase::from("somebody has ") + symptom.own() + " open for writing",
-        cure: |symptom| {
-            Fix::advice(
-                Phrase::from(
-                    "replace the file by a rename instead of writing into it; this shows who has it open: fuser -v",
-                ) + Phrase::argument(quote(symptom.path())),
-            )
-        },
-        whose: Whose::Host,
-        source: "execve(2)",
-    },
-    Cause {
-        // SELinux checks a pinned interpreter when its pages are mapped. By then the calling program is gone, so the
-        // kernel can only send SIGSEGV (measured on 6.12).
-        applies: |symptom| {
-            let segfault = Some(Ended::Signaled(11));
-            let is_silent = symptom.failure.words.is_empty() && symptom.failure.ended == segfault;
-            symptom.limits.selinux == Some(Selinux::Enforcing)
-                && symptom.mislabelled
-                && (symptom.refused(&ExecError::Denied) || symptom.is_fixed() && is_silent)
-        },
-        says: |symptom| {
-            Phrase::from("SELinux is enforcing, and forbids to run ")
-                + symptom.own()
-                + ", whose label is no program's"
-        },
-        cure: |symptom| relabel(symptom.path(), &symptom.target.name),
-        whose: Whose::Host,
-        source: "selinux_mmap_file of Linux's security/selinux/hooks.c, containers/podman#3670, containers/podman#25318",
-    },
-    Cause {
-        applies: |symptom| {
-            symptom.refused(&ExecError::Denied)
-                && symptom.limits.selinux == Some(Selinux::Enforcing)
-        },
-        says: |symptom| {
-            Phrase::from("SELinux is enforcing, and seems to forbid ")
-                + symptom.own()
-                + ": its label may be wrong"
-        },
-        cure: |symptom| {
-            let restore = Command::root(&["restorecon", "-v"]).each(text_of(symptom.path()));
-            Fix::run(
-                "give the interpreter its usual label, and register it again",
-                [restore, Command::register(&symptom.target.name)],
-            )
-        },
-        whose: Whose::Host,
-        source: "containers/podman#25318, containers/podman#13667",
-    },
-];
-
-/// The first entry of the table that applies.
-pub(super) fn cause(symptom: &Symptom<'_>) -> Option<&'static Cause> {
-    CAUSES.iter().find(|cause| (cause.applies)(symptom))
+            ),
+            "rust-lang/cargo#9545, microsoft/vcpkg#21189",
+        ));
+    }
+    if symptom.has(&["CPU does not support x86-64-v"]) {
+        let told_by = CheckId::ExecCpuLevel;
+        let says = format!(
+            "the program asks for a newer x86-64 CPU than the one it sees ({told_by} tells which)"
+        );
+        let older = "use an older base image; or install QEMU 7.2 or newer, which has AVX2";
+        let cure = then_register(older, &symptom.target.name);
+        return Some(Cause::host(says, cure, "docker/buildx#2566, runfinch/finch#20"));
+    }
+    None
 }
 
-impl Cause {
-    /// A sentence to follow a colon.
-    pub(super) fn says(&self, symptom: &Symptom<'_>) -> Phrase {
-        (self.says)(symptom)
+/// What the interpreter needs, and a root does not have.
+fn loader(symptom: &Symptom<'_>) -> Option<Cause> {
+    if !symptom.refused(&ExecError::NoInterpreter) {
+        return None;
     }
+    let elf = symptom.file.and_then(|file| file.elf.as_ref());
+    if let Some(loader) = elf.and_then(|elf| elf.loader.as_deref()) {
+        let says =
+            symptom.own() + &format!(" is dynamic, and its loader {loader} is not in this root");
+        let cure = if symptom.installed { symptom.registered() } else { symptom.installed_anew() };
+        return Some(Cause::host(says, cure, "execve(2), nixpkgs#160300"));
+    }
+    if symptom.level == Level::EmptyRoot && symptom.entry.is_some() && !symptom.is_fixed() {
+        let says = Phrase::from("the rule has no flag F, so ")
+            + symptom.own()
+            + " is looked up in this root, where it is not";
+        return Some(Cause::host(says, symptom.registered(), "binfmt-misc.rst, nixpkgs#160300"));
+    }
+    None
+}
 
-    pub(super) fn cure(&self, symptom: &Symptom<'_>) -> Fix {
-        (self.cure)(symptom)
+/// Why the kernel refuses to start the interpreter.
+fn refusal(symptom: &Symptom<'_>) -> Option<Cause> {
+    // With O it is ENOEXEC (measured on 6.18).
+    if let Some(captor) = symptom.captor
+        && (symptom.refused(&ExecError::Loop) || symptom.refused(&ExecError::Format))
+    {
+        let rule = Phrase::own(format!("rule {}", captor.display_name()), "a rule");
+        let says = rule + " takes " + symptom.own() + " itself";
+        let cure = Switch::Remove.at_once(captor);
+        return Some(Cause::host(says, cure, "execve(2), exec_binprm of Linux's fs/exec.c"));
     }
+    if symptom.refused(&ExecError::Busy) {
+        let says = Phrase::from("somebody has ") + symptom.own() + " open for writing";
+        let rename = "replace the file by a rename instead of writing into it; this shows who has it open: fuser -v";
+        let cure = Fix::advice(Phrase::from(rename) + Phrase::argument(quote(symptom.path())));
+        return Some(Cause::host(says, cure, "execve(2)"));
+    }
+    None
+}
+
+fn selinux(symptom: &Symptom<'_>) -> Option<Cause> {
+    if symptom.limits.selinux != Some(Selinux::Enforcing) {
+        return None;
+    }
+    // SELinux checks a pinned interpreter when its pages are mapped. By then the calling program is gone, so the
+    // kernel can only send SIGSEGV (measured on 6.12).
+    let segfault = Some(Ended::Signaled(11));
+    let is_silent = symptom.failure.words.is_empty() && symptom.failure.ended == segfault;
+    let is_denied = symptom.refused(&ExecError::Denied);
+    if symptom.mislabelled && (is_denied || symptom.is_fixed() && is_silent) {
+        return Some(Cause::host(
+            Phrase::from("SELinux is enforcing, and forbids to run ")
+                + symptom.own()
+                + ", whose label is no program's",
+            relabel(symptom.path(), &symptom.target.name),
+            "selinux_mmap_file of Linux's security/selinux/hooks.c, containers/podman#3670, containers/podman#25318",
+        ));
+    }
+    if !is_denied {
+        return None;
+    }
+    let restore = Command::root(&["restorecon", "-v"]).each(text_of(symptom.path()));
+    Some(Cause::host(
+        Phrase::from("SELinux is enforcing, and seems to forbid ")
+            + symptom.own()
+            + ": its label may be wrong",
+        Fix::run(
+            "give the interpreter its usual label, and register it again",
+            [restore, Command::register(&symptom.target.name)],
+        ),
+        "containers/podman#25318, containers/podman#13667",
+    ))
 }
 
 /// The doctor, started through another command.
 fn doctor(symptom: &Symptom<'_>, by: Command) -> Command {
     by.word("binfmtd").word("doctor").target(&symptom.target.name)
-}
-
-fn outside(symptom: &Symptom<'_>) -> Fix {
-    let unit = Command::root(&["systemd-run", "--wait", "--pipe"]);
-    Fix::run("check again outside of the sandbox", [doctor(symptom, unit)])
 }
 
 impl Symptom<'_> {
@@ -386,15 +319,6 @@ impl Symptom<'_> {
         self.failure.refused.as_ref() == Some(error)
     }
 
-    /// What QEMU 7.2 to 11.1 write if mmap(2) or mprotect(2) fails with EACCES.
-    fn cannot_make_code(&self) -> bool {
-        self.has(&["mprotect failed: Permission denied", "jit buffer: Permission denied"])
-    }
-
-    fn is_narrow(&self) -> bool {
-        self.target.identity.class == Class::Elf32
-    }
-
     fn is_fixed(&self) -> bool {
         self.entry.is_some_and(|entry| entry.flags.known.fix_binary)
     }
@@ -405,14 +329,6 @@ impl Symptom<'_> {
 
     fn own(&self) -> Phrase {
         Phrase::file(self.path(), "its interpreter")
-    }
-
-    fn loader(&self) -> Option<&str> {
-        self.file?.elf.as_ref()?.loader.as_deref()
-    }
-
-    fn captor_name(&self) -> String {
-        self.captor.map(Entry::display_name).unwrap_or_default()
     }
 }
 
