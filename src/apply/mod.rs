@@ -18,7 +18,7 @@ use crate::plan::{Decision, Plan};
 use crate::system::process::batch::BatchError;
 use crate::system::process::signal::Interrupt;
 
-pub use edge::{Candidate, Edge, KernelRegistry, Prover, RecordStore, Registry, Tried};
+pub use edge::{Candidate, Edge, KernelRegistry, Prover, Registry, Tried};
 pub use error::RuleError;
 #[cfg(test)]
 pub use error::TrialFault;

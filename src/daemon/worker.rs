@@ -174,33 +174,23 @@ fn left(entries: &[Entry], outcomes: &[Outcome]) -> Vec<Entry> {
 
 fn rule_state(outcome: &Outcome, seen: &Observation) -> Option<RuleState> {
     let item = &outcome.item;
-    let named = |name: &std::ffi::OsStr| {
-        let entry = seen.instance.entries.iter().find(|entry| entry.name == name)?;
-        Some(entry.interpreter.display().to_string())
-    };
-    let (by, interpreter) = match &item.decision {
-        Decision::Change(Action::EnableInstance | Action::Remove { .. }) => return None,
+    let by = item.decision.server();
+    let interpreter = match &item.decision {
+        // Neither the instance as a whole nor a rule to remove is a wanted rule.
+        Decision::Change(action) => Some(action.rule()?.interpreter().to_string()),
         Decision::Kept { name, .. } | Decision::Served { by: name } => {
-            (Some(name.to_string_lossy().into_owned()), named(name))
+            let entry = seen.instance.entries.iter().find(|entry| entry.name == *name);
+            entry.map(|entry| entry.interpreter.display().to_string())
         }
-        Decision::Change(
-            Action::Add(rule) | Action::Enable(rule) | Action::Replace { rule, .. },
-        ) => (Some(rule.name().to_string()), Some(rule.interpreter().to_string())),
-        Decision::Native | Decision::Refused(_) => (None, None),
-    };
-    let why = match (&outcome.error, &item.decision) {
-        (Some(error), _) => Some(error.to_string()),
-        (None, Decision::Refused(refusal)) => Some(refusal.to_string()),
-        (None, kept @ Decision::Kept { .. }) => kept.remark(),
-        _ => None,
+        Decision::Native | Decision::Refused(_) => None,
     };
     let proof = outcome.proof.as_ref();
     Some(RuleState {
         target: item.target.clone(),
         rule: item.rule.clone().unwrap_or_default(),
         condition: if outcome.is_well() { Condition::Working } else { Condition::Degraded },
-        why,
-        by,
+        why: outcome.trouble().or_else(|| item.decision.remark()),
+        by: by.map(|name| name.to_string_lossy().into_owned()),
         ours: matches!(item.decision, Decision::Kept { .. } | Decision::Change(_)),
         interpreter,
         file: proof.and_then(|proof| proof.pinned.as_ref()).map(|pinned| pinned.id),
@@ -218,25 +208,22 @@ fn change(outcome: &Outcome, seen: &Observation) -> Option<RuleChange> {
     let is_ours = |name: &std::ffi::OsString| {
         seen.instance.entries.iter().any(|entry| entry.name == *name && seen.record.owns(entry))
     };
-    let (cause, interpreter) = match action {
-        Action::EnableInstance => (ChangeCause::InstanceDisabled, None),
-        Action::Enable(rule) => (ChangeCause::Disabled, Some(rule.interpreter())),
+    let cause = match action {
+        Action::EnableInstance => ChangeCause::InstanceDisabled,
+        Action::Enable(_) => ChangeCause::Disabled,
         Action::Add(rule) if seen.record.rules.contains_key(rule.name().as_str()) => {
-            (ChangeCause::Removed, Some(rule.interpreter()))
+            ChangeCause::Removed
         }
-        Action::Add(rule) => (ChangeCause::Wanted, Some(rule.interpreter())),
-        Action::Replace { rule, old, .. } if old.iter().all(is_ours) => {
-            (ChangeCause::Interpreter, Some(rule.interpreter()))
-        }
-        Action::Replace { rule, .. } => (ChangeCause::Shadowed, Some(rule.interpreter())),
-        Action::Remove { .. } => (ChangeCause::Wanted, None),
+        Action::Replace { old, .. } if old.iter().all(is_ours) => ChangeCause::Interpreter,
+        Action::Replace { .. } => ChangeCause::Shadowed,
+        Action::Add(_) | Action::Remove { .. } => ChangeCause::Wanted,
     };
     Some(RuleChange {
         cause,
         what: action.to_string(),
         rule: outcome.item.rule.clone(),
         target: outcome.item.target.clone(),
-        interpreter: interpreter.map(ToString::to_string),
+        interpreter: action.rule().map(|rule| rule.interpreter().to_string()),
     })
 }
 

@@ -1,4 +1,3 @@
-
 use super::*;
 
 const LONGEST: Duration = Duration::from_secs(60);

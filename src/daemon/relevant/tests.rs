@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::config::Targets;
 use crate::observation::{InstanceFacts, Owned};

@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn rule(target: Option<&str>, name: &str, condition: Condition) -> RuleState {

@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::plan::{Item, Reason};
 use crate::rule::parse_register;

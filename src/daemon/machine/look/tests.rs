@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn ms(milliseconds: u64) -> Duration {

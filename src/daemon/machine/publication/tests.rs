@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn ready(status: &str) -> Notification {

@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::daemon::machine::tests::{degraded, file, working};
 

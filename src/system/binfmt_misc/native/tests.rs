@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::probe::{self, ElfType, truncated};
 use crate::rule::Header;
