@@ -1,6 +1,6 @@
 //! The loop: waits, turns what is ready into events for the state machine, and carries out its effects.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -156,12 +156,13 @@ impl<'a> EventLoop<'a> {
             Effect::Start(job) => self.start(job)?,
             Effect::HoldMounted => return self.hold_mounted().map(Some),
             Effect::Follow(folders) => {
-                return Ok(Some(match self.watcher.follow(folders) {
-                    Ok(changed) => Event::Followed { changed },
-                    Err(error) => {
+                let followed = self.watcher.follow(folders);
+                return Ok(Some(followed.map_or_else(
+                    |error| {
                         Event::FollowFailed(Failure::unavailable(format!("watch files: {error}")))
-                    }
-                }));
+                    },
+                    |changed| Event::Followed { changed },
+                )));
             }
             Effect::Compare(relevant) => self.held.compare(relevant),
             Effect::Publish => self.publish(),
@@ -241,15 +242,8 @@ fn first_state(instance: &Instance, only_here: bool, now: Now) -> State {
         pid,
         pid_started: machine::started(pid).unwrap_or_default(),
         started: now.since_1970,
-        ready: false,
-        status: String::new(),
         instance: instance.device(),
         only_here,
-        rules: Vec::new(),
-        heals: BTreeMap::new(),
-        last_heal: None,
-        conflicts: 0,
-        paused_until: None,
-        trouble: None,
+        ..State::default()
     }
 }

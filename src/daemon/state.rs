@@ -11,7 +11,7 @@ use crate::system::files::write;
 use crate::system::host::machine;
 
 /// The content of `state.json`. Within one schema, fields are only added.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct State {
     pub schema: u32,

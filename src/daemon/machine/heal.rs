@@ -11,13 +11,6 @@ use crate::daemon::state::{ChangeCause, Condition};
 use crate::failure::Failure;
 use crate::plan;
 
-/// Whether a look is over, or goes on with [`Effect::Restore`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LookStep {
-    Over,
-    Restoring,
-}
-
 impl Machine {
     pub(super) fn instance_changed(&mut self, now: Now) {
         // The first check will see the change anyway.
@@ -47,7 +40,7 @@ impl Machine {
         self.fail(failure, Retry::Check, now);
     }
 
-    pub(super) fn looked(&mut self, result: LookResult, now: Now) -> LookStep {
+    pub(super) fn looked(&mut self, result: LookResult, now: Now) {
         self.looks.lock_taken();
         let is_ours = std::mem::take(&mut self.expects_new_record);
         if result.record_changed && !is_ours {
@@ -66,10 +59,10 @@ impl Machine {
             self.looks.pause(until);
             self.report_pause(until, now);
         } else {
-            self.emit(Effect::Restore(actions));
-            return LookStep::Restoring;
+            // The look ends with the result.
+            return self.emit(Effect::Restore(actions));
         }
-        LookStep::Over
+        self.finish_check(now);
     }
 
     /// Nothing has to be restored; starts a check if the instance has changed.

@@ -21,7 +21,6 @@ pub(super) use model::{Machine, Setup};
 use crate::daemon::journal::JournalEntry;
 use crate::daemon::protocol::JobResult;
 use crate::failure::Failure;
-use heal::LookStep;
 use model::{Readiness, Retry};
 
 impl Machine {
@@ -46,11 +45,7 @@ impl Machine {
                     self.files_changed(now);
                 }
             }
-            Event::Looked(result) => {
-                if self.looked(result, now) == LookStep::Over {
-                    self.finish_check(now);
-                }
-            }
+            Event::Looked(result) => self.looked(result, now),
             Event::LockBusy => {
                 self.lock_busy(now);
                 self.finish_check(now);

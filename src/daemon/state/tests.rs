@@ -22,17 +22,10 @@ fn state(rules: Vec<RuleState>) -> State {
         version: "1".to_owned(),
         pid: std::process::id(),
         pid_started: machine::started(std::process::id()).unwrap(),
-        started: 0.0,
         ready: true,
-        status: String::new(),
         instance: 7,
-        only_here: false,
         rules,
-        heals: BTreeMap::new(),
-        last_heal: None,
-        conflicts: 0,
-        paused_until: None,
-        trouble: None,
+        ..State::default()
     }
 }
 
