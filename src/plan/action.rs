@@ -140,6 +140,12 @@ pub struct Item {
     pub decision: Decision,
 }
 
+impl Item {
+    pub(super) fn without_target(rule: Option<String>, decision: Decision) -> Self {
+        Self { target: None, machine: None, rule, decision }
+    }
+}
+
 /// What is to be done, in order, with a line for every rule that was considered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
