@@ -90,7 +90,7 @@ pub(super) fn may_drop_p(settings: &Settings, item: &Item, rule: &Rule) -> bool 
 
 /// What to prove for a line: its target, and the rule that serves it or will; `None` for a line without a target or a
 /// rule.
-pub(super) fn subject<'a>(given: Given<'a>, item: &'a Item) -> Option<ProbeSubject<'a>> {
+pub fn subject<'a>(given: Given<'a>, item: &'a Item) -> Option<ProbeSubject<'a>> {
     let mut targets = given.settings.table.targets().iter();
     let target = targets.find(|target| Some(&target.name) == item.target.as_ref())?;
     let machine = item.machine?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::instance::HeldInstance;
-use super::machine::{Effect, Event, Machine, Notification, Now, Setup};
+use super::machine::{Effect, Event, Machine, Now, Setup};
 use super::protocol::{Job, JobRequest};
 use super::state::State;
 use super::{journal, metrics};
@@ -168,7 +168,8 @@ impl<'a> EventLoop<'a> {
             Effect::Publish => self.publish(),
             // If this fails, the file stays behind, as after a crash.
             Effect::RemoveMetrics(file) => drop(std::fs::remove_file(file)),
-            Effect::Notify(notification) => return Ok(self.notify(notification)),
+            Effect::Notify(notification) if manager::notify(&notification) => {}
+            Effect::Notify(lost) => return Ok(Some(Event::NotificationLost(lost))),
             Effect::Log(entry) => journal::write(&entry),
             // `feed` returns before this.
             Effect::End(_) => {}
@@ -192,17 +193,6 @@ impl<'a> EventLoop<'a> {
         let device = instance.device();
         self.held.hold(instance);
         Ok(Event::InstanceHeld(device))
-    }
-
-    fn notify(&self, notification: Notification) -> Option<Event> {
-        let is_told = match &notification {
-            Notification::Ready { status } => manager::ready(status),
-            Notification::Status(status) => manager::status(status),
-            Notification::Reloading => manager::reloading(),
-            Notification::Stopping => manager::stopping(),
-            Notification::Watchdog => manager::alive(),
-        };
-        (!is_told).then_some(Event::NotificationLost(notification))
     }
 
     fn publish(&mut self) {

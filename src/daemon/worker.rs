@@ -7,12 +7,12 @@ use super::protocol::{Description, Job, JobRequest, JobResult, Reconciled, RuleC
 use super::relevant::Relevant;
 use super::state::{ChangeCause, Condition, RuleState};
 use super::watchlist::{follow_configuration, follow_interpreters, follow_links};
-use crate::apply::Outcome;
+use crate::apply::{self, Given, Outcome};
 use crate::config::{self, Settings};
 use crate::failure::Failure;
 use crate::observation::Observation;
 use crate::observe::{self, ObserveOptions};
-use crate::plan::{self, Action, Decision, Request};
+use crate::plan::{self, Action, Decision, Item, Request};
 use crate::probe;
 use crate::reconcile::{Mode, Planning, Reconciler, Reconciliation};
 use crate::rule::{Entry, Header, winner};
@@ -22,7 +22,7 @@ use crate::system::binfmt_misc::native;
 use crate::system::host::manager;
 use crate::system::process::batch::Limits;
 use crate::system::process::helper;
-use crate::verify::{self, Depth, ProbeSubject, Proof};
+use crate::verify::{self, Depth, Proof};
 
 pub(super) struct Worker<'a> {
     pub(super) config: Option<&'a Path>,
@@ -100,21 +100,15 @@ impl Worker<'_> {
             let options = ObserveOptions { runtime: self.runtime, run_others: false, limits };
             let seen = observe::observe(instance, &settings, &request, options)?;
             let plan = plan::plan(&settings, &request, &seen)?;
-            let mut subjects = Vec::new();
-            for item in &plan.items {
-                let (Decision::Kept { name, .. } | Decision::Served { by: name }) = &item.decision
-                else {
-                    continue;
-                };
-                let target = item.target.as_ref().and_then(|name| settings.table.find(name).ok());
-                let entry = seen.instance.entries.iter().find(|entry| entry.name == *name);
-                let (Some(target), Some(machine), Some(rule), Some(entry)) =
-                    (target, item.machine, &item.rule, entry)
-                else {
-                    continue;
-                };
-                subjects.push((rule.clone(), ProbeSubject::taken_by(target, machine, Some(entry))));
-            }
+            let given = Given { settings: &settings, seen: &seen, private: false };
+            let stands = |item: &&Item| {
+                matches!(item.decision, Decision::Kept { .. } | Decision::Served { .. })
+            };
+            let subjects = plan
+                .items
+                .iter()
+                .filter(stands)
+                .filter_map(|item| Some((item.rule.clone()?, apply::subject(given, item)?)));
             let proofs = verify::prove(subjects, Depth::Full, limits, &mut |_, _| {})?;
             Ok(proofs.into_iter().map(|(rule, proof)| (rule, Description::of(proof))).collect())
         })

@@ -16,6 +16,16 @@ pub struct Request {
     pub takeover: bool,
 }
 
+impl Request {
+    /// The names of targets that are asked for; `None` for `auto`.
+    pub fn named<'a>(&'a self, settings: &'a Settings) -> Option<&'a [String]> {
+        match (&self.only, &settings.targets) {
+            (Some(names), _) | (None, Targets::List(names)) => Some(names),
+            (None, Targets::Auto) => None,
+        }
+    }
+}
+
 /// The targets that the request asks for, else the settings.
 ///
 /// `auto` means every target with an interpreter, and every target that we have a rule for: the kernel keeps the
@@ -25,21 +35,16 @@ pub fn wanted<'a>(
     request: &Request,
     seen: &Observation,
 ) -> Result<Vec<&'a Target>, UnknownTarget> {
-    let named = match (&request.only, &settings.targets) {
-        (Some(names), _) | (None, Targets::List(names)) => names,
-        (None, Targets::Auto) => {
-            let recorded: BTreeSet<&str> =
-                seen.record.rules.values().filter_map(|owned| owned.target.as_deref()).collect();
-            let is_wanted = |target: &&Target| {
-                let found =
-                    seen.interpreters.get(&target.name).is_some_and(|found| found.usable.is_some());
-                (found || recorded.contains(target.name.as_str()))
-                    && !seen.natives.contains(&target.name)
-            };
-            return Ok(settings.table.targets().iter().filter(is_wanted).collect());
-        }
+    if let Some(named) = request.named(settings) {
+        return named.iter().map(|name| settings.table.find(name)).collect();
+    }
+    let recorded: BTreeSet<&str> =
+        seen.record.rules.values().filter_map(|owned| owned.target.as_deref()).collect();
+    let is_wanted = |target: &&Target| {
+        let found = seen.interpreters.get(&target.name).is_some_and(|it| it.usable.is_some());
+        (found || recorded.contains(target.name.as_str())) && !seen.natives.contains(&target.name)
     };
-    named.iter().map(|name| settings.table.find(name)).collect()
+    Ok(settings.table.targets().iter().filter(is_wanted).collect())
 }
 
 /// Whether a trial may drop `P`: the settings leave it open.

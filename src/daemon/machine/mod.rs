@@ -15,12 +15,13 @@ mod publication;
 mod tests;
 mod verdicts;
 
-pub(super) use event::{Effect, Event, LookResult, Notification, Now};
+pub(super) use event::{Effect, Event, LookResult, Now};
 pub(super) use model::{Machine, Setup};
 
 use crate::daemon::journal::JournalEntry;
 use crate::daemon::protocol::JobResult;
 use crate::failure::Failure;
+use crate::system::host::manager::Notification;
 use model::{Readiness, Retry};
 
 impl Machine {
