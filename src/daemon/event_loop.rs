@@ -164,7 +164,7 @@ impl<'a> EventLoop<'a> {
                     |changed| Event::Followed { changed },
                 )));
             }
-            Effect::Compare(relevant) => self.held.compare(relevant),
+            Effect::Compare(relevant) => self.held.relevant = relevant,
             Effect::Publish => self.publish(),
             // If this fails, the file stays behind, as after a crash.
             Effect::RemoveMetrics(file) => drop(std::fs::remove_file(file)),

@@ -47,9 +47,7 @@ pub struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChangeCause {
-    /// The rule had been removed.
     Removed,
-    /// The rule had been disabled.
     Disabled,
     /// The whole instance had been disabled.
     InstanceDisabled,

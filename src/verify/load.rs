@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::prove::nonce;
+use super::run::HANGS;
 use crate::system::process::batch::{self, Batch, BatchError, Ended, Finished, Limits};
 use crate::system::process::child::{Child, ExecError, Launch, Root, SIGTERM};
 
 /// More output than this is a flood, even of a real program.
 const LARGEST_OUTPUT: usize = 1024 * 1024;
-/// A program that hangs this often hangs always, and a thousand time limits would take hours.
-const HANGS: usize = 3;
 
 /// A program's whole environment. A command without a slash is looked for in the same `PATH`.
 const ENVIRONMENT: [(&str, &str); 4] =

@@ -32,12 +32,14 @@ impl Machine {
                 self.lock_file.display()
             )));
         }
+        self.finish_check(now);
     }
 
     /// It may succeed later, after a lack of descriptors or memory, for example.
     pub(super) fn look_failed(&mut self, failure: Failure, now: Now) {
         self.looks.lock_taken();
         self.fail(failure, Retry::Check, now);
+        self.finish_check(now);
     }
 
     pub(super) fn looked(&mut self, result: LookResult, now: Now) {
@@ -113,9 +115,13 @@ impl Machine {
                 }
             }
         }
-        if done.is_empty() {
-            return;
+        if !done.is_empty() {
+            self.count_restored(&done, now);
         }
+        self.finish_check(now);
+    }
+
+    fn count_restored(&mut self, done: &[plan::Action], now: Now) {
         let first_change = self.looks.first_change(now.at);
         self.looks.settled();
         self.end_pause();
@@ -124,7 +130,7 @@ impl Machine {
         self.jobs.restored(now.at);
         let changes: Changes = done.iter().map(cause_of).collect();
         self.count(&changes, first_change, now);
-        let rule = match done.as_slice() {
+        let rule = match done {
             [plan::Action::Add(rule) | plan::Action::Enable(rule)] => Some(rule.name().to_string()),
             _ => None,
         };
@@ -136,6 +142,7 @@ impl Machine {
     pub(super) fn restore_failed(&mut self, failure: Failure, now: Now) {
         self.looks.settled();
         self.fail(failure, Retry::Check, now);
+        self.finish_check(now);
     }
 
     fn report_pause(&mut self, until: Instant, now: Now) {

@@ -47,22 +47,10 @@ impl Machine {
                 }
             }
             Event::Looked(result) => self.looked(result, now),
-            Event::LockBusy => {
-                self.lock_busy(now);
-                self.finish_check(now);
-            }
-            Event::LookFailed(failure) => {
-                self.look_failed(failure, now);
-                self.finish_check(now);
-            }
-            Event::Restored(results) => {
-                self.restored(results, now);
-                self.finish_check(now);
-            }
-            Event::RestoreFailed(failure) => {
-                self.restore_failed(failure, now);
-                self.finish_check(now);
-            }
+            Event::LockBusy => self.lock_busy(now),
+            Event::LookFailed(failure) => self.look_failed(failure, now),
+            Event::Restored(results) => self.restored(results, now),
+            Event::RestoreFailed(failure) => self.restore_failed(failure, now),
             Event::JobEnded(result) => self.job_ended(result, now),
             Event::WorkerDied => {
                 let failure =
