@@ -12,12 +12,13 @@ fn main() {
     println!("cargo::rerun-if-changed={TABLE}");
     let text = fs::read_to_string(TABLE).unwrap_or_else(|error| panic!("{TABLE}: {error}"));
     let table: toml::Table = text.parse().unwrap_or_else(|error| panic!("{TABLE}: {error}"));
-    let mut rows = "&[\n".to_owned();
+    let mut rows = "vec![\n".to_owned();
     for (name, keys) in &table {
         let keys = keys.as_table().unwrap_or_else(|| panic!("{TABLE}: {name} is no target"));
         let fields: Vec<String> =
             keys.iter().map(|(key, value)| format!("{}: {}", field(key), rust(value))).collect();
-        writeln!(rows, "Row {{ name: {name:?}, {}, ..Row::EMPTY }},", fields.join(", ")).unwrap();
+        writeln!(rows, "Row {{ name: {name:?}, {}, ..Row::default() }},", fields.join(", "))
+            .unwrap();
     }
     rows.push_str("]\n");
     let file = Path::new(&env::var_os("OUT_DIR").unwrap()).join("rows.rs");

@@ -1,4 +1,4 @@
-//! The parts of the system that apply works with, as traits: its tests run against a kernel that fails on demand.
+//! The parts of the system that apply works with, as parameters: its tests run against a kernel that fails on demand.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -10,7 +10,6 @@ use super::error::TrialFault;
 use crate::observation::{InstanceFacts, OwnershipRecord};
 use crate::rule::Rule;
 use crate::system::binfmt_misc::instance::{Instance, Refused, Registrar};
-use crate::system::binfmt_misc::record::Store;
 use crate::system::process::batch::BatchError;
 use crate::verify::{ProbeSubject, Proof};
 
@@ -18,7 +17,8 @@ use crate::verify::{ProbeSubject, Proof};
 pub struct Edge<'a> {
     pub registry: &'a mut dyn Registry,
     pub prover: &'a mut dyn Prover,
-    pub store: &'a dyn RecordStore,
+    /// Saves the record of ownership.
+    pub save: &'a dyn Fn(&OwnershipRecord) -> io::Result<()>,
 }
 
 /// An instance of `binfmt_misc`, as far as apply uses it.
@@ -68,23 +68,6 @@ pub enum Tried {
     Works,
     WorksWithoutP,
     Fails(TrialFault),
-}
-
-pub trait RecordStore {
-    fn save(&self, record: &OwnershipRecord) -> io::Result<()>;
-}
-
-impl RecordStore for Store {
-    fn save(&self, record: &OwnershipRecord) -> io::Result<()> {
-        Self::save(self, record)
-    }
-}
-
-/// For [`prove`](super::prove), which records nothing.
-impl RecordStore for () {
-    fn save(&self, _: &OwnershipRecord) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 pub struct KernelRegistry<'a> {

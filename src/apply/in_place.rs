@@ -2,11 +2,12 @@
 //! them final or takes them back.
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use super::error::RuleError;
 use super::outcome::{Outcome, may_drop_p, new_rules, subject};
 use super::replace::{self, Pending, lossy};
+use super::restore;
 use super::work::Work;
 use crate::plan::{Action, Decision};
 use crate::rule::Rule;
@@ -18,19 +19,13 @@ impl Work<'_, '_> {
     pub(super) fn register(&mut self) {
         let registry = &mut *self.edge.registry;
         for outcome in &mut self.outcomes {
-            let result = match &outcome.item.decision {
-                Decision::Change(Action::EnableInstance) => registry
-                    .enable_all()
-                    .map_err(|error| RuleError::EnableInstance { said: error.to_string() }),
-                Decision::Change(Action::Enable(rule)) => {
-                    registry.enable(OsStr::new(rule.name().as_str())).map_err(|error| {
-                        RuleError::Enable { rule: rule.name().clone(), said: error.to_string() }
-                    })
-                }
-                _ => continue,
-            };
-            outcome.changed = result.is_ok();
-            outcome.error = result.err();
+            if let Decision::Change(action @ (Action::EnableInstance | Action::Enable(_))) =
+                &outcome.item.decision
+            {
+                let result = restore::one(action, registry);
+                outcome.changed = result.is_ok();
+                outcome.error = result.err();
+            }
         }
         let begun: Vec<(usize, Result<Pending, RuleError>)> = new_rules(&self.outcomes)
             .map(|(place, _, rule, old)| (place, replace::begin(registry, rule, old)))

@@ -18,15 +18,15 @@ use crate::plan::{Decision, Plan};
 use crate::system::process::batch::BatchError;
 use crate::system::process::signal::Interrupt;
 
-pub use edge::{Candidate, Edge, KernelRegistry, Prover, RecordStore, Registry, Tried};
+pub use edge::{Candidate, Edge, KernelRegistry, Prover, Registry, Tried};
 pub use error::RuleError;
 #[cfg(test)]
 pub use error::TrialFault;
-pub use outcome::{Given, Outcome};
+pub use outcome::{Given, Outcome, subject};
 pub use prober::Prober;
 pub use restore::restore;
 
-use outcome::{may_drop_p, new_rules, subject};
+use outcome::{may_drop_p, new_rules};
 use record::Moment;
 use work::Work;
 

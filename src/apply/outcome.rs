@@ -1,6 +1,6 @@
 //! What a plan was made from, and what became of its lines.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use super::error::RuleError;
 use crate::config::Settings;
@@ -43,6 +43,21 @@ impl Outcome {
         self.error.is_none() && !matches!(self.item.decision, Decision::Refused(_))
     }
 
+    /// Why the line is not as asked for; `None` where it is.
+    pub fn trouble(&self) -> Option<String> {
+        match (&self.error, &self.item.decision) {
+            (Some(error), _) => Some(error.to_string()),
+            (None, Decision::Refused(refusal)) => Some(refusal.to_string()),
+            (
+                None,
+                Decision::Native
+                | Decision::Kept { .. }
+                | Decision::Served { .. }
+                | Decision::Change(_),
+            ) => None,
+        }
+    }
+
     /// Whether somebody removed or disabled the rule before it was proved.
     pub fn is_undone(&self) -> bool {
         self.error == Some(RuleError::Undone)
@@ -75,7 +90,7 @@ pub(super) fn may_drop_p(settings: &Settings, item: &Item, rule: &Rule) -> bool 
 
 /// What to prove for a line: its target, and the rule that serves it or will; `None` for a line without a target or a
 /// rule.
-pub(super) fn subject<'a>(given: Given<'a>, item: &'a Item) -> Option<ProbeSubject<'a>> {
+pub fn subject<'a>(given: Given<'a>, item: &'a Item) -> Option<ProbeSubject<'a>> {
     let mut targets = given.settings.table.targets().iter();
     let target = targets.find(|target| Some(&target.name) == item.target.as_ref())?;
     let machine = item.machine?;
@@ -84,28 +99,12 @@ pub(super) fn subject<'a>(given: Given<'a>, item: &'a Item) -> Option<ProbeSubje
             let entry = given.seen.instance.entries.iter().find(|entry| entry.name == *name);
             Some(ProbeSubject::taken_by(target, machine, entry))
         }
-        Decision::Change(
-            Action::Add(rule) | Action::Enable(rule) | Action::Replace { rule, .. },
-        ) => {
+        Decision::Change(action) => {
+            let rule = action.rule()?;
             let interpreter = Some(rule.interpreter().as_path());
             let credentials = rule.flags().credentials;
             Some(ProbeSubject { target, machine, interpreter, credentials })
         }
-        Decision::Change(Action::EnableInstance | Action::Remove { .. })
-        | Decision::Native
-        | Decision::Refused(_) => None,
-    }
-}
-
-/// The name of the rule that serves a line, or will.
-pub(super) fn server(item: &Item) -> Option<&OsStr> {
-    match &item.decision {
-        Decision::Kept { name, .. } | Decision::Served { by: name } => Some(name),
-        Decision::Change(
-            Action::Add(rule) | Action::Enable(rule) | Action::Replace { rule, .. },
-        ) => Some(OsStr::new(rule.name().as_str())),
-        Decision::Change(Action::EnableInstance | Action::Remove { .. })
-        | Decision::Native
-        | Decision::Refused(_) => None,
+        Decision::Native | Decision::Refused(_) => None,
     }
 }

@@ -1,7 +1,5 @@
 //! The record of ownership before and after a plan.
 
-use std::io;
-
 use super::outcome::{Given, Outcome};
 use super::replace::lossy;
 use super::work::Work;
@@ -20,8 +18,7 @@ pub(super) enum Moment {
 impl Work<'_, '_> {
     pub(super) fn save(&self, moment: Moment) -> Result<OwnershipRecord, Failure> {
         let record = self.record(moment);
-        let saved: io::Result<()> = self.edge.store.save(&record);
-        saved.map_err(Failure::io("record of ownership"))?;
+        (self.edge.save)(&record).map_err(Failure::io("record of ownership"))?;
         Ok(record)
     }
 

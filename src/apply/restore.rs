@@ -32,7 +32,7 @@ pub(super) fn restore_in(
     Ok(actions.iter().map(|action| one(action, registry)).collect())
 }
 
-fn one(action: &Action, registry: &mut dyn Registry) -> Result<(), RuleError> {
+pub(super) fn one(action: &Action, registry: &mut dyn Registry) -> Result<(), RuleError> {
     match action {
         Action::EnableInstance => registry
             .enable_all()

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use super::error::RuleError;
-use super::outcome::{Outcome, server, subject};
+use super::outcome::{Outcome, subject};
 use super::work::Work;
 use crate::observation::Serving;
 use crate::plan::{Action, Decision};
@@ -48,7 +48,7 @@ impl Work<'_, '_> {
 
     /// Whether the rule that serves a line is in force right now.
     fn serves(&self, place: usize) -> bool {
-        let server = server(&self.outcomes[place].item);
+        let server = self.outcomes[place].item.decision.server();
         server.is_some_and(|name| self.is_in_force(|entry| entry.name == name))
     }
 
@@ -81,11 +81,7 @@ impl Work<'_, '_> {
 fn stands(outcome: &Outcome) -> bool {
     match &outcome.item.decision {
         Decision::Kept { .. } | Decision::Served { .. } => true,
-        Decision::Change(Action::Add(_) | Action::Enable(_) | Action::Replace { .. }) => {
-            outcome.changed
-        }
-        Decision::Change(Action::EnableInstance | Action::Remove { .. })
-        | Decision::Native
-        | Decision::Refused(_) => false,
+        Decision::Change(action) => outcome.changed && action.rule().is_some(),
+        Decision::Native | Decision::Refused(_) => false,
     }
 }

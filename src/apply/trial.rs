@@ -6,7 +6,6 @@ use std::io;
 
 use super::edge::{Candidate, Registry, Tried};
 use super::error::TrialFault;
-use crate::rule::Rule;
 use crate::system::process::batch::BatchError;
 use crate::verify::{ProbeSubject, Proof};
 
@@ -69,7 +68,7 @@ fn judge(bench: &mut dyn Bench, candidate: &Candidate<'_>, proof: &Proof) -> Tri
 }
 
 fn works_without_p(bench: &mut dyn Bench, candidate: &Candidate<'_>) -> bool {
-    let (Some(plain), Some(subject)) = (without_p(candidate.rule), candidate.subject) else {
+    let (Ok(plain), Some(subject)) = (candidate.rule.without_p(), candidate.subject) else {
         return false;
     };
     let registry = bench.registry();
@@ -78,10 +77,4 @@ fn works_without_p(bench: &mut dyn Bench, candidate: &Candidate<'_>) -> bool {
     let proofs = if replaced { bench.prove(vec![(candidate.place, subject)]).ok() } else { None };
     let proof = proofs.and_then(|mut proofs| proofs.remove(&candidate.place));
     proof.is_some_and(|proof| proof.failure().is_none())
-}
-
-pub(super) fn without_p(rule: &Rule) -> Option<Rule> {
-    let mut flags = rule.flags();
-    flags.preserve_argv0 = false;
-    rule.with_flags(flags).ok()
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::edge::Edge;
 use super::outcome::{Given, Outcome};
 use super::replace::Pending;
-use super::trial;
 use crate::plan::{Action, Decision, Plan};
 use crate::rule::Entry;
 
@@ -26,7 +25,7 @@ impl<'a, 'e> Work<'a, 'e> {
     pub(super) fn drop_p(&mut self, place: usize) {
         if let Decision::Change(Action::Add(rule) | Action::Replace { rule, .. }) =
             &mut self.outcomes[place].item.decision
-            && let Some(plain) = trial::without_p(rule)
+            && let Ok(plain) = rule.without_p()
         {
             *rule = plain;
         }

@@ -52,7 +52,7 @@ pub(super) struct Found {
 }
 
 pub(super) fn find(root: &Path, explicit: Option<&Path>) -> Found {
-    let mut finder = Finder { trust: Trust::new(), seen: BTreeSet::new(), errors: Vec::new() };
+    let mut finder = Finder { trust: Trust::default(), seen: BTreeSet::new(), errors: Vec::new() };
     let folders: Vec<_> = match std::path::absolute(root) {
         Ok(root) => {
             let folders = FOLDERS.iter().map(|folder| root.join(folder));

@@ -1,12 +1,12 @@
 //! The loop: waits, turns what is ready into events for the state machine, and carries out its effects.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::instance::HeldInstance;
-use super::machine::{Effect, Event, Machine, Notification, Now, Setup};
+use super::machine::{Effect, Event, Machine, Now, Setup};
 use super::protocol::{Job, JobRequest};
 use super::state::State;
 use super::{journal, metrics};
@@ -156,18 +156,20 @@ impl<'a> EventLoop<'a> {
             Effect::Start(job) => self.start(job)?,
             Effect::HoldMounted => return self.hold_mounted().map(Some),
             Effect::Follow(folders) => {
-                return Ok(Some(match self.watcher.follow(folders) {
-                    Ok(changed) => Event::Followed { changed },
-                    Err(error) => {
+                let followed = self.watcher.follow(folders);
+                return Ok(Some(followed.map_or_else(
+                    |error| {
                         Event::FollowFailed(Failure::unavailable(format!("watch files: {error}")))
-                    }
-                }));
+                    },
+                    |changed| Event::Followed { changed },
+                )));
             }
-            Effect::Compare(relevant) => self.held.compare(relevant),
+            Effect::Compare(relevant) => self.held.relevant = relevant,
             Effect::Publish => self.publish(),
             // If this fails, the file stays behind, as after a crash.
             Effect::RemoveMetrics(file) => drop(std::fs::remove_file(file)),
-            Effect::Notify(notification) => return Ok(Self::notify(notification)),
+            Effect::Notify(notification) if manager::notify(&notification) => {}
+            Effect::Notify(lost) => return Ok(Some(Event::NotificationLost(lost))),
             Effect::Log(entry) => journal::write(&entry),
             // `feed` returns before this.
             Effect::End(_) => {}
@@ -191,17 +193,6 @@ impl<'a> EventLoop<'a> {
         let device = instance.device();
         self.held.hold(instance);
         Ok(Event::InstanceHeld(device))
-    }
-
-    fn notify(notification: Notification) -> Option<Event> {
-        let is_told = match &notification {
-            Notification::Ready { status } => manager::ready(status),
-            Notification::Status(status) => manager::status(status),
-            Notification::Reloading => manager::reloading(),
-            Notification::Stopping => manager::stopping(),
-            Notification::Watchdog => manager::alive(),
-        };
-        (!is_told).then_some(Event::NotificationLost(notification))
     }
 
     fn publish(&mut self) {
@@ -241,15 +232,8 @@ fn first_state(instance: &Instance, only_here: bool, now: Now) -> State {
         pid,
         pid_started: machine::started(pid).unwrap_or_default(),
         started: now.since_1970,
-        ready: false,
-        status: String::new(),
         instance: instance.device(),
         only_here,
-        rules: Vec::new(),
-        heals: BTreeMap::new(),
-        last_heal: None,
-        conflicts: 0,
-        paused_until: None,
-        trouble: None,
+        ..State::default()
     }
 }

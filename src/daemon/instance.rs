@@ -21,7 +21,8 @@ pub(super) struct HeldInstance<'a> {
     record: OwnershipRecord,
     /// The file that `record` was read from.
     record_file: Option<FileId>,
-    relevant: Relevant,
+    /// The rules of others that a look compares.
+    pub(super) relevant: Relevant,
     /// The lock, held from a look until its result has been dealt with.
     store: Option<Store>,
 }
@@ -42,10 +43,6 @@ impl<'a> HeldInstance<'a> {
         self.instance = instance;
         // The record is void for another instance.
         self.record_file = None;
-    }
-
-    pub(super) fn compare(&mut self, relevant: Relevant) {
-        self.relevant = relevant;
     }
 
     /// Takes the lock, and keeps it if the instance could be read.

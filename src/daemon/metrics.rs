@@ -7,7 +7,7 @@ use std::fmt::{self, Write as _};
 use std::io;
 use std::path::Path;
 
-use super::state::{ChangeCause, Condition, State};
+use super::state::{ChangeCause, Condition, RuleState, State};
 use crate::system::files::write;
 
 /// In the runtime folder, unless the configuration names another file.
@@ -60,28 +60,26 @@ pub fn render(state: &State) -> String {
     }
     text.family("binfmtd_rule_working", "gauge", "1 if the rule works, else 0.");
     for rule in &state.rules {
-        let labels = [("target", rule.target.as_deref().unwrap_or("")), ("rule", &rule.rule)];
-        text.sample("", &labels, u8::from(rule.condition == Condition::Working));
+        text.sample("", &labels(rule), u8::from(rule.condition == Condition::Working));
     }
     text.family("binfmtd_probe_seconds", "gauge", "How long each rule's last probe took.");
     for rule in &state.rules {
         let Some(seconds) = rule.probe_seconds else { continue };
-        let labels = [("target", rule.target.as_deref().unwrap_or("")), ("rule", &rule.rule)];
-        text.sample("", &labels, seconds);
+        text.sample("", &labels(rule), seconds);
     }
     text.family("binfmtd_interpreter_info", "gauge", "The interpreter of each rule; always 1.");
     for rule in &state.rules {
         let Some(interpreter) = &rule.interpreter else { continue };
-        let labels = [
-            ("target", rule.target.as_deref().unwrap_or("")),
-            ("rule", &rule.rule),
-            ("interpreter", interpreter),
-            ("version", rule.version.as_deref().unwrap_or("")),
-            ("sha256", rule.sha256.as_deref().unwrap_or("")),
-        ];
-        text.sample("", &labels, 1);
+        let [target, name] = labels(rule);
+        let version = ("version", rule.version.as_deref().unwrap_or(""));
+        let sha256 = ("sha256", rule.sha256.as_deref().unwrap_or(""));
+        text.sample("", &[target, name, ("interpreter", interpreter), version, sha256], 1);
     }
     text.end()
+}
+
+fn labels(rule: &RuleState) -> [(&str, &str); 2] {
+    [("target", rule.target.as_deref().unwrap_or("")), ("rule", &rule.rule)]
 }
 
 #[derive(Default)]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,15 +9,14 @@ use crate::config::Settings;
 use crate::failure::Failure;
 use crate::observation::{Observation, OwnershipRecord};
 use crate::plan::{self, Native, Request};
-use crate::rule::{Entry, Flags, InterpreterPath, Matcher, Rule, parse_register};
+use crate::rule::{Entry, Matcher};
 
 /// Tells the rules of others that matter from those that do not, which may come and go by the thousand:
 /// they could take programs of a wanted target or of the host, or have the name of one of our rules.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Relevant {
     names: BTreeSet<String>,
-    /// Register strings, in which only the matcher counts: a matcher alone has no text form.
-    matchers: Vec<String>,
+    matchers: Vec<Matcher>,
 }
 
 impl Relevant {
@@ -28,39 +26,26 @@ impl Relevant {
         seen: &Observation,
     ) -> Result<Self, Failure> {
         let mut relevant = Self::default();
-        let mut add = |matcher: Matcher| {
-            let nobody = "nobody".parse().ok()?;
-            let nothing = InterpreterPath::new(Path::new("/")).ok()?;
-            let rule = Rule::new(nobody, matcher, nothing, Flags::default()).ok()?;
-            relevant.matchers.push(String::from_utf8_lossy(rule.register_string()).into_owned());
-            Some(())
-        };
         for target in plan::wanted(settings, request, seen)? {
             for (name, magic) in target.rules() {
                 relevant.names.insert(name.to_string());
-                add(Matcher::Magic(magic));
+                relevant.matchers.push(Matcher::Magic(magic));
             }
         }
         for custom in &settings.rules {
             relevant.names.insert(custom.rule.name().to_string());
-            add(custom.rule.matcher().clone());
+            relevant.matchers.push(custom.rule.matcher().clone());
         }
-        for magic in Native::new(&settings.table, &seen.natives).magics() {
-            add(Matcher::Magic(magic.clone()));
-        }
+        let native = Native::new(&settings.table, &seen.natives);
+        relevant.matchers.extend(native.magics().cloned().map(Matcher::Magic));
         Ok(relevant)
     }
 
     /// A digest that changes when a rule that matters and is not ours appears, disappears or changes.
     pub(super) fn digest_of_others(&self, entries: &[Entry], record: &OwnershipRecord) -> u64 {
-        let matchers: Vec<Matcher> = self
-            .matchers
-            .iter()
-            .filter_map(|string| Some(parse_register(string.as_bytes()).ok()?.matcher().clone()))
-            .collect();
         let matters = |entry: &&Entry| {
             entry.name.to_str().is_some_and(|name| self.names.contains(name))
-                || matchers.iter().any(|matcher| match (matcher, &entry.matcher) {
+                || self.matchers.iter().any(|matcher| match (matcher, &entry.matcher) {
                     (Matcher::Magic(wanted), Matcher::Magic(theirs)) => wanted.overlaps(theirs),
                     (wanted, theirs) => wanted.is_same(theirs),
                 })

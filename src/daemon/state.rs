@@ -11,7 +11,7 @@ use crate::system::files::write;
 use crate::system::host::machine;
 
 /// The content of `state.json`. Within one schema, fields are only added.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct State {
     pub schema: u32,
@@ -47,9 +47,7 @@ pub struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChangeCause {
-    /// The rule had been removed.
     Removed,
-    /// The rule had been disabled.
     Disabled,
     /// The whole instance had been disabled.
     InstanceDisabled,

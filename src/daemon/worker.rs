@@ -7,12 +7,12 @@ use super::protocol::{Description, Job, JobRequest, JobResult, Reconciled, RuleC
 use super::relevant::Relevant;
 use super::state::{ChangeCause, Condition, RuleState};
 use super::watchlist::{follow_configuration, follow_interpreters, follow_links};
-use crate::apply::Outcome;
+use crate::apply::{self, Given, Outcome};
 use crate::config::{self, Settings};
 use crate::failure::Failure;
 use crate::observation::Observation;
 use crate::observe::{self, ObserveOptions};
-use crate::plan::{self, Action, Decision, Request};
+use crate::plan::{self, Action, Decision, Item, Request};
 use crate::probe;
 use crate::reconcile::{Mode, Planning, Reconciler, Reconciliation};
 use crate::rule::{Entry, Header, winner};
@@ -22,7 +22,7 @@ use crate::system::binfmt_misc::native;
 use crate::system::host::manager;
 use crate::system::process::batch::Limits;
 use crate::system::process::helper;
-use crate::verify::{self, Depth, ProbeSubject, Proof};
+use crate::verify::{self, Depth, Proof};
 
 pub(super) struct Worker<'a> {
     pub(super) config: Option<&'a Path>,
@@ -100,21 +100,15 @@ impl Worker<'_> {
             let options = ObserveOptions { runtime: self.runtime, run_others: false, limits };
             let seen = observe::observe(instance, &settings, &request, options)?;
             let plan = plan::plan(&settings, &request, &seen)?;
-            let mut subjects = Vec::new();
-            for item in &plan.items {
-                let (Decision::Kept { name, .. } | Decision::Served { by: name }) = &item.decision
-                else {
-                    continue;
-                };
-                let target = item.target.as_ref().and_then(|name| settings.table.find(name).ok());
-                let entry = seen.instance.entries.iter().find(|entry| entry.name == *name);
-                let (Some(target), Some(machine), Some(rule), Some(entry)) =
-                    (target, item.machine, &item.rule, entry)
-                else {
-                    continue;
-                };
-                subjects.push((rule.clone(), ProbeSubject::taken_by(target, machine, Some(entry))));
-            }
+            let given = Given { settings: &settings, seen: &seen, private: false };
+            let stands = |item: &&Item| {
+                matches!(item.decision, Decision::Kept { .. } | Decision::Served { .. })
+            };
+            let subjects = plan
+                .items
+                .iter()
+                .filter(stands)
+                .filter_map(|item| Some((item.rule.clone()?, apply::subject(given, item)?)));
             let proofs = verify::prove(subjects, Depth::Full, limits, &mut |_, _| {})?;
             Ok(proofs.into_iter().map(|(rule, proof)| (rule, Description::of(proof))).collect())
         })
@@ -174,33 +168,23 @@ fn left(entries: &[Entry], outcomes: &[Outcome]) -> Vec<Entry> {
 
 fn rule_state(outcome: &Outcome, seen: &Observation) -> Option<RuleState> {
     let item = &outcome.item;
-    let named = |name: &std::ffi::OsStr| {
-        let entry = seen.instance.entries.iter().find(|entry| entry.name == name)?;
-        Some(entry.interpreter.display().to_string())
-    };
-    let (by, interpreter) = match &item.decision {
-        Decision::Change(Action::EnableInstance | Action::Remove { .. }) => return None,
+    let by = item.decision.server();
+    let interpreter = match &item.decision {
+        // Neither the instance as a whole nor a rule to remove is a wanted rule.
+        Decision::Change(action) => Some(action.rule()?.interpreter().to_string()),
         Decision::Kept { name, .. } | Decision::Served { by: name } => {
-            (Some(name.to_string_lossy().into_owned()), named(name))
+            let entry = seen.instance.entries.iter().find(|entry| entry.name == *name);
+            entry.map(|entry| entry.interpreter.display().to_string())
         }
-        Decision::Change(
-            Action::Add(rule) | Action::Enable(rule) | Action::Replace { rule, .. },
-        ) => (Some(rule.name().to_string()), Some(rule.interpreter().to_string())),
-        Decision::Native | Decision::Refused(_) => (None, None),
-    };
-    let why = match (&outcome.error, &item.decision) {
-        (Some(error), _) => Some(error.to_string()),
-        (None, Decision::Refused(refusal)) => Some(refusal.to_string()),
-        (None, kept @ Decision::Kept { .. }) => kept.remark(),
-        _ => None,
+        Decision::Native | Decision::Refused(_) => None,
     };
     let proof = outcome.proof.as_ref();
     Some(RuleState {
         target: item.target.clone(),
         rule: item.rule.clone().unwrap_or_default(),
         condition: if outcome.is_well() { Condition::Working } else { Condition::Degraded },
-        why,
-        by,
+        why: outcome.trouble().or_else(|| item.decision.remark()),
+        by: by.map(|name| name.to_string_lossy().into_owned()),
         ours: matches!(item.decision, Decision::Kept { .. } | Decision::Change(_)),
         interpreter,
         file: proof.and_then(|proof| proof.pinned.as_ref()).map(|pinned| pinned.id),
@@ -218,25 +202,22 @@ fn change(outcome: &Outcome, seen: &Observation) -> Option<RuleChange> {
     let is_ours = |name: &std::ffi::OsString| {
         seen.instance.entries.iter().any(|entry| entry.name == *name && seen.record.owns(entry))
     };
-    let (cause, interpreter) = match action {
-        Action::EnableInstance => (ChangeCause::InstanceDisabled, None),
-        Action::Enable(rule) => (ChangeCause::Disabled, Some(rule.interpreter())),
+    let cause = match action {
+        Action::EnableInstance => ChangeCause::InstanceDisabled,
+        Action::Enable(_) => ChangeCause::Disabled,
         Action::Add(rule) if seen.record.rules.contains_key(rule.name().as_str()) => {
-            (ChangeCause::Removed, Some(rule.interpreter()))
+            ChangeCause::Removed
         }
-        Action::Add(rule) => (ChangeCause::Wanted, Some(rule.interpreter())),
-        Action::Replace { rule, old, .. } if old.iter().all(is_ours) => {
-            (ChangeCause::Interpreter, Some(rule.interpreter()))
-        }
-        Action::Replace { rule, .. } => (ChangeCause::Shadowed, Some(rule.interpreter())),
-        Action::Remove { .. } => (ChangeCause::Wanted, None),
+        Action::Replace { old, .. } if old.iter().all(is_ours) => ChangeCause::Interpreter,
+        Action::Replace { .. } => ChangeCause::Shadowed,
+        Action::Add(_) | Action::Remove { .. } => ChangeCause::Wanted,
     };
     Some(RuleChange {
         cause,
         what: action.to_string(),
         rule: outcome.item.rule.clone(),
         target: outcome.item.target.clone(),
-        interpreter: interpreter.map(ToString::to_string),
+        interpreter: action.rule().map(|rule| rule.interpreter().to_string()),
     })
 }
 

@@ -34,7 +34,7 @@ pub enum Serving {
 }
 
 /// The instance of `binfmt_misc` that this process sees.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InstanceFacts {
     /// `st_dev`, which tells instances apart.
     pub device: u64,

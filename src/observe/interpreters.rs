@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Settings, Targets};
+use crate::config::Settings;
 use crate::failure::Failure;
 use crate::observation::{Candidates, InterpreterFault, InterpreterFile};
 use crate::plan::guard::{self, Needs};
@@ -24,10 +24,7 @@ impl InterpreterFinder<'_> {
         request: &Request,
     ) -> Result<BTreeMap<String, Candidates>, Failure> {
         let settings = self.settings;
-        let named = match (&request.only, &settings.targets) {
-            (Some(names), _) | (None, Targets::List(names)) => Some(names),
-            (None, Targets::Auto) => None,
-        };
+        let named = request.names(settings);
         let targets: Vec<&Target> = settings
             .table
             .targets()

@@ -75,13 +75,7 @@ pub fn observe_without_instance(
     let others = settings.rules.iter().map(of_rule).collect();
     Ok(Observation {
         host: host.name.clone(),
-        instance: InstanceFacts {
-            device: 0,
-            enabled: true,
-            writable: false,
-            entries: Vec::new(),
-            unreadable: Vec::new(),
-        },
+        instance: InstanceFacts { enabled: true, ..InstanceFacts::default() },
         interpreters,
         others,
         captured: captured::captured_names(settings, &native)?,

@@ -1,6 +1,6 @@
 //! What a plan consists of, and its words: `--dry-run` prints them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 use super::refusal::{Refusal, ServingFault};
@@ -64,6 +64,15 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// The name of the rule that serves the target, or will.
+    pub fn server(&self) -> Option<&OsStr> {
+        match self {
+            Self::Kept { name, .. } | Self::Served { by: name } => Some(name),
+            Self::Change(action) => action.rule().map(|rule| OsStr::new(rule.name().as_str())),
+            Self::Native | Self::Refused(_) => None,
+        }
+    }
+
     /// What a user should know about a rule that is kept.
     pub fn remark(&self) -> Option<String> {
         match self {
@@ -96,6 +105,14 @@ impl Decision {
 }
 
 impl Action {
+    /// The rule that is in force afterwards.
+    pub fn rule(&self) -> Option<&Rule> {
+        match self {
+            Self::Add(rule) | Self::Enable(rule) | Self::Replace { rule, .. } => Some(rule),
+            Self::EnableInstance | Self::Remove { .. } => None,
+        }
+    }
+
     fn detail(&self) -> String {
         let registered =
             |rule: &Rule| format!("{} → {} [{}]", rule.name(), rule.interpreter(), rule.flags());
@@ -121,6 +138,12 @@ pub struct Item {
     /// The name that the rule has or would have; `None` for the instance as a whole.
     pub rule: Option<String>,
     pub decision: Decision,
+}
+
+impl Item {
+    pub(super) fn without_target(rule: Option<String>, decision: Decision) -> Self {
+        Self { target: None, machine: None, rule, decision }
+    }
 }
 
 /// What is to be done, in order, with a line for every rule that was considered.

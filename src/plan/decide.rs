@@ -9,9 +9,12 @@ use super::others::{is_qemu, is_replaceable};
 use super::refusal::{Refusal, ServingFault};
 use super::request::{Request, flags, may_drop_p};
 use crate::config::Settings;
-use crate::observation::{Candidates, InterpreterFile, Observation, Serving, unfinished_name};
+use crate::observation::{Candidates, FileId, Observation, Serving, unfinished_name};
 use crate::rule::{Entry, Header, InterpreterPath, Magic, Matcher, Name, Rule, winner};
 use crate::target::Target;
+
+/// A rule of the table with the file of its interpreter, or why there is none.
+type TableRule = Result<(Rule, FileId), Refusal>;
 
 pub(super) struct Decider<'a> {
     settings: &'a Settings,
@@ -67,12 +70,8 @@ impl<'a> Decider<'a> {
         entries
             .filter_map(|entry| {
                 let action = Action::Remove { name: entry.name.clone(), why: why(entry)? };
-                Some(Item {
-                    target: None,
-                    machine: None,
-                    rule: Some(entry.display_name()),
-                    decision: Decision::Change(action),
-                })
+                let rule = Some(entry.display_name());
+                Some(Item::without_target(rule, Decision::Change(action)))
             })
             .collect()
     }
@@ -153,14 +152,9 @@ impl<'a> Decider<'a> {
         }
     }
 
-    fn build(
-        &self,
-        target: &Target,
-        name: Name,
-        magic: Magic,
-    ) -> Result<(Rule, InterpreterFile), Refusal> {
+    fn build(&self, target: &Target, name: Name, magic: Magic) -> TableRule {
         let candidates = self.seen.interpreters.get(&target.name);
-        let usable = candidates.and_then(|found| found.usable.clone());
+        let usable = candidates.and_then(|found| found.usable.as_ref());
         let Some(file) = usable else {
             return Err(match candidates.and_then(Candidates::culprit) {
                 Some((path, fault)) => Refusal::of_interpreter(path, fault),
@@ -174,15 +168,10 @@ impl<'a> Decider<'a> {
         let rule = Rule::new(name, Matcher::Magic(magic), path, flags(self.settings, &target.name))
             .map_err(Refusal::Rule)?;
         self.native.guard(&rule)?;
-        Ok((rule, file))
+        Ok((rule, file.id))
     }
 
-    fn ours(
-        &self,
-        target: &Target,
-        entry: &Entry,
-        rule: Result<(Rule, InterpreterFile), Refusal>,
-    ) -> Decision {
+    fn ours(&self, target: &Target, entry: &Entry, rule: TableRule) -> Decision {
         let (rule, file) = match rule {
             Ok(built) => built,
             // With F the kernel keeps the file that it opened.
@@ -194,7 +183,7 @@ impl<'a> Decider<'a> {
         let recorded = self.seen.record.owned(entry).and_then(|owned| owned.interpreter);
         if !self.is_as_wanted(target, &rule, entry) {
             self.replace(&rule, entry, Reason::SettingsChanged)
-        } else if recorded.is_some_and(|recorded| recorded != file.id) {
+        } else if recorded.is_some_and(|recorded| recorded != file) {
             self.replace(&rule, entry, Reason::InterpreterReplaced)
         } else if let Some(before) =
             self.partly_before(target, entry).filter(|_| self.request.takeover)
@@ -233,18 +222,10 @@ impl<'a> Decider<'a> {
         if rule.is(entry) {
             return true;
         }
-        let mut flags = rule.flags();
-        flags.preserve_argv0 = false;
-        may_drop_p(self.settings, &target.name)
-            && rule.with_flags(flags).is_ok_and(|rule| rule.is(entry))
+        may_drop_p(self.settings, &target.name) && rule.without_p().is_ok_and(|rule| rule.is(entry))
     }
 
-    fn somebody_elses(
-        &self,
-        target: &Target,
-        entry: &Entry,
-        rule: Result<(Rule, InterpreterFile), Refusal>,
-    ) -> Decision {
+    fn somebody_elses(&self, target: &Target, entry: &Entry, rule: TableRule) -> Decision {
         let serving = self.seen.serving.get(&entry.name);
         let trouble = match serving {
             Some(Serving::Stale(why) | Serving::Fails(why)) => {
@@ -299,11 +280,7 @@ impl<'a> Decider<'a> {
     }
 
     /// No enabled rule takes these programs.
-    fn unserved(
-        &self,
-        target: &Target,
-        rule: Result<(Rule, InterpreterFile), Refusal>,
-    ) -> Decision {
+    fn unserved(&self, target: &Target, rule: TableRule) -> Decision {
         let rule = match rule {
             Ok((rule, _)) => rule,
             Err(refusal) => return Decision::Refused(refusal),

@@ -29,12 +29,7 @@ pub fn plan(
     let decider = decide::Decider::new(settings, request, seen, &native);
     let mut items = Vec::new();
     if !seen.instance.enabled {
-        items.push(Item {
-            target: None,
-            machine: None,
-            rule: None,
-            decision: Decision::Change(Action::EnableInstance),
-        });
+        items.push(Item::without_target(None, Decision::Change(Action::EnableInstance)));
     }
     items.extend(decider.superfluous(&targets));
     for target in targets {
@@ -51,12 +46,8 @@ pub fn plan(
     }
     if request.only.is_none() {
         for custom in &settings.rules {
-            items.push(Item {
-                target: None,
-                machine: None,
-                rule: Some(custom.rule.name().to_string()),
-                decision: decider.custom_rule(&custom.rule),
-            });
+            let rule = Some(custom.rule.name().to_string());
+            items.push(Item::without_target(rule, decider.custom_rule(&custom.rule)));
         }
     }
     Ok(Plan { items })

@@ -22,7 +22,7 @@ pub use served::{Served, Unserved, served_without_us};
 use crate::apply::{self, Edge, Given, KernelRegistry, Outcome, Prober};
 use crate::config::{Settings, Verify};
 use crate::failure::Failure;
-use crate::observation::Observation;
+use crate::observation::{Observation, OwnershipRecord};
 use crate::observe::{self, ObserveOptions};
 use crate::plan::{self, Plan, Request};
 use crate::system::binfmt_misc::instance::Instance;
@@ -120,9 +120,11 @@ impl Reconciler<'_> {
         let given = Given { settings: self.settings, seen: &seen, private: self.private };
         let registry = &mut KernelRegistry::new(self.instance);
         let prover = &mut Prober::new(self.settings, &seen, self.limits, progress);
-        let outcomes = match store {
-            Some(store) => apply::apply(plan, given, Edge { registry, prover, store })?,
-            None => apply::prove(plan, given, Edge { registry, prover, store: &() })?,
+        let outcomes = if let Some(store) = store {
+            let save = &|record: &OwnershipRecord| store.save(record);
+            apply::apply(plan, given, Edge { registry, prover, save })?
+        } else {
+            apply::prove(plan, given, Edge { registry, prover, save: &|_| Ok(()) })?
         };
         Ok(Reconciliation { seen, outcomes })
     }

@@ -26,17 +26,8 @@ pub enum Served {
 /// A target whose programs do not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unserved {
-    pub target: String,
-    pub lack: Lack,
-}
-
-/// Why a target's programs do not run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lack {
-    NoRule,
-    NoProbe,
-    /// Why its probe failed.
-    Fails(String),
+    target: String,
+    why: String,
 }
 
 /// Runs the probes of all targets that are asked for, whichever rule takes them.
@@ -45,28 +36,22 @@ pub fn served_without_us(
     request: &Request,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Served {
-    if settings.verify == Verify::Off {
-        return Served::Unknown;
-    }
-    match unserved(settings, request, progress) {
-        Ok(Some(lacking)) if lacking.is_empty() => Served::All,
-        Ok(Some(lacking)) => Served::Lacking(lacking),
-        Ok(None) => Served::Unknown,
-        Err(failure) => Served::Unchecked(failure),
-    }
+    probe(settings, request, progress).unwrap_or_else(Served::Unchecked)
 }
 
-/// `None` where nothing says which targets those are.
-fn unserved(
+fn probe(
     settings: &Settings,
     request: &Request,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Option<Vec<Unserved>>, Failure> {
+) -> Result<Served, Failure> {
+    if settings.verify == Verify::Off {
+        return Ok(Served::Unknown);
+    }
     let limits = Limits::default();
     let seen = observe::observe_without_instance(settings, request)?;
     let mut targets = plan::wanted(settings, request, &seen)?;
     if targets.is_empty() {
-        return Ok(None);
+        return Ok(Served::Unknown);
     }
     targets.retain(|target| !seen.natives.contains(&target.name));
     let programs: Vec<(&Target, u16)> = targets
@@ -78,32 +63,26 @@ fn unserved(
     });
     let proofs = verify::prove(subjects, Depth::Quick, limits, progress)?;
     let lacking = programs.iter().filter_map(|(target, machine)| {
-        let lack = lack(proofs.get(&(&target.name, *machine)))?;
-        Some(Unserved { target: target.name.clone(), lack })
+        let why = why_not(proofs.get(&(&target.name, *machine)))?;
+        Some(Unserved { target: target.name.clone(), why })
     });
     let mut lacking: Vec<Unserved> = lacking.collect();
     lacking.dedup();
-    Ok(Some(lacking))
+    Ok(if lacking.is_empty() { Served::All } else { Served::Lacking(lacking) })
 }
 
-fn lack(proof: Option<&Proof>) -> Option<Lack> {
-    match proof {
-        Some(proof) if proof.works() => None,
-        Some(proof) if proof.nobody => Some(Lack::NoRule),
-        Some(proof) => {
-            Some(Lack::Fails(proof.failure().unwrap_or("its probe did not run").to_owned()))
-        }
-        None => Some(Lack::NoProbe),
-    }
+fn why_not(proof: Option<&Proof>) -> Option<String> {
+    let why = match proof {
+        Some(proof) if proof.works() => return None,
+        Some(proof) if proof.nobody => "no rule takes its programs",
+        Some(proof) => proof.failure().unwrap_or("its probe did not run"),
+        None => "there is no probe for it",
+    };
+    Some(why.to_owned())
 }
 
 impl Display for Unserved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let why = match &self.lack {
-            Lack::NoRule => "no rule takes its programs",
-            Lack::NoProbe => "there is no probe for it",
-            Lack::Fails(why) => why,
-        };
-        write!(f, "{}: {why}", self.target)
+        write!(f, "{}: {}", self.target, self.why)
     }
 }

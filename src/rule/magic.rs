@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::escape::to_hex;
@@ -36,7 +37,7 @@ impl fmt::Debug for Header {
 /// Bytes that a file must have at an offset, and which of their bits count.
 ///
 /// Also used for what a CPU's own kernel accepts: two of them overlap when one file could be both.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Magic {
     offset: u8,
     bytes: Vec<u8>,

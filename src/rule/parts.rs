@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::magic::{Header, Magic};
@@ -61,7 +62,7 @@ impl fmt::Display for Name {
 }
 
 /// The part of a file's name after the last dot.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Extension(String);
 
 impl Extension {
@@ -113,7 +114,7 @@ impl fmt::Display for InterpreterPath {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Matcher {
     /// By their first bytes (type `M`).
     Magic(Magic),

@@ -85,7 +85,9 @@ impl Rule {
         Self::new(name, self.matcher.clone(), self.interpreter.clone(), self.flags)
     }
 
-    pub fn with_flags(&self, flags: Flags) -> Result<Self, RegisterError> {
+    /// The same without the flag `P`.
+    pub fn without_p(&self) -> Result<Self, RegisterError> {
+        let flags = Flags { preserve_argv0: false, ..self.flags };
         Self::new(self.name.clone(), self.matcher.clone(), self.interpreter.clone(), flags)
     }
 

@@ -134,7 +134,9 @@ mod register_string {
         let rule = rule(":n1:M::AB::/usr/bin/q:C");
         assert_eq!(rule.flags().to_string(), "OC");
         let flags = Flags { credentials: true, ..Flags::default() };
-        assert_eq!(rule.with_flags(flags).unwrap(), rule);
+        let (name, matcher) = (rule.name().clone(), rule.matcher().clone());
+        let same = Rule::new(name, matcher, rule.interpreter().clone(), flags);
+        assert_eq!(same.unwrap(), rule);
         assert!(rule.is(&Entry {
             name: "n1".into(),
             ..entry("enabled\ninterpreter /usr/bin/q\nflags: OC\noffset 0\nmagic 4142\n")

@@ -63,7 +63,7 @@ pub(super) struct Raw {
 }
 
 /// A target of the embedded table. Empty, 0 and `None` mean that the key is absent, as in [`Raw`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Row {
     pub(super) name: &'static str,
     family: &'static str,
@@ -83,24 +83,6 @@ pub(super) struct Row {
 }
 
 impl Row {
-    const EMPTY: Self = Self {
-        name: "",
-        family: "",
-        platforms: &[],
-        debian: &[],
-        uname: &[],
-        aliases: &[],
-        class: 0,
-        byte_order: "",
-        machines: &[],
-        match_flags: None,
-        e_flags: 0,
-        abi_version: 0,
-        descriptor: false,
-        interpreters: &[],
-        probe: "",
-    };
-
     /// What TOML would give for the same target.
     pub(super) fn raw(&self) -> Raw {
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
@@ -127,7 +109,9 @@ impl Row {
 
 /// `table.toml` as `build.rs` writes it, sorted by name.
 #[allow(clippy::unreadable_literal, reason = "a program wrote it for the compiler")]
-pub(super) const ROWS: &[Row] = include!(concat!(env!("OUT_DIR"), "/rows.rs"));
+pub(super) fn rows() -> Vec<Row> {
+    include!(concat!(env!("OUT_DIR"), "/rows.rs"))
+}
 
 impl Raw {
     pub(super) fn validate(self, name: &str) -> Result<Target, TargetError> {

@@ -6,7 +6,7 @@ use thiserror::Error;
 use toml::Spanned;
 
 use super::cpu::Target;
-use super::raw::{ROWS, Raw, Row, TargetError};
+use super::raw::{self, Raw, TargetError};
 use crate::failure::Failure;
 use crate::rule::Header;
 
@@ -53,8 +53,8 @@ impl Table {
     /// Never: a test reads the same rows.
     pub fn embedded() -> Self {
         let target =
-            |row: &Row| row.raw().validate(row.name).expect("the embedded table is tested");
-        Self { targets: ROWS.iter().map(target).collect() }
+            |row: raw::Row| row.raw().validate(row.name).expect("the embedded table is tested");
+        Self { targets: raw::rows().into_iter().map(target).collect() }
     }
 
     /// Adds the targets of a TOML text, or replaces those of the same name. On an error the table stays as it was.

@@ -69,7 +69,10 @@ impl ProbeFolder {
             Depth::Full => (
                 self.write_shared(&name, subject)?,
                 self.write_set_user_id(&name, subject, &content),
-                self.write_cpu(&name, subject)?,
+                self.write_if(
+                    &format!("{name}-cpu"),
+                    probe::build_cpu(subject.target, subject.machine),
+                )?,
             ),
         };
         let inside = Path::new("/").join(&name);
@@ -82,20 +85,15 @@ impl ProbeFolder {
         name: &str,
         subject: &ProbeSubject<'_>,
     ) -> io::Result<Option<(PathBuf, FileId)>> {
-        let Some(content) = probe::build_shared(subject.target, subject.machine) else {
-            return Ok(None);
-        };
         let name = format!("{name}-pie");
-        let path = self.path().join(&name);
-        programs::write_program(&path, &content)?;
+        let content = probe::build_shared(subject.target, subject.machine);
+        let Some(path) = self.write_if(&name, content)? else { return Ok(None) };
         Ok(Some((Path::new("/").join(name), identity::id_of(&path)?)))
     }
 
-    fn write_cpu(&self, name: &str, subject: &ProbeSubject<'_>) -> io::Result<Option<PathBuf>> {
-        let Some(content) = probe::build_cpu(subject.target, subject.machine) else {
-            return Ok(None);
-        };
-        let path = self.path().join(format!("{name}-cpu"));
+    fn write_if(&self, name: &str, content: Option<Vec<u8>>) -> io::Result<Option<PathBuf>> {
+        let Some(content) = content else { return Ok(None) };
+        let path = self.path().join(name);
         programs::write_program(&path, &content)?;
         Ok(Some(path))
     }

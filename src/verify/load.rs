@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::prove::nonce;
+use super::run::HANGS;
 use crate::system::process::batch::{self, Batch, BatchError, Ended, Finished, Limits};
 use crate::system::process::child::{Child, ExecError, Launch, Root, SIGTERM};
 
 /// More output than this is a flood, even of a real program.
 const LARGEST_OUTPUT: usize = 1024 * 1024;
-/// A program that hangs this often hangs always, and a thousand time limits would take hours.
-const HANGS: usize = 3;
 
 /// A program's whole environment. A command without a slash is looked for in the same `PATH`.
 const ENVIRONMENT: [(&str, &str); 4] =
@@ -68,7 +67,7 @@ pub struct WorkloadCommand {
 }
 
 /// The results of all runs of a program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     pub runs: usize,
     /// How many runs did what was expected.
@@ -118,8 +117,7 @@ impl WorkloadCommand {
 impl Tally {
     #[cfg(test)]
     pub(crate) fn of(runs: usize, well: usize) -> Self {
-        let time = Duration::from_secs(1);
-        Self { runs, well, failure: None, refused: None, time, hangs: 0 }
+        Self { runs, well, time: Duration::from_secs(1), ..Self::default() }
     }
 
     pub fn is_well(&self) -> bool {
@@ -189,7 +187,7 @@ pub fn load(
         total: waiting.len(),
         waiting,
         done: 0,
-        tallies: jobs.iter().map(|_| Tally::none()).collect(),
+        tallies: vec![Tally::default(); jobs.len()],
         time: limits.time,
         progress,
     };
@@ -237,7 +235,7 @@ impl Batch for Runs<'_, '_> {
                 let written = Written { output: &child.output, errors: &child.errors };
                 judge(&self.jobs[number].expected, ended, &written, self.time)
             }
-            Err(error) => Err(Failed::refused(error)),
+            Err(error) => Err(Failed { why: error.to_string(), refused: Some(error), hung: false }),
         };
         self.tallies[number].add(outcome, time);
         self.done += 1;
@@ -286,18 +284,6 @@ fn complaint(written: &Written<'_>, expected: &Expected) -> String {
     });
     line.map(|line| format!(" ({})", line.trim().chars().take(200).collect::<String>()))
         .unwrap_or_default()
-}
-
-impl Failed {
-    fn refused(error: ExecError) -> Self {
-        Self { why: error.to_string(), refused: Some(error), hung: false }
-    }
-}
-
-impl Tally {
-    fn none() -> Self {
-        Self { runs: 0, well: 0, failure: None, refused: None, time: Duration::ZERO, hangs: 0 }
-    }
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ fn replace_rule(
     let decision = Decision::Change(Action::Replace { rule, old, why });
     let item = Item { target: None, machine: None, rule: None, decision };
     let given = Given { settings: &settings, seen: &seen, private: true };
-    let edge = Edge { registry, prover: &mut Nobody, store: &() };
+    let edge = Edge { registry, prover: &mut Nobody, save: &|_| Ok(()) };
     let outcomes = apply::apply(Plan { items: vec![item] }, given, edge).expect("an answer");
     outcomes.into_iter().find_map(|outcome| outcome.error).map_or(Ok(()), Err)
 }

@@ -180,7 +180,7 @@ struct FakeStore {
     room: Cell<usize>,
 }
 
-impl RecordStore for FakeStore {
+impl FakeStore {
     fn save(&self, record: &OwnershipRecord) -> io::Result<()> {
         self.kernel.note("save");
         let Some(room) = self.room.get().checked_sub(1) else {
@@ -278,11 +278,8 @@ impl Scene {
         let seen = self.seen();
         let given = Given { settings: &self.settings, seen: &seen, private: self.private };
         let registry = &mut self.kernel.clone();
-        apply(
-            Plan { items },
-            given,
-            Edge { registry, prover: &mut self.prover, store: &self.store },
-        )
+        let save = &|record: &OwnershipRecord| self.store.save(record);
+        apply(Plan { items }, given, Edge { registry, prover: &mut self.prover, save })
     }
 
     /// The one line's outcome.

@@ -110,7 +110,8 @@ fn it_says_which_file_the_kernel_opened() {
         prepare(&mut seen);
         let given = Given { settings: &scene.settings, seen: &seen, private: false };
         let registry = &mut scene.kernel.clone();
-        let edge = Edge { registry, prover: &mut scene.prover, store: &scene.store };
+        let save = &|record: &OwnershipRecord| scene.store.save(record);
+        let edge = Edge { registry, prover: &mut scene.prover, save };
         apply(Plan { items: vec![item] }, given, edge).unwrap();
         scene.last_record().rules["qemu-aarch64"].interpreter
     };

@@ -12,6 +12,7 @@ use crate::daemon::relevant::Relevant;
 use crate::failure::Failure;
 use crate::plan;
 use crate::system::files::watch::Followed;
+use crate::system::host::manager::Notification;
 
 /// The time by both clocks: the monotonic one for deadlines and durations, the other for documents.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -101,14 +102,4 @@ pub(in crate::daemon) enum Effect {
     Log(JournalEntry),
     /// End the service. No effect comes after it.
     End(Result<(), Failure>),
-}
-
-/// A message to the service manager, see `sd_notify(3)`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::daemon) enum Notification {
-    Ready { status: String },
-    Status(String),
-    Reloading,
-    Stopping,
-    Watchdog,
 }

@@ -11,13 +11,6 @@ use crate::daemon::state::{ChangeCause, Condition};
 use crate::failure::Failure;
 use crate::plan;
 
-/// Whether a look is over, or goes on with [`Effect::Restore`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LookStep {
-    Over,
-    Restoring,
-}
-
 impl Machine {
     pub(super) fn instance_changed(&mut self, now: Now) {
         // The first check will see the change anyway.
@@ -39,15 +32,17 @@ impl Machine {
                 self.lock_file.display()
             )));
         }
+        self.finish_check(now);
     }
 
     /// It may succeed later, after a lack of descriptors or memory, for example.
     pub(super) fn look_failed(&mut self, failure: Failure, now: Now) {
         self.looks.lock_taken();
         self.fail(failure, Retry::Check, now);
+        self.finish_check(now);
     }
 
-    pub(super) fn looked(&mut self, result: LookResult, now: Now) -> LookStep {
+    pub(super) fn looked(&mut self, result: LookResult, now: Now) {
         self.looks.lock_taken();
         let is_ours = std::mem::take(&mut self.expects_new_record);
         if result.record_changed && !is_ours {
@@ -66,10 +61,10 @@ impl Machine {
             self.looks.pause(until);
             self.report_pause(until, now);
         } else {
-            self.emit(Effect::Restore(actions));
-            return LookStep::Restoring;
+            // The look ends with the result.
+            return self.emit(Effect::Restore(actions));
         }
-        LookStep::Over
+        self.finish_check(now);
     }
 
     /// Nothing has to be restored; starts a check if the instance has changed.
@@ -120,9 +115,13 @@ impl Machine {
                 }
             }
         }
-        if done.is_empty() {
-            return;
+        if !done.is_empty() {
+            self.count_restored(&done, now);
         }
+        self.finish_check(now);
+    }
+
+    fn count_restored(&mut self, done: &[plan::Action], now: Now) {
         let first_change = self.looks.first_change(now.at);
         self.looks.settled();
         self.end_pause();
@@ -131,7 +130,7 @@ impl Machine {
         self.jobs.restored(now.at);
         let changes: Changes = done.iter().map(cause_of).collect();
         self.count(&changes, first_change, now);
-        let rule = match done.as_slice() {
+        let rule = match done {
             [plan::Action::Add(rule) | plan::Action::Enable(rule)] => Some(rule.name().to_string()),
             _ => None,
         };
@@ -143,6 +142,7 @@ impl Machine {
     pub(super) fn restore_failed(&mut self, failure: Failure, now: Now) {
         self.looks.settled();
         self.fail(failure, Retry::Check, now);
+        self.finish_check(now);
     }
 
     fn report_pause(&mut self, until: Instant, now: Now) {

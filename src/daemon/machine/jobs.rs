@@ -170,13 +170,9 @@ impl JobSchedule {
 
     /// Ends the running job and returns it.
     pub(super) fn end(&mut self) -> Option<Running> {
-        match std::mem::replace(&mut self.phase, JobPhase::Idle) {
-            JobPhase::Running(running) => Some(running),
-            other => {
-                self.phase = other;
-                None
-            }
-        }
+        let JobPhase::Running(running) = self.phase else { return None };
+        self.phase = JobPhase::Idle;
+        Some(running)
     }
 
     pub(super) fn settle(&mut self, running: Running, result: Box<Reconciled>) {

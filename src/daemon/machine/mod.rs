@@ -15,13 +15,13 @@ mod publication;
 mod tests;
 mod verdicts;
 
-pub(super) use event::{Effect, Event, LookResult, Notification, Now};
+pub(super) use event::{Effect, Event, LookResult, Now};
 pub(super) use model::{Machine, Setup};
 
 use crate::daemon::journal::JournalEntry;
 use crate::daemon::protocol::JobResult;
 use crate::failure::Failure;
-use heal::LookStep;
+use crate::system::host::manager::Notification;
 use model::{Readiness, Retry};
 
 impl Machine {
@@ -46,27 +46,11 @@ impl Machine {
                     self.files_changed(now);
                 }
             }
-            Event::Looked(result) => {
-                if self.looked(result, now) == LookStep::Over {
-                    self.finish_check(now);
-                }
-            }
-            Event::LockBusy => {
-                self.lock_busy(now);
-                self.finish_check(now);
-            }
-            Event::LookFailed(failure) => {
-                self.look_failed(failure, now);
-                self.finish_check(now);
-            }
-            Event::Restored(results) => {
-                self.restored(results, now);
-                self.finish_check(now);
-            }
-            Event::RestoreFailed(failure) => {
-                self.restore_failed(failure, now);
-                self.finish_check(now);
-            }
+            Event::Looked(result) => self.looked(result, now),
+            Event::LockBusy => self.lock_busy(now),
+            Event::LookFailed(failure) => self.look_failed(failure, now),
+            Event::Restored(results) => self.restored(results, now),
+            Event::RestoreFailed(failure) => self.restore_failed(failure, now),
             Event::JobEnded(result) => self.job_ended(result, now),
             Event::WorkerDied => {
                 let failure =

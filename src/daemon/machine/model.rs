@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::event::{Effect, Notification, Now};
+use super::event::{Effect, Now};
 use super::jobs::JobSchedule;
 use super::look::LookSchedule;
 use super::publication::Publication;
@@ -17,6 +17,7 @@ use crate::daemon::state::{Heal, State};
 use crate::failure::{Failure, FailureKind};
 use crate::plan;
 use crate::system::binfmt_misc::record;
+use crate::system::host::manager::Notification;
 
 #[derive(Debug)]
 pub(in crate::daemon) struct Machine {

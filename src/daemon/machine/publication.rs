@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::event::Notification;
+use crate::system::host::manager::Notification;
 
 /// A message that the service manager did not take is sent again after this time.
 const NOTIFY_AGAIN: Duration = Duration::from_secs(1);

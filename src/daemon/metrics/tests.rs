@@ -14,7 +14,7 @@ fn a_sample_has_the_name_of_its_family_and_its_labels_in_order() {
     assert_eq!(
         text.end(),
         "# TYPE binfmtd_heals counter\n# HELP binfmtd_heals Changes.\nbinfmtd_heals_total 3\n\
-         binfmtd_heals_total{cause=\"removed\",rule=\"qemu-arm\"} 0.5\n# EOF\n"
+             binfmtd_heals_total{cause=\"removed\",rule=\"qemu-arm\"} 0.5\n# EOF\n"
     );
 }
 

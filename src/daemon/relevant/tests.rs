@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::Targets;
 use crate::observation::{InstanceFacts, Owned};
+use crate::rule::parse_register;
 
 fn entry(register: &str) -> Entry {
     let rule = parse_register(register.as_bytes()).unwrap();
@@ -19,7 +20,9 @@ fn entry(register: &str) -> Entry {
 fn relevant() -> Relevant {
     Relevant {
         names: ["qemu-arm".to_owned()].into(),
-        matchers: vec![":nobody:M::ABCD::/:".to_owned(), ":nobody:E::jar::/:".to_owned()],
+        matchers: [":nobody:M::ABCD::/:", ":nobody:E::jar::/:"]
+            .map(|rule| parse_register(rule.as_bytes()).unwrap().matcher().clone())
+            .into(),
     }
 }
 

@@ -22,17 +22,10 @@ fn state(rules: Vec<RuleState>) -> State {
         version: "1".to_owned(),
         pid: std::process::id(),
         pid_started: machine::started(std::process::id()).unwrap(),
-        started: 0.0,
         ready: true,
-        status: String::new(),
         instance: 7,
-        only_here: false,
         rules,
-        heals: BTreeMap::new(),
-        last_heal: None,
-        conflicts: 0,
-        paused_until: None,
-        trouble: None,
+        ..State::default()
     }
 }
 
@@ -74,7 +67,7 @@ fn the_status_line_has_what_an_administrator_has_to_know() {
     assert_eq!(
         state.status_line(),
         "1 target working; the last check failed: first line; \
-         pausing: another program keeps undoing changes"
+             pausing: another program keeps undoing changes"
     );
     state.ready = false;
     assert!(state.status_line().starts_with("1 target working"), "it has been checked");

@@ -18,6 +18,7 @@ use thiserror::Error;
 
 use crate::observation::InstanceFacts;
 use crate::rule::{Entry, Rule};
+use crate::system::host::namespace;
 
 /// The kernel's own mount point.
 pub const MOUNT_POINT: &str = "/proc/sys/fs/binfmt_misc";
@@ -73,8 +74,7 @@ impl Instance {
 
     /// The last instance that was mounted anywhere in this mount namespace.
     fn elsewhere() -> Option<Self> {
-        let mounts = Process::myself().and_then(|process| process.mountinfo()).ok()?;
-        let mounts: Vec<_> = mounts.into_iter().collect();
+        let mounts = namespace::mounts(Process::myself()).ok()?;
         let ours = mounts.iter().rev().filter(|mount| mount.fs_type == "binfmt_misc");
         ours.map(|mount| Self::open(&mount.mount_point)).find_map(Result::ok)
     }

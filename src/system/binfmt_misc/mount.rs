@@ -219,16 +219,15 @@ pub fn is_supported() -> io::Result<bool> {
 /// Whether an open file is on a mount outside of this mount namespace (`mnt_id` of its `fdinfo`).
 pub fn is_elsewhere(file: &File) -> io::Result<bool> {
     let mount = identity::mount_of(file)?;
-    let mounts = Process::myself().and_then(|process| process.mountinfo());
-    let mounts = mounts.map_err(io::Error::other)?;
-    let is_ours = mount.map(|id| mounts.into_iter().any(|mount| mount.mnt_id == id));
+    let mounts = namespace::mounts(Process::myself())?;
+    let is_ours = mount.map(|id| mounts.iter().any(|mount| mount.mnt_id == id));
     Ok(is_ours == Some(false))
 }
 
 /// The filesystems on the mount point, lowest first. An `autofs` without a `binfmt_misc` on it is an automount that
 /// has not been triggered.
 pub fn stack() -> io::Result<Vec<String>> {
-    stack_of(Process::myself()).map_err(io::Error::other)
+    stack_of(Process::myself())
 }
 
 /// The same for the host's process 1; `None` where that is not visible.
@@ -236,11 +235,8 @@ pub fn stack_of_first() -> Option<Vec<String>> {
     namespace::may_see_first().then(|| stack_of(Process::new(1)).ok()).flatten()
 }
 
-fn stack_of(process: ProcResult<Process>) -> ProcResult<Vec<String>> {
-    let mounts = process?.mountinfo()?;
-    Ok(mounts
-        .into_iter()
-        .filter(|mount| mount.mount_point == Path::new(MOUNT_POINT))
-        .map(|mount| mount.fs_type)
-        .collect())
+fn stack_of(process: ProcResult<Process>) -> io::Result<Vec<String>> {
+    let mut mounts = namespace::mounts(process)?;
+    mounts.retain(|mount| mount.mount_point == Path::new(MOUNT_POINT));
+    Ok(mounts.into_iter().map(|mount| mount.fs_type).collect())
 }

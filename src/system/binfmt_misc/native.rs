@@ -18,7 +18,7 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sched::{CloneFlags, clone};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -145,7 +145,7 @@ fn ask_by_child(files: &[File]) -> io::Result<Vec<RunBy>> {
     let failed = numbers.iter().find(|number| **number < 0).copied();
     let is_whole = failed.is_some() || numbers.len() == files.len();
     let became_a_program = if is_whole {
-        wait(child, None)?;
+        fork::wait(child, None)?;
         false
     } else {
         end(child)?
@@ -168,23 +168,14 @@ fn ask_by_child(files: &[File]) -> io::Result<Vec<RunBy>> {
 fn end(child: Pid) -> io::Result<bool> {
     // A dying process does not react to SIGSTOP, which tells the two apart.
     kill(child, Signal::SIGSTOP)?;
-    match wait(child, Some(WaitPidFlag::WUNTRACED))? {
+    match fork::wait(child, Some(WaitPidFlag::WUNTRACED))? {
         WaitStatus::Stopped(..) => {
             kill(child, Signal::SIGKILL)?;
-            wait(child, None)?;
+            fork::wait(child, None)?;
             Ok(true)
         }
         WaitStatus::Exited(..) => Ok(true),
         _ => Ok(false),
-    }
-}
-
-fn wait(child: Pid, options: Option<WaitPidFlag>) -> nix::Result<WaitStatus> {
-    loop {
-        match waitpid(child, options) {
-            Err(Errno::EINTR) => {}
-            other => return other,
-        }
     }
 }
 

@@ -48,8 +48,7 @@ impl Store {
     pub fn save(&self, record: &OwnershipRecord) -> io::Result<()> {
         let path = path_in(&self.folder);
         let content = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
-        write::write_atomically(&path, &content, 0o644)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+        write::write_atomically(&path, &content, 0o644).map_err(|error| named(&path, &error))
     }
 }
 
@@ -64,8 +63,8 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-fn named(folder: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// The record's file; it changes with the content.
@@ -99,10 +98,7 @@ pub fn load(folder: &Path, instance: u64) -> io::Result<OwnershipRecord> {
     let content = match read(folder) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(empty),
-        Err(error) => {
-            let path = path_in(folder);
-            return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
-        }
+        Err(error) => return Err(named(&path_in(folder), &error)),
     };
     if let Some(fault) = distrust(&path_in(folder)) {
         tracing::warn!("the record of ownership is left out: {fault}");
@@ -125,7 +121,7 @@ pub fn load(folder: &Path, instance: u64) -> io::Result<OwnershipRecord> {
 
 /// Where somebody other than root could forge the record.
 fn distrust(path: &Path) -> Option<String> {
-    match Trust::new().check(path) {
+    match Trust::default().check(path) {
         Ok(checked) => checked.faults.first().map(ToString::to_string),
         Err(error) => Some(error.to_string()),
     }

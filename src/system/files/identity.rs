@@ -10,6 +10,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use procfs::process::Process;
 
 use crate::observation::FileId;
+use crate::system::host::namespace;
 
 pub fn id(metadata: &Metadata) -> FileId {
     FileId {
@@ -43,8 +44,7 @@ pub(in crate::system) fn mount_of(file: &File) -> io::Result<Option<i32>> {
 pub fn mount_point(path: &Path) -> io::Result<PathBuf> {
     let file = File::options().read(true).custom_flags(libc::O_PATH).open(path)?;
     let mount = mount_of(&file)?;
-    let mounts = Process::myself().and_then(|process| process.mountinfo());
-    let mut mounts = mounts.map_err(io::Error::other)?.into_iter();
+    let mut mounts = namespace::mounts(Process::myself())?.into_iter();
     let point = mounts.find(|known| Some(known.mnt_id) == mount);
     point.map(|known| known.mount_point).ok_or_else(|| io::ErrorKind::NotFound.into())
 }

@@ -48,12 +48,8 @@ fn is_nothing(error: &io::Error) -> bool {
 
 /// The files of a folder that may be interpreters, by their names; a folder that does not exist has none.
 pub fn list_unless_large(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> io::Result<Listing> {
-    let size = match std::fs::metadata(folder) {
-        Ok(metadata) => metadata.len(),
-        Err(error) if is_nothing(&error) => return Ok(Listing::Names(HashSet::new())),
-        Err(error) => return Err(error),
-    };
-    if size > LARGE_FOLDER { Ok(Listing::Large) } else { list(folder, wanted).map(Listing::Names) }
+    let is_large = std::fs::metadata(folder).is_ok_and(|metadata| metadata.len() > LARGE_FOLDER);
+    if is_large { Ok(Listing::Large) } else { list(folder, wanted).map(Listing::Names) }
 }
 
 /// The names in a folder that `wanted` accepts; a folder that does not exist has none.

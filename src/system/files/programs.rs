@@ -11,7 +11,7 @@ use nix::sys::statvfs::statvfs;
 use super::identity::is_noexec;
 use super::trust::{Checked, Trust};
 use crate::observation::TrustProblem;
-use crate::system::host::namespace;
+use crate::system::host::{namespace, privilege};
 
 /// A folder from which programs can be started; removed when dropped.
 pub fn executable_folder() -> io::Result<tempfile::TempDir> {
@@ -26,7 +26,7 @@ pub fn executable_folder() -> io::Result<tempfile::TempDir> {
     let of = |place: &Path, error: &dyn Display| {
         format!("write programs to {}: {error} (make room there, or set TMPDIR)", place.display())
     };
-    let mut trust = Trust::new();
+    let mut trust = Trust::default();
     for place in places {
         // Somebody who may rename files in it could make us start another program.
         let is_safe = |checked: Checked| checked.is_trusted() || closed_for_others(&checked);
@@ -57,7 +57,7 @@ pub fn executable_folder() -> io::Result<tempfile::TempDir> {
 /// mode 0777.
 fn closed_for_others(checked: &Checked) -> bool {
     let [fault] = checked.faults.as_slice() else { return false };
-    let is_ours = fault.owner == nix::unistd::geteuid().as_raw();
+    let is_ours = fault.owner == privilege::uid();
     namespace::in_pid_namespace()
         && is_ours
         && fault.path == checked.path
@@ -91,8 +91,7 @@ pub fn write_set_user_id(path: &Path, content: &[u8]) -> io::Result<u32> {
     // nobody and a system user: no file of value belongs to either.
     const OTHERS: [u32; 2] = [65534, 1];
     write_program(path, content)?;
-    let me = nix::unistd::geteuid();
-    let owner = OTHERS.into_iter().find(|uid| *uid != me.as_raw()).unwrap_or(OTHERS[0]);
+    let owner = OTHERS.into_iter().find(|uid| *uid != privilege::uid()).unwrap_or(OTHERS[0]);
     std::os::unix::fs::chown(path, Some(owner), None)?;
     // After chown(2), which clears the bit.
     fs::set_permissions(path, Permissions::from_mode(0o4755))?;

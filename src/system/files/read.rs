@@ -31,11 +31,8 @@ fn open_if(path: &Path, is_it: impl Fn(&Metadata) -> bool) -> io::Result<File> {
 
 /// The part of a regular file that the kernel compares.
 pub fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
     let mut start = Vec::new();
-    File::open(path)?.take(crate::rule::HEADER_SIZE as u64).read_to_end(&mut start)?;
+    open_any_regular(path)?.take(crate::rule::HEADER_SIZE as u64).read_to_end(&mut start)?;
     Ok(start)
 }
 

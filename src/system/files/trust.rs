@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use crate::observation::{TrustFault, TrustProblem};
 use crate::shown::quote;
+use crate::system::host::privilege;
 
 /// How many links the kernel follows in one path (`MAXSYMLINKS`, `path_resolution(7)`).
 const MAX_LINKS: usize = 40;
@@ -32,9 +33,8 @@ const OVERFLOW_UID: u32 = 65534;
 /// Checks paths and caches the folders: each folder costs one `lstat`, however many files in it are checked.
 ///
 /// Folders are not looked at again, so create a new one for each round of checks.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Trust {
-    me: u32,
     overflow: OnceCell<Option<u32>>,
     folders: HashMap<PathBuf, Rc<PathStep>>,
 }
@@ -87,17 +87,13 @@ struct PathStep {
 }
 
 impl Trust {
-    pub fn new() -> Self {
-        let me = nix::unistd::geteuid().as_raw();
-        Self { me, overflow: OnceCell::new(), folders: HashMap::new() }
-    }
-
     /// Whose files are trusted. Which uids this user namespace knows is read once, and only when a file belongs to a
     /// stranger.
     fn trusted(&self, owner: u32) -> Trusted {
-        let is_stranger = owner != 0 && owner != self.me;
+        let me = privilege::uid();
+        let is_stranger = owner != 0 && owner != me;
         let overflow = if is_stranger { *self.overflow.get_or_init(overflow_uid) } else { None };
-        Trusted { me: self.me, overflow }
+        Trusted { me, overflow }
     }
 
     /// Follows an absolute path component by component and judges everything on the way: folders, links, the folders
@@ -182,12 +178,6 @@ impl Trust {
             problem,
         }));
         PathStep { real, metadata, faults }
-    }
-}
-
-impl Default for Trust {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

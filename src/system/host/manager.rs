@@ -11,33 +11,36 @@ use std::time::Duration;
 use nix::sys::stat::fstat;
 use sd_notify::NotifyState;
 
-/// READY=1, with a line for `systemctl status`. Like the others, it never blocks, because a manager that does not read
-/// must not stop the service, and returns false when the message was not sent; without a manager, all is well.
-pub fn ready(status: &str) -> bool {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)])
+/// A message to the service manager, see `sd_notify(3)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notification {
+    /// With a line for `systemctl status`.
+    Ready {
+        status: String,
+    },
+    Status(String),
+    /// To be followed by READY.
+    Reloading,
+    Stopping,
+    Watchdog,
 }
 
-/// STATUS=
-pub fn status(status: &str) -> bool {
-    tell(&[NotifyState::Status(status)])
+/// Never blocks, because a manager that does not read must not stop the service, and returns false when the message
+/// was not sent. Without a manager, all is well.
+pub fn notify(notification: &Notification) -> bool {
+    match notification {
+        Notification::Ready { status } => tell(&[NotifyState::Ready, NotifyState::Status(status)]),
+        Notification::Status(status) => tell(&[NotifyState::Status(status)]),
+        // `Type=notify-reload` requires the time.
+        Notification::Reloading => {
+            NotifyState::monotonic_usec_now().is_ok_and(|now| tell(&[NotifyState::Reloading, now]))
+        }
+        Notification::Stopping => tell(&[NotifyState::Stopping]),
+        Notification::Watchdog => tell(&[NotifyState::Watchdog]),
+    }
 }
 
-/// RELOADING=1, to be followed by [`ready`]. `Type=notify-reload` requires the time with it.
-pub fn reloading() -> bool {
-    NotifyState::monotonic_usec_now().is_ok_and(|now| tell(&[NotifyState::Reloading, now]))
-}
-
-/// STOPPING=1
-pub fn stopping() -> bool {
-    tell(&[NotifyState::Stopping])
-}
-
-/// WATCHDOG=1
-pub fn alive() -> bool {
-    tell(&[NotifyState::Watchdog])
-}
-
-/// The interval for [`alive`]: half of `WatchdogSec=`, as `sd_watchdog_enabled(3)` advises.
+/// The interval for [`Notification::Watchdog`]: half of `WatchdogSec=`, as `sd_watchdog_enabled(3)` advises.
 pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|limit| limit / 2)
 }

@@ -1,12 +1,13 @@
 //! Which namespaces this process is in.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use nix::sched::{CloneFlags, setns};
 use procfs::ProcResult;
-use procfs::process::Process;
+use procfs::process::{MountInfo, Process};
 
 /// `PROC_PID_INIT_INO` of `include/linux/proc_ns.h`: the first PID namespace.
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
@@ -51,21 +52,25 @@ pub(in crate::system) fn may_see_first() -> bool {
 }
 
 /// Joins the mount namespace of process 1.
-pub(in crate::system) fn join_mounts_of_first() -> std::io::Result<()> {
+pub(in crate::system) fn join_mounts_of_first() -> io::Result<()> {
     let namespace = fs::File::open("/proc/1/ns/mnt")?;
     Ok(setns(namespace, CloneFlags::CLONE_NEWNS)?)
 }
 
 fn shares_no_mount_with_first() -> bool {
-    let mounts = |process: ProcResult<Process>| -> Option<Vec<i32>> {
-        let mounts = process.and_then(|process| process.mountinfo()).ok()?;
-        Some(mounts.into_iter().map(|mount| mount.mnt_id).collect())
-    };
     match (mounts(Process::new(1)), mounts(Process::myself())) {
-        (Some(first), Some(own)) => !own.iter().any(|mount| first.contains(mount)),
+        (Ok(first), Ok(own)) => {
+            !own.iter().any(|own| first.iter().any(|mount| mount.mnt_id == own.mnt_id))
+        }
         // A process that cannot see process 1 is not root, and cannot mount either.
         _ => false,
     }
+}
+
+/// The mounts that a process sees, the oldest first.
+pub(in crate::system) fn mounts(process: ProcResult<Process>) -> io::Result<Vec<MountInfo>> {
+    let mounts = process.and_then(|process| process.mountinfo());
+    Ok(mounts.map_err(io::Error::other)?.into_iter().collect())
 }
 
 fn link_is(path: &str, wanted: &str) -> bool {

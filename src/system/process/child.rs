@@ -18,11 +18,12 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::Signal;
-use nix::unistd::execve;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::{Pid, execve};
 use thiserror::Error;
 
 use super::orphan;
+use super::signal::is_readable;
 use crate::observation::FileId;
 use crate::system::files::identity;
 use crate::system::host::privilege;
@@ -174,6 +175,10 @@ impl Child {
         })
     }
 
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.process.id().cast_signed())
+    }
+
     pub fn executable(&self) -> io::Result<Executable> {
         let link = Path::new("/proc").join(self.process.id().to_string()).join("exe");
         let file = File::open(&link)?;
@@ -185,8 +190,8 @@ impl Child {
     pub fn effective_user(&self) -> io::Result<u32> {
         // Not the owner of its folder in /proc: a set-user-ID process is not dumpable, so that folder belongs to
         // root.
-        let pid = i32::try_from(self.process.id()).map_err(io::Error::other)?;
-        let process = procfs::process::Process::new(pid).map_err(io::Error::other)?;
+        let process = procfs::process::Process::new(self.pid().as_raw());
+        let process = process.map_err(io::Error::other)?;
         Ok(process.status().map_err(io::Error::other)?.euid)
     }
 
@@ -205,10 +210,8 @@ impl Child {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
-        if let Ok(pid) = i32::try_from(self.process.id()) {
-            // It has not been reaped, so the process ID is still its own.
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM);
-        }
+        // It has not been reaped, so the process ID is still its own.
+        let _ = kill(self.pid(), Signal::SIGTERM);
     }
 
     /// Kills it and its process group, and reaps it.
@@ -222,9 +225,7 @@ impl Child {
 
     /// The child leads its own session and process group. Until it is reaped, the process ID is its own.
     fn kill_group(&self) {
-        if let Ok(pid) = i32::try_from(self.process.id()) {
-            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
-        }
+        let _ = killpg(self.pid(), Signal::SIGKILL);
     }
 
     /// The signal that ended it.
@@ -263,11 +264,7 @@ impl Child {
         for (pipe, buffer) in
             [(&mut self.stdout, &mut self.output), (&mut self.stderr, &mut self.errors)]
         {
-            while let Some(open) = pipe.as_ref() {
-                let mut polled = [PollFd::new(open.as_fd(), PollFlags::POLLIN)];
-                if !matches!(poll(&mut polled, PollTimeout::ZERO), Ok(count) if count > 0) {
-                    break;
-                }
+            while pipe.as_ref().is_some_and(|open| is_readable(open.as_fd())) {
                 self.flooded |= drain(pipe, buffer, self.largest_output);
             }
             *pipe = None;

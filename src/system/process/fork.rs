@@ -4,9 +4,10 @@
 use std::io::{self, Read as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, fork};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork};
 
 /// Whether it is safe to fork: a lock held by another thread would stay locked forever in the child.
 pub(in crate::system) fn only_thread() -> io::Result<()> {
@@ -48,17 +49,22 @@ pub fn run(task: impl FnOnce() -> Vec<u8>) -> io::Result<Vec<u8>> {
             drop(writer);
             let mut answer = Vec::new();
             let read = reader.read_to_end(&mut answer);
-            let ended = loop {
-                match waitpid(child, None) {
-                    Err(nix::errno::Errno::EINTR) => {}
-                    other => break other?,
-                }
-            };
+            let ended = wait(child, None)?;
             read?;
             match ended {
                 WaitStatus::Exited(_, 0) => Ok(answer),
                 other => Err(io::Error::other(format!("the child ended early: {other:?}"))),
             }
+        }
+    }
+}
+
+/// waitpid(2), whatever signals come meanwhile.
+pub(in crate::system) fn wait(child: Pid, options: Option<WaitPidFlag>) -> nix::Result<WaitStatus> {
+    loop {
+        match waitpid(child, options) {
+            Err(Errno::EINTR) => {}
+            other => return other,
         }
     }
 }

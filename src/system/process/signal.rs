@@ -29,8 +29,7 @@ impl Interrupt {
 
     /// Whether a signal is pending. It stays pending.
     pub fn is_pending(&self) -> bool {
-        let mut polled = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
-        matches!(poll(&mut polled, PollTimeout::ZERO), Ok(count) if count > 0)
+        is_readable(self.as_fd())
     }
 
     pub(in crate::system) fn of(signals: &[Signal]) -> io::Result<Self> {
@@ -79,6 +78,12 @@ impl Drop for Interrupt {
     fn drop(&mut self) {
         let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }
+}
+
+/// Whether reading would not block now.
+pub(super) fn is_readable(descriptor: BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::new(descriptor, PollFlags::POLLIN)];
+    matches!(poll(&mut polled, PollTimeout::ZERO), Ok(count) if count > 0)
 }
 
 /// Unblocks every signal; for a child, between fork and exec.

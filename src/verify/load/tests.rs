@@ -38,11 +38,13 @@ fn a_run_does_what_is_expected_or_says_why_not() {
 
 #[test]
 fn runs_are_counted() {
-    let mut tally = Tally::none();
+    let mut tally = Tally::default();
     assert_eq!((tally.each(), tally.is_well(), tally.is_flaky()), (None, true, false));
     tally.add(Ok(()), Duration::from_secs(1));
     assert!(tally.is_well() && !tally.is_flaky());
-    tally.add(Err(Failed::refused(ExecError::Busy)), Duration::from_secs(3));
+    let busy = ExecError::Busy;
+    let refused = Failed { why: busy.to_string(), refused: Some(busy), hung: false };
+    tally.add(Err(refused), Duration::from_secs(3));
     let hung = || Failed { why: "later".to_owned(), refused: None, hung: true };
     tally.add(Err(hung()), Duration::from_secs(2));
     assert!(!tally.is_well() && tally.is_flaky());
@@ -55,7 +57,7 @@ fn runs_are_counted() {
 #[test]
 fn what_always_hangs_is_given_up() {
     let hung = || Failed { why: "hung".to_owned(), refused: None, hung: true };
-    let mut tally = Tally::none();
+    let mut tally = Tally::default();
     for _ in 0..HANGS {
         assert!(!tally.is_hopeless());
         tally.add(Err(hung()), LIMIT);

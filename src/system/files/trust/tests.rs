@@ -98,7 +98,7 @@ fn faults_name_the_folder_and_the_command() {
     fs::write(&file, "").unwrap();
     chmod(&file, 0o666);
     chmod(&inner, 0o757);
-    let checked = Trust::new().check(&file).unwrap();
+    let checked = Trust::default().check(&file).unwrap();
     let fixes: Vec<_> =
         checked.faults.iter().map(|fault| fault.command().line(Reader::ROOT)).collect();
     let at = folder.path().display();
@@ -110,7 +110,7 @@ fn faults_name_the_folder_and_the_command() {
     assert!(!checked.is_trusted());
     chmod(&file, 0o644);
     chmod(&inner, 0o755);
-    let checked = Trust::new().check(&file).unwrap();
+    let checked = Trust::default().check(&file).unwrap();
     assert_eq!(checked.faults, []);
     assert_eq!(checked.path, file);
 }
@@ -130,7 +130,7 @@ fn the_folder_of_each_link_counts() {
     symlink("good", at("also-good")).unwrap();
     chmod(&at("bad"), 0o777);
 
-    let mut trust = Trust::new();
+    let mut trust = Trust::default();
     let checked = trust.check(&at("two")).unwrap();
     assert_eq!(checked.path, at("good/qemu"));
     assert_eq!(checked.faults.iter().map(|fault| &fault.path).collect::<Vec<_>>(), [&at("bad")]);
@@ -146,7 +146,7 @@ fn a_folder_is_looked_at_once() {
     let file = folder.path().join("qemu");
     fs::write(&file, "").unwrap();
     chmod(&file, 0o755);
-    let mut trust = Trust::new();
+    let mut trust = Trust::default();
     assert!(trust.check(&file).unwrap().is_trusted());
     chmod(folder.path(), 0o777);
     assert!(trust.check(&file).unwrap().is_trusted(), "the folder is remembered");
@@ -161,9 +161,9 @@ fn loops_and_relative_paths_end() {
     let folder = private();
     let link = folder.path().join("loop");
     symlink("loop", &link).unwrap();
-    let error = Trust::new().check(&link).unwrap_err();
+    let error = Trust::default().check(&link).unwrap_err();
     assert_eq!(error.source.raw_os_error(), Some(Errno::ELOOP as i32));
-    assert!(Trust::new().check(Path::new("usr/bin")).is_err());
-    assert!(Trust::new().check(Path::new("")).is_err());
-    assert_eq!(Trust::new().check(Path::new("/..")).unwrap().path, Path::new("/"));
+    assert!(Trust::default().check(Path::new("usr/bin")).is_err());
+    assert!(Trust::default().check(Path::new("")).is_err());
+    assert_eq!(Trust::default().check(Path::new("/..")).unwrap().path, Path::new("/"));
 }
