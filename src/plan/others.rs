@@ -1,5 +1,8 @@
 //! Whose rules are whose: QEMU's may be replaced, those of other emulators, run-times and WSL must not be.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
+
 use crate::observation::Runtime;
 use crate::rule::Entry;
 
@@ -22,8 +25,7 @@ const KNOWN: [(Runtime, &[&str], &[&str]); 10] = [
 /// The known emulator or run-time, other than QEMU, that a rule belongs to.
 pub fn owner(entry: &Entry) -> Option<Runtime> {
     let name = entry.display_name().to_lowercase();
-    let file = entry.interpreter.file_name().map(|file| file.to_string_lossy().to_lowercase());
-    let file = file.unwrap_or_default();
+    let file = interpreter_name(entry).to_lowercase();
     let is = |(_, names, files): &&(Runtime, &[&str], &[&str])| {
         names.iter().any(|known| name.starts_with(known)) || files.contains(&file.as_str())
     };
@@ -33,14 +35,14 @@ pub fn owner(entry: &Entry) -> Option<Runtime> {
     KNOWN.iter().find(is).map(|(who, _, _)| *who)
 }
 
+fn interpreter_name(entry: &Entry) -> Cow<'_, str> {
+    entry.interpreter.file_name().map(OsStr::to_string_lossy).unwrap_or_default()
+}
+
 /// Whether a rule is one of QEMU's, which may be replaced. Both its name and its interpreter must say so; all others
 /// (FEX, box64, Rosetta, wine, `WSLInterop`) are never touched.
 pub fn is_qemu(entry: &Entry) -> bool {
-    let file = entry
-        .interpreter
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let file = interpreter_name(entry);
     let name = entry.display_name();
     let runs_qemu = file.starts_with("qemu-")
         || file.ends_with("-binfmt-P")

@@ -10,7 +10,6 @@ use crate::daemon::journal::{Changes, JournalEntry};
 use crate::daemon::protocol::{Job, JobResult, Reconciled, RuleChange};
 use crate::daemon::state::{ChangeCause, RuleState};
 use crate::failure::Failure;
-use crate::plan;
 
 impl Machine {
     pub(super) fn job_ended(&mut self, result: JobResult, now: Now) {
@@ -79,14 +78,8 @@ impl Machine {
     fn adopt_changes(&mut self, changes: &[RuleChange], first_change: Instant, now: Now) {
         // What the worker could register, the kernel no longer refuses.
         let registered = |name: &str| changes.iter().any(|it| it.rule.as_deref() == Some(name));
-        self.refused.retain(|action| match action {
-            plan::Action::Add(rule) | plan::Action::Enable(rule) => {
-                !registered(rule.name().as_str())
-            }
-            plan::Action::EnableInstance
-            | plan::Action::Replace { .. }
-            | plan::Action::Remove { .. } => true,
-        });
+        self.refused
+            .retain(|action| !action.rule().is_some_and(|rule| registered(rule.name().as_str())));
         if changes.is_empty() {
             return;
         }

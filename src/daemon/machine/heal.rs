@@ -131,7 +131,7 @@ impl Machine {
         let changes: Changes = done.iter().map(cause_of).collect();
         self.count(&changes, first_change, now);
         let rule = match done {
-            [plan::Action::Add(rule) | plan::Action::Enable(rule)] => Some(rule.name().to_string()),
+            [action] => action.rule().map(|rule| rule.name().to_string()),
             _ => None,
         };
         let took = now.at.saturating_duration_since(first_change);
