@@ -35,6 +35,7 @@ const OVERFLOW_UID: u32 = 65534;
 /// Folders are not looked at again, so create a new one for each round of checks.
 #[derive(Debug, Default)]
 pub struct Trust {
+    me: OnceCell<u32>,
     overflow: OnceCell<Option<u32>>,
     folders: HashMap<PathBuf, Rc<PathStep>>,
 }
@@ -90,7 +91,7 @@ impl Trust {
     /// Whose files are trusted. Which uids this user namespace knows is read once, and only when a file belongs to a
     /// stranger.
     fn trusted(&self, owner: u32) -> Trusted {
-        let me = privilege::uid();
+        let me = *self.me.get_or_init(privilege::uid);
         let is_stranger = owner != 0 && owner != me;
         let overflow = if is_stranger { *self.overflow.get_or_init(overflow_uid) } else { None };
         Trusted { me, overflow }
