@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::rule::{InterpreterPath, Name};
+use crate::observation::SystemError;
+use crate::rule::{InterpreterPath, Name, RegisterError};
 use crate::system::binfmt_misc::instance::Refused;
 
 /// What was tried on which rule, and what the system said.
@@ -16,18 +17,18 @@ pub enum RuleError {
         "register {rule} with interpreter {interpreter}: {refused}; it works under the name {temporary}"
     )]
     Misnamed { rule: Name, interpreter: InterpreterPath, refused: Refused, temporary: String },
-    #[error("choose a temporary name for {rule}: {said}")]
-    TemporaryName { rule: Name, said: String },
-    #[error("enable {rule}: {said}")]
-    Enable { rule: Name, said: String },
-    #[error("enable binfmt_misc: {said}")]
-    EnableInstance { said: String },
-    #[error("remove {name}: {said}")]
-    Remove { name: String, said: String },
-    #[error("remove {name}: {said}; the old and the new rule are both registered now")]
-    OldStays { name: String, said: String },
-    #[error("remove {name}: {said}; a leftover rule of that name does no harm")]
-    TemporaryStays { name: String, said: String },
+    #[error("choose a temporary name for {rule}: {fault}")]
+    TemporaryName { rule: Name, fault: RegisterError },
+    #[error("enable {rule}: {error}")]
+    Enable { rule: Name, error: SystemError },
+    #[error("enable binfmt_misc: {error}")]
+    EnableInstance { error: SystemError },
+    #[error("remove {name}: {error}")]
+    Remove { name: String, error: SystemError },
+    #[error("remove {name}: {error}; the old and the new rule are both registered now")]
+    OldStays { name: String, error: SystemError },
+    #[error("remove {name}: {error}; a leftover rule of that name does no harm")]
+    TemporaryStays { name: String, error: SystemError },
     #[error("tried in a private instance: {0}")]
     Trial(TrialFault),
     /// Why its probe failed.
@@ -37,8 +38,8 @@ pub enum RuleError {
     Unproved,
     #[error("{why}; the rule was taken back")]
     TakenBack { why: Box<Self> },
-    #[error("{why}; removing {name} again failed: {said}")]
-    NotTakenBack { why: Box<Self>, name: String, said: String },
+    #[error("{why}; removing {name} again failed: {error}")]
+    NotTakenBack { why: Box<Self>, name: String, error: SystemError },
     /// So the probe's failure says nothing about the rule.
     #[error("somebody removed or disabled the rule before it was proved")]
     Undone,
@@ -50,7 +51,7 @@ pub enum TrialFault {
     /// In the kernel's words.
     #[error("{0}")]
     Refused(String),
-    #[error("with it, {0} programs no longer run by themselves")]
+    #[error("with it, {0} programs are no longer run natively")]
     Harm(String),
     /// Why its probe failed.
     #[error("{0}")]

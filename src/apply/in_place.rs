@@ -113,8 +113,8 @@ impl Work<'_, '_> {
         self.outcomes[place].error = Some(match self.edge.registry.remove(&pending.name) {
             Ok(()) => RuleError::TakenBack { why },
             Err(error) => {
-                let said = error.to_string();
-                RuleError::NotTakenBack { why, name: lossy(&pending.name), said }
+                let error = (&error).into();
+                RuleError::NotTakenBack { why, name: lossy(&pending.name), error }
             }
         });
     }
@@ -148,7 +148,7 @@ impl Work<'_, '_> {
                 outcome.changed = result.is_ok();
                 let failed = |error: std::io::Error| RuleError::Remove {
                     name: lossy(name),
-                    said: error.to_string(),
+                    error: (&error).into(),
                 };
                 outcome.error = result.err().map(failed);
             }

@@ -5,8 +5,8 @@ use std::io;
 
 use super::edge::Registry;
 use super::error::RuleError;
-use crate::observation::swap_names;
-use crate::rule::Rule;
+use crate::observation::{SystemError, swap_names};
+use crate::rule::{RegisterError, Rule};
 use crate::system::binfmt_misc::instance::Refused;
 
 /// A rule that is registered beside the ones that it is to replace.
@@ -45,9 +45,9 @@ pub(super) fn begin(
 }
 
 fn temporary(rule: &Rule, name: &str) -> Result<Rule, RuleError> {
-    let failed = |said: String| RuleError::TemporaryName { rule: rule.name().clone(), said };
-    let name = name.parse().map_err(|error: crate::rule::PartError| failed(error.to_string()))?;
-    rule.renamed(name).map_err(|error| failed(error.to_string()))
+    let failed = |fault| RuleError::TemporaryName { rule: rule.name().clone(), fault };
+    let name = name.parse().map_err(|error| failed(RegisterError::Part(error)))?;
+    rule.renamed(name).map_err(failed)
 }
 
 /// Removes the replaced rules and gives the new one its name. Once an old rule is removed, the new one stays
@@ -58,8 +58,8 @@ pub(super) fn finish(
     pending: &Pending,
 ) -> Result<(), RuleError> {
     for old in &pending.old {
-        if let Err(said) = remove(registry, old) {
-            return Err(RuleError::OldStays { name: lossy(old), said });
+        if let Err(error) = remove(registry, old) {
+            return Err(RuleError::OldStays { name: lossy(old), error });
         }
     }
     if pending.name == rule.name().as_str() {
@@ -72,13 +72,13 @@ pub(super) fn finish(
         temporary: lossy(&pending.name),
     })?;
     remove(registry, &pending.name)
-        .map_err(|said| RuleError::TemporaryStays { name: lossy(&pending.name), said })
+        .map_err(|error| RuleError::TemporaryStays { name: lossy(&pending.name), error })
 }
 
 /// It is no failure if somebody else removed the rule first.
-fn remove(registry: &mut dyn Registry, name: &OsStr) -> Result<(), String> {
+fn remove(registry: &mut dyn Registry, name: &OsStr) -> Result<(), SystemError> {
     match registry.remove(name) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err((&error).into()),
         _ => Ok(()),
     }
 }

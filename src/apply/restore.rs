@@ -36,11 +36,11 @@ pub(super) fn one(action: &Action, registry: &mut dyn Registry) -> Result<(), Ru
     match action {
         Action::EnableInstance => registry
             .enable_all()
-            .map_err(|error| RuleError::EnableInstance { said: error.to_string() }),
+            .map_err(|error| RuleError::EnableInstance { error: (&error).into() }),
         Action::Enable(rule) => {
             registry.enable(OsStr::new(rule.name().as_str())).map_err(|error| RuleError::Enable {
                 rule: rule.name().clone(),
-                said: error.to_string(),
+                error: (&error).into(),
             })
         }
         Action::Add(rule) => match registry.register(rule) {

@@ -89,7 +89,7 @@ pub enum Grade {
     Builds,
     /// Nothing was built, and nothing speaks against it.
     Likely,
-    /// It builds, and will bite somebody.
+    /// It builds, but other uses of the platform fail.
     Doubtful,
     /// It does not build, or would not.
     Fails,

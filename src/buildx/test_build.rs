@@ -206,7 +206,7 @@ impl Build {
         match answer.ended {
             Ended::Exited(0) if answered => {}
             Ended::Exited(0) => {
-                let why = "the build ended well, and the probe did not say what it was given";
+                let why = "the build succeeded, but the probe did not print its nonce";
                 return Built::No { why: why.to_owned(), log: log.text };
             }
             Ended::TimedOut => {

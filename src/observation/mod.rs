@@ -10,11 +10,9 @@ use std::path::PathBuf;
 
 use crate::rule::Entry;
 
-#[cfg(test)]
-pub use file::SystemError;
 pub use file::{
-    Candidates, ElfFacts, FileId, InterpreterFault, InterpreterFile, TrustFault, TrustProblem,
-    list_of,
+    Candidates, ElfFacts, FileId, InterpreterFault, InterpreterFile, SystemError, TrustFault,
+    TrustProblem, list_of,
 };
 pub use owner::{Owner, Runtime};
 pub use record::{Owned, OwnershipRecord, swap_names, unfinished_name};

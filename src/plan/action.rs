@@ -59,7 +59,7 @@ pub enum Decision {
         by: OsString,
     },
     Change(Action),
-    /// Something should be done and must not.
+    /// A change is needed, but refused.
     Refused(Refusal),
 }
 

@@ -21,7 +21,7 @@ pub enum TargetError {
     NoMachine,
     #[error("machines holds {0} twice")]
     MachineTwice(u16),
-    #[error("match-flags: the value has bits that the mask has not, or the mask is 0")]
+    #[error("match-flags: the value has bits outside of the mask, or the mask is 0")]
     MatchFlags,
     #[error("e-flags are not what match-flags asks for: the rule would not take the probe")]
     ProbeFlags,

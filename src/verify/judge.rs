@@ -229,7 +229,7 @@ fn argv0(run: &Run) -> LevelOutcome {
         ));
     }
     if seen[0] == ARGV0 {
-        LevelOutcome::Pass("argv[0] came through".to_owned())
+        LevelOutcome::Pass("argv[0] was passed on".to_owned())
     } else {
         // Without the flag P the arguments come through, and only the name is lost.
         LevelOutcome::Warn(format!("it sees argv[0] {:?} in place of {ARGV0:?}", seen[0]))
@@ -240,7 +240,7 @@ fn status(run: &Run) -> LevelOutcome {
     match (&run.report, run.ended) {
         (None, _) => skip("it did not run"),
         (Some(_), Some(Ended::Exited(status))) if status == i32::from(STATUS) => {
-            LevelOutcome::Pass(format!("exit status {STATUS} came through"))
+            LevelOutcome::Pass(format!("exit status {STATUS} was passed on"))
         }
         (Some(_), ended) => LevelOutcome::Fail(format!(
             "it should have exited with status {STATUS}: {}",

@@ -11,7 +11,7 @@ use crate::system::process::child::{Child, ExecError, Executable, Launch, Root};
 
 /// A report has some hundred bytes; more than this is a flood.
 const LARGEST_OUTPUT: usize = 64 * 1024;
-/// A program that hangs this often hangs always, and a thousand time limits would take hours.
+/// Give up on a program after this many timeouts in a row: `--repeat 1000` would take hours.
 pub(super) const HANGS: usize = 3;
 
 /// The status that a probe is asked to exit with: no shell, kernel or QEMU uses it by itself.

@@ -54,7 +54,7 @@ fn it_says_each_step_does_it_and_looks_again() {
     let lines: Vec<&str> = done.out.lines().collect();
     assert_eq!(lines[..2], steps[..], "what is printed is what is done");
     assert!(lines[2].starts_with("done") && lines[3].starts_with("done"), "{done:#?}");
-    assert_eq!(lines[4], "2 of 2 done; now the host is like this:");
+    assert_eq!(lines[4], "2 of 2 done; state after the repair:");
     assert!(done.out.contains("3 working  aarch64 riscv64 s390x"), "{done:#?}");
     world.binfmtd("doctor").ended(0);
 

@@ -146,7 +146,7 @@ fn unregister_takes_what_is_ours_and_says_what_is_not() {
     let said = world.binfmtd("unregister arm64").ended(0);
     assert_eq!(said.out, "removed qemu-aarch64\n");
     let said = world.binfmtd("unregister arm64").ended(0);
-    assert_eq!(said.out, "nothing of ours was there\n");
+    assert_eq!(said.out, "binfmtd had registered no such rule\n");
 
     let document = world.json("unregister --all");
     assert_eq!(keys(&document), ["dry-run", "errors", "ok", "removed", "schema", "warnings"]);

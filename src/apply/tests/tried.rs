@@ -145,7 +145,7 @@ fn each_candidate_is_judged() {
     bench =
         FakeBench { harmed: Some("x86_64".to_owned()), ..self::bench(vec![vec![(1, fails())]]) };
     let harm = TrialFault::Harm("x86_64".to_owned());
-    assert_eq!(harm.to_string(), "with it, x86_64 programs no longer run by themselves");
+    assert_eq!(harm.to_string(), "with it, x86_64 programs are no longer run natively");
     assert_eq!(
         try_with(&mut bench, &targets),
         [

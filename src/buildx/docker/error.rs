@@ -31,7 +31,7 @@ pub enum DockerError {
     #[error("Docker's socket may not be used: {0}")]
     Denied(String),
     /// The context leads nowhere.
-    #[error("docker's context is of no use: {0}")]
+    #[error("docker's current context does not exist: {0}")]
     DeadContext(String),
     #[error("docker has no buildx plugin")]
     NoPlugin,

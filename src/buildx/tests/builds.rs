@@ -89,7 +89,7 @@ fn a_nonce_in_the_name_of_a_step_proves_nothing() {
         let named = BuildLog::read(&without);
         assert!(named.text.contains(nonce) && named.outputs.is_empty(), "{named:?}");
         let built = build(nonce).judge(&answer("", &without, 0), None);
-        assert_eq!(why(built), "the build ended well, and the probe did not say what it was given");
+        assert_eq!(why(built), "the build succeeded, but the probe did not print its nonce");
         // Nor does another's, or a status beside an answer.
         assert!(build("0000000000000000").judge(&answer("", said, 0), None).works() == Some(false));
         assert!(build(nonce).judge(&answer("", said, 1), None).works() == Some(false));

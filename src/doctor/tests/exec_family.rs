@@ -92,7 +92,7 @@ fn what_follows_from_the_first_failure_is_not_told_again() {
     proved!(host, failed(&all, &exited("")));
     host.holds("exec.host", FAIL, &["no"]);
     for id in ["exec.pie", "exec.credentials"] {
-        host.holds(id, SKIP, &["it fails as any of its programs"]);
+        host.holds(id, SKIP, &["it fails like all programs of this target"]);
     }
     host.holds("exec.empty-root", SKIP, &["it fails as on the host"]);
     host.holds("exec.repeat", SKIP, &["none of 0 runs answered, as exec.host reports"]);

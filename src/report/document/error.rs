@@ -17,7 +17,7 @@ pub struct ErrorDocument {
 pub struct EarlyEnd {
     #[serde(flatten)]
     pub failure: Failure,
-    /// Of a command that `run` could not start, 126 or 127, which no kind of failure has.
+    /// 126 or 127 if `run` could not start its command; no `FailureKind` has these.
     pub exit: u8,
 }
 

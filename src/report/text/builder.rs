@@ -166,7 +166,7 @@ fn conclusion(out: &mut dyn Write, document: &BuilderDocument) -> io::Result<()>
     let style = if document.ok { GOOD } else { BAD };
     let all = platforms.len();
     let counted = if tried == 0 {
-        format!("{all} platforms, none of them built to try; {failing} would fail")
+        format!("{all} platforms, none built; {failing} would fail")
     } else {
         format!("{built} of {all} platforms built")
     };
@@ -199,13 +199,13 @@ pub fn removal(out: &mut dyn Write, document: &BuilderRemoval) -> io::Result<()>
     if left(true).next().is_some() && document.errors.is_empty() {
         writeln!(
             out,
-            "\nto take away what is ours: {STRONG}binfmtd buildx remove --all-orphans --yes{STRONG:#}"
+            "\nto remove what binfmtd created: {STRONG}binfmtd buildx remove --all-orphans --yes{STRONG:#}"
         )?;
     }
     if left(false).next().is_some() {
         writeln!(
             out,
-            "\nwhat is not ours may be another user's builder; if it is nobody's, take it away by hand:"
+            "\nwhat is not ours may be another user's builder; if nobody uses it, remove it by hand:"
         )?;
         for one in left(false) {
             let force = if one.kind == OrphanKind::Container { " --force" } else { "" };

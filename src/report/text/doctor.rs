@@ -53,7 +53,7 @@ fn summary(
             format!("{host}: natively runs {natives}")
         } else if document.asks_for_none {
             format!(
-                "{host}: nothing is emulated here, for the configuration asks for no target; natively runs {natives}"
+                "{host}: no target is configured, so nothing is emulated; natively runs {natives}"
             )
         } else {
             format!(

@@ -22,7 +22,7 @@ pub fn fixes(out: &mut dyn Write, fixes: &[FixDocument]) -> io::Result<()> {
     let lines = fixes.iter().map(|fix| line(fix, styled(GOOD, "done"), styled(BAD, "not done")));
     rows(out, &lines.collect::<Vec<_>>())?;
     let done = fixes.iter().filter(|fix| fix.done).count();
-    writeln!(out, "{done} of {} done; now the host is like this:", fixes.len())
+    writeln!(out, "{done} of {} done; state after the repair:", fixes.len())
 }
 
 fn line(fix: &FixDocument, well: Cell, otherwise: Cell) -> Vec<Cell> {

@@ -64,7 +64,7 @@ pub fn unregister(out: &mut dyn Write, document: &UnregisterDocument) -> io::Res
         writeln!(out, "{BAD}failed{BAD:#} {error}")?;
     }
     if document.removed.is_empty() && document.errors.is_empty() {
-        writeln!(out, "nothing of ours was there")?;
+        writeln!(out, "binfmtd had registered no such rule")?;
     }
     Ok(())
 }

@@ -386,7 +386,7 @@ fn stand_alone() -> io::Result<()> {
     // Before Linux 5.11.
     let (most, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
     for number in 3..i32::try_from(most).unwrap_or(MOST_DESCRIPTORS).min(MOST_DESCRIPTORS) {
-        // SAFETY: fcntl(2) with these takes two numbers; on who is not open it fails, and nothing happens.
+        // SAFETY: fcntl(2) with these takes two numbers; on a closed descriptor it fails without effect.
         unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
     Ok(())

@@ -69,7 +69,7 @@ impl Orphans {
     }
 
     /// Whether a process began with the programs that are looked after, or later; and of what comes to the first
-    /// process, whether it is one of these programs'. Who has been brought into a container may leave something as well.
+    /// process, whether it is one of these programs'. A process that entered the container by `docker exec` may leave orphans too.
     fn is_theirs(&self, pid: i32) -> bool {
         let stat = Process::new(pid).and_then(|process| process.stat());
         stat.is_ok_and(|stat| stat.starttime >= self.since) && (!is_first() || has_mark(pid))

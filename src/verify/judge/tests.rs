@@ -203,7 +203,7 @@ fn a_failure_may_be_of_the_kind_of_program() {
 #[test]
 fn arguments_come_through_or_not() {
     let of = |words: &[&str]| level(RunEvidence { host: Some(saw(words)), ..full() }, Level::Argv0);
-    passes(&of(&[ARGV0, NONCE]), "argv[0] came through");
+    passes(&of(&[ARGV0, NONCE]), "argv[0] was passed on");
     warns(&of(&["/tmp/probe", NONCE]), "it sees argv[0] \"/tmp/probe\" in place of");
     fails(&of(&["/tmp/probe", ARGV0, NONCE]), "its arguments are shifted");
     fails(&of(&[NONCE]), "its arguments are shifted");
@@ -222,7 +222,7 @@ fn arguments_come_through_or_not() {
 #[test]
 fn a_status_comes_through_or_not() {
     let of = |run| level(RunEvidence { host: Some(run), ..full() }, Level::Status);
-    passes(&of(released()), "exit status 42 came through");
+    passes(&of(released()), "exit status 42 was passed on");
     for (ended, said) in [
         (Some(Exited(0)), "should have exited with status 42: it exited with status 0"),
         (Some(Signaled(42)), ": it died by signal 42"),

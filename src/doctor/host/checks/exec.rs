@@ -184,7 +184,7 @@ fn told_elsewhere(
             let told_by = is_out_of_reach(facts, asked)?;
             Some(format!("its interpreter may not be started, as {told_by} reports"))
         }
-        Level::Pie if host => Some("it fails as any of its programs".to_owned()),
+        Level::Pie if host => Some("it fails like all programs of this target".to_owned()),
         Level::Pie if !facts.partly_before(asked).is_empty() => Some(format!(
             "another rule takes some of its programs, as {} reports",
             CheckId::RuleShadowed
@@ -196,7 +196,7 @@ fn told_elsewhere(
         // The same fault may look different there: without /proc, QEMU does not learn of limits.
         Level::EmptyRoot if host => Some("it fails as on the host".to_owned()),
         Level::Credentials if host && no_answer => {
-            Some("it fails as any of its programs".to_owned())
+            Some("it fails like all programs of this target".to_owned())
         }
         Level::Repeat if host && !proof.is_flaky() => {
             let (_, of) = proof.tries.unwrap_or_default();
