@@ -144,7 +144,12 @@ pub(crate) fn contexts(engine: &mut Engine) -> String {
     all_refuse(engine, 3, &dead, &["no Docker engine answers", "tcp://127.0.0.1:1"]);
     let none = of("none");
     let none: Vec<&str> = none.iter().map(String::as_str).collect();
-    all_refuse(engine, 3, &none, &["context is of no use", "none", "docker context use default"]);
+    all_refuse(
+        engine,
+        3,
+        &none,
+        &["current context does not exist", "none", "docker context use default"],
+    );
     // It is a builder to buildx as well, and no hindrance to others.
     well(engine, &QUICK);
     let answer = ends(engine, 1, &["inspect", "dead", "--no-verify"]);
